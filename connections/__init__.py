@@ -1,0 +1,1 @@
+"""Nornir connection plugins: the only files that know a transport."""

@@ -1,0 +1,1 @@
+"""How the guest image is made."""

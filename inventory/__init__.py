@@ -1,0 +1,1 @@
+"""Sites and what they say: models, validation, and Nornir's inventory plugin."""

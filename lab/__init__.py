@@ -1,0 +1,1 @@
+"""The one-machine stand-in of the two servers."""

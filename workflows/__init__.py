@@ -1,0 +1,1 @@
+"""Ordered stages of tasks, and the commands that run them."""
