@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
-from nornir.core.inventory import Host
+from nornir.core.inventory import Host, Inventory
 
-from inventory.model import Cluster, Guest, Server
+from inventory.model import Cluster, Guest, Server, Site
 
 CLUSTER, SERVER, GUEST = "cluster", "server", "guest"
+SITE, KEYS = "site", "keys"
+
+
+@dataclass(slots=True)
+class KeyHolder:
+    """The cluster's keys, once the workflow has them: one holder is shared by all guests."""
+
+    keys: object | None = None
 
 
 def cluster_of(host: Host) -> Cluster:
@@ -32,3 +41,13 @@ def guest_of(host: Host) -> Guest:
         KeyError: The host is a server.
     """
     return cast("Guest", host[GUEST])
+
+
+def site_of(inventory: Inventory) -> Site:
+    """Return the site that the inventory was made from."""
+    return cast("Site", inventory.defaults.data[SITE])
+
+
+def keys_of(inventory: Inventory) -> KeyHolder:
+    """Return the holder that every guest's login takes its keys from."""
+    return cast("KeyHolder", inventory.defaults.data[KEYS])

@@ -6,147 +6,52 @@ in the site, so that every controller computes the same ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
-from typing import Literal
 
-Role = Literal["hypervisor", "switch"]
-FirewallMode = Literal["reset", "narrow", "check"]
-Address = IPv4Address | IPv6Address
+from inventory.errors import ConfigError
+from inventory.machines import Address, Guest, Role, Server, interface
+from inventory.nodeset import resized
+from inventory.settings import (
+    DATA_NETWORK,
+    FIRST_GUEST_OFFSET,
+    MANAGEMENT_NETWORK,
+    OWN_IMAGE,
+    PORTS_PER_BRIDGE,
+    VNI_MAX,
+    FirewallMode,
+    Image,
+    PortRange,
+    Settings,
+)
 
-DATA_NETWORK = IPv4Network("10.0.0.0/24")
-MANAGEMENT_NETWORK = IPv4Network("10.10.0.0/24")
-FIRST_GUEST_OFFSET = 10
-"""Addresses before the first guest's: .1 is the gateway, .2 to .10 are the user's."""
+__all__ = [
+    "DATA_NETWORK",
+    "FIRST_GUEST_OFFSET",
+    "GROUP_BASE",
+    "MANAGEMENT_NETWORK",
+    "OWN_IMAGE",
+    "PORTS_PER_BRIDGE",
+    "VNI_MAX",
+    "Address",
+    "Cluster",
+    "FirewallMode",
+    "Guest",
+    "GuestEntry",
+    "Image",
+    "LabNetworks",
+    "PortRange",
+    "Role",
+    "Server",
+    "Settings",
+    "Site",
+    "cluster",
+    "most_guests",
+]
+
 GROUP_BASE = 0x46000000
 """Upper byte ('F') of our link groups; the lower three are the first VNI (24 bits, RFC 7348)."""
-OWN_IMAGE = "farswitch"
-"""The value of `image.source` that asks for the image made from the system's own packages."""
-
-
-@dataclass(frozen=True, slots=True)
-class PortRange:
-    """TCP ports `first` to `last`, both included."""
-
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """What the guests boot: our own image, or the user's cloud image by path or URL."""
-
-    source: str = OWN_IMAGE
-    sha256: str | None = None
-
-    @property
-    def own(self) -> bool:
-        return self.source == OWN_IMAGE
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The choices of one cluster: memory in MiB, disk in GiB, times in seconds, MTU in bytes."""
-
-    cluster: str
-    vni_base: int = 41
-    udp_port: int = 4789
-    mtu: int | None = None
-    data_network: IPv4Network = DATA_NETWORK
-    management_network: IPv4Network = MANAGEMENT_NETWORK
-    memory: int = 512
-    vcpus: int = 1
-    disk: int = 4
-    image: Image = field(default_factory=Image)
-    firewall: FirewallMode = "reset"
-    user: str = "mpi"
-    uid: int = 2000
-    share: str = "/shared"
-    launcher_ports: PortRange = PortRange(20000, 20099)
-    payload_ports: PortRange = PortRange(21000, 21999)
-    boot_timeout: int = 300
-    pool: str = "farswitch"
-    pool_path: str = "/var/lib/libvirt/images/farswitch"
-
-    @property
-    def capacity(self) -> int:
-        """How many guests the smaller of the two networks has addresses for."""
-        smaller = min(self.data_network.num_addresses, self.management_network.num_addresses)
-        return max(0, smaller - 2 - FIRST_GUEST_OFFSET)
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A physical machine, and how it is reached."""
-
-    name: str
-    role: Role
-    hostname: str
-    underlay: Address
-    user: str = "root"
-    port: int = 22
-    key_file: Path | None = None
-    known_hosts: Path | None = None
-    local: bool = False
-
-    @property
-    def sudo(self) -> bool:
-        """Whether privileged commands need `sudo -n`."""
-        return self.user != "root"
-
-
-@dataclass(frozen=True, slots=True)
-class Guest:
-    """A virtual machine; `index` counts from 1 in the order of the site."""
-
-    name: str
-    index: int
-    hypervisor: str
-    settings: Settings
-
-    @property
-    def vni(self) -> int:
-        return self.settings.vni_base + self.index - 1
-
-    @property
-    def domain(self) -> str:
-        """The libvirt domain's name, unique on a hypervisor."""
-        return f"{self.settings.cluster}-{self.name}"
-
-    @property
-    def bridge(self) -> str:
-        """The guest's own bridge on its hypervisor."""
-        return f"fsb{self.vni}"
-
-    @property
-    def tunnel(self) -> str:
-        """The vxlan interface, with one name on the hypervisor and on the switch."""
-        return f"fsv{self.vni}"
-
-    @property
-    def data_tap(self) -> str:
-        return f"fsd{self.vni}"
-
-    @property
-    def management_tap(self) -> str:
-        return f"fsm{self.vni}"
-
-    @property
-    def data_mac(self) -> str:
-        return _mac(0, self.vni)
-
-    @property
-    def management_mac(self) -> str:
-        return _mac(1, self.vni)
-
-    @property
-    def data_address(self) -> IPv4Interface:
-        return _interface(self.settings.data_network, FIRST_GUEST_OFFSET + self.index)
-
-    @property
-    def management_address(self) -> IPv4Interface:
-        return _interface(self.settings.management_network, FIRST_GUEST_OFFSET + self.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +89,7 @@ class Cluster:
     @property
     def management_gateway(self) -> IPv4Interface:
         """The hypervisor's own address on the management bridge."""
-        return _interface(self.settings.management_network, 1)
+        return interface(self.settings.management_network, 1)
 
     @property
     def link_group(self) -> int:
@@ -210,11 +115,77 @@ class Cluster:
         return tuple(guest for guest in self.guests if guest.hypervisor == hypervisor)
 
 
-def _mac(nic: int, vni: int) -> str:
-    """Return a locally administered unicast address (IEEE 802: second bit of the first byte)."""
-    value = (0x02FA << 32) | (nic << 24) | vni
-    return ":".join(f"{byte:02x}" for byte in value.to_bytes(6, "big"))
+@dataclass(frozen=True, slots=True)
+class LabNetworks:
+    """The networks of a lab: its presence says that the site's servers are stand-ins of ours."""
+
+    controller: IPv4Network
+    underlay: IPv4Network
 
 
-def _interface(network: IPv4Network, offset: int) -> IPv4Interface:
-    return IPv4Interface((network[offset], network.prefixlen))
+@dataclass(frozen=True, slots=True)
+class GuestEntry:
+    """A guest as the site names it, before it has an index."""
+
+    name: str
+    hypervisor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a site's folder says; `cluster` makes the wanted cluster of it."""
+
+    name: str
+    path: Path
+    settings: Settings
+    hypervisors: tuple[Server, ...]
+    switch: Server
+    guests: tuple[GuestEntry, ...]
+    lab: LabNetworks | None = None
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        return (*self.hypervisors, self.switch)
+
+
+def most_guests(settings: Settings) -> tuple[int, str]:
+    """Return how many guests the settings allow, and the sentence's end that says why."""
+    networks = (settings.data_network, settings.management_network)
+    smaller = min(networks, key=lambda network: network.num_addresses)
+    return min(
+        (settings.capacity, f"{smaller} has addresses for no more"),
+        (PORTS_PER_BRIDGE, "one bridge delivers broadcasts to no more ports"),
+        (VNI_MAX - settings.vni_base + 1, f"there are no more VNIs from {settings.vni_base} on"),
+    )
+
+
+def cluster(site: Site, nodes: int | None = None) -> Cluster:
+    """Make the wanted cluster of a site.
+
+    Args:
+        site: The site.
+        nodes: How many guests; None means those that the site names. Fewer are cut from the end of
+            the site's order, more go on with the last name's number.
+
+    Returns:
+        The cluster; the guests that two sizes share are equal in both.
+
+    Raises:
+        ConfigError: That many guests cannot be.
+    """
+    count = len(site.guests) if nodes is None else nodes
+    most, why = most_guests(site.settings)
+    if not 1 <= count <= most:
+        raise ConfigError(
+            f"The number of guests is {count}, wanted a number from 1 to {most}: {why}."
+        )
+    names = resized(
+        [entry.name for entry in site.guests], count, {server.name for server in site.servers}
+    )
+    homes = [entry.hypervisor for entry in site.guests]
+    homes += homes[-1:] * (count - len(homes))
+    guests = (
+        Guest(name, index, home, site.settings)
+        for index, (name, home) in enumerate(zip(names, homes, strict=False), start=1)
+    )
+    return Cluster(site.settings, site.hypervisors, site.switch, tuple(guests))
