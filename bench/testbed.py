@@ -1,0 +1,225 @@
+"""A network namespace of its own with guests in it, started by plain QEMU."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption
+from cryptography.hazmat.primitives.serialization import PrivateFormat as Private
+from cryptography.hazmat.primitives.serialization import PublicFormat as Public
+
+from connections.wait import Deadline, wait_until
+from image.build import BuiltImage
+from image.cloud import render
+from image.seed import File, Nic, Seed, User
+
+MTU = 1450
+"""What VXLAN leaves of 1500 (RFC 7348: 50 bytes over IPv4)."""
+NETWORKS = {"data0": "10.0.0", "mgmt0": "10.10.0"}
+
+
+def key_pair() -> tuple[bytes, str]:
+    """Return a new ed25519 key in OpenSSH's two formats."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, Private.OpenSSH, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.OpenSSH, Public.OpenSSH)
+    return private, public.decode()
+
+
+@dataclass
+class Guest:
+    """A running guest; `address` is its management address."""
+
+    seed: Seed
+    process: subprocess.Popen[bytes]
+    console: Path
+
+    @property
+    def address(self) -> str:
+        return str(self.seed.nics[1].address.ip)
+
+    def console_tail(self, lines: int = 15) -> str:
+        """Return the end of what the guest wrote to its serial console."""
+        text = self.console.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def stop(self) -> None:
+        """End the guest as a power cut does."""
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass
+class Testbed:
+    """A namespace with one bridge a network, and a key that every guest lets in."""
+
+    name: str
+    folder: Path
+    private_key: bytes
+    public_key: str
+    guests: list[Guest] = field(default_factory=list)
+
+    def seed(
+        self,
+        index: int,
+        files: tuple[File, ...] = (),
+        units: tuple[str, ...] = (),
+        mounts: tuple[str, ...] = (),
+    ) -> Seed:
+        """Return a new identity for guest number `index`."""
+        private, public = key_pair()
+        hosts = "127.0.0.1 localhost\n" + "".join(
+            f"10.0.0.{10 + number} node{number}\n" for number in range(1, 10)
+        )
+        return Seed(
+            instance_id=f"bench-{index}-{os.urandom(4).hex()}",
+            hostname=f"node{index}",
+            nics=tuple(
+                Nic(
+                    name,
+                    f"02:fa:0{kind}:00:00:{index:02x}",
+                    IPv4Interface(f"{network}.{10 + index}/24"),
+                    MTU if name == "data0" else None,
+                )
+                for kind, (name, network) in enumerate(NETWORKS.items())
+            ),
+            host_key=private,
+            host_key_public=public,
+            root_keys=(self.public_key,),
+            user=User("mpi", 2000, (self.public_key,)),
+            files=(File("/etc/hosts", hosts.encode()), *files),
+            units=units,
+            mounts=mounts,
+        )
+
+    def start(
+        self, image: BuiltImage, seed: Seed, *, disk: Path | None = None, attach: bool = True
+    ) -> Guest:
+        """Start a guest on a new overlay of the image, or again on the disk that it left.
+
+        Args:
+            image: What it boots.
+            seed: Who it is.
+            disk: An overlay of an earlier start.
+            attach: Whether the guest gets the seed's disk.
+        """
+        index = seed.nics[0].address.ip.packed[-1] - 10
+        overlay = disk or self.folder / f"{seed.instance_id}.qcow2"
+        if disk is None:
+            backing = ("-b", str(image.disk), "-F", "qcow2")
+            _run("qemu-img", "create", "-q", "-f", "qcow2", *backing, str(overlay))
+        iso = self.folder / f"{seed.instance_id}.iso"
+        iso.touch(mode=0o600)
+        iso.write_bytes(render(seed))
+        console = self.folder / f"{seed.instance_id}.console"
+        argv = [
+            *("ip", "netns", "exec", self.name, "qemu-system-x86_64", "-nodefaults", "-no-user-config"),
+            *("-machine", "q35", "-accel", "tcg,tb-size=64", "-cpu", "max", "-smp", "1"),
+            *("-m", "512", "-display", "none", "-serial", f"file:{console}"),
+            *("-drive", f"file={overlay},if=virtio,format=qcow2"),
+        ]
+        if attach:
+            argv += ["-drive", f"file={iso},if=virtio,format=raw,readonly=on"]
+        if image.kernel:
+            argv += ["-kernel", str(image.kernel), "-initrd", str(image.initrd)]
+            argv += ["-append", image.cmdline]
+        # The other way round than the seed names them: their order must not matter
+        for kind, nic in reversed(list(enumerate(seed.nics))):
+            tap = f"t{kind}-{index}"
+            argv += ["-netdev", f"tap,id=n{kind},ifname={tap},script=no,downscript=no"]
+            argv += ["-device", f"virtio-net-pci,netdev=n{kind},mac={nic.mac},romfile="]
+            self._tap(tap, f"b{kind}")
+        guest = Guest(seed, subprocess.Popen(argv, stdin=subprocess.DEVNULL), console)
+        self.guests.append(guest)
+        return guest
+
+    def run(self, guest: Guest, *argv: str, user: str = "root") -> subprocess.CompletedProcess[str]:
+        """Run a command in the guest over ssh, with its host key pinned."""
+        known = self.folder / f"{guest.seed.instance_id}.known_hosts"
+        known.write_text(f"{guest.address} {guest.seed.host_key_public}\n")
+        options = {
+            "UserKnownHostsFile": str(known),
+            "StrictHostKeyChecking": "yes",
+            "BatchMode": "yes",
+            "IdentitiesOnly": "yes",
+            "IdentityFile": str(self.folder / "key"),
+            "ConnectTimeout": "5",
+            "KexAlgorithms": "curve25519-sha256",
+        }
+        words = [word for pair in options.items() for word in ("-o", "=".join(pair))]
+        return subprocess.run(
+            ["ip", "netns", "exec", self.name, "ssh", "-F", "none", *words]
+            + [f"{user}@{guest.address}", *argv],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def wait_ready(self, guest: Guest, deadline: Deadline) -> None:
+        """Wait for a login that finds hostname, both addresses and the MTU as the seed has them.
+
+        Raises:
+            DeadlineError: That did not happen.
+            RuntimeError: QEMU ended.
+        """
+
+        def probe() -> bool:
+            if guest.process.poll() is not None:
+                raise RuntimeError(f"The guest ended; its console:\n{guest.console_tail()}")
+            answer = self.run(guest, "hostname; ip -j -4 address")
+            return answer.returncode == 0 and is_as_wanted(guest.seed, answer.stdout)
+
+        wait_until(probe, deadline, what=f"The login to '{guest.seed.hostname}'", interval=0.1)
+
+    def _tap(self, name: str, bridge: str) -> None:
+        links = json.loads(_run("ip", "-n", self.name, "-j", "link"))
+        if any(link["ifname"] == name for link in links):
+            return
+        _run("ip", "netns", "exec", self.name, "ip", "tuntap", "add", name, "mode", "tap")
+        _run("ip", "-n", self.name, "link", "set", name, "master", bridge, "up")
+
+
+def is_as_wanted(seed: Seed, answer: str) -> bool:
+    """Compare what `hostname; ip -j -4 address` printed with the seed."""
+    hostname, _, links = answer.partition("\n")
+    have = {link["ifname"]: link for link in json.loads(links)}
+    return hostname == seed.hostname and all(
+        nic.name in have
+        and str(nic.address.ip) in {a["local"] for a in have[nic.name]["addr_info"]}
+        and have[nic.name]["mtu"] == (nic.mtu or 1500)
+        for nic in seed.nics
+    )
+
+
+@contextmanager
+def testbed() -> Iterator[Testbed]:
+    """Make a namespace with two bridges; everything in it is gone afterwards."""
+    name = f"fsbench{os.getpid()}"
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="farswitch-")))
+        _run("ip", "netns", "add", name)
+        stack.callback(_run, "ip", "netns", "delete", name)
+        for kind, network in enumerate(NETWORKS.values()):
+            _run("ip", "-n", name, "link", "add", f"b{kind}", "type", "bridge")
+            _run("ip", "-n", name, "address", "add", f"{network}.1/24", "dev", f"b{kind}")
+            _run("ip", "-n", name, "link", "set", f"b{kind}", "up")
+        private, public = key_pair()
+        (folder / "key").touch(mode=0o600)
+        (folder / "key").write_bytes(private)
+        bed = Testbed(name, folder, private, public)
+        stack.callback(lambda: [guest.stop() for guest in bed.guests])
+        yield bed
+
+
+def _run(*argv: str) -> str:
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout

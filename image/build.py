@@ -1,0 +1,143 @@
+"""The guest image, made once for each recipe and kept in a cache."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from image import disk, kernel, tree
+from image.recipe import GUEST, Recipe
+from image.tree import Progress
+from inventory.errors import FarswitchError
+
+COMMAND_LINE = "console=ttyS0 net.ifnames=0 loglevel=5 systemd.show_status=auto"
+"""Errors and units that fail or are slow reach the console; the rest of the boot says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """A disk in qcow2 format and how it is started; sizes in bytes.
+
+    Without `kernel` the disk boots itself by BIOS firmware.
+    """
+
+    disk: Path
+    kernel: Path | None
+    initrd: Path | None
+    cmdline: str
+    digest: str
+    virtual_size: int
+
+
+def default_cache() -> Path:
+    """Return where this user's images are kept."""
+    if os.geteuid() == 0:
+        return Path("/var/cache/farswitch")
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "farswitch"
+
+
+def build(
+    recipe: Recipe,
+    cache: Path | None = None,
+    *,
+    stock: bool = False,
+    progress: Progress = lambda _line: None,
+) -> BuiltImage:
+    """Return the image of a recipe, made now if the cache has none.
+
+    Args:
+        recipe: What goes into it.
+        cache: The folder to keep it in; the user's own when not given.
+        stock: Make the ordinary cloud image of the same packages instead of ours.
+        progress: Told what goes on, line by line.
+
+    Raises:
+        ImageError: A program failed; its last lines are in the message.
+        FarswitchError: The image is not there and this user cannot make it.
+    """
+    cache = cache or default_cache()
+    name = f"{'stock' if stock else 'fast'}-{recipe.digest[:16]}"
+    image = cache / name
+    if not image.is_dir():
+        _require_root(image)
+        cache.mkdir(parents=True, exist_ok=True)
+        with _lock(cache / f".{name}.lock"):
+            if not image.is_dir():
+                _make(recipe, image, stock=stock, progress=progress)
+    return _built(recipe, image)
+
+
+def _make(recipe: Recipe, image: Path, *, stock: bool, progress: Progress) -> None:
+    # Whoever holds the lock is the only one: what stands here was left by a build that was killed
+    partial = image.with_name(f".{image.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o755)
+    root = partial / "tree"
+    try:
+        tree.make(recipe, root, progress)
+        if stock:
+            disk.stock(root, partial / "disk.qcow2", progress)
+        else:
+            _make_fast(recipe, root, partial, progress)
+        shutil.rmtree(root)
+        (partial / "recipe.json").write_text(json.dumps({"digest": recipe.digest}) + "\n")
+        os.sync()
+        partial.rename(image)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _make_fast(recipe: Recipe, root: Path, target: Path, progress: Progress) -> None:
+    vmlinuz = next((root / "boot").glob("vmlinuz-*"))
+    (target / "kernel").write_bytes(kernel.vmlinux(vmlinuz.read_bytes()))
+    (target / "initrd").write_bytes(kernel.initrd(root, recipe.modules))
+    for file in (root / "boot").iterdir():
+        file.unlink()
+    tree.lay_over(GUEST / "fast", root)
+    for unit in recipe.masked:
+        mask = root / "etc/systemd/system" / unit
+        mask.unlink(missing_ok=True)
+        mask.symlink_to("/dev/null")
+    (root / "etc/cloud/cloud-init.disabled").touch()
+    (root / "etc/fstab").write_text("# The initrd mounts the root disk.\n")
+    (root / "etc/farswitch").mkdir()
+    (root / "etc/farswitch/sectors").write_text(f"{disk.VIRTUAL_SIZE // 512}\n")
+    tree.run(("systemctl", f"--root={root}", "reenable", "ssh.service"))
+    tree.run(("systemctl", f"--root={root}", "enable", "farswitch-grow.service"))
+    disk.fast(root, target / "disk.qcow2", progress)
+
+
+def _built(recipe: Recipe, image: Path) -> BuiltImage:
+    direct = (image / "kernel").exists()
+    return BuiltImage(
+        disk=image / "disk.qcow2",
+        kernel=image / "kernel" if direct else None,
+        initrd=image / "initrd" if direct else None,
+        cmdline=COMMAND_LINE if direct else "",
+        digest=recipe.digest,
+        virtual_size=disk.VIRTUAL_SIZE,
+    )
+
+
+def _require_root(image: Path) -> None:
+    if os.geteuid() != 0:
+        raise FarswitchError(
+            f"The guest image '{image}' is not there, and only root can make one.",
+            hint="Run once as root: python -m image.build",
+        )
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold an flock; the kernel lets it go when the process ends, however that happens."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
