@@ -1,0 +1,196 @@
+"""Raising, ending and describing a lab."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from connections.wait import Deadline, DeadlineError, wait_until
+from inventory.errors import ConfigError
+from lab import container, folders, keys, links, ready, subnets
+from lab.addresses import Lab, Member
+from lab.command import PATH
+
+UP_SECONDS = 120.0
+PROGRAMS = ("ip", "nsenter", "pivot_root", "ssh", "ssh-keygen", "sysctl", "unshare", "virsh",
+            "iptables-nft-restore", "ip6tables-nft-restore",
+            "/usr/sbin/sshd", "/usr/sbin/libvirtd", "/usr/sbin/virtlogd")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """What one member is at the moment; `libvirt` is None where none should run."""
+
+    name: str
+    address: str
+    underlay: str
+    pid: int | None
+    ssh: bool
+    libvirt: bool | None
+
+    @property
+    def up(self) -> bool:
+        return self.ssh and self.libvirt is not False
+
+
+@dataclass(frozen=True, slots=True)
+class LabStatus:
+    """What the lab is at the moment."""
+
+    name: str
+    controller: str
+    connected: bool
+    members: tuple[MemberStatus, ...]
+
+    @property
+    def up(self) -> bool:
+        return self.connected and all(member.up for member in self.members)
+
+
+def up(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> tuple[str, ...]:
+    """Raise a lab, or mend one of which something is missing.
+
+    Args:
+        lab: The lab; by default the one that the default site describes.
+        seconds: How long it may take in all.
+
+    Returns:
+        One sentence for each thing that was made; empty when everything stood.
+
+    Raises:
+        ConfigError: Not root, a program is missing, or the machine uses one of the subnets.
+        ForeignObjectError: A folder or interface of somebody else has the lab's name.
+        DeadlineError: A member did not get ready.
+    """
+    lab = lab or Lab()
+    deadline = Deadline(seconds)
+    _check_privilege()
+    _check_programs()
+    with _locked(lab, deadline):
+        subnets.check(lab, subnets.observe())
+        changes = _make_base(lab)
+        for member in lab.members:
+            changes += _raise_member(lab, member, deadline)
+        for member in lab.members:
+            _await(lab, member, deadline)
+    return tuple(changes)
+
+
+def down(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> bool:
+    """End a lab and remove all of it, however much there is.
+
+    Args:
+        lab: The lab.
+        seconds: How long to wait for another `up` or `down` of it.
+
+    Returns:
+        Whether there was anything.
+    """
+    lab = lab or Lab()
+    _check_privilege()
+    with _locked(lab, Deadline(seconds)):
+        ended = [container.kill(lab, name) for name in container.find(lab)]
+        unlinked = links.remove(lab)
+        removed = [folders.remove(folder) for folder in (lab.run, lab.state)]
+    return any(ended) or unlinked or any(removed)
+
+
+def status(lab: Lab | None = None) -> LabStatus:
+    """Look at a lab; every member is asked, which takes a login each."""
+    lab = lab or Lab()
+    _check_privilege()
+    found = container.find(lab)
+    return LabStatus(
+        name=lab.name,
+        controller=str(lab.controller),
+        connected=links.connected(lab),
+        members=tuple(_look_at(lab, member, found.get(member.name)) for member in lab.members),
+    )
+
+
+def _make_base(lab: Lab) -> list[str]:
+    changes = [
+        f"Folder '{folder}' made." for folder in (lab.state, lab.run) if folders.claim(folder)
+    ]
+    if keys.make(lab):
+        changes.append("Keys made.")
+    if links.ensure_wire(lab):
+        changes.append(f"Wires and the controller's interface '{lab.link}' made.")
+    return changes
+
+
+def _raise_member(lab: Lab, member: Member, deadline: Deadline) -> list[str]:
+    changes: list[str] = []
+    pid = container.find(lab, member.name).get(member.name)
+    if pid is None:
+        container.start(lab, member, deadline)
+        changes.append(f"'{member.name}' booted.")
+        pid = container.find(lab, member.name)[member.name]
+    if links.ensure_member(lab, member, pid):
+        changes.append(f"'{member.name}' connected.")
+    return changes
+
+
+def _await(lab: Lab, member: Member, deadline: Deadline) -> None:
+    pid = container.find(lab, member.name).get(member.name, 0)
+    try:
+        wait_until(
+            lambda: ready.logs_in(lab, member),
+            deadline,
+            what=f"The ssh login of '{member.name}'",
+        )
+        if member.hypervisor:
+            wait_until(
+                lambda: ready.runs_libvirt(pid), deadline, what=f"libvirt on '{member.name}'"
+            )
+    except DeadlineError as error:
+        error.hint = f"{lab.log(member)} ends with:\n{container.log_tail(lab, member)}"
+        raise
+
+
+def _look_at(lab: Lab, member: Member, pid: int | None) -> MemberStatus:
+    return MemberStatus(
+        name=member.name,
+        address=str(lab.address(member)),
+        underlay=str(lab.underlay_address(member)),
+        pid=pid,
+        ssh=pid is not None and ready.logs_in(lab, member),
+        libvirt=(pid is not None and ready.runs_libvirt(pid)) if member.hypervisor else None,
+    )
+
+
+def _check_privilege() -> None:
+    if os.geteuid() != 0:
+        raise ConfigError(
+            "The lab is made of namespaces and mounts, which only root may make.",
+            hint="Run it as root, or through sudo.",
+        )
+
+
+def _check_programs() -> None:
+    missing = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
+    if missing:
+        raise ConfigError(
+            f"The lab needs programs that this machine does not have: {', '.join(missing)}.",
+            hint="lab/install.sh installs them on Debian and Ubuntu.",
+        )
+
+
+@contextlib.contextmanager
+def _locked(lab: Lab, deadline: Deadline) -> Iterator[None]:
+    """Let one `up` or `down` of a lab run at a time, by a lock that no crash leaves behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
+
+        def bound() -> bool:
+            try:
+                lock.bind(f"\0{lab.name}")  # in the abstract namespace: no file
+            except OSError:
+                return False
+            return True
+
+        wait_until(bound, deadline, what=f"The end of another run on lab '{lab.name}'")
+        yield

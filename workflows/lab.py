@@ -1,0 +1,138 @@
+"""The lab on the command line: `python -m workflows.lab up|down|status`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Network
+from typing import Any, ParamSpec
+
+import click
+
+from inventory.errors import ConfigError, FarswitchError
+from lab import control
+from lab.addresses import CONTROL_SUBNET, DEFAULT_NAME, UNDERLAY_SUBNET, Lab
+from lab.control import LabStatus
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command has to say: to programs, and to people."""
+
+    document: dict[str, Any]
+    lines: list[str]
+    ok: bool = True
+
+
+def _options(command: Callable[P, None]) -> Callable[P, None]:
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        click.option("--underlay", default=str(UNDERLAY_SUBNET), show_default=True,
+                     help="Subnet between the servers."),
+        click.option("--control", default=str(CONTROL_SUBNET), show_default=True,
+                     help="Subnet between this machine and the servers."),
+        click.option("--name", default=DEFAULT_NAME, show_default=True,
+                     help="Name of the lab: two labs differ in it and in their control subnet."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.group()
+def main() -> None:
+    """Two stand-in servers on this machine: server1 with libvirt, server2 for the switch."""
+
+
+@main.command()
+@_options
+def up(*, as_json: bool, **settings: str) -> None:
+    """Raise the lab; a second time: mend what is missing, else change nothing."""
+
+    def act(lab: Lab) -> Outcome:
+        changes = control.up(lab)
+        return Outcome(
+            {"changed": len(changes), "changes": list(changes)},
+            [*changes, f"Lab '{lab.name}' is up ({len(changes)} changed)."],
+        )
+
+    sys.exit(_run("up", act, settings, as_json=as_json))
+
+
+@main.command()
+@_options
+def down(*, as_json: bool, **settings: str) -> None:
+    """End the lab and remove all of it."""
+
+    def act(lab: Lab) -> Outcome:
+        was = control.down(lab)
+        return Outcome(
+            {"changed": int(was)},
+            [f"Lab '{lab.name}' is gone." if was else f"There was no lab '{lab.name}'."],
+        )
+
+    sys.exit(_run("down", act, settings, as_json=as_json))
+
+
+@main.command()
+@_options
+def status(*, as_json: bool, **settings: str) -> None:
+    """Say what is up; exit code 1 when not everything is."""
+
+    def act(lab: Lab) -> Outcome:
+        have = control.status(lab)
+        return Outcome({"status": asdict(have)}, list(_table(have)), ok=have.up)
+
+    sys.exit(_run("status", act, settings, as_json=as_json))
+
+
+def _run(
+    name: str, act: Callable[[Lab], Outcome], settings: dict[str, str], *, as_json: bool
+) -> int:
+    begun = time.monotonic()
+    try:
+        outcome = act(_lab(**settings))
+        code = 0 if outcome.ok else 1
+    except FarswitchError as error:
+        code = 2 if isinstance(error, ConfigError) else 1
+        lines = [str(error), *([error.hint] if error.hint else [])]
+        outcome = Outcome({"error": str(error), "hint": error.hint}, lines, ok=False)
+    if as_json:
+        took = round(time.monotonic() - begun, 2)
+        head = {"workflow": f"lab {name}", "lab": settings["name"], "ok": outcome.ok}
+        click.echo(json.dumps({**head, "seconds": took, **outcome.document}))
+    if not as_json or "error" in outcome.document:
+        click.echo("\n".join(outcome.lines), err=as_json or code != 0)
+    return code
+
+
+def _lab(name: str, control: str, underlay: str) -> Lab:
+    try:
+        return Lab(name, IPv4Network(control), IPv4Network(underlay))
+    except ValueError as error:
+        raise ConfigError(f"A subnet of the lab is none: {error}.") from error
+
+
+def _table(have: LabStatus) -> Iterator[str]:
+    where = f"{have.controller} on '{have.name}'"
+    yield f"controller  {where if have.connected else 'not connected'}"
+    for member in have.members:
+        if member.pid is None:
+            yield f"{member.name:10}  down"
+            continue
+        parts = [f"pid {member.pid}", f"ssh {_word(member.ssh)}"]
+        if member.libvirt is not None:
+            parts.append(f"libvirt {_word(member.libvirt)}")
+        yield f"{member.name:10}  {member.address} (underlay {member.underlay}): {', '.join(parts)}"
+
+
+def _word(answers: bool) -> str:  # noqa: FBT001 (its only use is in a table)
+    return "answers" if answers else "does not answer"
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m workflows.lab")
