@@ -10,7 +10,7 @@ from nornir.core.inventory import Host, Inventory
 from inventory.model import Cluster, Guest, Server, Site
 
 CLUSTER, SERVER, GUEST = "cluster", "server", "guest"
-SITE, KEYS = "site", "keys"
+SITE, KEYS, JUMP = "site", "keys", "jump"
 
 
 @dataclass(slots=True)
@@ -51,3 +51,12 @@ def site_of(inventory: Inventory) -> Site:
 def keys_of(inventory: Inventory) -> KeyHolder:
     """Return the holder that every guest's login takes its keys from."""
     return cast("KeyHolder", inventory.defaults.data[KEYS])
+
+
+def hypervisor_of(host: Host) -> Host:
+    """Return the Nornir host of the hypervisor that runs the guest.
+
+    Raises:
+        KeyError: The host is a server.
+    """
+    return cast("Host", (host.connection_options["shell"].extras or {})[JUMP])

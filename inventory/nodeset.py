@@ -19,11 +19,11 @@ NAME_WANTED = (
 )
 SHOWN_LENGTH = 80
 RESERVED = frozenset({"localhost", "ip6-localhost", "ip6-loopback"})
-_NUMBERS = r"\d{1,9}(-\d{1,9}(/\d{1,9})?)?"
+_NUMBERS = r"[0-9]{1,9}(-[0-9]{1,9}(/[0-9]{1,9})?)?"
 _PART = re.compile(rf"([a-z0-9-]|\[{_NUMBERS}(,{_NUMBERS})*\])+")
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 _COMMA_OUTSIDE = re.compile(r",(?![^\[\]]*\])")
-_LAST_NUMBER = re.compile(r"(.*?)(\d+)", re.DOTALL)
+_LAST_NUMBER = re.compile(r"(.*?)([0-9]+)", re.DOTALL)
 
 
 def expand(text: str) -> tuple[str, ...]:
@@ -48,11 +48,14 @@ def expand(text: str) -> tuple[str, ...]:
                 f"{shown(part)} names {_count(part)} guests, wanted {PORTS_PER_BRIDGE} at most."
             )
         try:
-            names += NodeSet(part, resolver=RESOLVER_NOGROUP)
+            found = list(NodeSet(part, resolver=RESOLVER_NOGROUP))
         except NodeSetException as error:
             raise ConfigError(
                 f"{shown(text)} is no node set ({error}), wanted one such as node[1-3]."
             ) from error
+        if len(found) < _count(part):
+            raise ConfigError(f"{shown(part)} names a guest twice, wanted each name once.")
+        names += found
     for name in names:
         check_name(name)
     return tuple(names)
