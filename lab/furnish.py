@@ -24,7 +24,7 @@ EMPTIED = (
     "/var/lib/libvirt/dnsmasq",
     "/var/lib/libvirt/images",
     "/var/lib/libvirt/qemu",
-    "/var/log/libvirt",
+    "/var/log/libvirt/qemu",
 )
 """Folders of the machine that would have an effect in a member, or are nobody's business there."""
 
