@@ -1,0 +1,166 @@
+"""Commands and files of a host, on top of one thing: run these bytes through this program.
+
+Files do not go by SFTP: it has no sync of a folder, and paramiko's has neither sync nor a mode at
+creation, so that a secret would be readable for a moment. One script is one round trip, and is
+the same locally, over ssh and behind sudo.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connections.command import (
+    CommandError,
+    CommandTimeoutError,
+    Completed,
+    FileFacts,
+    OutputLimitError,
+    PrivilegeError,
+)
+
+OUTPUT_LIMIT = 64 << 20
+"""Bytes of output that we keep of one command."""
+NO_FILE = 66
+"""Our scripts' status when a file is not there (EX_NOINPUT of sysexits.h)."""
+
+READ = f'[ -e "$1" ] || exit {NO_FILE}; exec head -c "$2" -- "$1"'
+REMOVE = f'[ -e "$1" ] || [ -L "$1" ] || exit {NO_FILE}; exec rm -- "$1"'
+# The size is compared because a login that dies in the middle looks like the input's end.
+WRITE = """\
+set -eCu
+umask 077
+beside="$1.farswitch.$$"
+cat > "$beside"
+trap 'rm -f -- "$beside"' EXIT
+if [ "$(wc -c < "$beside")" -ne "$4" ]; then echo "the input was cut" >&2; exit 65; fi
+chown -- "$3" "$beside"
+chmod -- "$2" "$beside"
+sync -- "$beside"
+mv -fT -- "$beside" "$1"
+trap - EXIT
+folder=${1%/*}
+sync -- "${folder:-/}"
+"""
+# The loop leaves in "$@" the files that are there: one stat serves all, each fork costs a slow
+# guest some 10 ms.
+FACTS = """\
+set -e
+for path; do
+  shift
+  if [ -e "$path" ]; then echo 1; set -- "$@" "$path"; else echo 0; fi
+done
+[ $# -gt 0 ] || exit 0
+stat -L -c '%a %U:%G' -- "$@"
+for path; do
+  if [ -f "$path" ]; then base64 -w0 -- "$path"; fi
+  echo
+done
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a program gave back, in bytes."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class CommandShell(ABC):
+    """The part of a shell that is the same for every transport."""
+
+    def __init__(self, host: str, *, sudo: bool) -> None:
+        self.host = host
+        self.sudo = sudo
+
+    @abstractmethod
+    def execute(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
+        """Run the composed command; `timeout` bounds everything.
+
+        Raises:
+            TimeoutError: Time is up.
+            OverflowError: There was more output than `OUTPUT_LIMIT`.
+            ConnectionLostError: The login ended, or could not be made.
+        """
+
+    def compose(self, argv: Sequence[str], timeout: float | None = None) -> list[str]:
+        """Return the command as it is run: as root, in English, and bounded over there too.
+
+        The far `timeout` ends a command whose login was lost. It starts later than ours and is
+        rounded up, so ours is always the one to say so.
+        """
+        composed = ["sudo", "-n", "--"] if self.sudo else []
+        composed += ["env", "LC_ALL=C"]
+        if timeout is not None:
+            composed += ["timeout", "-k", "2", str(math.ceil(timeout))]
+        return [*composed, *argv]
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | str = b"",
+        timeout: float = 30.0,
+        check: bool = True,
+    ) -> Completed:
+        """Run a command as root and wait for its end; see `Shell.run`."""
+        raw = self._raw(argv, stdin.encode() if isinstance(stdin, str) else stdin, timeout)
+        stdout, stderr = raw.stdout.decode(errors="replace"), raw.stderr.decode(errors="replace")
+        if check and raw.status != 0:
+            raise CommandError(self.host, argv, raw.status, stderr)
+        return Completed(tuple(argv), raw.status, stdout, stderr)
+
+    def read(self, path: str, *, limit: int = 1 << 20) -> bytes | None:
+        """Return a file's content, or None when there is no such file."""
+        raw = self._script(READ, path, str(limit + 1))
+        if raw.status == NO_FILE:
+            return None
+        if len(raw.stdout) > limit:
+            raise OutputLimitError(self.host, f"File '{path}'", limit)
+        return raw.stdout
+
+    def write(
+        self, path: str, content: bytes, *, mode: int = 0o644, owner: str = "root:root"
+    ) -> None:
+        """Replace a file whole: written beside, synced, renamed, the folder synced."""
+        self._script(WRITE, path, f"{mode:04o}", owner, str(len(content)), stdin=content)
+
+    def remove(self, path: str) -> bool:
+        """Remove a file; return whether it was there."""
+        return self._script(REMOVE, path).status != NO_FILE
+
+    def facts(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
+        """Return what is known of each file in one round trip; None when it is not there."""
+        lines = self._script(FACTS, *paths).stdout.decode().split("\n")
+        there = [path for path, flag in zip(paths, lines, strict=False) if flag == "1"]
+        stats = lines[len(paths) :]
+        contents = stats[len(there) :]
+        found: dict[str, FileFacts | None] = dict.fromkeys(paths)
+        for path, stat, content in zip(there, stats, contents, strict=False):
+            mode, owner = stat.split(" ", 1)
+            found[path] = FileFacts(base64.b64decode(content), int(mode, 8), owner)
+        return found
+
+    def _script(self, script: str, *arguments: str, stdin: bytes = b"") -> Raw:
+        argv = ("sh", "-c", script, "sh", *arguments)
+        raw = self._raw(argv, stdin, 60.0)
+        if raw.status not in {0, NO_FILE}:
+            about = ("sh", "-c", "…", *arguments)
+            raise CommandError(self.host, about, raw.status, raw.stderr.decode(errors="replace"))
+        return raw
+
+    def _raw(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
+        try:
+            raw = self.execute(self.compose(argv, timeout), stdin, timeout)
+        except TimeoutError:
+            raise CommandTimeoutError(self.host, argv, timeout) from None
+        except OverflowError:
+            raise OutputLimitError(self.host, f"Command '{argv[0]}'", OUTPUT_LIMIT) from None
+        if self.sudo and raw.status == 1 and raw.stderr.startswith(b"sudo: "):
+            raise PrivilegeError(self.host, raw.stderr.decode(errors="replace"))
+        return raw

@@ -1,0 +1,47 @@
+"""Key pairs of a cluster: made here, never read from a guest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """An ed25519 pair: the private key as OpenSSH's PEM, the public one as a line with comment."""
+
+    private: str = field(repr=False)
+    public: str
+
+
+@dataclass(slots=True)
+class GuestKeys:
+    """What a login to a guest needs; the workflow fills it before the first one.
+
+    Args:
+        private_key: The controller's key for root on the guests, as OpenSSH's PEM.
+        host_keys: The public line of each guest's host key, by the guest's name.
+    """
+
+    private_key: str = field(default="", repr=False)
+    host_keys: dict[str, str] = field(default_factory=dict)
+
+
+def generate(comment: str) -> KeyPair:
+    """Return a new ed25519 pair (RFC 8709).
+
+    Args:
+        comment: What the public line ends with, such as the guest's name.
+    """
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return KeyPair(private.decode(), f"{public.decode()} {comment}")

@@ -1,0 +1,117 @@
+"""The Nornir connection "shell": commands and files of a server or a guest."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from nornir.core.configuration import Config
+from nornir.core.inventory import Host
+
+from connections.command import (
+    CommandError,
+    CommandTimeoutError,
+    Completed,
+    ConnectionLostError,
+    FileFacts,
+    HostKeyError,
+    OutputLimitError,
+    PrivilegeError,
+    Process,
+    Shell,
+    Stream,
+)
+from connections.keys import GuestKeys
+from connections.local import LocalShell
+from connections.locks import opened
+from connections.login import LOGIN_SECONDS, Target
+from connections.ssh import SshShell
+from inventory.errors import ConfigError
+from inventory.model import Guest, Server
+
+SSH_PORT = 22
+
+__all__ = [
+    "CommandError",
+    "CommandTimeoutError",
+    "Completed",
+    "ConnectionLostError",
+    "FileFacts",
+    "HostKeyError",
+    "LocalShell",
+    "OutputLimitError",
+    "PrivilegeError",
+    "Process",
+    "Shell",
+    "ShellConnection",
+    "SshShell",
+    "Stream",
+    "guest_target",
+    "server_target",
+]
+
+
+def server_target(server: Server) -> Target:
+    """Return how a server is logged in to."""
+    return Target(
+        host=server.name,
+        hostname=server.hostname,
+        port=server.port,
+        user=server.user,
+        known_hosts=(server.known_hosts,) if server.known_hosts else (),
+        key_file=server.key_file,
+    )
+
+
+def guest_target(guest: Guest, keys: GuestKeys, jump: Host, config: Config | None) -> Target:
+    """Return how a guest is logged in to: as root, through its hypervisor's login.
+
+    Raises:
+        ConfigError: The keys of the cluster were not filled in before.
+    """
+    address = str(guest.management_address.ip)
+    if guest.name not in keys.host_keys or not keys.private_key:
+        raise ConfigError(f"The keys of guest '{guest.name}' are not known yet.")
+
+    def through() -> Stream:
+        shell = cast("Shell", opened(jump, "shell", config))
+        return shell.channel(address, SSH_PORT, timeout=LOGIN_SECONDS)
+
+    return Target(
+        host=guest.name,
+        hostname=address,
+        pinned=keys.host_keys[guest.name],
+        private_key=keys.private_key,
+        jump=through,
+    )
+
+
+class ShellConnection:
+    """Nornir's plugin; `.connection` is a `Shell`."""
+
+    connection: Shell
+
+    def open(self, *_: Any, **options: Any) -> None:
+        """Log in; a server that is this machine needs no login.
+
+        Args:
+            options: Of Nornir's, only two count. `extras`: {"server": Server}, or {"guest": Guest,
+                "jump": Host, "keys": GuestKeys}; and `configuration`.
+        """
+        given = options.get("extras") or {}
+        server = cast("Server | None", given.get("server"))
+        if server is not None and server.local:
+            self.connection = LocalShell(server.name)
+            return
+        if server is not None:
+            target = server_target(server)
+        else:
+            target = guest_target(
+                given["guest"], given["keys"], given["jump"], options.get("configuration")
+            )
+        shell = SshShell(target)
+        shell.open()
+        self.connection = shell
+
+    def close(self) -> None:
+        """Log out."""
+        self.connection.close()

@@ -1,0 +1,145 @@
+"""The shell of a host behind ssh: exec channels of one login."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import paramiko  # type: ignore[import-untyped]
+
+from connections.command import ConnectionLostError, Process, Stream
+from connections.exchange import ChannelProcess, exchange
+from connections.files import CommandShell, Raw
+from connections.login import LOGIN_SECONDS, Login, Target
+from connections.wait import Deadline
+
+COMMANDS, PROCESSES = 5, 3
+"""Session channels at once, of the 10 that sshd allows a login (MaxSessions). What goes on has
+slots of its own, so that a thread which holds one can always run a command."""
+GRACE = 2.0
+"""Seconds after its deadline at which a call that still hangs takes its login down."""
+FAILURES = (paramiko.SSHException, OSError, EOFError)
+
+
+class SshShell(CommandShell):
+    """Commands over one login, which the first call after a loss makes anew.
+
+    A command that was under way when the login was lost is not run again: what it did is unknown.
+    """
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target.host, sudo=target.user != "root")
+        self._target = target
+        self._login: Login | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+        self._commands = threading.BoundedSemaphore(COMMANDS)
+        self._processes = threading.BoundedSemaphore(PROCESSES)
+
+    def open(self) -> None:
+        """Log in now, and not at the first command."""
+        self._transport()
+
+    def execute(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
+        """Run the composed command on a channel of its own."""
+        deadline = Deadline(timeout)
+        if not self._commands.acquire(timeout=deadline.remaining()):
+            raise TimeoutError
+        try:
+            transport = self._transport()
+            with self._bounded(transport, deadline), _session(transport, argv, deadline) as channel:
+                return exchange(channel, stdin, deadline)
+        finally:
+            self._commands.release()
+
+    def start(self, argv: Sequence[str]) -> Process:
+        """Start a command as root that goes on until it is closed."""
+        deadline = Deadline(LOGIN_SECONDS)
+        if not self._processes.acquire(timeout=deadline.remaining()):
+            raise ConnectionLostError(self.host, f"{PROCESSES} processes hold its channels")
+        try:
+            transport = self._transport()
+            with self._bounded(transport, deadline):
+                channel = _exec(transport, self.compose(argv), deadline)
+        except BaseException:
+            self._processes.release()
+            raise
+        return ChannelProcess(channel, self._processes.release)
+
+    def channel(self, address: str, port: int, *, timeout: float) -> Stream:
+        """Return a TCP connection from the host, as a channel of this login."""
+        transport = self._transport()
+        try:
+            opened = transport.open_channel(
+                "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=timeout
+            )
+        except FAILURES as error:
+            cause = f"it does not reach {address} port {port}: {error}"
+            raise ConnectionLostError(self.host, cause) from error
+        return cast("Stream", opened)
+
+    def close(self) -> None:
+        """Log out; no later call logs in again."""
+        with self._lock:
+            self._closed = True
+            if self._login is not None:
+                self._login.close()
+                self._login = None
+
+    def _transport(self) -> Any:  # noqa: ANN401 - paramiko is not typed
+        with self._lock:
+            if self._closed:
+                raise ConnectionLostError(self.host, "the connection was closed")
+            if self._login is not None and not self._login.transport.is_active():
+                self._login.close()
+                self._login = None
+            if self._login is None:
+                self._login = Login(self._target)
+            return self._login.transport
+
+    @contextmanager
+    def _bounded(self, transport: Any, deadline: Deadline) -> Iterator[None]:  # noqa: ANN401
+        """Hold a call to its deadline also where paramiko waits without one.
+
+        It waits for ever for the answer to a request, and for room in a full TCP buffer. Closing
+        the transport wakes it; a server that lets that happen is as good as gone.
+        """
+        watchdog = threading.Timer(deadline.remaining() + GRACE, transport.close)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield
+        except TimeoutError:
+            raise
+        except FAILURES as error:
+            if deadline.passed():
+                raise TimeoutError from error
+            cause = str(error) or "the login ended"
+            raise ConnectionLostError(self.host, cause) from error
+        finally:
+            watchdog.cancel()
+
+
+@contextmanager
+def _session(transport: Any, argv: Sequence[str], deadline: Deadline) -> Iterator[Any]:  # noqa: ANN401
+    channel = _exec(transport, argv, deadline)
+    try:
+        yield channel
+    finally:
+        channel.close()
+
+
+def _exec(transport: Any, argv: Sequence[str], deadline: Deadline) -> Any:  # noqa: ANN401
+    """Start the command on a new channel; the login's shell becomes it."""
+    channel = transport.open_session(timeout=deadline.remaining())
+    try:
+        channel.exec_command(f"exec {shlex.join(argv)}")
+    except BaseException:
+        with contextlib.suppress(*FAILURES):
+            channel.close()
+        raise
+    return channel

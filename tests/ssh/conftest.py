@@ -1,0 +1,168 @@
+"""An sshd of the test's own on loopback: its own keys, its own configuration, its own log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from connections.keys import KeyPair, generate
+from connections.login import Target
+from connections.ssh import SshShell
+from connections.wait import Deadline, wait_until
+
+SEPARATION = Path("/run/sshd")
+"""sshd's privilege separation folder: it does not start without."""
+CONFIG = """\
+ListenAddress 127.0.0.1:{port}
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/authorized
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+MaxSessions 10
+LogLevel VERBOSE
+Subsystem sftp internal-sftp
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Sshd:
+    folder: Path
+    port: int = field(default_factory=free_port)
+    host: KeyPair = field(default_factory=lambda: generate("host"))
+    user: KeyPair = field(default_factory=lambda: generate("user"))
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    @property
+    def logins(self) -> int:
+        return self.log.count("Accepted publickey")
+
+    def children(self) -> list[int]:
+        """The sshd processes of the logins."""
+        assert self.process is not None
+        return children(self.process.pid)
+
+    def write_host_key(self) -> None:
+        path = self.folder / "host"
+        path.write_text(self.host.private)
+        path.chmod(0o600)
+
+    def start(self) -> None:
+        self.write_host_key()
+        (self.folder / "authorized").write_text(self.user.public + "\n")
+        (self.folder / "key").write_text(self.user.private)
+        (self.folder / "key").chmod(0o600)
+        (self.folder / "known").write_text(f"[127.0.0.1]:{self.port} {self.host.public}\n")
+        config = self.folder / "sshd_config"
+        config.write_text(CONFIG.format(port=self.port, folder=self.folder))
+        binary = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+        assert binary is not None
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([binary, "-D", "-e", "-f", str(config)], stderr=log)
+        wait_until(self._listens, Deadline(10), what="The test's sshd")
+
+    def stop(self) -> None:
+        """End the listener and what it forked."""
+        if self.process is None:
+            return
+        family = descendants(self.process.pid)
+        self.process.kill()
+        self.process.wait()
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process = None
+
+    def target(self, **changes: object) -> Target:
+        settings: dict[str, object] = {
+            "host": "server1",
+            "hostname": "127.0.0.1",
+            "port": self.port,
+            "known_hosts": (self.folder / "known",),
+            "key_file": self.folder / "key",
+        }
+        return Target(**{**settings, **changes})  # type: ignore[arg-type]
+
+    def _listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log
+        return f"listening on 127.0.0.1 port {self.port}" in self.log
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    found = []
+    with contextlib.suppress(OSError):
+        for child in children(pid):
+            found += [child, *descendants(child)]
+    return found
+
+
+@pytest.fixture(scope="session")
+def separation() -> Iterator[None]:
+    """sshd's folder, removed again if it was not there before."""
+    made = not SEPARATION.exists()
+    SEPARATION.mkdir(mode=0o755, exist_ok=True)
+    yield
+    if made:
+        with contextlib.suppress(OSError):
+            SEPARATION.rmdir()
+
+
+@pytest.fixture
+def make_sshd(tmp_path: Path, separation: None) -> Iterator[Callable[[str], Sshd]]:
+    if os.geteuid() != 0:
+        pytest.skip("sshd logs root in only when root runs it")
+    made: list[Sshd] = []
+
+    def make(name: str) -> Sshd:
+        folder = tmp_path / name
+        folder.mkdir()
+        sshd = Sshd(folder)
+        made.append(sshd)
+        sshd.start()
+        return sshd
+
+    yield make
+    for sshd in made:
+        sshd.stop()
+
+
+@pytest.fixture
+def sshd(make_sshd: Callable[[str], Sshd]) -> Sshd:
+    return make_sshd("sshd")
+
+
+@pytest.fixture
+def shell(sshd: Sshd) -> Iterator[SshShell]:
+    shell = SshShell(sshd.target())
+    yield shell
+    shell.close()
