@@ -1,0 +1,141 @@
+"""The guard: nft tables of our own that close every way around the switch.
+
+The tables do not outlive a reboot, and neither do the tunnels: the next build makes both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nornir.core.task import Result, Task
+
+from connections import access
+from connections.shell import Shell
+from inventory.errors import FarswitchError, ForeignObjectError
+from inventory.hosts import server_of
+from inventory.model import Cluster, Server
+from tasks import nft
+from tasks.guard_rules import removal, render
+
+FAMILIES = ("inet", "bridge")
+_SEPARATOR = "\n---\n"
+
+# What is wanted is loaded in a network namespace of its own and listed by the server's own nft:
+# so both listings have the same form, whatever the version.
+_OBSERVE = """name=$1; shift
+for family; do printf '\\n---\\n'; nft -j list table "$family" "$name" 2>/dev/null; done
+[ "$wanted" = no ] || exec unshare --net sh -c '
+  name=$1; shift; nft -f - || exit
+  for family; do printf "\\n---\\n"; nft -j list table "$family" "$name" 2>/dev/null; done
+  exit 0' scratch "$name" "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One table that is to be replaced or removed, and the text that does it."""
+
+    family: str
+    name: str
+    what: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"table {self.family} {self.name}: {self.what}"
+
+
+def guard(
+    task: Task,
+    cluster: Cluster,
+    *,
+    device: str,
+    present: bool = True,
+    dry_run: bool | None = None,
+) -> Result:
+    """Converge the guard of one server.
+
+    Args:
+        task: Nornir's task on a server.
+        cluster: The cluster that is guarded.
+        device: The server's interface on the underlay; unused at removal.
+        present: False removes the tables.
+        dry_run: True tells what would change; None takes Nornir's setting.
+
+    Returns:
+        The count of tables that were (or would be) replaced or removed.
+
+    Raises:
+        ForeignObjectError: A table of our name lacks our mark.
+        FarswitchError: The server's nft refused the rules.
+    """
+    shell, server = access.shell(task), server_of(task.host)
+    dry = task.is_dry_run(dry_run)
+    changes = converge(shell, cluster, server, device, present=present, dry_run=dry)
+    lines = "\n".join(map(str, changes))
+    return Result(host=task.host, changed=bool(changes), diff=lines, result=len(changes))
+
+
+def converge(
+    shell: Shell,
+    cluster: Cluster,
+    server: Server,
+    device: str,
+    *,
+    present: bool = True,
+    dry_run: bool = False,
+) -> tuple[Change, ...]:
+    """Do what `guard` does, over a shell."""
+    texts = render(cluster, server, device) if present else {}
+    have, want = observe(shell, cluster, texts)
+    changes = plan(have, want, texts, cluster, server=shell.host)
+    if changes and not dry_run:
+        shell.run(("nft", "-f", "-"), stdin="".join(change.text for change in changes))
+    return changes
+
+
+def observe(
+    shell: Shell, cluster: Cluster, texts: Mapping[str, str]
+) -> tuple[dict[str, list[nft.Json]], dict[str, list[nft.Json]]]:
+    """Return our tables as they are and as they should be, both as the server lists them."""
+    flag = "wanted=yes" if texts else "wanted=no"
+    script = f"{flag}\n{_OBSERVE}"
+    argv = ("sh", "-c", script, "guard", cluster.guard_table, *FAMILIES)
+    done = shell.run(argv, stdin="".join(texts.values()), check=False)
+    if texts and done.status != 0:
+        raise FarswitchError(
+            f"nft on server '{shell.host}' refused the guard's rules: {done.stderr.strip()}.",
+            hint="nft 0.9.4 or newer and unshare (util-linux) are needed.",
+        )
+    parts = [nft.objects(part) for part in done.stdout.split(_SEPARATOR)[1:]]
+    have, want = parts[: len(FAMILIES)], parts[len(FAMILIES) :] or [[], []]
+    return dict(zip(FAMILIES, have, strict=True)), dict(zip(FAMILIES, want, strict=True))
+
+
+def plan(
+    have: Mapping[str, list[nft.Json]],
+    want: Mapping[str, list[nft.Json]],
+    texts: Mapping[str, str],
+    cluster: Cluster,
+    *,
+    server: str,
+) -> tuple[Change, ...]:
+    """Return the tables to replace or remove; pure.
+
+    Raises:
+        ForeignObjectError: A table of our name lacks our mark.
+    """
+    changes: list[Change] = []
+    name = cluster.guard_table
+    for family in FAMILIES:
+        old = have[family]
+        if old and not nft.marked(old, cluster.mark):
+            hint = f"Look: nft list table {family} {name}. Remove it, or rename the cluster."
+            raise ForeignObjectError(f"nft table ({family})", name, server, hint=hint)
+        if family not in texts:
+            if old:
+                changes.append(Change(family, name, "removed", removal(family, name)))
+        elif nft.canonical(old) != nft.canonical(want[family]):
+            what = "replaced" if old else "added"
+            changes.append(Change(family, name, what, texts[family]))
+    return tuple(changes)

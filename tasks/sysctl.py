@@ -1,0 +1,245 @@
+"""The kernel settings that the data path needs: now, and after a reboot.
+
+`br_netfilter` may not be loaded, and then its keys do not exist. That is no error: the file covers
+them, because a udev rule applies it when the module comes (the way of sysctl.d(5)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nornir.core.task import Result, Task
+
+from connections import access
+from connections.shell import Shell
+from inventory.errors import FarswitchError
+from inventory.model import Cluster
+from tasks.journal import Journal, Value, claim, release
+from tasks.journal_file import FOLDER, load, store
+from tasks.sysctl_files import FOLDERS, SYSCTL_FILE, UDEV_FILE, WANTED, owners_of, stale, undone_by
+
+PREFIX = "sysctl:"
+_THERE = "present"
+_LOADED_LATER = "net.bridge.bridge-nf-call-"
+"""Keys that are 1 when br_netfilter is loaded (br_netfilter_sysctl_default); its others are 0."""
+
+# Arguments: the keys as paths, "--", our files. Answers PATH=VALUE, FOLDER and LATER lines, then
+# the files. LATER is what other files of sysctl.d(5) say about the same keys.
+_OBSERVE = """while [ "$1" != -- ]; do
+  if [ -e "/proc/sys/$1" ]; then printf '%s=' "$1"; cat "/proc/sys/$1"; fi; shift
+done; shift
+for file; do [ ! -d "${file%/*}" ] || printf 'FOLDER %s\\n' "${file%/*}"; done
+for other in /etc/sysctl.d/*.conf /etc/sysctl.conf; do
+  [ ! -f "$other" ] || [ -L "$other" ] ||
+    sed -n "/ip_forward\\|bridge-nf/s|^|LATER $other |p" "$other"
+done
+for file; do
+  if [ -e "$file" ]; then printf '\\nFILE %s\\n' "$file"; cat "$file"; fi
+done"""
+_WRITE = """while [ $# -gt 0 ]; do
+  if [ -e "/proc/sys/$1" ]; then
+    printf '%s\\n' "$2" >"/proc/sys/$1" || :
+    printf '%s=' "$1"; cat "/proc/sys/$1"
+  fi; shift 2
+done"""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The values of the keys that exist, our files' contents, and what surrounds them.
+
+    Attributes:
+        values: Key to value.
+        files: Path to content, of our files that exist.
+        folders: The folders of our files that exist.
+        later: Settings of ours that a file read after ours sets otherwise, as sentences.
+    """
+
+    values: dict[str, str]
+    files: dict[str, str]
+    folders: frozenset[str]
+    later: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done, in this order: journal before, values, files, journal after.
+
+    Attributes:
+        before: The journal with our intent; equal to what was read at teardown.
+        values: Key to new value.
+        files: Path to new content; None removes the file.
+        folders: Folders that we made, to be removed if they are empty.
+        after: The journal when all is done.
+        notes: What was left as somebody else made it.
+    """
+
+    before: Journal
+    values: dict[str, str]
+    files: dict[str, str | None]
+    after: Journal
+    folders: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """One line for each setting and file that is to change."""
+        return (
+            *(f"{key} = {value}" for key, value in self.values.items()),
+            *(f"{path}: {'gone' if new is None else 'new'}" for path, new in self.files.items()),
+        )
+
+
+def sysctl(
+    task: Task, cluster: Cluster, *, present: bool = True, dry_run: bool | None = None
+) -> Result:
+    """Converge the kernel settings of one server, or give them back.
+
+    Args:
+        task: Nornir's task on a server.
+        cluster: The cluster that needs the settings.
+        present: False gives back what no other cluster needs.
+        dry_run: True tells what would change; None takes Nornir's setting.
+
+    Returns:
+        The count of settings and files that were (or would be) changed.
+
+    Raises:
+        ForeignObjectError: A file of our name lacks our mark.
+        FarswitchError: The kernel did not take a value.
+    """
+    dry = task.is_dry_run(dry_run)
+    plan = converge(access.shell(task), cluster.name, present=present, dry_run=dry)
+    lines = (*plan.changes, *plan.notes)
+    count = len(plan.changes)
+    return Result(host=task.host, changed=count > 0, diff="\n".join(lines), result=count)
+
+
+def converge(
+    shell: Shell,
+    cluster: str,
+    *,
+    present: bool = True,
+    dry_run: bool = False,
+    folder: str = FOLDER,
+) -> Plan:
+    """Do what `sysctl` does, over a shell; `folder` holds the journal."""
+    book = load(shell, folder=folder)
+    have = observe(shell)
+    make = plan_present if present else plan_absent
+    plan = make(have, book, cluster, server=shell.host)
+    if not dry_run:
+        _apply(shell, plan, folder)
+    return plan
+
+
+def observe(shell: Shell) -> Observed:
+    """Read all keys and both files in one round trip."""
+    argv = ("sh", "-c", _OBSERVE, "sysctl", *map(_path, WANTED), "--", SYSCTL_FILE, UDEV_FILE)
+    text, *parts = ("\n" + shell.run(argv).stdout).split("\nFILE ")
+    files = {}
+    for part in parts:
+        path, _, content = part.partition("\n")
+        files[path] = content.strip("\n")
+    lines = text.splitlines()
+    folders = {line.removeprefix("FOLDER ") for line in lines if line.startswith("FOLDER ")}
+    later = [line.removeprefix("LATER ") for line in lines if line.startswith("LATER ")]
+    return Observed(
+        _values(lines), files, frozenset(folders), tuple(filter(None, map(undone_by, later)))
+    )
+
+
+def plan_present(have: Observed, book: Journal, cluster: str, *, server: str) -> Plan:
+    """Return what makes the settings right; pure.
+
+    Raises:
+        ForeignObjectError: A file of our name lacks our mark.
+    """
+    for key, want in WANTED.items():
+        value: Value = (have.values[key],) if key in have.values else ()
+        before = book.claims.get(PREFIX + key)
+        if not value and before is not None:
+            value = before.ours
+        book = claim(book, PREFIX + key, cluster, value, (want,))
+    for folder in FOLDERS:
+        there = (_THERE,) if folder in have.folders else ()
+        book = claim(book, PREFIX + folder, cluster, there, (_THERE,))
+    wrong = {key: want for key, want in WANTED.items() if have.values.get(key, want) != want}
+    owners = owners_of(have.files, server) | book.owners(PREFIX)
+    return Plan(book, wrong, stale(have.files, owners), book, notes=have.later)
+
+
+def plan_absent(have: Observed, book: Journal, cluster: str, *, server: str) -> Plan:
+    """Return what gives the settings back as far as no other cluster needs them; pure.
+
+    Raises:
+        ForeignObjectError: A file of our name lacks our mark.
+    """
+    values: dict[str, str] = {}
+    notes: list[str] = []
+    after = book
+    for key in WANTED:
+        value = have.values.get(key)
+        released = release(after, PREFIX + key, cluster, () if value is None else (value,))
+        after = released.journal
+        if value is None:
+            continue
+        old = released.saved[0] if released.saved else _at_load(key)
+        if released.outcome == "restore" and value != old:
+            values[key] = old
+        elif released.outcome == "foreign" and value != old:
+            notes.append(f"{key} = {value} stays: somebody else set it after farswitch.")
+    made: list[str] = []
+    for folder in FOLDERS:
+        released = release(after, PREFIX + folder, cluster, (_THERE,))
+        after = released.journal
+        if released.outcome == "restore":
+            made.append(folder)
+    owners = (owners_of(have.files, server) | after.owners(PREFIX)) - {cluster}
+    files = stale(have.files, owners)
+    return Plan(book, values, files, after, tuple(made), tuple(notes))
+
+
+def _apply(shell: Shell, plan: Plan, folder: str) -> None:
+    journals_now = store(shell, plan.before, folder=folder)
+    if plan.values:
+        _write(shell, plan.values)
+    for path, content in plan.files.items():
+        if content is None:
+            shell.remove(path)
+        else:
+            shell.run(("mkdir", "-p", path.rpartition("/")[0]))
+            shell.write(path, content.encode())
+    if plan.folders:
+        shell.run(("rmdir", "--ignore-fail-on-non-empty", *plan.folders), check=False)
+    if plan.after.claims != plan.before.claims:
+        after = Journal(plan.after.claims, journals_now.digest)
+        store(shell, after, folder=folder)
+
+
+def _write(shell: Shell, values: dict[str, str]) -> None:
+    """Write the values and read each back: a key can refuse one without an error."""
+    words = [word for key, value in values.items() for word in (_path(key), value)]
+    done = shell.run(("sh", "-c", _WRITE, "sysctl", *words))
+    now = _values(done.stdout.splitlines())
+    for key, value in values.items():
+        if now.get(key, value) != value:
+            raise FarswitchError(
+                f"Setting '{key}' on server '{shell.host}' was written as {value} and reads "
+                f"{now[key]}. {done.stderr.strip()}".strip(),
+                hint="Is the server a container without the right to set it?",
+            )
+
+
+def _at_load(key: str) -> str:
+    """Return what a key is when br_netfilter is loaded and nobody sets it."""
+    return "1" if key.startswith(_LOADED_LATER) else "0"
+
+
+def _path(key: str) -> str:
+    return key.replace(".", "/")
+
+
+def _values(lines: list[str]) -> dict[str, str]:
+    by_path = dict(line.split("=", 1) for line in lines if "=" in line)
+    return {key: by_path[_path(key)].strip() for key in WANTED if _path(key) in by_path}
