@@ -6,6 +6,7 @@ this is visible outside the namespace, and all of it ends with the last process 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -17,9 +18,11 @@ from lab.furnish import File, Spec
 LAYERS = ("/", "/usr", "/var", "/var/lib", "/opt")
 """An overlay does not show what is mounted below `/`: these get one of their own where they are
 mounts."""
-DEVICES = (
-    "fuse", "full", "kvm", "net/tun", "null", "random", "tty", "urandom", "vhost-net", "zero",
-)  # fmt: skip
+DEVICES = {
+    "fuse": 0o666, "full": 0o666, "kvm": 0o660, "net/tun": 0o666, "null": 0o666, "random": 0o666,
+    "tty": 0o666, "urandom": 0o666, "vhost-net": 0o660, "zero": 0o666,
+}  # fmt: skip
+"""Devices that a member gets if the machine has them, with the modes that udev would give."""
 _OPTIONS = "index=off,metacopy=off"  # the layer below may change while it is mounted
 
 
@@ -120,16 +123,19 @@ def _kernel_file_systems(root: Path) -> None:
 
 def _devices(dev: Path) -> None:
     run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(dev)])
-    for name in DEVICES:
+    for name, mode in DEVICES.items():
         have = Path("/dev", name)
-        if not have.exists():
+        # libvirt asks QEMU again for all it can do, 16 times a domain, where the device is there
+        # but cannot be used.
+        if not have.exists() or (name == "kvm" and not _virtualises()):
             continue
-        status = have.stat()
         node = dev / name
         node.parent.mkdir(exist_ok=True)
-        os.mknod(node, status.st_mode, status.st_rdev)
-        os.chown(node, status.st_uid, status.st_gid)
-        node.chmod(stat.S_IMODE(status.st_mode))
+        os.mknod(node, stat.S_IFCHR | mode, have.stat().st_rdev)
+        node.chmod(mode)  # whatever the umask is
+        if name == "kvm":
+            with contextlib.suppress(LookupError):  # no such group
+                shutil.chown(node, group="kvm")
     for name, options in (("pts", "newinstance,ptmxmode=0666,mode=0620,gid=5"), ("shm", "")):
         (dev / name).mkdir()
         kind = "devpts" if name == "pts" else "tmpfs"
@@ -137,6 +143,12 @@ def _devices(dev: Path) -> None:
     for name, target in (("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "fd/0"),
                          ("stdout", "fd/1"), ("stderr", "fd/2")):  # fmt: skip
         (dev / name).symlink_to(target)
+
+
+def _virtualises() -> bool:
+    """Return whether the processor has virtualisation; KVM's device alone does not say so."""
+    flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
+    return bool({"vmx", "svm"}.intersection(flags))
 
 
 def _enter(root: Path) -> None:
