@@ -9,7 +9,8 @@ from itertools import combinations
 from inventory.document import Document, Place
 from inventory.entries import Entries
 from inventory.findings import Findings
-from inventory.model import Server, Settings, most_guests
+from inventory.model import Address, Server, Settings, most_guests
+from inventory.nodeset import shown
 from inventory.schema import ClusterKeys, LabKeys
 from inventory.settings import OWN_IMAGE
 
@@ -56,12 +57,14 @@ class Checks:
         home = (common.get("data") or {}).get("hypervisor")
         if home is not None and home not in known:
             place = ("guest", "data", "hypervisor")
-            sentence = f"'guest.hypervisor' is '{home}', which is no hypervisor, {wanted}."
+            sentence = f"'guest.hypervisor' is {shown(home)}, which is no hypervisor, {wanted}."
             self.findings.add(self.groups, place, sentence)
         for text in dict.fromkeys(self.entries.keys[guest] for guest in self.entries.guests):
             named = (self.hosts.data[text].get("data") or {}).get("hypervisor")
             if named is not None and named not in known:
-                sentence = f"'{text}.hypervisor' is '{named}', which is no hypervisor, {wanted}."
+                sentence = (
+                    f"'{text}.hypervisor' is {shown(named)}, which is no hypervisor, {wanted}."
+                )
                 self._hosts((text, "data", "hypervisor"), sentence)
 
     def _servers(self) -> None:
@@ -84,12 +87,12 @@ class Checks:
                 self.findings.add(self.defaults, other, f"{names}, wanted networks apart.")
         guests = self._named_networks()[:2]
         for server in self.entries.servers:
-            for name, address in _addresses(server):
+            for inner, address in _addresses(server):
                 for place, network in guests:
                     if address in network:
-                        sentence = f"the {name} of '{server.name}' is {address}, in '{place[-1]}'"
-                        wanted = "wanted an address outside of the guests' networks"
-                        self._hosts((server.name,), f"{sentence} {network}, {wanted}.")
+                        sentence = f"the {inner[-1]} of '{server.name}' is {address}"
+                        wanted = f"in '{place[-1]}' {network}, wanted one outside of it"
+                        self._hosts(inner, f"{sentence}, {wanted}.")
 
     def _named_networks(self) -> list[tuple[Place, IPv4Network]]:
         lab = self.keys.lab
@@ -107,13 +110,13 @@ class Checks:
     def _lab(self, lab: LabKeys) -> None:
         wanted = {"hostname": lab.controller_network, "underlay": lab.underlay_network}
         for server in self.entries.servers:
-            found = dict(_addresses(server))
+            found = {place[-1]: (place, address) for place, address in _addresses(server)}
             for name, network in wanted.items():
-                address = found.get(name)
-                if address not in list(network.hosts())[1:]:
-                    sentence = f"the {name} of '{server.name}' is {address or server.hostname}"
+                place, address = found.get(name, ((server.name, name), server.hostname))
+                if address not in network or address in {network[0], network[1], network[-1]}:
+                    sentence = f"the {name} of '{server.name}' is {address}"
                     wish = f"wanted an address of the lab's {network} after its first"
-                    self._hosts((server.name,), f"{sentence}, {wish}.")
+                    self._hosts(place, f"{sentence}, {wish}.")
 
     def _image(self) -> None:
         image = self.keys.image
@@ -147,8 +150,10 @@ class Checks:
         self.findings.add(self.hosts, place, sentence)
 
 
-def _addresses(server: Server) -> list[tuple[str, object]]:
+def _addresses(server: Server) -> list[tuple[Place, Address]]:
+    """Return the addresses that the site gives a server, each with its place in hosts.yaml."""
+    underlay: tuple[Place, Address] = ((server.name, "data", "underlay"), server.underlay)
     try:
-        return [("hostname", ip_address(server.hostname)), ("underlay", server.underlay)]
+        return [((server.name, "hostname"), ip_address(server.hostname)), underlay]
     except ValueError:
-        return [("underlay", server.underlay)]
+        return [underlay]

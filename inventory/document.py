@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from inventory.errors import ConfigError
 from inventory.nodeset import shown
 
 Place = tuple[str | int, ...]
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 128 * 1024
 MAX_DEPTH = 16
 TEXT_TAG = "tag:yaml.org,2002:str"
 
@@ -63,9 +64,11 @@ def read_document(path: Path) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}, line {mark.line + 1}" if mark else name
-        raise ConfigError(f"{place}: this is no YAML: {error.problem or error.context}.") from error
-    except YAMLError as error:
-        raise ConfigError(f"{name}: this is no YAML: {' '.join(str(error).split())}.") from error
+        reason = " ".join(filter(None, (error.context, error.problem)))
+        raise ConfigError(f"{place}: this is no YAML: {reason}.") from error
+    except ReaderError as error:
+        place = f"{name}, line {text.count(chr(10), 0, error.position) + 1}"
+        raise ConfigError(f"{place}: found a control character, wanted text.") from error
     return document
 
 
@@ -121,7 +124,9 @@ def _plain(node: Node, place: Place, document: Document) -> Any:  # noqa: ANN401
     for key, value in node.value:
         line = key.start_mark.line + 1
         if key.tag != TEXT_TAG:
-            raise ConfigError(f"{document.name}, line {line}: found a key that is no text.")
+            raise ConfigError(
+                f"{document.name}, line {line}: found a key that is no text, wanted a name."
+            )
         inner = (*place, key.value)
         if key.value in plain:
             raise ConfigError(
@@ -137,4 +142,6 @@ def _scalar(node: Node, place: Place, document: Document) -> Any:  # noqa: ANN40
     try:
         return YAML(typ="safe", pure=True).constructor.construct_object(node, deep=True)
     except ValueError as error:
-        raise ConfigError(f"{document.at(place)}: found a value that cannot be read.") from error
+        raise ConfigError(
+            f"{document.at(place)}: found a value that cannot be read, wanted a plain one."
+        ) from error

@@ -16,6 +16,8 @@ from inventory.errors import ConfigError
 from inventory.nodeset import SHOWN_LENGTH, shown
 
 Model = TypeVar("Model", bound=BaseModel)
+LIKENESS = 0.7
+"""Above this, an unknown key is taken for a known one mistyped (a ratio of difflib)."""
 
 
 @dataclass(slots=True)
@@ -67,14 +69,25 @@ def _sentence(model: type[BaseModel], details: ErrorDetails, place: Place) -> st
     if details["type"] == "extra_forbidden":
         return _unknown_key(_keys(model, location[:-1]), str(location[-1]), place)
     info = _field(model, location)
-    wanted = info.description if info else "a mapping"
+    wanted = _wanted(info) if info else "a mapping"
     if details["type"] == "missing":
         return f"{key(place)} is missing, wanted {wanted}."
     return f"{key(place)} is {found(details['input'])}, wanted {wanted}."
 
 
+def _wanted(info: FieldInfo) -> str:
+    """Return a field's description; that of `Kind | None` stands in the kind's own annotation."""
+    inner = (
+        note.description
+        for kind in get_args(info.annotation)
+        for note in getattr(kind, "__metadata__", ())
+        if isinstance(note, FieldInfo)
+    )
+    return info.description or next((text for text in inner if text), "another value")
+
+
 def _unknown_key(known: list[str], name: str, place: Place) -> str:
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name, known, n=1, cutoff=LIKENESS)
     hint = f"'{near[0]}'" if near else f"one of {', '.join(sorted(known))}"
     return f"{key(place)} is no known key, wanted {hint}."
 

@@ -28,7 +28,7 @@ def find_site(site: str) -> Path:
     Raises:
         ConfigError: There is no such folder; the message names the sites beside it.
     """
-    path = Path(site).expanduser()
+    path = Path(site).expanduser() if site.startswith("~/") else Path(site)
     candidates = [path, ROOT / path]
     if len(path.parts) == 1:
         candidates.append(ROOT / "inventory" / path)

@@ -176,8 +176,9 @@ def cluster(site: Site, nodes: int | None = None) -> Cluster:
     count = len(site.guests) if nodes is None else nodes
     most, why = most_guests(site.settings)
     if not 1 <= count <= most:
+        reason = f": {why}" if count > most else ""
         raise ConfigError(
-            f"The number of guests is {count}, wanted a number from 1 to {most}: {why}."
+            f"The number of guests is {count}, wanted a number from 1 to {most}{reason}."
         )
     names = resized(
         [entry.name for entry in site.guests], count, {server.name for server in site.servers}
