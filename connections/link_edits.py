@@ -19,6 +19,12 @@ QUIET = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", GEN_MODE
 
 DOOMED_GROUP = GROUP_BASE + (1 << 24)
 """A link group that no cluster has, one above the last: what is deleted together."""
+HINTS = {
+    errno.EPERM: "The login needs root, or CAP_NET_ADMIN.",
+    errno.EOPNOTSUPP: "The kernel lacks this kind of interface: modprobe bridge vxlan.",
+    errno.EXFULL: "A bridge takes 1,023 ports (BR_MAX_PORTS).",
+    errno.EINVAL: "An MTU must be at most the underlay's, less what VXLAN adds.",
+}
 
 
 class LinkError(FarswitchError):
@@ -188,4 +194,5 @@ def _named(name: str, action: str) -> Iterator[None]:
     except NetlinkError as error:
         if error.code == errno.ECONNRESET:  # The way to the kernel is gone: the endpoint says why.
             raise
-        raise LinkError(name, action, error.code, str(error.args[-1])) from error
+        reason, hint = str(error.args[-1]), HINTS.get(error.code, "")
+        raise LinkError(name, action, error.code, reason, hint=hint) from error
