@@ -114,7 +114,7 @@ def _mapping(node: Node, document: Document) -> dict[str, Any]:
     return plain
 
 
-def _plain(node: Node, place: Place, document: Document) -> Any:  # noqa: ANN401 (as YAML gives it)
+def _plain(node: Node, place: Place, document: Document) -> Any:
     document.lines.setdefault(place, node.start_mark.line + 1)
     if isinstance(node, SequenceNode):
         return [_plain(item, (*place, at), document) for at, item in enumerate(node.value)]
@@ -138,7 +138,7 @@ def _plain(node: Node, place: Place, document: Document) -> Any:  # noqa: ANN401
     return plain
 
 
-def _scalar(node: Node, place: Place, document: Document) -> Any:  # noqa: ANN401 (as YAML gives it)
+def _scalar(node: Node, place: Place, document: Document) -> Any:
     try:
         return YAML(typ="safe", pure=True).constructor.construct_object(node, deep=True)
     except ValueError as error:

@@ -131,6 +131,6 @@ def _address(hostname: str) -> Address | None:
         return None
 
 
-def _first(name: str, host: BaseModel, group: BaseModel) -> Any:  # noqa: ANN401 (any field's type)
+def _first(name: str, host: BaseModel, group: BaseModel) -> Any:
     """Return what the host says, or else what its group says, or else the default."""
     return getattr(host if name in host.model_fields_set else group, name)

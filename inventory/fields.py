@@ -5,25 +5,20 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import Field, PlainValidator
 
 from inventory import values
 from inventory.machines import Address
 from inventory.settings import OWN_IMAGE, VNI_MAX, FirewallMode, PortRange
 
-MTU_MIN = 576
-"""The datagram that every IPv4 host must accept (RFC 791, section 3.2)."""
-MTU_MAX = 65535 - 50
-"""The longest IPv4 packet (RFC 791: 16 bits of length) less the 50 bytes of VXLAN (RFC 7348)."""
 
-
-def number(low: int, high: int, *, unit: str = "") -> Any:  # noqa: ANN401 (as pydantic's Field)
+def number(low: int, high: int, *, unit: str = "") -> Any:
     """Declare a whole number from `low` to `high`, both included."""
     of = f" of {unit}" if unit else ""
     return Field(ge=low, le=high, description=f"a number{of} from {low} to {high}")
 
 
-def text(pattern: str, wanted: str) -> Any:  # noqa: ANN401 (as pydantic's Field)
+def text(pattern: str, wanted: str) -> Any:
     """Declare a text that matches a pattern as a whole."""
     return Field(pattern=f"^(?:{pattern})$", description=wanted)
 
@@ -37,8 +32,8 @@ UdpPort = Annotated[int, number(values.UNPRIVILEGED, values.PORT_MAX)]
 Port = Annotated[int, number(1, values.PORT_MAX)]
 Mtu = Annotated[
     int | None,
-    BeforeValidator(lambda value: None if value == "auto" else value if value is not None else ""),
-    Field(ge=MTU_MIN, le=MTU_MAX, description=f"'auto' or a number from {MTU_MIN} to {MTU_MAX}"),
+    PlainValidator(values.parse_mtu),
+    Field(description=f"'auto' or a number from {values.MTU_MIN} to {values.MTU_MAX}"),
 ]
 Network = Annotated[
     IPv4Network,

@@ -48,7 +48,7 @@ class Findings:
             return None
 
 
-def found(value: Any) -> str:  # noqa: ANN401 (as YAML gives it)
+def found(value: Any) -> str:
     """Return how a message shows a value of a YAML file."""
     if value is None or value == "":
         return "empty"
@@ -69,13 +69,13 @@ def _sentence(model: type[BaseModel], details: ErrorDetails, place: Place) -> st
     if details["type"] == "extra_forbidden":
         return _unknown_key(_keys(model, location[:-1]), str(location[-1]), place)
     info = _field(model, location)
-    wanted = _wanted(info) if info else "a mapping"
+    wish = wanted(info) if info else "a mapping"
     if details["type"] == "missing":
-        return f"{key(place)} is missing, wanted {wanted}."
-    return f"{key(place)} is {found(details['input'])}, wanted {wanted}."
+        return f"{key(place)} is missing, wanted {wish}."
+    return f"{key(place)} is {found(details['input'])}, wanted {wish}."
 
 
-def _wanted(info: FieldInfo) -> str:
+def wanted(info: FieldInfo) -> str:
     """Return a field's description; that of `Kind | None` stands in the kind's own annotation."""
     inner = (
         note.description
@@ -94,7 +94,7 @@ def _unknown_key(known: list[str], name: str, place: Place) -> str:
 
 def _keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     info = _field(model, location)
-    inner = _model_of(info) if info else model
+    inner = model_of(info) if info else model
     return list((inner or model).model_fields)
 
 
@@ -105,10 +105,11 @@ def _field(model: type[BaseModel], location: tuple[int | str, ...]) -> FieldInfo
         if inner is None or not isinstance(name, str):
             break
         info = inner.model_fields[name]
-        inner = _model_of(info)
+        inner = model_of(info)
     return info
 
 
-def _model_of(info: FieldInfo) -> type[BaseModel] | None:
+def model_of(info: FieldInfo) -> type[BaseModel] | None:
+    """Return the model of the mapping that a field holds, if it holds one."""
     kinds = (info.annotation, *get_args(info.annotation))
     return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)

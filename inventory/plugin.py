@@ -130,5 +130,5 @@ def _guest_host(guest: Guest, wanted: Cluster, inventory: Inventory) -> Host:
     )
 
 
-def _options(**extras: Any) -> ConnectionOptions:  # noqa: ANN401 (each connection's own)
+def _options(**extras: Any) -> ConnectionOptions:
     return ConnectionOptions(extras=extras)

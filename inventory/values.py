@@ -9,6 +9,10 @@ from urllib.parse import urlsplit
 from inventory.machines import Address
 from inventory.settings import PortRange
 
+MTU_MIN = 576
+"""The datagram that every IPv4 host must accept (RFC 791, section 3.2)."""
+MTU_MAX = 65535 - 50
+"""The longest IPv4 packet (RFC 791: 16 bits of length) less the 50 bytes of VXLAN (RFC 7348)."""
 UNPRIVILEGED = 1024
 """The first port that a user without privilege may bind (net.ipv4.ip_unprivileged_port_start)."""
 PORT_MAX = 65535
@@ -28,6 +32,16 @@ _PREFIXES = range(8, 29)
 def _require(*, held: bool) -> None:
     if not held:
         raise ValueError
+
+
+def parse_mtu(value: object) -> int | None:
+    """Return the MTU in bytes of IP packet, or None for `auto`."""
+    if value == "auto":
+        return None
+    _require(held=type(value) is int)
+    mtu = int(str(value))
+    _require(held=MTU_MIN <= mtu <= MTU_MAX)
+    return mtu
 
 
 def parse_network(value: object) -> IPv4Network:
