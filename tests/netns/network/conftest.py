@@ -13,7 +13,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +26,8 @@ from nornir.core.state import GlobalState
 from nornir.plugins.runners import SerialRunner
 from pyroute2 import IPRoute
 
+from connections.local import LocalShell
+from connections.netlink import RelayEndpoint
 from connections.wait import Deadline, wait_until
 from inventory.model import Cluster, Guest, Server, Settings
 
@@ -127,10 +129,14 @@ class TwoServers:
     cluster: Cluster
     namespaces: dict[str, str]
     make: Callable[[str], str]
-    hosts: dict[str, Host] = field(default_factory=dict)
+    remote: bool = False
 
-    def endpoint(self, server: str) -> Endpoint:
-        return Endpoint(server, self.namespaces[server])
+    def endpoint(self, server: str) -> Endpoint | RelayEndpoint:
+        inside = self.namespaces[server]
+        if self.remote:
+            shell = LocalShell(server, prefix=("ip", "netns", "exec", inside))
+            return RelayEndpoint(server, shell)
+        return Endpoint(server, inside)
 
     def ip(self, server: str, *words: str) -> Any:
         return ip("-n", self.namespaces[server], *words)

@@ -207,3 +207,13 @@ def test_two_hundred_guests_go_in_one_request(two_servers, monkeypatch):
     assert lab.run("server1", remove_links).result == 401
     assert requests == [("delete", lab.cluster.link_group)]
     assert lab.ip("server1", "link") == before
+
+
+def test_all_of_it_works_through_the_relay_of_a_remote_server(two_servers):
+    lab = two_servers(guests=2)
+    lab.remote = True
+    assert lab.build(TASKS, mtu=MTU) == 3 + 2 + 1 + 2
+    assert lab.links("server2") == ["fss41", "fsv41", "fsv42", "lo", "u0"]
+    assert lab.build(TASKS, mtu=MTU) == 0
+    assert lab.run("server2", remove_links).result == 3
+    assert lab.links("server2") == ["lo", "u0"]
