@@ -25,7 +25,7 @@ from connections.local import LocalShell
 from connections.locks import opened
 from connections.login import LOGIN_SECONDS, Target
 from connections.ssh import SshShell
-from inventory.errors import ConfigError
+from inventory.errors import FarswitchError
 from inventory.model import Guest, Server
 
 SSH_PORT = 22
@@ -62,15 +62,18 @@ def server_target(server: Server) -> Target:
     )
 
 
-def guest_target(guest: Guest, keys: GuestKeys, jump: Host, config: Config | None) -> Target:
+def guest_target(guest: Guest, keys: GuestKeys | None, jump: Host, config: Config | None) -> Target:
     """Return how a guest is logged in to: as root, through its hypervisor's login.
 
     Raises:
-        ConfigError: The keys of the cluster were not filled in before.
+        FarswitchError: The keys of the cluster were not filled in before.
     """
     address = str(guest.management_address.ip)
-    if guest.name not in keys.host_keys or not keys.private_key:
-        raise ConfigError(f"The keys of guest '{guest.name}' are not known yet.")
+    if keys is None or guest.name not in keys.host_keys:
+        raise FarswitchError(
+            f"The keys of guest '{guest.name}' are not known.",
+            hint="The cluster's record has them; make it: python -m workflows.build",
+        )
 
     def through() -> Stream:
         shell = cast("Shell", opened(jump, "shell", config))
@@ -90,14 +93,20 @@ class ShellConnection:
 
     connection: Shell
 
-    def open(self, *_: Any, **options: Any) -> None:
+    def open(
+        self,
+        *_: object,
+        extras: dict[str, Any] | None = None,
+        configuration: Config | None = None,
+        **__: object,
+    ) -> None:
         """Log in; a server that is this machine needs no login.
 
         Args:
-            options: Of Nornir's, only two count. `extras`: {"server": Server}, or {"guest": Guest,
-                "jump": Host, "keys": GuestKeys}; and `configuration`.
+            extras: {"server": Server}, or {"guest": Guest, "jump": Host, "keys": KeyHolder}.
+            configuration: Nornir's.
         """
-        given = options.get("extras") or {}
+        given = extras or {}
         server = cast("Server | None", given.get("server"))
         if server is not None and server.local:
             self.connection = LocalShell(server.name)
@@ -105,9 +114,7 @@ class ShellConnection:
         if server is not None:
             target = server_target(server)
         else:
-            target = guest_target(
-                given["guest"], given["keys"], given["jump"], options.get("configuration")
-            )
+            target = guest_target(given["guest"], given["keys"].keys, given["jump"], configuration)
         shell = SshShell(target)
         shell.open()
         self.connection = shell

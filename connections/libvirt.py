@@ -1,0 +1,107 @@
+"""The Nornir connection "libvirt": one virConnect a hypervisor, used from many threads."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, cast
+
+import libvirt
+
+from connections.domains import Domains, DomainState, InterfaceStats, LibvirtError, mark, told
+from connections.uri import LOCAL_URI, remote_uri, ssh_program
+from connections.volumes import Volumes, VolumeState
+from inventory.model import Server
+
+__all__ = [
+    "DomainState",
+    "Hypervisor",
+    "InterfaceStats",
+    "Libvirt",
+    "LibvirtError",
+    "VolumeState",
+    "mark",
+]
+
+
+class Hypervisor(Domains, Volumes):
+    """libvirt of one server; its methods may be called from many threads at once.
+
+    Args:
+        host: The name in messages.
+        uri: What libvirt connects to, as `qemu:///system`.
+    """
+
+    def __init__(self, host: str, uri: str) -> None:
+        """Connect.
+
+        Raises:
+            LibvirtError: libvirt does not answer there.
+        """
+        libvirt.registerErrorHandler(_silent, None)  # else libvirt prints each error itself
+        self.host = host
+        self.uri = uri
+        self._lock = threading.Lock()
+        self._connection: Any = None
+        self.connection()
+
+    def connection(self) -> Any:
+        """Return the virConnect; the first call after its loss makes a new one."""
+        with self._lock:
+            if self._connection is None or not self._connection.isAlive():
+                self._drop()
+                hint = f"Look: virsh -c '{self.uri.partition('?')[0]}' list"
+                with told(self.host, "connection", hint=hint):
+                    self._connection = libvirt.open(self.uri)
+            return self._connection
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with told(self.host, "end of the connection"):
+                connection.close()
+
+
+class Libvirt:
+    """Nornir's plugin; `.connection` is a `Hypervisor`."""
+
+    connection: Hypervisor
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def open(self, *_: object, extras: dict[str, Any] | None = None, **__: object) -> None:
+        """Connect to the server's system instance, behind ssh unless it is this machine.
+
+        Args:
+            extras: {"server": Server}.
+        """
+        server = cast("Server", (extras or {})["server"])
+        if server.local:
+            self.connection = Hypervisor(server.name, LOCAL_URI)
+            return
+        self._folder = tempfile.TemporaryDirectory(prefix="farswitch-")
+        try:
+            program = Path(self._folder.name) / "ssh"
+            program.write_text(ssh_program(server), encoding="utf-8")
+            program.chmod(0o700)
+            self.connection = Hypervisor(server.name, remote_uri(server, program))
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def close(self) -> None:
+        """Close the connection and remove the script that it ran ssh by."""
+        self.connection.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
+def _silent(*_: object) -> None:
+    """Take libvirt's own message: the exception says the same."""

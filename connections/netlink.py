@@ -1,0 +1,163 @@
+"""The Nornir connection "netlink": sessions with the kernel's network configuration of a server.
+
+A pyroute2 `IPRoute` belongs to the thread that made it, so what Nornir keeps is an endpoint, and
+each session makes an `IPRoute` and closes it again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from nornir.core.configuration import Config
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from connections import agent
+from connections.command import ConnectionLostError, Shell
+from connections.locks import opened
+from connections.relay import Relay
+from inventory.model import Server
+
+ANSWER_SECONDS = 30.0
+"""How long a request may stay without its answer."""
+CLONE_NEWNET = 0x40000000
+AGENT = ("python3", "-IS", "-c", Path(agent.__file__).read_text(encoding="utf-8"))
+
+
+class Endpoint(Protocol):
+    """Where sessions with a host's kernel begin."""
+
+    host: str
+
+    def session(self) -> AbstractContextManager[IPRoute]:
+        """Return an `IPRoute` that lives in the calling thread until the block ends."""
+        ...
+
+
+class LocalEndpoint:
+    """The network namespace that we run in."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+    @contextmanager
+    def session(self) -> Iterator[IPRoute]:
+        """Yield an `IPRoute` of this process's namespace."""
+        with IPRoute(ext_ack=True) as ipr:
+            yield ipr
+
+
+class NetnsEndpoint:
+    """Another network namespace of this machine, by its path, as in /run/netns/NAME."""
+
+    def __init__(self, host: str, path: str) -> None:
+        self.host = host
+        self.path = path
+
+    @contextmanager
+    def session(self) -> Iterator[IPRoute]:
+        """Yield an `IPRoute` of the namespace."""
+        with IPRoute(fileno=_socket_inside(self.path), ext_ack=True) as ipr:
+            yield ipr
+
+
+class RelayEndpoint:
+    """A server behind a shell: an agent there relays datagrams, one agent a session.
+
+    Sequence numbers begin anew with each `IPRoute`: with a shared agent, a late answer of one
+    session would reach another.
+    """
+
+    def __init__(self, host: str, shell: Shell, *, seconds: float = ANSWER_SECONDS) -> None:
+        self.host = host
+        self._shell = shell
+        self._seconds = seconds
+
+    @contextmanager
+    def session(self) -> Iterator[IPRoute]:
+        """Yield an `IPRoute` whose requests the server's kernel answers.
+
+        Raises:
+            ConnectionLostError: The agent ended or did not answer in time; with its last words.
+        """
+        relay = Relay(self.host, self._shell.start(AGENT), self._seconds)
+        try:
+            with IPRoute(fileno=relay.detach(), groups=0) as ipr:
+                yield ipr
+        except NetlinkError as error:
+            if relay.failure is None:
+                raise
+            raise relay.failure from error
+        finally:
+            relay.close()
+
+
+class Netlink:
+    """Nornir's plugin; `.connection` is an `Endpoint`."""
+
+    connection: Endpoint
+
+    def open(
+        self,
+        *_: object,
+        extras: dict[str, Any] | None = None,
+        configuration: Config | None = None,
+        **__: object,
+    ) -> None:
+        """Make the endpoint; a server that is this machine needs no relay.
+
+        Args:
+            extras: {"server": Server, "host": Host}.
+            configuration: Nornir's.
+        """
+        given = extras or {}
+        server = cast("Server", given["server"])
+        if server.local:
+            self.connection = LocalEndpoint(server.name)
+            return
+        shell = cast("Shell", opened(given["host"], "shell", configuration))
+        self.connection = RelayEndpoint(server.name, shell)
+
+    def close(self) -> None:
+        """Do nothing: a session closes what it opened."""
+
+
+def _socket_inside(path: str) -> int:
+    """Return the descriptor of a netlink socket made in another namespace.
+
+    The namespace is a thread's own, so a short thread enters it and makes the socket.
+    """
+    made: list[int] = []
+    failed: list[OSError] = []
+
+    def enter() -> None:
+        try:
+            _setns(path)
+            inside = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+            made.append(inside.detach())
+        except OSError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if failed:
+        raise ConnectionLostError(path, str(failed[0])) from failed[0]
+    return made[0]
+
+
+def _setns(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:  # os.setns came with Python 3.12
+        if ctypes.CDLL(None, use_errno=True).setns(descriptor, CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
+    finally:
+        os.close(descriptor)
