@@ -122,7 +122,15 @@ class Testbed:
         iso.write_bytes(render(seed))
         console = self.folder / f"{seed.instance_id}.console"
         argv = [
-            *("ip", "netns", "exec", self.name, "qemu-system-x86_64", "-nodefaults", "-no-user-config"),
+            *(
+                "ip",
+                "netns",
+                "exec",
+                self.name,
+                "qemu-system-x86_64",
+                "-nodefaults",
+                "-no-user-config",
+            ),
             *("-machine", "q35", "-accel", "tcg,tb-size=64", "-cpu", "max", "-smp", "1"),
             *("-m", "512", "-display", "none", "-serial", f"file:{console}"),
             *("-drive", f"file={overlay},if=virtio,format=qcow2"),
@@ -157,8 +165,10 @@ class Testbed:
         }
         words = [word for pair in options.items() for word in ("-o", "=".join(pair))]
         return subprocess.run(
-            ["ip", "netns", "exec", self.name, "ssh", "-F", "none", *words]
-            + [f"{user}@{guest.address}", *argv],
+            [
+                *("ip", "netns", "exec", self.name, "ssh", "-F", "none", *words),
+                *(f"{user}@{guest.address}", *argv),
+            ],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -180,6 +190,11 @@ class Testbed:
             return answer.returncode == 0 and is_as_wanted(guest.seed, answer.stdout)
 
         wait_until(probe, deadline, what=f"The login to '{guest.seed.hostname}'", interval=0.1)
+
+    def stop(self) -> None:
+        """End every guest."""
+        for guest in self.guests:
+            guest.stop()
 
     def _tap(self, name: str, bridge: str) -> None:
         links = json.loads(_run("ip", "-n", self.name, "-j", "link"))
@@ -217,7 +232,7 @@ def testbed() -> Iterator[Testbed]:
         (folder / "key").touch(mode=0o600)
         (folder / "key").write_bytes(private)
         bed = Testbed(name, folder, private, public)
-        stack.callback(lambda: [guest.stop() for guest in bed.guests])
+        stack.callback(bed.stop)
         yield bed
 
 

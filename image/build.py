@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from image import disk, kernel, tree
+from image import disk, initrd, tree
+from image.cache import default_cache, lock
 from image.recipe import GUEST, Recipe
 from image.tree import Progress
 from inventory.errors import FarswitchError
@@ -33,14 +31,6 @@ class BuiltImage:
     cmdline: str
     digest: str
     virtual_size: int
-
-
-def default_cache() -> Path:
-    """Return where this user's images are kept."""
-    if os.geteuid() == 0:
-        return Path("/var/cache/farswitch")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "farswitch"
 
 
 def build(
@@ -67,8 +57,7 @@ def build(
     image = cache / name
     if not image.is_dir():
         _require_root(image)
-        cache.mkdir(parents=True, exist_ok=True)
-        with _lock(cache / f".{name}.lock"):
+        with lock(cache, name):
             if not image.is_dir():
                 _make(recipe, image, stock=stock, progress=progress)
     return _built(recipe, image)
@@ -97,21 +86,22 @@ def _make(recipe: Recipe, image: Path, *, stock: bool, progress: Progress) -> No
 
 def _make_fast(recipe: Recipe, root: Path, target: Path, progress: Progress) -> None:
     vmlinuz = next((root / "boot").glob("vmlinuz-*"))
-    (target / "kernel").write_bytes(kernel.vmlinux(vmlinuz.read_bytes()))
-    (target / "initrd").write_bytes(kernel.initrd(root, recipe.modules))
+    shutil.copyfile(vmlinuz, target / "kernel")
+    (target / "initrd").write_bytes(initrd.initrd(root, recipe.modules))
     for file in (root / "boot").iterdir():
         file.unlink()
     tree.lay_over(GUEST / "fast", root)
     for unit in recipe.masked:
-        mask = root / "etc/systemd/system" / unit
+        mask = root / "etc/systemd" / unit
+        mask.parent.mkdir(exist_ok=True)
         mask.unlink(missing_ok=True)
         mask.symlink_to("/dev/null")
     (root / "etc/cloud/cloud-init.disabled").touch()
     (root / "etc/fstab").write_text("# The initrd mounts the root disk.\n")
     (root / "etc/farswitch").mkdir()
     (root / "etc/farswitch/sectors").write_text(f"{disk.VIRTUAL_SIZE // 512}\n")
-    tree.run(("systemctl", f"--root={root}", "reenable", "ssh.service"))
-    tree.run(("systemctl", f"--root={root}", "enable", "farswitch-grow.service"))
+    tree.run(("chroot", str(root), "systemctl", "reenable", "ssh.service"))
+    tree.run(("chroot", str(root), "systemctl", "enable", "farswitch-grow.service"))
     disk.fast(root, target / "disk.qcow2", progress)
 
 
@@ -133,11 +123,3 @@ def _require_root(image: Path) -> None:
             f"The guest image '{image}' is not there, and only root can make one.",
             hint="Run once as root: python -m image.build",
         )
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold an flock; the kernel lets it go when the process ends, however that happens."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -11,7 +11,7 @@ from image.seed import ARCHIVE, File, Nic, Seed, iso
 Document = dict[str, object]
 
 ADD_LINE = 'grep -qxF -- "$1" "$2" || printf "%s\\n" "$1" >>"$2"'
-"""Adds a line to a file that may have it already; cc_mounts would mount a share at once and wait."""
+"""Adds a line that may be there already; cc_mounts would mount a share at once, and wait for it."""
 
 
 def render(seed: Seed) -> bytes:
@@ -77,6 +77,8 @@ def user_data(seed: Seed) -> Document:
         ],
         "write_files": [_file(file) for file in seed.all_files],
         "runcmd": _commands(seed),
+        # Foreign messages would not match what we look for; generating a locale takes seconds
+        "locale": False,
         "package_update": False,
         "package_upgrade": False,
     }
@@ -101,8 +103,6 @@ def _ethernet(nic: Nic) -> Document:
         "addresses": [str(nic.address)],
         "dhcp4": False,
         "dhcp6": False,
-        # Nothing at boot waits for it: the switch may come later than the guest
-        "optional": True,
     }
     if nic.mtu:
         ethernet["mtu"] = nic.mtu

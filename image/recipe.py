@@ -10,7 +10,7 @@ from pathlib import Path
 from inventory.errors import ConfigError
 
 GUEST = Path(__file__).parent / "guest"
-"""The files that the image is made from: lists, the initrd's script, and what is laid over a tree."""
+"""What the image is made from: lists, the initrd's script, and what is laid over a tree."""
 VERSION = 1
 """Raised when the code that makes the image changes what comes out."""
 KERNELS = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
@@ -42,9 +42,7 @@ class Recipe:
         return hashlib.sha256(repr(self).encode()).hexdigest()
 
 
-def recipe(
-    os_release: Path = Path("/etc/os-release"), architecture: str | None = None
-) -> Recipe:
+def recipe(os_release: Path = Path("/etc/os-release"), architecture: str | None = None) -> Recipe:
     """Return the recipe for an image of the same system as this machine's.
 
     Args:

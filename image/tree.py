@@ -92,7 +92,7 @@ def make(recipe: Recipe, target: Path, progress: Progress) -> None:
     _add_python_packages(target)
     _alias_mpi(target)
     lay_over(GUEST / "common", target)
-    run(("systemctl", f"--root={target}", "disable", "nfs-server.service"))
+    run(("chroot", str(target), "systemctl", "disable", "nfs-server.service"))
     for key in (target / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
     (target / "etc/machine-id").write_bytes(b"")

@@ -1,42 +1,19 @@
-"""Our own initrd and kernel: nothing in them that a guest of ours does not need to start."""
+"""Our own initrd: nothing in it that a guest of ours does not need to start."""
 
 from __future__ import annotations
 
 import gzip
 import lzma
-import struct
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from image.recipe import GUEST
 
+APPLETS = tuple(
+    "sh cat chown cp dd grep insmod ip mount mv poweroff switch_root sync tar umount".split()  # noqa: SIM905 - a list to read
+)
+"""What our script calls."""
 FOLDERS = ("bin", "dev", "modules", "proc", "root", "seed", "sys")
-
-
-def vmlinux(vmlinuz: bytes) -> bytes:
-    """Return the kernel in a bzImage without its decompressor, which takes 0.3 s under emulation.
-
-    Args:
-        vmlinuz: A bzImage (the kernel's Documentation/arch/x86/boot.rst: setup_sects at 0x1f1,
-            payload_offset at 0x248, payload_length at 0x24c).
-
-    Returns:
-        The ELF image, or the bzImage as it was when its compression is unknown to us.
-    """
-    offset, length = struct.unpack_from("<II", vmlinuz, 0x248)
-    start = (vmlinuz[0x1F1] + 1) * 512 + offset
-    payload = vmlinuz[start : start + length]
-    try:
-        if payload.startswith(b"\xfd7zXZ"):
-            image = lzma.LZMADecompressor().decompress(payload)
-        elif payload.startswith(b"\x1f\x8b"):
-            image = zlib.decompressobj(wbits=31).decompress(payload)
-        else:
-            return vmlinuz
-    except (lzma.LZMAError, zlib.error):
-        return vmlinuz
-    return image if image.startswith(b"\x7fELF") else vmlinuz
 
 
 def load_order(dependencies: str, built_in: str, wanted: Iterable[str]) -> list[str]:
@@ -97,11 +74,6 @@ def initrd(tree: Path, modules: Sequence[str]) -> bytes:
     entries.append(("modules/order", 0o100644, "".join(f"{name}\n" for name in names).encode()))
     entries += [(f"bin/{applet}", 0o120777, b"busybox") for applet in APPLETS]
     return gzip.compress(cpio(entries), compresslevel=9, mtime=0)
-
-
-APPLETS = (
-    "sh cat chown cp dd grep insmod ip mount mv poweroff switch_root sync tar umount"
-).split()
 
 
 def cpio(entries: Iterable[tuple[str, int, bytes]]) -> bytes:
