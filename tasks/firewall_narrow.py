@@ -1,0 +1,94 @@
+"""One accepting rule of ours in front of each foreign chain that would drop a cluster's traffic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from connections.shell import Shell
+from inventory.errors import FarswitchError
+from tasks.flows import Flow
+from tasks.nft import Json
+from tasks.passage import obstacle, seen_by
+from tasks.ruleset import NFT, Chain, Ruleset
+
+
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """One transaction of nft, then commands of iptables; and what cannot be opened."""
+
+    transaction: tuple[Json, ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+def plan_narrow(have: Ruleset, wanted: Sequence[Flow], mark: str) -> Narrow:
+    """Return what adds the rules that are needed, and takes away ours that are not; pure.
+
+    Args:
+        have: The rules of the server.
+        wanted: The flows that have to pass; none to take all our rules away.
+        mark: The comment of our rules.
+
+    Raises:
+        FarswitchError: Frames are dropped by the legacy ebtables, whose rules have no comments.
+    """
+    plan = Narrow()
+    for chain in have.chains:
+        seen = [flow for flow in wanted if seen_by(chain, flow)]
+        needed = [flow for flow in seen if obstacle(have, chain, flow, ours=False)]
+        ours = [rule for rule in chain.rules if rule.ours == mark]
+        if needed and chain.tool == "ebtables-legacy":
+            raise FarswitchError(
+                f"{needed[0]} is dropped by {chain}, and no rule of ours can carry a mark there.",
+                hint="Let it pass yourself, or set firewall: reset in the site.",
+            )
+        passes = not any(obstacle(have, chain, flow) for flow in needed)
+        if passes and len(ours) == len(needed):
+            continue
+        plan = _rewrite(plan, chain, needed, mark)
+    return plan
+
+
+def obstacles(have: Ruleset, wanted: Iterable[Flow]) -> tuple[str, ...]:
+    """Return a sentence for each flow that a chain would drop."""
+    return tuple(
+        f"{flow}: dropped by {found}."
+        for flow in wanted
+        for chain in have.chains
+        if seen_by(chain, flow) and (found := obstacle(have, chain, flow))
+    )
+
+
+def apply_narrow(shell: Shell, plan: Narrow) -> None:
+    """Carry a plan out."""
+    if plan.transaction:
+        document = json.dumps({"nftables": list(plan.transaction)})
+        shell.run(("nft", "-j", "-f", "-"), stdin=document)
+    for argv in plan.commands:
+        shell.run(argv)
+
+
+def _rewrite(plan: Narrow, chain: Chain, needed: Sequence[Flow], mark: str) -> Narrow:
+    """Put our rules of one chain in front anew."""
+    ours = [(at, rule) for at, rule in enumerate(chain.rules, start=1) if rule.ours == mark]
+    transaction, commands = list(plan.transaction), list(plan.commands)
+    if chain.nft is not None and (chain.tool == NFT or chain.tool.startswith("ebtables")):
+        family, table, name = chain.nft.place
+        place = {"family": family, "table": table, "chain": name}
+        transaction += [{"delete": {"rule": {**place, "handle": one.handle}}} for _, one in ours]
+        transaction += [
+            {"insert": {"rule": {**place, "expr": flow.nft(), "comment": mark}}} for flow in needed
+        ]
+    else:
+        wait = () if chain.tool.startswith("ebtables") else ("-w", "10")
+        start = (chain.tool, *wait, "-t", chain.table)
+        comment = ("-m", "comment", "--comment", mark)
+        commands += [(*start, "-D", chain.name, str(at)) for at, _ in reversed(ours)]
+        commands += [(*start, "-I", chain.name, "1", *comment, *flow.iptables()) for flow in needed]
+    changes = (
+        *(f"{chain}: - {rule.ours}" for _, rule in ours),
+        *(f"{chain}: + accept {flow}" for flow in needed),
+    )
+    return Narrow(tuple(transaction), tuple(commands), (*plan.changes, *changes))

@@ -1,0 +1,135 @@
+"""The servers' firewalls: emptied, opened narrowly, or only looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nornir.core.task import Result, Task
+
+from connections import access
+from connections.shell import Shell
+from inventory.errors import FarswitchError
+from inventory.hosts import server_of
+from inventory.model import Cluster, Server
+from tasks import nft, ruleset
+from tasks.firewall_apply import apply_reset, apply_restore
+from tasks.firewall_narrow import apply_narrow, obstacles, plan_narrow
+from tasks.firewall_plan import PREFIX, plan_reset, plan_restore
+from tasks.firewall_rehearsal import rehearse
+from tasks.flows import flows
+from tasks.journal_file import FOLDER, load
+
+_LOOK = "command -v nft >/dev/null || exit 0; nft -j list ruleset"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was (or would be) changed, one line a rule or policy, and what was left."""
+
+    changes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+class FirewallInTheWayError(FarswitchError):
+    """The rules of a host would drop what the cluster needs; `found` has a sentence for each."""
+
+    def __init__(self, host: str, found: tuple[str, ...], *, hint: str) -> None:
+        super().__init__(f"The firewall of '{host}' is in the way. {' '.join(found)}", hint=hint)
+        self.found = found
+
+
+def firewall_reset(
+    task: Task,
+    cluster: Cluster,
+    *,
+    device: str = "",
+    present: bool = True,
+    dry_run: bool | None = None,
+) -> Result:
+    """Converge the firewall of one server by the site's mode; look at the one of a guest.
+
+    Args:
+        task: Nornir's task on a server or a guest.
+        cluster: The cluster, with the mode in its settings.
+        device: The server's interface on the underlay; empty for any.
+        present: False gives back what was taken away and takes back what was added.
+        dry_run: True tells what would change; None takes Nornir's setting.
+
+    Returns:
+        The count of rules and policies that were (or would be) changed.
+
+    Raises:
+        FirewallInTheWayError: Mode `check`, or a guest: something would drop the cluster's traffic.
+        RestoreError: Rules could not be given back as they are, so none was taken away.
+    """
+    shell, dry = access.shell(task), task.is_dry_run(dry_run)
+    if "server" not in task.host:
+        return Result(host=task.host, changed=False, result=check_guest(shell) if present else 0)
+    done = converge(
+        shell, cluster, server_of(task.host), device=device, present=present, dry_run=dry
+    )
+    lines, count = "\n".join((*done.changes, *done.notes)), len(done.changes)
+    return Result(host=task.host, changed=count > 0, diff=lines, result=count)
+
+
+def converge(
+    shell: Shell,
+    cluster: Cluster,
+    server: Server,
+    *,
+    device: str = "",
+    present: bool = True,
+    dry_run: bool = False,
+    folder: str = FOLDER,
+) -> Done:
+    """Do what `firewall_reset` does on a server, over a shell."""
+    if present and cluster.settings.firewall == "reset":
+        return _reset(shell, cluster, dry_run=dry_run, folder=folder)
+    done = _give_back(shell, cluster, dry_run=dry_run, folder=folder)
+    have = ruleset.observe(shell)
+    wanted = flows(cluster, server, device) if present else ()
+    checking = present and cluster.settings.firewall == "check"
+    plan = plan_narrow(have, () if checking else wanted, cluster.mark)
+    if not dry_run:
+        apply_narrow(shell, plan)
+    if checking and (found := obstacles(have, wanted)):
+        hint = "Let it pass, or set firewall: narrow (or reset) in the site."
+        raise FirewallInTheWayError(shell.host, found, hint=hint)
+    return Done((*done.changes, *plan.changes), done.notes)
+
+
+def check_guest(shell: Shell) -> int:
+    """Make sure that a guest filters nothing; without nft nothing can.
+
+    Returns:
+        0, the count of changes.
+
+    Raises:
+        FirewallInTheWayError: A chain drops by policy or has a rule.
+    """
+    listed = nft.objects(shell.run(("sh", "-c", _LOOK)).stdout)
+    closed = [one for one in nft.chains(listed) if one.policy == "drop" or one.rules]
+    if closed:
+        names = ", ".join(" ".join(one.place) for one in closed)
+        hint = "Use an image without a firewall, or remove its rules: nft flush ruleset."
+        raise FirewallInTheWayError(shell.host, (f"Chains with rules: {names}.",), hint=hint)
+    return 0
+
+
+def _reset(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Done:
+    book, have = load(shell, folder=folder), ruleset.observe(shell)
+    plan = plan_reset(have, book, cluster.name, cluster.mark)
+    rehearse(shell, have, plan.emptied)
+    if not dry_run:
+        apply_reset(shell, plan, folder)
+    return Done(plan.changes)
+
+
+def _give_back(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Done:
+    book = load(shell, folder=folder)
+    if not book.keys(PREFIX, cluster.name):
+        return Done(())
+    plan = plan_restore(ruleset.observe(shell), book, cluster.name)
+    if not dry_run:
+        apply_restore(shell, plan, book, folder)
+    return Done(plan.changes, plan.notes)
