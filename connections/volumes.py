@@ -68,6 +68,11 @@ class Volumes:
                 changed = True
             return changed
 
+    def has_pool(self, name: str) -> bool:
+        """Return whether libvirt knows the pool, started or not."""
+        with told(self.host, f"pool '{name}'"):
+            return self._pool(name) is not None
+
     def refresh_pool(self, name: str) -> None:
         """Let libvirt look into the folder again."""
         with told(self.host, f"pool '{name}'"):
@@ -77,7 +82,7 @@ class Volumes:
         """Forget the pool, and remove its folder; return False when there is none.
 
         Raises:
-            LibvirtError: The folder is not empty.
+            LibvirtError: The folder is not empty; the pool stays as it was.
         """
         with told(self.host, f"pool '{name}'"):
             pool = self._pool(name)
@@ -85,7 +90,11 @@ class Volumes:
                 return False
             if pool.isActive():
                 pool.destroy()
-            pool.delete()
+            try:
+                pool.delete()
+            except libvirt.libvirtError:
+                pool.create()
+                raise
             pool.undefine()
             return True
 

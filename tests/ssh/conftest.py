@@ -48,6 +48,8 @@ class Sshd:
     port: int = field(default_factory=free_port)
     host: KeyPair = field(default_factory=lambda: generate("host"))
     user: KeyPair = field(default_factory=lambda: generate("user"))
+    within: str = ""
+    """Shell commands that make a mount namespace of its own, which sshd then runs in."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -78,8 +80,12 @@ class Sshd:
         config.write_text(CONFIG.format(port=self.port, folder=self.folder))
         binary = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
         assert binary is not None
+        command = [binary, "-D", "-e", "-f", str(config)]
+        if self.within:
+            script = f'set -e; {self.within}; exec "$@"'
+            command = ["unshare", "--mount", "sh", "-c", script, "sh", *command]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([binary, "-D", "-e", "-f", str(config)], stderr=log)
+            self.process = subprocess.Popen(command, stderr=log)
         wait_until(self._listens, Deadline(10), what="The test's sshd")
 
     def stop(self) -> None:
@@ -138,15 +144,15 @@ def separation() -> Iterator[None]:
 
 
 @pytest.fixture
-def make_sshd(tmp_path: Path, separation: None) -> Iterator[Callable[[str], Sshd]]:
+def make_sshd(tmp_path: Path, separation: None) -> Iterator[Callable[..., Sshd]]:
     if os.geteuid() != 0:
         pytest.skip("sshd logs root in only when root runs it")
     made: list[Sshd] = []
 
-    def make(name: str) -> Sshd:
+    def make(name: str, *, within: str = "") -> Sshd:
         folder = tmp_path / name
         folder.mkdir()
-        sshd = Sshd(folder)
+        sshd = Sshd(folder, within=within)
         made.append(sshd)
         sshd.start()
         return sshd
@@ -157,7 +163,7 @@ def make_sshd(tmp_path: Path, separation: None) -> Iterator[Callable[[str], Sshd
 
 
 @pytest.fixture
-def sshd(make_sshd: Callable[[str], Sshd]) -> Sshd:
+def sshd(make_sshd: Callable[..., Sshd]) -> Sshd:
     return make_sshd("sshd")
 
 
