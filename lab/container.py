@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from connections.wait import Deadline, DeadlineError
+from connections.wait import Deadline, DeadlineError, wait_until
 from inventory.errors import FarswitchError
 from lab.addresses import Lab, Member
 from lab.command import PATH, run
@@ -122,6 +123,26 @@ def kill(lab: Lab, name: str, *, seconds: float = 10.0) -> bool:
     if not ended:
         raise DeadlineError(f"The end of '{name}'", seconds)
     return True
+
+
+def await_burial(pids: Iterable[int], *, seconds: float = 5.0) -> None:
+    """Wait until the machine's own first process has taken note of ended ones.
+
+    Until then their entries, and with them their process namespaces, are still listed. Some
+    machines do that late or never (a Docker container without an init), which is no error of ours.
+
+    Args:
+        pids: The ended processes.
+        seconds: How long to wait.
+    """
+    entries = [Path("/proc", str(pid)) for pid in pids]
+    with contextlib.suppress(DeadlineError):
+        wait_until(
+            lambda: not any(entry.exists() for entry in entries),
+            Deadline(seconds),
+            what="The burial of the lab's processes",
+            interval=0.05,
+        )
 
 
 def _member_of(lab: Lab, process: Path) -> str | None:

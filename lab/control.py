@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from connections.wait import Deadline, DeadlineError, wait_until
 from inventory.errors import ConfigError
-from lab import container, folders, keys, links, ready, subnets
+from lab import container, folders, keys, links, ready, subnets, wire
 from lab.addresses import Lab, Member
 from lab.command import PATH
 
@@ -93,10 +93,13 @@ def down(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> bool:
     lab = lab or Lab()
     _check_privilege()
     with _locked(lab, Deadline(seconds)):
-        ended = [container.kill(lab, name) for name in container.find(lab)]
-        unlinked = links.remove(lab)
+        found = container.find(lab)
+        ended = [container.kill(lab, name) for name in found]
+        unlinked = links.remove_controller(lab)
+        unwired = wire.remove(lab)
         removed = [folders.remove(folder) for folder in (lab.run, lab.state)]
-    return any(ended) or unlinked or any(removed)
+        container.await_burial(found.values())
+    return any((*ended, unlinked, unwired, *removed))
 
 
 def status(lab: Lab | None = None) -> LabStatus:
@@ -118,8 +121,10 @@ def _make_base(lab: Lab) -> list[str]:
     ]
     if keys.make(lab):
         changes.append("Keys made.")
-    if links.ensure_wire(lab):
-        changes.append(f"Wires and the controller's interface '{lab.link}' made.")
+    if wire.ensure(lab):
+        changes.append("Wires made.")
+    if links.ensure_controller(lab):
+        changes.append(f"Controller connected by interface '{lab.link}'.")
     return changes
 
 

@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 
+from inventory.errors import FarswitchError
 from lab.command import PATH, run
 from lab.disk import assemble
 from lab.furnish import Service, Spec
@@ -37,7 +38,11 @@ def main() -> int:
             return 0 if answer.read() == "booted" else 1
     os.close(reader)
     _detach()
-    _boot(spec)
+    try:
+        _boot(spec)
+    except FarswitchError as error:
+        print(error, file=sys.stderr)  # noqa: T201 (the log, which `up` shows)
+        return 1
     os.write(writer, b"booted")
     os.close(writer)
     _supervise(spec.services)

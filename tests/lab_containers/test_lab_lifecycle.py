@@ -1,0 +1,205 @@
+"""Mending a lab, ending it, and refusing to make it."""
+
+import json
+import os
+import sys
+from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from inventory.errors import ConfigError, ForeignObjectError
+from lab import container, control, wire
+from lab.addresses import MEMBERS, Lab, Member
+from lab.command import run
+from workflows.lab import main
+
+pytestmark = pytest.mark.root
+
+
+def traces(lab: Lab) -> list[str]:
+    """Return whatever bears the lab's name: links, mounts, processes, folders."""
+    found = [
+        one["ifname"] for one in json.loads(run(["ip", "-j", "link"])) if one["ifname"] == lab.name
+    ]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            mounts = (process / "mounts").read_text()
+        except OSError:
+            continue
+        if lab.name.encode() in words or f"/{lab.name}/" in mounts:
+            found.append(f"process {process.name}")
+    found += [str(folder) for folder in (lab.state, lab.run) if folder.exists()]
+    return found
+
+
+def namespaces(lab: Lab) -> set[str]:
+    pids = container.find(lab).values()
+    kinds = ("net", "mnt", "pid", "uts", "ipc")
+    own = {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for pid in pids for kind in kinds}
+    return {text.split("[")[1].rstrip("]") for text in own} | {str(lab.wire.stat().st_ino)}
+
+
+def test_a_killed_server_boots_again_with_its_disk(lab):
+    pid = container.find(lab)["server1"]
+    container.execute(pid, ["touch", "/var/lib/libvirt/images/disk", "/run/volatile"])
+    assert container.kill(lab, "server1")
+    assert control.up(lab) == ("'server1' booted.", "'server1' connected.")
+    kept = container.execute(
+        container.find(lab)["server1"], ["ls", "/var/lib/libvirt/images", "/run"]
+    )
+    assert "disk" in kept
+    assert "volatile" not in kept
+    assert control.status(lab).up
+
+
+def test_a_boot_applies_what_was_made_to_last(lab):
+    pid = container.find(lab)["server2"]
+    setting = "echo net.ipv4.ip_forward=1 > /etc/sysctl.d/90-later.conf"
+    container.execute(pid, ["sh", "-c", setting])
+    container.kill(lab, "server2")
+    control.up(lab)
+    pid = container.find(lab)["server2"]
+    assert container.execute(pid, ["sysctl", "-n", "net.ipv4.ip_forward"]).strip() == "1"
+    container.execute(pid, ["rm", "/etc/sysctl.d/90-later.conf"])
+    container.execute(pid, ["sysctl", "-q", "-w", "net.ipv4.ip_forward=0"])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lab: run(["ip", "link", "delete", lab.link]),
+        lambda lab: run(["ip", "addr", "flush", "dev", lab.link]),
+        lambda lab: run(["ip", "link", "set", lab.link, "down"]),
+        lambda lab: run([*wire.within(lab), "ip", "link", "del", "server2-und"]),
+        lambda lab: run([*wire.within(lab), "ip", "link", "del", "control"]),
+        lambda lab: run([*wire.within(lab), "ip", "link", "set", "server1-ctl", "down"]),
+        lambda lab: run(["umount", str(lab.wire)]),
+        lambda lab: lab.known_hosts.unlink(),
+    ],
+    ids=["link", "address", "link-down", "port", "bridge", "port-down", "wires", "pins"],
+)
+def test_up_mends_what_is_damaged(lab, damage):
+    damage(lab)
+    assert control.up(lab) != ()
+    assert control.status(lab).up
+    assert control.up(lab) == ()
+
+
+def test_a_further_server_is_only_data(lab):
+    before = container.find(lab)
+    larger = replace(lab, members=(*MEMBERS, Member("server3", 13)))
+    assert "'server3' booted." in control.up(larger)
+    assert control.status(larger).up
+    assert {name: container.find(lab)[name] for name in before} == before
+    container.kill(lab, "server3")
+
+
+def test_down_leaves_nothing(lab):
+    were = namespaces(lab)
+    assert len(were) == 11
+    assert control.down(lab)
+    assert traces(lab) == []
+    left = {line.strip() for line in run(["lsns", "-n", "-r", "-o", "NS"]).splitlines()}
+    assert not were & left
+    assert not control.down(lab)
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        lambda lab: lab.state.mkdir(),
+        control._make_base,
+        lambda lab: (control.up(lab), run(["ip", "link", "delete", lab.link])),
+        lambda lab: (control.up(lab), run(["umount", str(lab.wire)])),
+        lambda lab: (control.up(lab), container.kill(lab, "server1")),
+    ],
+    ids=["empty-folder", "no-server", "no-link", "no-wires", "one-server"],
+)
+def test_down_ends_a_lab_of_which_half_is_there(own_lab, half):
+    control.down(own_lab)
+    half(own_lab)
+    assert control.down(own_lab)
+    assert traces(own_lab) == []
+
+
+def test_a_folder_of_somebody_else_is_refused_and_kept(own_lab):
+    control.down(own_lab)
+    own_lab.state.mkdir()
+    theirs = own_lab.state / "theirs"
+    theirs.touch()
+    try:
+        with pytest.raises(ForeignObjectError, match=str(own_lab.state)):
+            control.up(own_lab)
+        control.down(own_lab)
+        assert theirs.exists()
+    finally:
+        theirs.unlink(missing_ok=True)
+        own_lab.state.rmdir()
+
+
+def test_an_interface_of_somebody_else_is_refused_and_kept(own_lab):
+    control.down(own_lab)
+    run(["ip", "link", "add", own_lab.link, "type", "bridge"])
+    try:
+        with pytest.raises(ForeignObjectError, match=own_lab.link):
+            control.up(own_lab)
+        control.down(own_lab)
+        assert own_lab.link in wire.observe()
+    finally:
+        run(["ip", "link", "delete", own_lab.link])
+
+
+@pytest.mark.parametrize("role", ["control", "underlay"])
+def test_a_subnet_in_use_ends_with_code_2_and_nothing_is_made(own_lab, role):
+    control.down(own_lab)
+    used = replace(own_lab, **{role: IPv4Network("127.1.0.0/16")})
+    done = CliRunner().invoke(
+        main,
+        [
+            "up",
+            "--name",
+            used.name,
+            "--control",
+            str(used.control),
+            "--underlay",
+            str(used.underlay),
+        ],
+    )
+    assert done.exit_code == 2
+    for word in ("127.1.0.0/16", "127.0.0.0/8", "'lo'", f"--{role}"):
+        assert word in done.output
+    assert traces(own_lab) == []
+
+
+@pytest.mark.parametrize("subnet", ["198.18.0.1/24", "nonsense", "fd00::/64"])
+def test_what_is_no_subnet_ends_with_code_2(subnet):
+    done = CliRunner().invoke(main, ["up", "--control", subnet])
+    assert done.exit_code == 2
+    assert subnet.split("/")[0] in done.output
+
+
+def test_without_root_nothing_is_tried(own_lab, monkeypatch):
+    control.down(own_lab)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    for action in (control.up, control.down, control.status):
+        with pytest.raises(ConfigError, match="root"):
+            action(own_lab)
+    assert traces(own_lab) == []
+
+
+def test_a_lab_fits_into_a_server_of_a_lab(lab):
+    """A server's root is an overlay, which no overlay accepts above itself: memory is used."""
+    subnets = ("--control", "198.18.254.0/24", "--underlay", "198.19.254.0/24")
+    program = [sys.executable, "-m", "workflows.lab"]
+    pid = container.find(lab)["server1"]
+    environment = ["env", f"PYTHONPATH={Path(control.__file__).parents[1]}"]
+    up = container.execute(
+        pid, [*environment, *program, "up", "--name", "nest", *subnets], timeout=90
+    )
+    assert "Lab 'nest' is up" in up
+    container.execute(pid, [*environment, *program, "down", "--name", "nest", *subnets])
+    assert container.execute(pid, ["sh", "-c", "ls -d /run/nest /var/lib/nest || true"]) == ""
