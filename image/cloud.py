@@ -78,7 +78,7 @@ def user_data(seed: Seed) -> Document:
         "write_files": [_file(file) for file in seed.all_files],
         "runcmd": _commands(seed),
         # Foreign messages would not match what we look for; generating a locale takes seconds
-        "locale": False,
+        "locale": "C.UTF-8",
         "package_update": False,
         "package_upgrade": False,
     }

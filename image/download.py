@@ -1,185 +1,87 @@
-"""The user's own image: by path or URL, and never used unless its sha256 is right."""
+"""The user's own image as a disk that guests can be laid over."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-import time
-from collections.abc import Callable
-from http.client import HTTPException, HTTPResponse
+import json
+import subprocess
 from pathlib import Path
-from typing import cast
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
-from image.cache import lock
-from inventory.errors import ConfigError, FarswitchError
+from image.build import BuiltImage
+from image.cache import default_cache, lock
+from image.fetch import Received, fetch
+from image.tree import ImageError, Progress, run
+from inventory.errors import ConfigError
 
-Received = Callable[[int, int | None], None]
-"""Told the bytes that are there, and the bytes that there will be if the server said so."""
-BLOCK = 1 << 20
-ATTEMPTS = 5
-"""Connections in a row that may bring nothing new before the download is given up."""
-SILENCE = 30.0
-"""Seconds without a byte after which a connection counts as dead."""
-PAUSE = 1.0
-"""Seconds before the next attempt, times the attempts that failed."""
+MIB = 1 << 20
 
 
-class DownloadError(FarswitchError):
-    """The image could not be had; what came so far is kept, and the next try goes on from it."""
-
-    def __init__(self, url: str, have: int, cause: str) -> None:
-        super().__init__(
-            f"The image '{url}' could not be downloaded: {cause} after {have} bytes.",
-            hint="Try again: the download goes on where it stopped.",
-        )
-        self.url = url
-        self.have = have
-
-
-def fetch(
+def download(
     source: str,
     sha256: str,
-    cache: Path,
+    cache: Path | None = None,
     *,
-    progress: Received = lambda _have, _total: None,
-    pause: float = PAUSE,
-) -> Path:
-    """Return a file that has the wanted digest.
+    progress: Progress = lambda _line: None,
+) -> BuiltImage:
+    """Return the user's cloud image, downloaded, checked and in qcow2 format.
 
     Args:
         source: A path, or an http or https URL.
         sha256: The digest that the file must have, in hexadecimal.
-        cache: The folder that downloads are kept in.
-        progress: Told how far it is, in bytes.
-        pause: Seconds to wait before trying again, times the attempts that failed.
-
-    Returns:
-        The path itself, or the downloaded file, named by its digest.
+        cache: The folder that downloads are kept in; the user's own when not given.
+        progress: Told how far it is, once a percent.
 
     Raises:
-        ConfigError: The digest is another one, or there is no such file or way to get it.
+        ConfigError: The digest is another one, or it is no disk image that can stand alone.
         DownloadError: The server could not be reached, or broke off too often.
+        ImageError: The image could not be converted.
     """
-    wanted = sha256.lower()
-    if not re.fullmatch("[0-9a-f]{64}", wanted):
+    cache = cache or default_cache()
+    path = fetch(source, sha256, cache, progress=_percent(source, progress))
+    facts = _facts(path)
+    if "backing-filename" in facts:
         raise ConfigError(
-            f"The sha256 of the image '{source}' is '{sha256}': wanted 64 hexadecimal digits."
+            f"The image '{source}' is an overlay of '{facts['backing-filename']}': "
+            "wanted an image that stands alone.",
+            hint="Flatten it with qemu-img convert.",
         )
-    scheme = urlsplit(source).scheme
-    if scheme in {"http", "https"}:
-        return _download(source, wanted, cache, progress, pause)
-    if "://" in source:
-        raise ConfigError(f"The image '{source}' is neither a path nor an http or https URL.")
-    return _local(Path(source).expanduser(), wanted, progress)
+    if facts["format"] != "qcow2":
+        path = _converted(path, str(facts["format"]), sha256.lower(), cache, progress)
+    return BuiltImage(path, None, None, "", sha256.lower(), int(str(facts["virtual-size"])))
 
 
-def _local(path: Path, wanted: str, progress: Received) -> Path:
-    if not path.is_file():
-        raise ConfigError(f"The image '{path}' does not exist.")
-    found = _digest(path, progress)
-    if found != wanted:
-        raise _mismatch(str(path), found, wanted)
-    return path
+def _percent(source: str, progress: Progress) -> Received:
+    """Turn counts of bytes into a line whenever the percentage changes."""
+    last = ""
+
+    def received(have: int, total: int | None) -> None:
+        nonlocal last
+        done = f"{100 * have // total} % of {total // MIB} MiB" if total else f"{have // MIB} MiB"
+        if done != last:
+            last = done
+            progress(f"{source}: {done}")
+
+    return received
 
 
-def _download(url: str, wanted: str, cache: Path, progress: Received, pause: float) -> Path:
-    target = cache / f"{wanted}.img"
-    partial = cache / f"{wanted}.partial"
-    with lock(cache, wanted):
-        if target.exists():
-            return target
-        _complete(url, partial, progress, pause)
-        found = _digest(partial)
-        if found != wanted:
-            partial.unlink()
-            raise _mismatch(url, found, wanted)
-        partial.rename(target)
-    return target
-
-
-def _complete(url: str, partial: Path, progress: Received, pause: float) -> None:
-    """Ask for what is missing until nothing is."""
-    failures = 0
-    while True:
-        before = _size(partial)
-        try:
-            if _receive(url, partial, progress):
-                return
-            cause = "the connection ended"
-        except HTTPError as error:
-            if error.code < 500:  # noqa: PLR2004 - RFC 9110: asking again changes nothing
-                raise DownloadError(url, before, f"the server answered {error.code}") from error
-            cause = f"the server answered {error.code}"
-        except (URLError, HTTPException, OSError) as error:
-            cause = str(error) or type(error).__name__
-        failures = 0 if _size(partial) > before else failures + 1
-        if failures >= ATTEMPTS:
-            raise DownloadError(url, _size(partial), cause)
-        time.sleep(failures * pause)
-
-
-def _receive(url: str, partial: Path, progress: Received) -> bool:
-    """Append what one connection brings; tell whether the file is complete."""
-    have = _size(partial)
-    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310
+def _facts(path: Path) -> dict[str, object]:
+    argv = ("qemu-img", "info", "--output=json", str(path))
     try:
-        answer = cast("HTTPResponse", urlopen(request, timeout=SILENCE))  # noqa: S310
-    except HTTPError as error:
-        if error.code != 416 or not have:  # noqa: PLR2004 - RFC 9110: nothing at that offset
-            raise
-        error.close()
-        # All of it is there, or what is there is of another file: the digest tells
-        if _total(error.headers.get("Content-Range", "")) in {have, None}:
-            return True
-        partial.unlink()
-        return False
-    with answer:
-        resumed = answer.status == 206 and _first(answer) == have  # noqa: PLR2004 - RFC 9110
-        if not resumed:
-            have = 0
-        length = answer.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with partial.open("ab" if resumed else "wb") as file:
-            while block := answer.read(BLOCK):
-                file.write(block)
-                have += len(block)
-                progress(have, total)
-            file.flush()
-            os.fsync(file.fileno())
-    return total is None or have >= total
+        answer = subprocess.run(argv, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise ImageError("qemu-img", 127, str(error), hint="Install 'qemu-utils'.") from error
+    if answer.returncode:
+        raise ConfigError(f"The image '{path}' is no disk image: {answer.stderr.strip()}")
+    facts: dict[str, object] = json.loads(answer.stdout)
+    return facts
 
 
-def _first(answer: HTTPResponse) -> int | None:
-    """Return the offset that a partial answer starts at."""
-    match = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
-
-
-def _total(content_range: str) -> int | None:
-    match = re.fullmatch(r"bytes \*/(\d+)", content_range)
-    return int(match[1]) if match else None
-
-
-def _digest(path: Path, progress: Received = lambda _have, _total: None) -> str:
-    total, have, state = _size(path), 0, hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            state.update(block)
-            have += len(block)
-            progress(have, total)
-    return state.hexdigest()
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _mismatch(source: str, found: str, wanted: str) -> ConfigError:
-    return ConfigError(
-        f"The image '{source}' has the sha256 {found}: wanted {wanted}.",
-        hint="Correct image.sha256 in the site, or get the image again.",
-    )
+def _converted(path: Path, form: str, digest: str, cache: Path, progress: Progress) -> Path:
+    """Return the image in qcow2 format, written beside and renamed."""
+    target = cache / f"{digest}.qcow2"
+    with lock(cache, f"{digest}.qcow2"):
+        if not target.exists():
+            progress(f"Converting the image from {form}")
+            partial = cache / f"{digest}.qcow2.partial"
+            run(("qemu-img", "convert", "-f", form, "-O", "qcow2", str(path), str(partial)))
+            partial.rename(target)
+    return target

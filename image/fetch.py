@@ -1,0 +1,185 @@
+"""The user's own image: by path or URL, and never used unless its sha256 is right."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import cast
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from image.cache import lock
+from inventory.errors import ConfigError, FarswitchError
+
+Received = Callable[[int, int | None], None]
+"""Told the bytes that are there, and the bytes that there will be if the server said so."""
+BLOCK = 1 << 20
+ATTEMPTS = 5
+"""Connections in a row that may bring nothing new before the download is given up."""
+SILENCE = 30.0
+"""Seconds without a byte after which a connection counts as dead."""
+PAUSE = 1.0
+"""Seconds before the next attempt, times the attempts that failed."""
+
+
+class DownloadError(FarswitchError):
+    """The image could not be had; what came so far is kept, and the next try goes on from it."""
+
+    def __init__(self, url: str, have: int, cause: str) -> None:
+        super().__init__(
+            f"The image '{url}' could not be downloaded: {cause} after {have} bytes.",
+            hint="Try again: the download goes on where it stopped.",
+        )
+        self.url = url
+        self.have = have
+
+
+def fetch(
+    source: str,
+    sha256: str,
+    cache: Path,
+    *,
+    progress: Received = lambda _have, _total: None,
+    pause: float = PAUSE,
+) -> Path:
+    """Return a file that has the wanted digest.
+
+    Args:
+        source: A path, or an http or https URL.
+        sha256: The digest that the file must have, in hexadecimal.
+        cache: The folder that downloads are kept in.
+        progress: Told how far it is, in bytes.
+        pause: Seconds to wait before trying again, times the attempts that failed.
+
+    Returns:
+        The path itself, or the downloaded file, named by its digest.
+
+    Raises:
+        ConfigError: The digest is another one, or there is no such file or way to get it.
+        DownloadError: The server could not be reached, or broke off too often.
+    """
+    wanted = sha256.lower()
+    if not re.fullmatch("[0-9a-f]{64}", wanted):
+        raise ConfigError(
+            f"The sha256 of the image '{source}' is '{sha256}': wanted 64 hexadecimal digits."
+        )
+    scheme = urlsplit(source).scheme
+    if scheme in {"http", "https"}:
+        return _download(source, wanted, cache, progress, pause)
+    if "://" in source:
+        raise ConfigError(f"The image '{source}' is neither a path nor an http or https URL.")
+    return _local(Path(source).expanduser(), wanted, progress)
+
+
+def _local(path: Path, wanted: str, progress: Received) -> Path:
+    if not path.is_file():
+        raise ConfigError(f"The image '{path}' does not exist.")
+    found = _digest(path, progress)
+    if found != wanted:
+        raise _mismatch(str(path), found, wanted)
+    return path
+
+
+def _download(url: str, wanted: str, cache: Path, progress: Received, pause: float) -> Path:
+    target = cache / f"{wanted}.img"
+    partial = cache / f"{wanted}.partial"
+    with lock(cache, wanted):
+        if target.exists():
+            return target
+        _complete(url, partial, progress, pause)
+        found = _digest(partial)
+        if found != wanted:
+            partial.unlink()
+            raise _mismatch(url, found, wanted)
+        partial.rename(target)
+    return target
+
+
+def _complete(url: str, partial: Path, progress: Received, pause: float) -> None:
+    """Ask for what is missing until nothing is."""
+    failures = 0
+    while True:
+        before = _size(partial)
+        try:
+            if _receive(url, partial, progress):
+                return
+            cause = "the connection ended"
+        except HTTPError as error:
+            if error.code < 500:  # noqa: PLR2004 - RFC 9110: asking again changes nothing
+                raise DownloadError(url, before, f"the server answered {error.code}") from error
+            cause = f"the server answered {error.code}"
+        except (URLError, HTTPException, OSError) as error:
+            cause = str(error) or type(error).__name__
+        failures = 0 if _size(partial) > before else failures + 1
+        if failures >= ATTEMPTS:
+            raise DownloadError(url, _size(partial), cause)
+        time.sleep(failures * pause)
+
+
+def _receive(url: str, partial: Path, progress: Received) -> bool:
+    """Append what one connection brings; tell whether the file is complete."""
+    have = _size(partial)
+    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310
+    try:
+        answer = cast("HTTPResponse", urlopen(request, timeout=SILENCE))  # noqa: S310
+    except HTTPError as error:
+        if error.code != 416 or not have:  # noqa: PLR2004 - RFC 9110: nothing at that offset
+            raise
+        error.close()
+        # All of it is there, or what is there is of another file: the digest tells
+        if _total(error.headers.get("Content-Range", "")) in {have, None}:
+            return True
+        partial.unlink()
+        return False
+    with answer:
+        resumed = answer.status == 206 and _first(answer) == have  # noqa: PLR2004 - RFC 9110
+        if not resumed:
+            have = 0
+        length = answer.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        with partial.open("ab" if resumed else "wb") as file:
+            while block := answer.read(BLOCK):
+                file.write(block)
+                have += len(block)
+                progress(have, total)
+            file.flush()
+            os.fsync(file.fileno())
+    return total is None or have >= total
+
+
+def _first(answer: HTTPResponse) -> int | None:
+    """Return the offset that a partial answer starts at."""
+    match = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
+
+
+def _total(content_range: str) -> int | None:
+    match = re.fullmatch(r"bytes \*/(\d+)", content_range)
+    return int(match[1]) if match else None
+
+
+def _digest(path: Path, progress: Received = lambda _have, _total: None) -> str:
+    total, have, state = _size(path), 0, hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            state.update(block)
+            have += len(block)
+            progress(have, total)
+    return state.hexdigest()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _mismatch(source: str, found: str, wanted: str) -> ConfigError:
+    return ConfigError(
+        f"The image '{source}' has the sha256 {found}: wanted {wanted}.",
+        hint="Correct image.sha256 in the site, or get the image again.",
+    )
