@@ -121,7 +121,7 @@ class Shell(Protocol):
     def write(
         self, path: str, content: bytes, *, mode: int = 0o644, owner: str = "root:root"
     ) -> None:
-        """Replace a file whole: written beside, synced, renamed, the folder synced."""
+        """Replace a file whole: written beside, synced, renamed, the folder made and synced."""
         ...
 
     def remove(self, path: str) -> bool:

@@ -33,6 +33,8 @@ REMOVE = f'[ -e "$1" ] || [ -L "$1" ] || exit {NO_FILE}; exec rm -- "$1"'
 WRITE = """\
 set -eCu
 umask 077
+folder=${1%/*}
+[ -d "${folder:-/}" ] || mkdir -p -m 0755 -- "$folder"
 beside="$1.farswitch.$$"
 cat > "$beside"
 trap 'rm -f -- "$beside"' EXIT
@@ -42,7 +44,6 @@ chmod -- "$2" "$beside"
 sync -- "$beside"
 mv -fT -- "$beside" "$1"
 trap - EXIT
-folder=${1%/*}
 sync -- "${folder:-/}"
 """
 # The loop leaves in "$@" the files that are there: one stat serves all, each fork costs a slow

@@ -27,6 +27,10 @@ Cluster = Annotated[
     str,
     text(r"[a-z][a-z0-9-]{0,19}", "a name of 1 to 20 of a-z, 0-9 and '-' with a letter first"),
 ]
+LabName = Annotated[
+    str,
+    text(r"[a-z][a-z0-9-]{0,14}", "a name of 1 to 15 of a-z, 0-9 and '-' with a letter first"),
+]
 Vni = Annotated[int, number(1, VNI_MAX)]
 UdpPort = Annotated[int, number(values.UNPRIVILEGED, values.PORT_MAX)]
 Port = Annotated[int, number(1, values.PORT_MAX)]

@@ -100,4 +100,6 @@ def _settings(keys: ClusterKeys, folder: Path) -> Settings:
 
 def _lab(keys: ClusterKeys) -> LabNetworks | None:
     lab = keys.lab
-    return None if lab is None else LabNetworks(lab.controller_network, lab.underlay_network)
+    if lab is None:
+        return None
+    return LabNetworks(lab.controller_network, lab.underlay_network, lab.name)

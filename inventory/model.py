@@ -34,6 +34,7 @@ __all__ = [
     "OWN_IMAGE",
     "PORTS_PER_BRIDGE",
     "VNI_MAX",
+    "DEFAULT_LAB_NAME",
     "Address",
     "Cluster",
     "FirewallMode",
@@ -50,6 +51,7 @@ __all__ = [
     "most_guests",
 ]
 
+DEFAULT_LAB_NAME = "farswitch-lab"
 GROUP_BASE = 0x46000000
 """Upper byte ('F') of our link groups; the lower three are the first VNI (24 bits, RFC 7348)."""
 
@@ -117,10 +119,11 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class LabNetworks:
-    """The networks of a lab: its presence says that the site's servers are stand-ins of ours."""
+    """Name and networks of a lab: its presence says that the site's servers are stand-ins of ours."""
 
     controller: IPv4Network
     underlay: IPv4Network
+    name: str = DEFAULT_LAB_NAME
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from inventory import fields
+from inventory.model import DEFAULT_LAB_NAME
 from inventory.settings import Settings
 
 DEFAULT = Settings(cluster="")
@@ -33,6 +34,7 @@ class MpiKeys(Keys):
 class LabKeys(Keys):
     """`data.lab` of defaults.yaml: this site is the lab."""
 
+    name: fields.LabName = DEFAULT_LAB_NAME
     controller_network: fields.Network
     underlay_network: fields.Network
 

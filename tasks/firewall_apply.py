@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from connections.command import CommandError
 from connections.shell import Shell
 from tasks import nft, xtables
-from tasks.firewall_plan import Reset, Restore
+from tasks.firewall_plan import Reset
+from tasks.firewall_restore import Restore
 from tasks.journal import Journal
 from tasks.journal_file import store
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from connections.shell import Shell
 from inventory.errors import FarswitchError
 from tasks import nft, xtables
-from tasks.firewall_plan import insertions
+from tasks.firewall_restore import insertions
 from tasks.ruleset import NFT, Chain, Ruleset, rule_text
 from tasks.xtables import KERNEL_FAMILY, Given
 

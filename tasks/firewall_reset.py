@@ -11,11 +11,12 @@ from connections.shell import Shell
 from inventory.errors import FarswitchError
 from inventory.hosts import server_of
 from inventory.model import Cluster, Server
-from tasks import nft, ruleset
+from tasks import nft, ruleset_read
 from tasks.firewall_apply import apply_reset, apply_restore
 from tasks.firewall_narrow import apply_narrow, obstacles, plan_narrow
-from tasks.firewall_plan import PREFIX, plan_reset, plan_restore
+from tasks.firewall_plan import PREFIX, plan_reset
 from tasks.firewall_rehearsal import rehearse
+from tasks.firewall_restore import plan_restore
 from tasks.flows import flows
 from tasks.journal_file import FOLDER, load
 
@@ -86,7 +87,7 @@ def converge(
     if present and cluster.settings.firewall == "reset":
         return _reset(shell, cluster, dry_run=dry_run, folder=folder)
     done = _give_back(shell, cluster, dry_run=dry_run, folder=folder)
-    have = ruleset.observe(shell)
+    have = ruleset_read.observe(shell)
     wanted = flows(cluster, server, device) if present else ()
     checking = present and cluster.settings.firewall == "check"
     plan = plan_narrow(have, () if checking else wanted, cluster.mark)
@@ -117,7 +118,7 @@ def check_guest(shell: Shell) -> int:
 
 
 def _reset(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Done:
-    book, have = load(shell, folder=folder), ruleset.observe(shell)
+    book, have = load(shell, folder=folder), ruleset_read.observe(shell)
     plan = plan_reset(have, book, cluster.name, cluster.mark)
     rehearse(shell, have, plan.emptied)
     if not dry_run:
@@ -129,7 +130,7 @@ def _give_back(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) ->
     book = load(shell, folder=folder)
     if not book.keys(PREFIX, cluster.name):
         return Done(())
-    plan = plan_restore(ruleset.observe(shell), book, cluster.name)
+    plan = plan_restore(ruleset_read.observe(shell), book, cluster.name)
     if not dry_run:
         apply_restore(shell, plan, book, folder)
     return Done(plan.changes, plan.notes)

@@ -102,7 +102,7 @@ def _each(listed: list[Json], kind: str) -> Iterator[Json]:
     return (one[kind] for one in listed if kind in one)
 
 
-def _canonical(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+def _canonical(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical(one) for one in value]
     if not isinstance(value, dict):

@@ -6,22 +6,16 @@ them, because a udev rule applies it when the module comes (the way of sysctl.d(
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nornir.core.task import Result, Task
 
 from connections import access
 from connections.shell import Shell
 from inventory.errors import FarswitchError
 from inventory.model import Cluster
-from tasks.journal import Journal, Value, claim, release
+from tasks.journal import Journal
 from tasks.journal_file import FOLDER, load, store
-from tasks.sysctl_files import FOLDERS, SYSCTL_FILE, UDEV_FILE, WANTED, owners_of, stale, undone_by
-
-PREFIX = "sysctl:"
-_THERE = "present"
-_LOADED_LATER = "net.bridge.bridge-nf-call-"
-"""Keys that are 1 when br_netfilter is loaded (br_netfilter_sysctl_default); its others are 0."""
+from tasks.sysctl_files import SYSCTL_FILE, UDEV_FILE, WANTED, undone_by
+from tasks.sysctl_plan import Observed, Plan, plan_absent, plan_present
 
 # Arguments: the keys as paths, "--", our files. Answers PATH=VALUE, FOLDER and LATER lines, then
 # the files. LATER is what other files of sysctl.d(5) say about the same keys.
@@ -42,52 +36,6 @@ _WRITE = """while [ $# -gt 0 ]; do
     printf '%s=' "$1"; cat "/proc/sys/$1"
   fi; shift 2
 done"""
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """The values of the keys that exist, our files' contents, and what surrounds them.
-
-    Attributes:
-        values: Key to value.
-        files: Path to content, of our files that exist.
-        folders: The folders of our files that exist.
-        later: Settings of ours that a file read after ours sets otherwise, as sentences.
-    """
-
-    values: dict[str, str]
-    files: dict[str, str]
-    folders: frozenset[str]
-    later: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be done, in this order: journal before, values, files, journal after.
-
-    Attributes:
-        before: The journal with our intent; equal to what was read at teardown.
-        values: Key to new value.
-        files: Path to new content; None removes the file.
-        folders: Folders that we made, to be removed if they are empty.
-        after: The journal when all is done.
-        notes: What was left as somebody else made it.
-    """
-
-    before: Journal
-    values: dict[str, str]
-    files: dict[str, str | None]
-    after: Journal
-    folders: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def changes(self) -> tuple[str, ...]:
-        """One line for each setting and file that is to change."""
-        return (
-            *(f"{key} = {value}" for key, value in self.values.items()),
-            *(f"{path}: {'gone' if new is None else 'new'}" for path, new in self.files.items()),
-        )
 
 
 def sysctl(
@@ -149,57 +97,6 @@ def observe(shell: Shell) -> Observed:
     )
 
 
-def plan_present(have: Observed, book: Journal, cluster: str, *, server: str) -> Plan:
-    """Return what makes the settings right; pure.
-
-    Raises:
-        ForeignObjectError: A file of our name lacks our mark.
-    """
-    for key, want in WANTED.items():
-        value: Value = (have.values[key],) if key in have.values else ()
-        before = book.claims.get(PREFIX + key)
-        if not value and before is not None:
-            value = before.ours
-        book = claim(book, PREFIX + key, cluster, value, (want,))
-    for folder in FOLDERS:
-        there = (_THERE,) if folder in have.folders else ()
-        book = claim(book, PREFIX + folder, cluster, there, (_THERE,))
-    wrong = {key: want for key, want in WANTED.items() if have.values.get(key, want) != want}
-    owners = owners_of(have.files, server) | book.owners(PREFIX)
-    return Plan(book, wrong, stale(have.files, owners), book, notes=have.later)
-
-
-def plan_absent(have: Observed, book: Journal, cluster: str, *, server: str) -> Plan:
-    """Return what gives the settings back as far as no other cluster needs them; pure.
-
-    Raises:
-        ForeignObjectError: A file of our name lacks our mark.
-    """
-    values: dict[str, str] = {}
-    notes: list[str] = []
-    after = book
-    for key in WANTED:
-        value = have.values.get(key)
-        released = release(after, PREFIX + key, cluster, () if value is None else (value,))
-        after = released.journal
-        if value is None:
-            continue
-        old = released.saved[0] if released.saved else _at_load(key)
-        if released.outcome == "restore" and value != old:
-            values[key] = old
-        elif released.outcome == "foreign" and value != old:
-            notes.append(f"{key} = {value} stays: somebody else set it after farswitch.")
-    made: list[str] = []
-    for folder in FOLDERS:
-        released = release(after, PREFIX + folder, cluster, (_THERE,))
-        after = released.journal
-        if released.outcome == "restore":
-            made.append(folder)
-    owners = (owners_of(have.files, server) | after.owners(PREFIX)) - {cluster}
-    files = stale(have.files, owners)
-    return Plan(book, values, files, after, tuple(made), tuple(notes))
-
-
 def _apply(shell: Shell, plan: Plan, folder: str) -> None:
     journals_now = store(shell, plan.before, folder=folder)
     if plan.values:
@@ -229,11 +126,6 @@ def _write(shell: Shell, values: dict[str, str]) -> None:
                 f"{now[key]}. {done.stderr.strip()}".strip(),
                 hint="Is the server a container without the right to set it?",
             )
-
-
-def _at_load(key: str) -> str:
-    """Return what a key is when br_netfilter is loaded and nobody sets it."""
-    return "1" if key.startswith(_LOADED_LATER) else "0"
 
 
 def _path(key: str) -> str:

@@ -201,5 +201,10 @@ def test_a_lab_fits_into_a_server_of_a_lab(lab):
         pid, [*environment, *program, "up", "--name", "nest", *subnets], timeout=90
     )
     assert "Lab 'nest' is up" in up
+    assert container.execute(pid, ["ls", "/var/lib/nest/server1"]).split() == [
+        "root",
+        "upper",
+        "work",
+    ]
     container.execute(pid, [*environment, *program, "down", "--name", "nest", *subnets])
     assert container.execute(pid, ["sh", "-c", "ls -d /run/nest /var/lib/nest || true"]) == ""

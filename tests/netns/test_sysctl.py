@@ -5,8 +5,9 @@ import json
 import pytest
 
 from inventory.errors import ForeignObjectError
-from tasks.sysctl import PREFIX, converge
+from tasks.sysctl import converge
 from tasks.sysctl_files import SYSCTL_FILE, UDEV_FILE, WANTED
+from tasks.sysctl_plan import PREFIX
 
 pytestmark = pytest.mark.root
 FORWARD = "net.ipv4.ip_forward"

@@ -1,0 +1,51 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both want root, or sudo.
+
+PYTHON  := /usr/bin/python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+
+.PHONY: help demo test check bench packages down clean
+
+help:
+	@echo "make demo    install what is missing, raise the lab, build a cluster, verify it"
+	@echo "make test    install what is missing, run every test that this machine can run"
+	@echo "make check   format, lint, types, imports: seconds"
+	@echo "make bench   what a build costs, against what it could cost at best"
+	@echo "make down    tear the demo's cluster and its lab down"
+
+packages:
+	@lab/install.sh
+
+$(READY): requirements/build.txt requirements/constraints.txt pyproject.toml | packages
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements/build.txt
+	$(BIN)/pip install --quiet --require-hashes --no-build-isolation --requirement requirements/constraints.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: packages $(READY)
+	$(BIN)/python -m workflows.build
+	$(BIN)/python -m workflows.verify
+	@echo
+	@echo "The cluster stands. To give everything back: make down"
+
+test: packages $(READY)
+	$(BIN)/python -m pytest
+
+check: packages $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: packages $(READY)
+	$(BIN)/python -m bench.boot
+	$(BIN)/python -m bench.build
+
+down: $(READY)
+	$(BIN)/python -m workflows.teardown
+	$(BIN)/python -m workflows.lab down
+
+clean:
+	rm -rf $(VENV) build ./*.egg-info

@@ -1,0 +1,1 @@
+"""What verify judges: one subject a file, each a measurement and a pure judgement of it."""

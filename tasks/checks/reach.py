@@ -1,0 +1,99 @@
+"""Does each guest reach every other over the data network: by ICMP at the exact MTU, and by ssh?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nornir.core.task import Result, Task
+
+from connections.access import shell
+from inventory.hosts import guest_of
+from inventory.model import Guest, Settings
+from tasks.check import Check
+from tasks.mpi_run import as_user
+
+ICMP_OVERHEAD = 20 + 8
+"""Bytes of the IPv4 and ICMP headers in a ping (RFC 791, RFC 792)."""
+_PING = """
+size=$1; shift
+for address in "$@"; do
+    ping -q -n -c 2 -i 0.2 -W 2 -M do -s "$size" "$address" >/dev/null 2>&1 && fits=yes || fits=no
+    ping -q -n -c 1 -W 2 -M do -s $((size + 1)) "$address" >/dev/null 2>&1 && more=yes || more=no
+    echo "$address $fits $more"
+done
+"""
+_SSH = """
+OPTIONS="-o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=10"
+for name in "$@"; do
+    said=$(ssh -n $OPTIONS "$name" hostname 2>&1)
+    echo "$name $? $said" | head -n 1
+done
+"""
+SSH_SECONDS = 20
+"""For one node's login to another; under emulation it takes 1 to 2 s."""
+
+
+def judge_ping(guest: Guest, others: Sequence[Guest], mtu: int, text: str) -> Iterator[Check]:
+    """Yield one verdict a pair: the exact size passes with DF, one byte more does not.
+
+    A pair of which the probe said nothing has failed.
+    """
+    fields = (line.split() for line in text.splitlines())
+    said = {address: verdicts for address, *verdicts in fields if len(verdicts) == 2}  # noqa: PLR2004
+    for other in others:
+        fits, more = said.get(str(other.data_address.ip), ["not probed", "not probed"])
+        yield Check(
+            name="mtu.exact",
+            host=guest.name,
+            ok=(fits, more) == ("yes", "no"),
+            measured=f"to {other.name}: {mtu} B {_word(fits)}, {mtu + 1} B {_word(more)}",
+            expected=f"to {other.name}: {mtu} B passes, {mtu + 1} B does not",
+            hint="Look at the switch's port and at every hop's MTU; python -m workflows.build mends.",
+        )
+
+
+def judge_ssh(guest: Guest, others: Sequence[Guest], text: str) -> Iterator[Check]:
+    """Yield one verdict a pair: a login without a password arrives at the right host."""
+    lines = {line.split()[0]: line.split(None, 2)[1:] for line in text.splitlines() if line.strip()}
+    for other in others:
+        status, *answer = lines.get(other.name, ["not probed"])
+        said = answer[0].strip() if answer else ""
+        yield Check(
+            name="ssh.pair",
+            host=guest.name,
+            ok=status == "0" and said == other.name,
+            measured=f"to {other.name}: status {status}, '{said}'",
+            expected=f"to {other.name}: status 0, '{other.name}'",
+            hint="Keys or known hosts differ: python -m workflows.build writes them again.",
+        )
+
+
+def _word(answer: str) -> str:
+    return {"yes": "passes", "no": "does not pass"}.get(answer, answer)
+
+
+def reach(task: Task, settings: Settings, guests: Sequence[Guest], mtu: int) -> Result:
+    """Probe all other guests from one; changes nothing.
+
+    Args:
+        task: Runs on a guest.
+        settings: Of the cluster.
+        guests: All guests.
+        mtu: Of the data network, in bytes.
+    """
+    guest, login = guest_of(task.host), shell(task)
+    others = [other for other in guests if other.name != guest.name]
+    addresses = [str(other.data_address.ip) for other in others]
+    seconds = 30 + 5 * len(others)
+    pings = login.run(
+        ["sh", "-c", _PING, "ping", str(mtu - ICMP_OVERHEAD), *addresses], timeout=seconds
+    )
+    names = [one.name for one in guests]
+    logins = login.run(
+        as_user(settings, ["sh", "-c", _SSH, "ssh", *names]), timeout=SSH_SECONDS * len(names)
+    )
+    checks = [
+        *judge_ping(guest, others, mtu, pings.stdout),
+        *judge_ssh(guest, guests, logins.stdout),
+    ]
+    return Result(host=task.host, checks=checks)

@@ -1,0 +1,64 @@
+"""Guests that are there and not wanted: found by our mark, removed with their disks and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from nornir.core.task import Result, Task
+
+from connections.access import libvirt, shell
+from connections.libvirt import Hypervisor
+from inventory.model import Cluster
+from tasks.domain import CONSOLE_FOLDER, read_mark
+
+_REMOVE_LOGS = """
+cd "$1" || exit 0
+rm -f -- "$2.log" "$2.log".[0-9]* "$2-console.log" "$2-console.log".[0-9]*
+"""
+
+
+def observe(hypervisor: Hypervisor, cluster: str) -> dict[str, str]:
+    """Return the domain of each guest of the cluster that libvirt knows, by the guest's name."""
+    marks = ((state.name, read_mark(state.xml)) for state in hypervisor.list_domains())
+    return {mark.guest: name for name, mark in marks if mark and mark.cluster == cluster}
+
+
+def plan(have: Collection[str], wanted: Collection[str]) -> list[str]:
+    """Return the guests that are there and not wanted."""
+    return sorted(set(have) - set(wanted))
+
+
+def is_of_unwanted(volume: str, cluster: str, wanted: Collection[str]) -> bool:
+    """Whether a volume, named CLUSTER.GUEST.WHAT, is of a guest that the cluster should not have."""
+    owner, _, rest = volume.partition(".")
+    return owner == cluster and rest.partition(".")[0] not in wanted
+
+
+def domains(
+    task: Task, cluster: Cluster, wanted: Collection[str], *, dry_run: bool | None = None
+) -> Result:
+    """Remove the cluster's guests that are not wanted from one hypervisor.
+
+    Args:
+        task: Runs on a hypervisor.
+        cluster: Whose guests.
+        wanted: Names of the guests that stay; none at teardown.
+        dry_run: Only tell.
+    """
+    hypervisor, login, pool = libvirt(task), shell(task), cluster.settings.pool
+    have = observe(hypervisor, cluster.name)
+    doomed = plan(have, wanted)
+    names = [volume.name for volume in hypervisor.volumes(pool)]
+    volumes = [name for name in names if is_of_unwanted(name, cluster.name, wanted)]
+    if not task.is_dry_run(dry_run):
+        for guest in doomed:
+            hypervisor.destroy(have[guest])
+            hypervisor.undefine(have[guest])
+            login.run(["sh", "-c", _REMOVE_LOGS, "logs", CONSOLE_FOLDER, have[guest]])
+        for name in volumes:
+            hypervisor.delete_volume(pool, name)
+    gone = [
+        *(f"- domain {have[guest]}" for guest in doomed),
+        *(f"- volume {one}" for one in volumes),
+    ]
+    return Result(host=task.host, changed=bool(gone), diff="\n".join(gone), result=len(gone))

@@ -1,0 +1,135 @@
+"""MPICH, pinned to the data NIC and to its port ranges, whatever device it was built with.
+
+Unpinned, UCX spreads payload over all NICs: half of it goes past the switch while everything seems
+to work. sshd hands the variables to every session, so they hold for people, for scripts and for
+the processes that the launcher starts.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from nornir.core.task import Result, Task
+
+from connections.access import shell
+from connections.command import Shell
+from image.seed import File
+from inventory.errors import FarswitchError
+from inventory.hosts import guest_of
+from inventory.model import Cluster, Settings
+from tasks.files import apply, observe, plan, render
+
+HOSTFILE = "/etc/farswitch/hostfile"
+RING = "/usr/local/lib/farswitch/ring.py"
+SSHD = "/etc/ssh/sshd_config.d/farswitch.conf"
+PROFILE = "/etc/profile.d/farswitch.sh"
+DATA_NIC = "data0"
+
+
+def pins(settings: Settings) -> dict[str, dict[str, str]]:
+    """Return for each device of MPICH the variables that pin its payload to the data NIC."""
+    low, high = settings.payload_ports.first, settings.payload_ports.last
+    return {
+        "ch4:ucx": {
+            "UCX_NET_DEVICES": DATA_NIC,
+            "UCX_TLS": "tcp,self,sm",
+            "UCX_TCP_PORT_RANGE": f"{low}-{high}",
+        },
+        "ch4:ofi": {
+            "FI_PROVIDER": "tcp",
+            "FI_TCP_IFACE": DATA_NIC,
+            "FI_TCP_PORT_LOW_RANGE": str(low),
+            "FI_TCP_PORT_HIGH_RANGE": str(high),
+        },
+        "ch3": {
+            "MPIR_CVAR_NEMESIS_TCP_NETWORK_IFACE": DATA_NIC,
+            "MPICH_PORT_RANGE": f"{low}:{high}",
+        },
+    }
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables of every session: the launcher's, and the pins of each known device.
+
+    A device ignores the variables of the others, so that the seed need not know which one the
+    image's MPICH has.
+    """
+    ports = settings.launcher_ports
+    variables = {
+        "MPIEXEC_PORT_RANGE": f"{ports.first}:{ports.last}",
+        "HYDRA_HOST_FILE": HOSTFILE,
+    }
+    for pin in pins(settings).values():
+        variables |= pin
+    return variables
+
+
+def wanted(cluster: Cluster) -> tuple[File, ...]:
+    """Return the files that every guest gets."""
+    variables = environment(cluster.settings)
+    sshd = "SetEnv " + " ".join(f"{name}={value}" for name, value in variables.items())
+    profile = "\n".join(f"export {name}={value}" for name, value in variables.items())
+    hosts = "\n".join(str(guest.data_address.ip) for guest in cluster.guests)
+    ring = resources.files("tasks.programs").joinpath("ring.py").read_bytes()
+    return (
+        _root_file(SSHD, cluster, sshd),
+        _root_file(PROFILE, cluster, profile),
+        _root_file(HOSTFILE, cluster, hosts),
+        File(RING, ring, mode=0o644, owner="root:root"),
+    )
+
+
+def _root_file(path: str, cluster: Cluster, body: str) -> File:
+    return File(path, f"# {cluster.mark}\n{body}\n".encode(), mode=0o644, owner="root:root")
+
+
+def device(text: str) -> str:
+    """Return the device from what `mpichversion` prints, as in `ch4:ucx`; empty if it names none."""
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip().lower().endswith("device"):
+            return value.strip()
+    return ""
+
+
+def mpi(
+    task: Task, cluster: Cluster, *, present: bool = True, dry_run: bool | None = None
+) -> Result:
+    """Converge MPICH's settings on one guest.
+
+    Args:
+        task: Runs on a guest.
+        cluster: Whose guests are in the hostfile.
+        present: False does nothing: a guest without its cluster is removed as a whole.
+        dry_run: Only tell.
+
+    Raises:
+        FarswitchError: The guest has no MPICH, or one whose device we cannot pin.
+    """
+    if not present:
+        return Result(host=task.host)
+    login = shell(task)
+    want = wanted(cluster)
+    changes = plan(observe(login, want), want)
+    _check_device(login, guest_of(task.host).name, cluster.settings)
+    if not task.is_dry_run(dry_run):
+        apply(login, changes)
+        if any(change.file.path == SSHD for change in changes):
+            login.run(["systemctl", "reload", "ssh"])
+    return Result(host=task.host, changed=bool(changes), diff=render(changes), result=len(changes))
+
+
+def _check_device(login: Shell, guest: str, settings: Settings) -> None:
+    version = login.run(["mpichversion"], check=False)
+    built_with = device(version.stdout)
+    if version.status != 0 or not built_with:
+        raise FarswitchError(
+            f"Guest '{guest}' has no MPICH: {version.stderr.strip() or 'mpichversion says nothing'}",
+            hint="The image needs the package mpich.",
+        )
+    if not built_with.startswith(tuple(pins(settings))):
+        raise FarswitchError(
+            f"MPICH of guest '{guest}' was built with device '{built_with}', wanted one of "
+            f"{', '.join(pins(settings))}: its payload cannot be pinned to the data NIC.",
+            hint="Use an image with one of these.",
+        )

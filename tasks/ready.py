@@ -1,0 +1,130 @@
+"""Waiting for a guest in named steps: running, login, system, NICs; each within one deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from connections.libvirt import Hypervisor
+from nornir.core.task import Task
+
+from connections.access import shell
+from connections.command import ConnectionLostError, HostKeyError, Shell
+from connections.wait import Deadline, wait_until
+from inventory.errors import FarswitchError
+from inventory.hosts import guest_of, hypervisor_of
+from inventory.model import Cluster, Guest
+from tasks.console import tail
+
+T = TypeVar("T")
+SYSTEM_STATES = {"running", "degraded"}
+"""What `systemctl is-system-running --wait` ends with when the boot is over."""
+
+
+class BootError(FarswitchError):
+    """A guest did not come to a step of its boot; `console` has the last lines it wrote."""
+
+    def __init__(self, guest: Guest, step: str, said: str, console: list[str]) -> None:
+        lines = "".join(f"\n    {line}" for line in console)
+        ends = f" Its console ends with:{lines}" if lines else " Its console is empty."
+        super().__init__(
+            f"Guest '{guest.name}' failed at step '{step}': {said}{ends}",
+            hint=f"Look: virsh console {guest.domain} on server '{guest.hypervisor}'. "
+            "Again: python -m workflows.build mends it; a disk that was in use is kept.",
+        )
+        self.guest = guest.name
+        self.step = step
+        self.console = console
+
+
+def wait_until_ready(task: Task, hypervisor: Hypervisor, cluster: Cluster, *, mtu: int) -> None:
+    """Wait until the guest runs, answers as who it should be, and has both NICs right.
+
+    Args:
+        task: Runs on the guest.
+        hypervisor: Where the guest runs.
+        cluster: For the boot's deadline.
+        mtu: Bytes that data0 must have.
+
+    Raises:
+        BootError: A step failed or did not come in time.
+        HostKeyError: Somebody else answers.
+    """
+    guest = guest_of(task.host)
+    deadline = Deadline(cluster.settings.boot_timeout)
+    login = _step(task, "ssh", lambda: _login(task, hypervisor, guest, deadline))
+    _step(task, "system", lambda: _system(login, deadline))
+    _step(task, "nics", lambda: _nics(login, guest, mtu))
+
+
+def _step(task: Task, name: str, work: Callable[[], T]) -> T:
+    guest = guest_of(task.host)
+    try:
+        return work()
+    except HostKeyError:
+        raise
+    except FarswitchError as error:
+        console = tail(shell(hypervisor_of(task.host)), guest.domain)
+        raise BootError(guest, name, str(error), console) from error
+
+
+def _login(task: Task, hypervisor: Hypervisor, guest: Guest, deadline: Deadline) -> Shell:
+    """Log in, not only connect: sshd may refuse for a while after it listens."""
+    last = ""
+
+    def attempt() -> Shell | None:
+        nonlocal last
+        state = hypervisor.domain(guest.domain)
+        if state is None or state.state != "running":
+            raise FarswitchError(f"Its domain is {state.state if state else 'gone'}.")
+        try:
+            login = shell(task)
+            login.run(["true"], timeout=deadline.remaining() + 1)
+        except HostKeyError:
+            raise
+        except ConnectionLostError as error:
+            last = str(error)
+            return None
+        return login
+
+    try:
+        return wait_until(attempt, deadline, what="The ssh login")
+    except FarswitchError as error:
+        raise FarswitchError(f"{error} {last}".strip()) from error
+
+
+def _system(login: Shell, deadline: Deadline) -> None:
+    """Wait for the end of the boot, and of cloud-init where the image runs it."""
+    script = (
+        '[ ! -d /run/cloud-init ] || timeout "$1" cloud-init status --wait >/dev/null || exit 3; '
+        'exec timeout "$1" systemctl is-system-running --wait'
+    )
+    seconds = str(int(deadline.remaining()) + 1)
+    ended = login.run(
+        ["sh", "-c", script, "sh", seconds], timeout=deadline.remaining() + 5, check=False
+    )
+    state = ended.stdout.strip()
+    if ended.status == 3:  # noqa: PLR2004 - the script's own
+        raise FarswitchError("cloud-init did not end well: see 'cloud-init status --long' there.")
+    if state not in SYSTEM_STATES:
+        raise FarswitchError(f"Its system is '{state or 'still starting'}', wanted 'running'.")
+
+
+def _nics(login: Shell, guest: Guest, mtu: int) -> None:
+    read = login.run(
+        ["sh", "-c", "hostname; cat /sys/class/net/data0/mtu; ip -4 -o address show; ip -o link"]
+    )
+    hostname, found_mtu, *rest = read.stdout.splitlines()
+    text = "\n".join(rest)
+    wanted = {
+        f"hostname '{guest.name}'": hostname == guest.name,
+        f"MTU {mtu} on data0": found_mtu == str(mtu),
+        f"{guest.data_address} on data0": f"data0    inet {guest.data_address} " in text,
+        f"{guest.management_address} on mgmt0": f"mgmt0    inet {guest.management_address} "
+        in text,
+        f"MAC {guest.data_mac}": guest.data_mac in text,
+    }
+    missing = [what for what, right in wanted.items() if not right]
+    if missing:
+        found = " | ".join(read.stdout.splitlines())
+        raise FarswitchError(f"It lacks {', '.join(missing)}; it has: {found}")

@@ -1,0 +1,77 @@
+"""Key-only ssh from every node to every node, with every host key known beforehand."""
+
+from __future__ import annotations
+
+from nornir.core.task import Result, Task
+
+from image.seed import File, authorized_keys
+from inventory.model import Cluster
+from tasks.files import converge
+from tasks.record import Record
+
+
+def known_hosts(cluster: Cluster, record: Record) -> bytes:
+    """Return ssh_known_hosts: each guest's key under its name and both of its addresses."""
+    lines = [f"# {cluster.mark}"]
+    for guest in cluster.guests:
+        names = f"{guest.name},{guest.data_address.ip},{guest.management_address.ip}"
+        lines.append(f"{names} {record.hosts[guest.name].public.strip()}")
+    return "\n".join(lines).encode() + b"\n"
+
+
+def public_files(cluster: Cluster, record: Record) -> tuple[File, ...]:
+    """Return the guests' public host keys: with `logins` all that may lie in a seed."""
+    return (File("/etc/ssh/ssh_known_hosts", known_hosts(cluster, record)),)
+
+
+def logins(record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys that root lets in, and those that the cluster's user lets in."""
+    controller, own = record.controller.public.strip(), record.user.public.strip()
+    return (controller,), (controller, own)
+
+
+def login_files(cluster: Cluster, record: Record) -> tuple[File, ...]:
+    """Return both authorized_keys; a seed makes them from the same keys."""
+    user = cluster.settings.user
+    root_keys, user_keys = logins(record)
+    return (
+        File("/root/.ssh/authorized_keys", authorized_keys(root_keys), mode=0o600),
+        File(
+            f"/home/{user}/.ssh/authorized_keys",
+            authorized_keys(user_keys),
+            mode=0o600,
+            owner=f"{user}:{user}",
+        ),
+    )
+
+
+def secret_files(cluster: Cluster, record: Record) -> tuple[File, ...]:
+    """Return what is given over ssh after boot, never through a seed: the users' private key."""
+    user = cluster.settings.user
+    key = record.user.private.encode()
+    return (File(f"/home/{user}/.ssh/id_ed25519", key, mode=0o600, owner=f"{user}:{user}"),)
+
+
+def ssh_keys(
+    task: Task,
+    cluster: Cluster,
+    record: Record,
+    *,
+    present: bool = True,
+    dry_run: bool | None = None,
+) -> Result:
+    """Converge keys and known hosts of one guest.
+
+    Args:
+        task: Runs on a guest.
+        cluster: Whose guests are known to each other.
+        record: The cluster's keys.
+        present: False does nothing: a guest without its cluster is removed as a whole.
+        dry_run: Only tell.
+    """
+    want = (
+        *public_files(cluster, record),
+        *login_files(cluster, record),
+        *secret_files(cluster, record),
+    )
+    return converge(task, want if present else (), dry_run=dry_run)

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from nornir.core.inventory import ConnectionOptions, Host
+
+from connections import access
+from connections.command import ConnectionLostError, HostKeyError
+from connections.keys import GuestKeys, generate
+from connections.local import LocalShell
+from connections.shell import SshShell, guest_target
+from connections.wait import Deadline, wait_until
+from inventory.errors import ConfigError
+from inventory.model import Guest, Server, Settings
+
+pytestmark = [pytest.mark.ssh, pytest.mark.root]
+
+
+def fingerprint(public: str) -> str:
+    """As OpenSSH prints it (ssh-keygen -l)."""
+    digest = hashlib.sha256(base64.b64decode(public.split()[1])).digest()
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+def refused(target) -> Exception:
+    shell = SshShell(target)
+    with pytest.raises((ConnectionLostError, HostKeyError)) as caught:
+        shell.open()
+    shell.close()
+    return caught.value
+
+
+def test_a_changed_host_key_is_refused_with_both_fingerprints(sshd):
+    old = generate("old")
+    known = sshd.folder / "known"
+    known.write_text(f"[127.0.0.1]:{sshd.port} {old.public}\n")
+    error = refused(sshd.target())
+    assert isinstance(error, HostKeyError)
+    assert (error.host, error.found) == ("server1", fingerprint(sshd.host.public))
+    assert error.wanted == fingerprint(old.public)
+    assert error.found in str(error)
+    assert error.wanted in str(error)
+    assert "ssh-keygen -R" in error.hint
+    assert known.read_text().count("\n") == 1
+
+
+def test_an_unknown_host_key_is_refused_and_not_learnt(sshd):
+    known = sshd.folder / "known"
+    known.write_text("")
+    error = refused(sshd.target())
+    assert isinstance(error, HostKeyError)
+    assert (error.found, error.wanted) == (fingerprint(sshd.host.public), "")
+    assert known.read_text() == ""
+    assert sshd.logins == 0
+
+
+def test_without_any_known_hosts_file_nothing_is_trusted(sshd, tmp_path):
+    error = refused(sshd.target(known_hosts=(tmp_path / "absent",)))
+    assert isinstance(error, HostKeyError)
+
+
+def test_a_key_that_the_server_does_not_know_is_refused(sshd):
+    error = refused(sshd.target(private_key=generate("other").private))
+    assert isinstance(error, ConnectionLostError)
+    assert "authorized_keys" in error.hint
+
+
+def test_a_missing_key_file_is_named(sshd, tmp_path):
+    error = refused(sshd.target(key_file=tmp_path / "no-key"))
+    assert "no-key" in str(error)
+
+
+def test_a_closed_port_is_an_error_at_once(sshd):
+    started = time.monotonic()
+    sshd.stop()
+    error = refused(sshd.target())
+    assert "server1" in str(error)
+    assert time.monotonic() - started < 5
+
+
+def test_a_server_that_accepts_and_says_nothing_is_an_error_in_time(monkeypatch, sshd):
+    monkeypatch.setattr("connections.login.LOGIN_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        error = refused(sshd.target(port=silent.getsockname()[1]))
+    assert time.monotonic() - started < 4
+    assert isinstance(error, ConnectionLostError)
+    assert "in time" in str(error)
+
+
+def test_a_server_that_hangs_up_is_an_error(sshd):
+    with socket.create_server(("127.0.0.1", 0)) as rude:
+
+        def hang_up() -> None:
+            accepted, _ = rude.accept()
+            accepted.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        error = refused(sshd.target(port=rude.getsockname()[1]))
+        thread.join()
+    assert isinstance(error, ConnectionLostError)
+
+
+def test_fifty_logins_leave_no_descriptor_and_no_thread(sshd):
+    def state() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    before = state()
+    for _ in range(50):
+        shell = SshShell(sshd.target())
+        shell.run(["true"])
+        shell.close()
+    wait_until(lambda: state() == before, Deadline(5), what="The end of the logins' threads")
+    assert sshd.logins == 50
+
+
+def test_an_rsa_key_file_and_a_second_known_name_work(sshd):
+    key = sshd.folder / "rsa"
+    LocalShell("here").run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", str(key)])
+    with (sshd.folder / "authorized").open("a") as authorized:
+        authorized.write((sshd.folder / "rsa.pub").read_text())
+    known = sshd.folder / "known"
+    known.write_text(f"other,[127.0.0.1]:{sshd.port} {sshd.host.public}\n")
+    LocalShell("here").run(["ssh-keygen", "-q", "-H", "-f", str(known)])
+    assert "127.0.0.1" not in known.read_text()
+    shell = SshShell(sshd.target(key_file=key))
+    assert shell.run(["true"]).status == 0
+    shell.close()
+
+
+@pytest.fixture
+def hosts(make_sshd) -> Iterator[tuple[Host, Host, GuestKeys]]:
+    """A server and, behind its login, a guest: a second sshd."""
+    access.register()
+    far, near = make_sshd("server"), make_sshd("guest")
+    server = Server(
+        name="server1",
+        role="hypervisor",
+        hostname="127.0.0.1",
+        underlay="198.51.100.1",
+        port=far.port,
+        key_file=far.folder / "key",
+        known_hosts=far.folder / "known",
+    )
+    keys = GuestKeys()
+    jump, guest = Host("server1"), Host("node1")
+    jump.connection_options = {"shell": ConnectionOptions(extras={"server": server})}
+    jump.connection_options["netlink"] = ConnectionOptions(extras={"server": server, "host": jump})
+    extras = {"guest": Guest("node1", 1, "server1", Settings("lab")), "jump": jump, "keys": keys}
+    guest.connection_options = {"shell": ConnectionOptions(extras=extras)}
+    guest.data = {"sshd": near}
+    jump.data = {"sshd": far}
+    yield jump, guest, keys
+    guest.close_connections()
+    jump.close_connections()
+
+
+def guest_shell(hosts) -> SshShell:
+    """The guest's login as the plugin makes it, but on the second sshd's address."""
+    jump, guest, keys = hosts
+    sshd = guest["sshd"]
+    keys.private_key, keys.host_keys["node1"] = sshd.user.private, sshd.host.public
+    made = guest_target(guest.connection_options["shell"].extras["guest"], keys, jump, None)
+
+    def through():
+        return access.shell(jump).channel("127.0.0.1", sshd.port, timeout=5)
+
+    return SshShell(replace(made, hostname="127.0.0.1", port=sshd.port, jump=through))
+
+
+def test_a_guest_is_reached_through_its_servers_login(hosts):
+    shell = guest_shell(hosts)
+    with ThreadPoolExecutor(10) as pool:
+        told = list(pool.map(lambda n: shell.run(["echo", str(n)]).stdout, range(20)))
+    assert told == [f"{n}\n" for n in range(20)]
+    data = os.urandom(1 << 20).hex()
+    assert shell.run(["cat"], stdin=data).stdout == data
+    shell.close()
+    jump, guest, _ = hosts
+    assert (jump["sshd"].logins, guest["sshd"].logins) == (1, 1)
+
+
+def test_a_guest_with_another_host_key_is_refused(hosts):
+    shell = guest_shell(hosts)
+    wrong = generate("wrong")
+    shell._target = replace(shell._target, pinned=wrong.public)
+    with pytest.raises(HostKeyError, match="node1") as caught:
+        shell.open()
+    assert caught.value.wanted == fingerprint(wrong.public)
+    shell.close()
+
+
+def test_a_guest_that_does_not_listen_names_the_way_to_it(hosts):
+    jump, _, _ = hosts
+    with pytest.raises(ConnectionLostError, match=r"'server1'.*127\.0\.0\.1 port 9"):
+        access.shell(jump).channel("127.0.0.1", 9, timeout=5)
+
+
+def test_a_guests_keys_must_be_known_before_its_first_login(hosts):
+    _, guest, _ = hosts
+    with pytest.raises(ConfigError, match="node1"):
+        access.shell(guest)
+
+
+def test_many_threads_open_a_hosts_login_once(hosts):
+    jump, _, _ = hosts
+    with ThreadPoolExecutor(16) as pool:
+        shells = set(pool.map(lambda _: access.shell(jump), range(64)))
+    assert len(shells) == 1
+    assert jump["sshd"].logins == 1
+
+
+def test_netlink_uses_the_shells_login(hosts):
+    jump, _, _ = hosts
+    with access.netlink(jump).session() as ipr:
+        assert ipr.link_lookup(ifname="lo") == [1]
+    assert jump["sshd"].logins == 1
+
+
+def test_a_local_server_needs_no_login():
+    access.register()
+    host = Host("here")
+    server = Server("here", "switch", "ignored", "198.51.100.1", local=True)
+    host.connection_options = {"shell": ConnectionOptions(extras={"server": server})}
+    assert isinstance(access.shell(host), LocalShell)
+    host.close_connections()

@@ -1,0 +1,127 @@
+"""The files of a guest: rendered once, used by the seed and by the tasks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from connections.command import FileFacts
+from image.seed import File
+from inventory.loader import ROOT, load_site
+from inventory.model import Cluster, cluster
+from tasks import files, hosts_file, mpi, nfs, ssh_keys
+from tasks.record import complete, parse, render
+
+CLUSTER: Cluster = cluster(load_site(str(ROOT / "inventory/lab")), None)
+RECORD = complete(None, CLUSTER)
+WANT = File("/etc/x", b"new\n", mode=0o640, owner="root:root")
+SAME = FileFacts(b"new\n", 0o640, "root:root")
+
+
+@pytest.mark.parametrize(
+    ("have", "why"),
+    [
+        pytest.param(None, ["missing"], id="absent-is-written"),
+        pytest.param(SAME, [], id="same-is-left-alone"),
+        pytest.param(replace(SAME, content=b"old\n"), ["content"], id="content-is-corrected"),
+        pytest.param(replace(SAME, mode=0o644), ["mode 0644 -> 0640"], id="mode-is-corrected"),
+        pytest.param(
+            replace(SAME, owner="mpi:mpi"), ["owner mpi:mpi -> root:root"], id="owner-is-corrected"
+        ),
+    ],
+)
+def test_a_file_is_written_when_it_differs(have: FileFacts | None, why: list[str]):
+    assert [change.why for change in files.plan({"/etc/x": have}, [WANT])] == why
+
+
+def test_a_diff_names_files_and_never_their_content():
+    secret = ssh_keys.secret_files(CLUSTER, RECORD)
+    text = files.render(files.plan({file.path: None for file in secret}, secret))
+    assert "/home/mpi/.ssh/id_ed25519" in text
+    assert "PRIVATE" not in text
+
+
+def test_names_resolve_to_data_addresses_and_none_to_127_0_1_1():
+    lines = hosts_file.render(CLUSTER).decode().splitlines()
+    assert [line for line in lines if "node" in line] == [
+        "10.0.0.11 node1",
+        "10.0.0.12 node2",
+        "10.0.0.13 node3",
+    ]
+    assert "127.0.1.1" not in hosts_file.render(CLUSTER).decode()
+
+
+def test_every_host_key_is_known_by_name_and_both_addresses():
+    lines = ssh_keys.known_hosts(CLUSTER, RECORD).decode().splitlines()
+    assert lines[1].startswith("node1,10.0.0.11,10.10.0.11 ssh-ed25519 ")
+    assert len(lines) == 1 + len(CLUSTER.guests)
+
+
+def test_the_private_key_is_only_in_what_is_given_after_boot():
+    private = RECORD.user.private.encode()
+    before = [*ssh_keys.public_files(CLUSTER, RECORD), *ssh_keys.login_files(CLUSTER, RECORD)]
+    assert all(private not in file.content for file in before)
+    (key,) = ssh_keys.secret_files(CLUSTER, RECORD)
+    assert (key.content, key.mode, key.owner) == (private, 0o600, "mpi:mpi")
+
+
+def test_only_the_head_exports_and_only_to_the_data_network():
+    head, worker = CLUSTER.guests[0], CLUSTER.guests[1]
+    exports = {file.path: file.content.decode() for file in nfs.wanted(CLUSTER, head)}
+    assert "/shared 10.0.0.0/24(rw,sync,root_squash,no_subtree_check)" in exports["/etc/exports"]
+    assert not any("exports" in file.path for file in nfs.wanted(CLUSTER, worker))
+    assert nfs.units(CLUSTER, head) == ("nfs-server.service",)
+    assert nfs.units(CLUSTER, worker) == ("shared.automount",)
+
+
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [("/shared", "shared.mount"), ("/srv/my-share", "srv-my\\x2dshare.mount")],
+)
+def test_a_unit_is_escaped_as_systemd_does(path: str, unit: str):
+    assert nfs.unit_name(path, "mount") == unit
+
+
+def test_every_device_of_mpich_is_pinned_to_the_data_nic():
+    for device, variables in mpi.pins(CLUSTER.settings).items():
+        assert "data0" in variables.values(), device
+        assert mpi.environment(CLUSTER.settings).items() >= variables.items()
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [
+        ("MPICH Version:\t4.0.2\nMPICH Device:\tch4:ucx\n", "ch4:ucx"),
+        ("MPICH Version:          3.4\nMPICH Device:           ch3:nemesis\n", "ch3:nemesis"),
+        ("no such thing\n", ""),
+    ],
+)
+def test_the_device_is_read_from_mpichversion(text: str, device: str):
+    assert mpi.device(text) == device
+
+
+def test_a_record_survives_its_file_and_keeps_keys_of_guests_that_stay():
+    again = parse(render(RECORD), "here")
+    assert again == RECORD
+    smaller = complete(again, replace(CLUSTER, guests=CLUSTER.guests[:2]))
+    assert smaller.nodes == 2
+    assert set(smaller.hosts) == {"node1", "node2"}
+    assert smaller.hosts["node1"] == RECORD.hosts["node1"]
+    assert smaller.user == RECORD.user
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"version": 99}', b'{"version": 1}'])
+def test_a_damaged_record_is_an_error_and_never_a_new_one(text: bytes):
+    with pytest.raises(Exception, match="record here"):
+        parse(text, "here")
+
+
+def test_a_record_shows_no_private_key():
+    assert "PRIVATE" not in repr(RECORD)
+
+
+def test_the_ring_program_is_the_one_of_the_sources():
+    (ring,) = (file for file in mpi.wanted(CLUSTER) if file.path == mpi.RING)
+    assert ring.content == Path(ROOT / "tasks/programs/ring.py").read_bytes()

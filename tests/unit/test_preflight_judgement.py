@@ -1,0 +1,84 @@
+"""What stands against a build on a server, one row a case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Interface, IPv4Network
+
+import pytest
+
+from connections.links import Link, VxlanAttrs
+from inventory.loader import ROOT, load_site
+from inventory.model import cluster
+from tasks.preflight import Probe, judge, parse, route_clashes
+
+CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
+SERVER1, SERVER2 = CLUSTER.hypervisors[0], CLUSTER.switch
+GOOD = Probe(uid=0, memory=8192, disk=20000, kvm=False, missing=(), kernel=())
+TUNNEL = VxlanAttrs(vni=42, local=None, remote=None, port=4789, device="eth1")
+
+
+def test_the_probe_is_read():
+    text = "uid 0\nmissing nft\nmissing qemu-img\nmemory 900\ndisk  1234\nkvm yes\nkernel vxlan\n"
+    assert parse(text) == Probe(0, 900, 1234, True, ("nft", "qemu-img"), ("vxlan",))
+
+
+@pytest.mark.parametrize(
+    ("probe", "links", "words"),
+    [
+        pytest.param(GOOD, [], [], id="nothing-stands-against-it"),
+        pytest.param(replace(GOOD, uid=1000), [], ["uid 1000"], id="no-privilege"),
+        pytest.param(replace(GOOD, missing=("nft",)), [], ["missing", "nft"], id="no-nft"),
+        pytest.param(replace(GOOD, kernel=("vxlan",)), [], ["vxlan"], id="no-vxlan"),
+        pytest.param(replace(GOOD, memory=1000), [], ["1000 MiB", "1792 MiB"], id="no-memory"),
+        pytest.param(replace(GOOD, disk=100), [], ["100 MiB of free disk"], id="no-disk"),
+        pytest.param(
+            GOOD,
+            [Link(3, "virbr0", addresses=(IPv4Interface("10.10.0.1/16"),))],
+            ["10.10.0.0/16", "virbr0", "management_network"],
+            id="subnet-in-use",
+        ),
+        pytest.param(
+            GOOD,
+            [Link(3, "vx", kind="vxlan", vxlan=TUNNEL)],
+            ["VNI 42", "'vx'"],
+            id="vni-in-use",
+        ),
+        pytest.param(
+            GOOD,
+            [
+                Link(
+                    3,
+                    "fsg41",
+                    group=CLUSTER.link_group,
+                    addresses=(IPv4Interface("10.10.0.1/24"),),
+                )
+            ],
+            [],
+            id="our-own-is-no-clash",
+        ),
+    ],
+)
+def test_every_obstacle_is_named(probe: Probe, links: list[Link], words: list[str]):
+    said = list(judge(CLUSTER, SERVER1, probe, links))
+    assert len(said) == (1 if words else 0)
+    assert all(word in said[0] for word in words)
+
+
+def test_guests_that_run_need_no_more_memory():
+    taps = [Link(i, guest.data_tap) for i, guest in enumerate(CLUSTER.guests)]
+    assert list(judge(CLUSTER, SERVER1, replace(GOOD, memory=10), taps)) == []
+
+
+@pytest.mark.parametrize(
+    ("server", "route", "clashes"),
+    [
+        (SERVER1, ("10.0.0.128/25", "eth7"), True),
+        (SERVER1, ("10.0.0.0/8", "eth7"), False),
+        (SERVER1, ("10.10.0.0/24", "fsg41"), False),
+        (SERVER2, ("10.0.0.128/25", "eth7"), False),
+    ],
+)
+def test_a_route_into_our_network_clashes_and_a_wider_one_does_not(server, route, clashes: bool):
+    routes = [(IPv4Network(route[0]), route[1])]
+    assert bool(list(route_clashes(CLUSTER, server, routes))) is clashes

@@ -1,0 +1,113 @@
+"""Raise the cluster, or bring what stands to what is wanted: `python -m workflows.build`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from nornir.core.inventory import Host
+
+from inventory.hosts import hypervisor_of
+from tasks.bridge import bridge
+from tasks.domain import Hardware
+from tasks.domains import domains
+from tasks.firewall_reset import firewall_reset
+from tasks.guard import guard
+from tasks.hosts_file import hosts_file
+from tasks.image import base_image, image, image_source
+from tasks.mpi import mpi
+from tasks.mpi_run import mpi_run
+from tasks.mtu import derive, mtu
+from tasks.nfs import nfs
+from tasks.preflight import facts_of, preflight
+from tasks.record import record
+from tasks.ssh_keys import ssh_keys
+from tasks.sysctl import sysctl
+from tasks.vm_boot import vm_boot
+from tasks.vxlan import vxlan
+from workflows.lab_up import ensure_lab
+from workflows.login import write_login
+from workflows.options import NODES, Options, main, shared
+from workflows.session import Session
+from workflows.stages import PerHost, Stage, guests, hypervisors, servers, step
+
+DEVICE = PerHost(lambda host: facts_of(host).underlay.device)
+"""The device of a server's underlay, as preflight found it."""
+
+
+def stages(session: Session) -> Iterator[Stage]:
+    """Yield what a build does, in order; a later stage uses what an earlier one found."""
+    cluster = session.cluster
+    yield Stage(servers, (step(preflight, cluster=cluster),))
+
+    progress = session.progress
+    if not session.options.dry_run:
+        source = step(image_source, settings=cluster.settings, progress=progress)
+        yield Stage(hypervisors, (source,))
+    underlays = [facts_of(host).underlay for host in session.hosts(servers)]
+    size = derive(cluster.settings.mtu, underlays)
+    wanted = {guest.name for guest in cluster.guests}
+    yield Stage(session.is_head, (step(record, cluster=cluster, holder=session.keys),))
+    yield Stage(hypervisors, (step(domains, cluster=cluster, wanted=wanted),))
+    yield Stage(
+        servers,
+        (
+            step(sysctl, cluster=cluster),
+            step(guard, cluster=cluster, device=DEVICE),
+            step(firewall_reset, cluster=cluster, device=DEVICE),
+            step(bridge, cluster=cluster, mtu=size),
+            step(vxlan, cluster=cluster, device=DEVICE, mtu=size),
+            step(mtu, name="mtu_servers", cluster=cluster, mtu=size),
+        ),
+    )
+    yield Stage(hypervisors, (step(image, settings=cluster.settings, progress=progress),))
+
+    base = base_image(cluster.settings)
+    configure = (
+        step(mtu, cluster=cluster, mtu=size),
+        step(hosts_file, cluster=cluster),
+        step(ssh_keys, cluster=cluster, record=PerHost(session.record_of)),
+        step(nfs, cluster=cluster),
+        step(mpi, cluster=cluster),
+    )
+
+    def hardware(host: Host) -> Hardware:
+        facts = facts_of(hypervisor_of(host))
+        return Hardware(facts.accelerator, size, cluster.settings.pool_path, base)
+
+    boot = step(
+        vm_boot, cluster=cluster, record=PerHost(session.record_of), hardware=PerHost(hardware)
+    )
+    if session.options.dry_run:
+        yield Stage(guests, (boot,), vital=False)
+        yield Stage(session.settled, configure, vital=False)
+    else:
+        yield Stage(guests, (boot, *configure), vital=False)
+        good = session.good_guests()
+        run = step(mpi_run, settings=cluster.settings, guests=good, mtu=size)
+        yield Stage(session.is_first_of(good), (run,))
+
+
+@main
+def build(options: Options) -> int:
+    """Build and report."""
+    with Session("build", options) as session:
+        ensure_lab(session)
+        session.recall()
+        session.run(stages(session))
+        if not options.dry_run:
+            write_login(session)
+        return session.finish()
+
+
+@click.command()
+@NODES
+@shared
+def command(**options: Any) -> None:
+    """Raise the cluster of the site, or bring what stands to what is wanted."""
+    build(Options(**options))
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m workflows.build")

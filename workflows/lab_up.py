@@ -1,0 +1,42 @@
+"""A site may be the lab of one machine: it is raised when it is needed."""
+
+from __future__ import annotations
+
+from inventory.errors import FarswitchError
+from inventory.model import Site
+from lab import control
+from lab.addresses import Lab
+from workflows.session import Session
+
+
+def lab_of(site: Site) -> Lab | None:
+    """Return the lab that a site stands on; None where its servers are real."""
+    if site.lab is None:
+        return None
+    return Lab(site.lab.name, site.lab.controller, site.lab.underlay)
+
+
+def ensure_lab(session: Session) -> None:
+    """Raise the lab when the site stands on it; a dry run only says that it is down.
+
+    Raises:
+        FarswitchError: It is down and this is a dry run, or it cannot be raised.
+    """
+    lab = lab_of(session.site)
+    if lab is None:
+        return
+    if session.options.dry_run:
+        if not control.status(lab).up:
+            raise FarswitchError(
+                f"Lab '{lab.name}' is down, so there is nothing to compare with.",
+                hint="Raise it: python -m workflows.lab up",
+            )
+        return
+    session.progress(f"lab '{lab.name}'")
+    session.notes += control.up(lab)
+
+
+def lab_is_gone(session: Session) -> bool:
+    """Whether the site stands on a lab that is not there: nothing can be left on its servers."""
+    lab = lab_of(session.site)
+    return lab is not None and all(one.pid is None for one in control.status(lab).members)

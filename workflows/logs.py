@@ -1,0 +1,55 @@
+"""The log file: what ran, and the tracebacks, which never go to the screen."""
+
+from __future__ import annotations
+
+import logging
+import os
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from inventory.errors import ConfigError
+
+LOGGER = logging.getLogger("farswitch")
+SIZE, KEPT = 5_000_000, 3
+"""Bytes of one log file, and how many older ones are kept."""
+
+
+def state_folder() -> Path:
+    """Return where this user's logs and logins are kept (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
+    return Path(base) / "farswitch"
+
+
+def start_log(path: Path, *, verbose: bool) -> None:
+    """Send our log, Nornir's and the libraries' warnings to a file that only its owner reads.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        handler = RotatingFileHandler(path, maxBytes=SIZE, backupCount=KEPT, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"The log file '{path}' cannot be written: {error.strerror}.",
+            hint="Choose another one with --log.",
+        ) from error
+    handler.setFormatter(
+        logging.Formatter(
+            "%(asctime)s %(process)d %(threadName)s %(name)s %(levelname)s %(message)s"
+        )
+    )
+    root = logging.getLogger()
+    for old in [one for one in root.handlers if isinstance(one, RotatingFileHandler)]:
+        root.removeHandler(old)
+        old.close()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    LOGGER.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("nornir.core").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def log_exception(error: BaseException) -> None:
+    """Write an error with its traceback to the log."""
+    LOGGER.error("%s", error, exc_info=error)

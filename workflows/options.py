@@ -1,0 +1,81 @@
+"""The options that all workflows share, and how a command ends."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from inventory.errors import ConfigError, FarswitchError
+from workflows.logs import log_exception
+from workflows.report import FAILED, INTERRUPTED, USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for on the command line."""
+
+    site: str | None = None
+    nodes: int | None = None
+    workers: int | None = None
+    dry_run: bool = False
+    json: bool = False
+    verbose: int = 0
+    log: str | None = None
+
+
+_SHARED = (
+    click.option("--site", metavar="FOLDER", help="The site's folder; default: config.yaml's."),
+    click.option("--workers", type=click.IntRange(1, 1000), help="Hosts worked on at once."),
+    click.option("--dry-run", is_flag=True, help="Print what would change; touch nothing."),
+    click.option("--json", is_flag=True, help="One JSON document on standard output."),
+    click.option("-v", "--verbose", count=True, help="Every change; twice: every result."),
+    click.option("--log", metavar="FILE", help="Where the log goes; default: the state folder."),
+)
+NODES = click.option("--nodes", type=click.IntRange(min=1), help="Resize the cluster to N guests.")
+
+
+def shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the shared options."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+def main(command: Callable[..., int]) -> Callable[..., None]:
+    """Turn what a command returns or raises into an exit code and one clear sentence.
+
+    Args:
+        command: Takes click's parameters and returns an exit code.
+    """
+
+    @functools.wraps(command)
+    def wrapper(*arguments: Any, **options: Any) -> None:
+        try:
+            code = command(*arguments, **options)
+        except ConfigError as error:
+            code = _say(error, USAGE)
+        except FarswitchError as error:
+            code = _say(error, FAILED)
+        except KeyboardInterrupt:
+            click.echo("Interrupted. Run the same command again to go on.", err=True)
+            code = INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - tracebacks go to the log file only
+            said = f"{type(error).__name__}: {error}"
+            hint = "This is a fault of farswitch; the log file has the traceback."
+            code = _say(FarswitchError(said, hint=hint), FAILED, cause=error)
+        sys.exit(code)
+
+    return wrapper
+
+
+def _say(error: FarswitchError, code: int, cause: BaseException | None = None) -> int:
+    log_exception(cause or error)
+    click.secho(f"Error: {error}", err=True, fg="red")
+    if error.hint:
+        click.echo(error.hint, err=True)
+    return code

@@ -1,0 +1,159 @@
+"""What a run says at its end: one table and a paragraph per failure, or one JSON document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from tasks.check import Check
+from workflows.recorder import Failure, Row
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done; some host or check failed; usage or configuration; interrupted."""
+
+
+@dataclass(slots=True)
+class Report:
+    """All that one workflow has to say."""
+
+    workflow: str
+    cluster: str
+    seconds: float = 0.0
+    rows: Sequence[Row] = ()
+    failures: Sequence[Failure] = ()
+    checks: Sequence[Check] = ()
+    diffs: Sequence[tuple[str, str, str]] = ()
+    notes: list[str] = field(default_factory=list)
+    dry_run: bool = False
+    log: Path | None = None
+
+    @property
+    def changed(self) -> int:
+        return sum(row.changed for row in self.rows)
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures and all(check.ok for check in self.checks)
+
+    @property
+    def exit_code(self) -> int:
+        if any(failure.usage for failure in self.failures):
+            return USAGE
+        return OK if self.ok else FAILED
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of the design."""
+        return {
+            "workflow": self.workflow,
+            "cluster": self.cluster,
+            "ok": self.ok,
+            "changed": self.changed,
+            "failed": len(self.failures) + sum(not check.ok for check in self.checks),
+            "seconds": round(self.seconds, 1),
+            "dry_run": self.dry_run,
+            "stages": [
+                {
+                    "name": row.name,
+                    "hosts": len(row.hosts),
+                    "changed": row.changed,
+                    "failed": len(row.failed),
+                    "seconds": round(row.seconds, 1),
+                }
+                for row in self.rows
+            ],
+            "failures": [
+                {
+                    "host": failure.host,
+                    "stage": failure.stage,
+                    "error": failure.error,
+                    "hint": failure.hint,
+                }
+                for failure in self.failures
+            ],
+            "checks": [
+                {
+                    "name": check.name,
+                    "host": check.host,
+                    "ok": check.ok,
+                    "measured": check.measured,
+                    "expected": check.expected,
+                    "hint": check.hint,
+                }
+                for check in self.checks
+            ],
+        }
+
+
+def show(report: Report, *, as_json: bool, verbose: int) -> None:
+    """Print the report: people's on stdout, or JSON on stdout and people's on stderr."""
+    console = Console(stderr=as_json, highlight=False)
+    if verbose or report.dry_run:
+        _changes(report, console)
+    if report.rows:
+        console.print(_stages(report))
+    if report.checks:
+        console.print(_checks(report))
+    for note in report.notes:
+        console.print(Text(note))
+    _failures(report, console)
+    _verdict(report, console)
+    if as_json:
+        print(json.dumps(report.document(), indent=1))  # noqa: T201
+
+
+def _changes(report: Report, console: Console) -> None:
+    for stage, host, diff in report.diffs:
+        console.print(Text(f"{host}  {stage}", style="bold"))
+        for line in diff.splitlines():
+            console.print(Text(f"  {line}"))
+
+
+def _stages(report: Report) -> Table:
+    figures = (Column(name, justify="right") for name in ("Hosts", "Changed", "Failed", "Time"))
+    table = Table("Stage", *figures, box=None)
+    for row in report.rows:
+        style = "red" if row.failed else "yellow" if row.changed else "green"
+        counts = (str(len(row.hosts)), str(row.changed), str(len(row.failed)))
+        table.add_row(Text(row.name, style=style), *counts, f"{row.seconds:.1f} s")
+    return table
+
+
+def _checks(report: Report) -> Table:
+    table = Table("Check", "Host", "Verdict", "Measured", box=None)
+    for check in report.checks:
+        verdict = Text("ok", style="green") if check.ok else Text("FAILED", style="red")
+        table.add_row(check.name, check.host, verdict, Text(check.measured))
+    return table
+
+
+def _failures(report: Report, console: Console) -> None:
+    for failure in report.failures:
+        title = Text(f"\n{failure.host}  {failure.stage}  ", style="bold red")
+        console.print(title + Text(failure.error, style="default"))
+        if failure.hint:
+            console.print(Text(failure.hint))
+    for check in report.checks:
+        if not check.ok:
+            console.print(Text(f"\n{check.host}  {check.name}", style="bold red"))
+            console.print(Text(f"measured: {check.measured}\nexpected: {check.expected}"))
+            if check.hint:
+                console.print(Text(check.hint))
+
+
+def _verdict(report: Report, console: Console) -> None:
+    verb = "would change" if report.dry_run else "changed"
+    done = Text("done", style="green") if report.ok else Text("failed", style="red")
+    console.print(
+        Text(f"\n{report.workflow} of cluster '{report.cluster}' ")
+        + done
+        + Text(f" in {report.seconds:.1f} s, {report.changed} {verb}.")
+    )
+    if not report.ok and report.log:
+        console.print(Text(f"Details: {report.log}"))

@@ -1,0 +1,70 @@
+"""Give both servers back as they were: `python -m workflows.teardown`.
+
+It works from what is on the servers, not from what the site or this machine remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from tasks.domains import domains
+from tasks.firewall_reset import firewall_reset
+from tasks.guard import guard
+from tasks.image import remove_images
+from tasks.links import remove_links
+from tasks.record import record
+from tasks.sysctl import sysctl
+from workflows.lab_up import lab_is_gone
+from workflows.login import forget
+from workflows.options import Options, main, shared
+from workflows.session import Session
+from workflows.stages import Stage, hypervisors, servers, step
+
+
+def stages(session: Session, *, keep_image: bool) -> Iterator[Stage]:
+    """Yield what a teardown does, in order: guests, network, settings, and last the record."""
+    cluster = session.cluster
+    images = () if keep_image else (step(remove_images, settings=cluster.settings),)
+    nobody: frozenset[str] = frozenset()
+    yield Stage(hypervisors, (step(domains, cluster=cluster, wanted=nobody), *images))
+    yield Stage(
+        servers,
+        (
+            step(remove_links, name="links", cluster=cluster),
+            step(firewall_reset, cluster=cluster, device="", present=False),
+            step(guard, cluster=cluster, device="", present=False),
+            step(sysctl, cluster=cluster, present=False),
+        ),
+    )
+    if not session.recorder.failures:
+        yield Stage(
+            session.is_head, (step(record, cluster=cluster, holder=session.keys, present=False),)
+        )
+
+
+@main
+def teardown(options: Options, *, keep_image: bool) -> int:
+    """Tear down and report."""
+    with Session("teardown", options) as session:
+        if lab_is_gone(session):
+            session.notes.append("The lab is down: nothing of the cluster is left on it.")
+        else:
+            session.run(stages(session, keep_image=keep_image), on_failed=True)
+        if not options.dry_run and not session.recorder.failures:
+            forget(session.cluster.name)
+        return session.finish()
+
+
+@click.command()
+@click.option("--keep-image", is_flag=True, help="Leave the base image for the next build.")
+@shared
+def command(*, keep_image: bool, **options: Any) -> None:
+    """Remove the cluster and give both servers back as they were."""
+    teardown(Options(**options), keep_image=keep_image)
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m workflows.teardown")
