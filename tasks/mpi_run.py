@@ -48,7 +48,8 @@ class Ring:
 
 def as_user(settings: Settings, argv: Sequence[str]) -> list[str]:
     """Return the command as the cluster's user would run it in a session of ssh."""
-    return ["runuser", "-u", settings.user, "--", "env", f"HOME=/home/{settings.user}", *argv]
+    home = f"/home/{settings.user}"
+    return ["runuser", "-u", settings.user, "--", "env", f"--chdir={home}", f"HOME={home}", *argv]
 
 
 def launch(login: Shell, settings: Settings, guests: Sequence[Guest]) -> Launch:
