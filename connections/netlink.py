@@ -17,7 +17,6 @@ from typing import Any, Protocol, cast
 
 from nornir.core.configuration import Config
 from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 
 from connections import agent
 from connections.command import ConnectionLostError, Shell
@@ -91,12 +90,14 @@ class RelayEndpoint:
         try:
             with IPRoute(fileno=relay.detach(), groups=0) as ipr:
                 yield ipr
-        except NetlinkError as error:
+        except Exception as error:
             if relay.failure is None:
                 raise
             raise relay.failure from error
         finally:
             relay.close()
+        if relay.failure is not None:  # some of pyroute2's calls take an error for "nothing found"
+            raise relay.failure
 
 
 class Netlink:
@@ -140,7 +141,7 @@ def _socket_inside(path: str) -> int:
     def enter() -> None:
         try:
             _setns(path)
-            inside = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+            inside = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, socket.NETLINK_ROUTE)
             made.append(inside.detach())
         except OSError as error:
             failed.append(error)
