@@ -54,21 +54,29 @@ def run(argv: Sequence[str], progress: Progress | None = None, *, stdin: bytes =
         )
     except FileNotFoundError as error:
         raise ImageError(program, 127, str(error), hint=f"Install '{argv[0]}'.") from error
-    try:
-        with process:
-            assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101
-            process.stdin.write(stdin)
-            process.stdin.close()
-            for raw in process.stdout:
-                line = raw.decode(errors="replace").rstrip()
-                tail.append(line)
-                if progress:
-                    progress(line)
-    except BaseException:
-        process.kill()
-        raise
+    with process:
+        try:
+            _talk(process, stdin, tail, progress)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
     if process.returncode:
         raise ImageError(program, process.returncode, "\n".join(tail))
+
+
+def _talk(
+    process: subprocess.Popen[bytes], stdin: bytes, tail: deque[str], progress: Progress | None
+) -> None:
+    assert process.stdin is not None  # noqa: S101 - Popen was asked for both pipes
+    assert process.stdout is not None  # noqa: S101
+    process.stdin.write(stdin)
+    process.stdin.close()
+    for raw in process.stdout:
+        line = raw.decode(errors="replace").rstrip()
+        tail.append(line)
+        if progress:
+            progress(line)
 
 
 def make(recipe: Recipe, target: Path, progress: Progress) -> None:

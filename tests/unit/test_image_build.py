@@ -85,9 +85,9 @@ def test_builds_at_the_same_time_make_one_image(made: list[str], tmp_path: Path)
 
 
 def test_lock_keeps_others_out(tmp_path: Path) -> None:
-    with lock(tmp_path, "x"), (tmp_path / ".x.lock").open("w") as file:
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    other = (tmp_path / ".x.lock").open
+    with lock(tmp_path, "x"), other("w") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with (tmp_path / ".x.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

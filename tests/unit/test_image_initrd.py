@@ -9,12 +9,12 @@ import pytest
 from image.initrd import APPLETS, cpio, initrd, load_order
 
 DEPENDENCIES = """\
-kernel/drivers/block/virtio_blk.ko: kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko
-kernel/drivers/virtio/virtio_ring.ko: kernel/drivers/virtio/virtio.ko
-kernel/drivers/virtio/virtio.ko:
-kernel/drivers/net/virtio-net.ko.xz: kernel/drivers/virtio/virtio_ring.ko kernel/drivers/virtio/virtio.ko
+block/virtio_blk.ko: virtio/virtio.ko virtio/virtio_ring.ko
+virtio/virtio_ring.ko: virtio/virtio.ko
+virtio/virtio.ko:
+net/virtio-net.ko.xz: virtio/virtio_ring.ko virtio/virtio.ko
 """
-VIRTIO = ["kernel/drivers/virtio/virtio.ko", "kernel/drivers/virtio/virtio_ring.ko"]
+VIRTIO = ["virtio/virtio.ko", "virtio/virtio_ring.ko"]
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ VIRTIO = ["kernel/drivers/virtio/virtio.ko", "kernel/drivers/virtio/virtio_ring.
         ([], []),
         (["virtio"], VIRTIO[:1]),
         (["virtio_ring"], VIRTIO),
-        (["virtio_blk"], [*VIRTIO, "kernel/drivers/block/virtio_blk.ko"]),
-        (["virtio_blk", "virtio"], [*VIRTIO, "kernel/drivers/block/virtio_blk.ko"]),
-        (["virtio_net"], [*VIRTIO, "kernel/drivers/net/virtio-net.ko.xz"]),
+        (["virtio_blk"], [*VIRTIO, "block/virtio_blk.ko"]),
+        (["virtio_blk", "virtio"], [*VIRTIO, "block/virtio_blk.ko"]),
+        (["virtio_net"], [*VIRTIO, "net/virtio-net.ko.xz"]),
         (["ext4"], []),
     ],
     ids=["none", "alone", "one-need", "needs-first", "once", "dash-and-suffix", "built-in"],
