@@ -24,6 +24,8 @@ _FLAGS = {
     "--dport": "dport", "--ctstate": "state", "--state": "state", "--icmp-type": "icmp type",
 }  # fmt: skip
 _ICMP = {"8": "echo-request", "0": "echo-reply"}
+_TEXTS = frozenset({"--comment", "--log-prefix", "--nflog-prefix"})
+"""Options whose text may look like an option."""
 _IGNORED = frozenset({"-m", "--comment"})
 
 
@@ -39,7 +41,8 @@ def of_text(text: str) -> Iterable[Json]:
         if word in {"-j", "-g"}:
             yield _target(words.pop(0), "jump" if word == "-j" else "goto")
             continue
-        value = words.pop(0) if words and not words[0].startswith("-") else ""
+        takes = word in _TEXTS or (words[:1] and not words[0].startswith("-"))
+        value = words.pop(0) if words and takes else ""
         if word in _FLAGS:
             value = _ICMP.get(value, value) if word == "--icmp-type" else value
             yield {"field": {"name": _FLAGS[word], "value": value, "negated": negated}}

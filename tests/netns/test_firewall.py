@@ -6,13 +6,20 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
+from nornir.core import Nornir
+from nornir.core.inventory import Defaults, Groups, Host, Hosts, Inventory
+from nornir.core.processor import Processors
+from nornir.core.task import Task
 
+from connections import access
 from inventory.errors import FarswitchError
 from inventory.model import Cluster, Guest, Server, Settings
-from tasks.firewall_reset import FirewallInTheWayError, check_guest, converge
+from tasks.firewall_reset import FirewallInTheWayError, check_guest, converge, firewall_reset
 from tasks.guard import converge as guard
+from tasks.guard import guard as guard_task
 from tasks.journal import Journal
 from tasks.journal_file import load
+from tasks.sysctl import sysctl
 
 pytestmark = pytest.mark.root
 
@@ -100,6 +107,10 @@ def sh(box, script):
 def hostile(box):
     sh(box, HOSTILE)
     return box
+
+
+def cut(*_, **__):
+    raise OSError("cut")
 
 
 def run(box, cluster, **options):
@@ -234,7 +245,7 @@ def test_tables_that_were_removed_since_come_back(hostile):
 def test_crash_after_the_intent_loses_nothing(hostile, monkeypatch):
     before = state(hostile)
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.firewall_apply._nft", lambda *_: (_ for _ in ()).throw(OSError("cut")))
+        patch.setattr("tasks.firewall_apply._nft", cut)
         with pytest.raises(OSError, match="cut"):
             run(hostile, cluster_of())
     assert state(hostile) == before
@@ -242,6 +253,41 @@ def test_crash_after_the_intent_loses_nothing(hostile, monkeypatch):
     assert state(hostile) == before
     run(hostile, cluster_of())
     assert rules(hostile) == []
+
+
+def test_crash_before_it_is_recorded_gives_nothing_back_twice(hostile, monkeypatch):
+    before = state(hostile)
+    run(hostile, cluster_of())
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.firewall_apply.store", cut)
+        with pytest.raises(OSError, match="cut"):
+            run(hostile, cluster_of(), present=False)
+    assert run(hostile, cluster_of(), present=False).changes == ()
+    assert state(hostile) == before
+    assert load(hostile) == Journal()
+
+
+def test_rule_with_a_named_set_of_nft_is_refused_too(hostile):
+    sh(hostile, "nft add set ip filter s '{ type ipv4_addr; }'")
+    sh(hostile, "nft add rule ip filter FORWARD ip saddr @s counter accept")
+    before = state(hostile)
+    with pytest.raises(FarswitchError, match="given back"):
+        run(hostile, cluster_of())
+    assert state(hostile) == before
+
+
+def test_task_counts_and_tells_in_nornirs_words(hostile, monkeypatch):
+    cluster = cluster_of()
+    host = Host("server1", data={"cluster": cluster, "server": cluster.server("server1")})
+    monkeypatch.setattr(access, "shell", lambda task: hostile)
+    for tool, options in ((sysctl, {}), (guard_task, {"device": "u0"}), (firewall_reset, {})):
+        for dry, present, changed in ((True, True, True), (False, True, True), (False, True, False),
+                                      (False, False, True), (False, False, False)):  # fmt: skip
+            nornir = Nornir(Inventory(Hosts(), Groups(), Defaults()))
+            task = Task(tool, nornir, global_dry_run=False, processors=Processors())
+            task.host = host
+            result = tool(task, cluster, present=present, dry_run=dry, **options)
+            assert (result.changed, result.result > 0, bool(result.diff)) == (changed,) * 3
 
 
 def test_rule_that_cannot_be_given_back_is_refused_before_anything(hostile):
