@@ -7,48 +7,18 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from connections.wait import Deadline, DeadlineError, wait_until
 from inventory.errors import ConfigError
 from lab import container, folders, keys, links, ready, subnets, wire
 from lab.addresses import Lab, Member
 from lab.command import PATH
+from lab.status import LabStatus, observe
 
 UP_SECONDS = 120.0
 PROGRAMS = ("ip", "nsenter", "pivot_root", "ssh", "ssh-keygen", "sysctl", "unshare", "virsh",
             "iptables-nft-restore", "ip6tables-nft-restore",
             "/usr/sbin/sshd", "/usr/sbin/libvirtd", "/usr/sbin/virtlogd")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class MemberStatus:
-    """What one member is at the moment; `libvirt` is None where none should run."""
-
-    name: str
-    address: str
-    underlay: str
-    pid: int | None
-    ssh: bool
-    libvirt: bool | None
-
-    @property
-    def up(self) -> bool:
-        return self.ssh and self.libvirt is not False
-
-
-@dataclass(frozen=True, slots=True)
-class LabStatus:
-    """What the lab is at the moment."""
-
-    name: str
-    controller: str
-    connected: bool
-    members: tuple[MemberStatus, ...]
-
-    @property
-    def up(self) -> bool:
-        return self.connected and all(member.up for member in self.members)
 
 
 def up(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> tuple[str, ...]:
@@ -106,13 +76,7 @@ def status(lab: Lab | None = None) -> LabStatus:
     """Look at a lab; every member is asked, which takes a login each."""
     lab = lab or Lab()
     _check_privilege()
-    found = container.find(lab)
-    return LabStatus(
-        name=lab.name,
-        controller=str(lab.controller),
-        connected=links.connected(lab),
-        members=tuple(_look_at(lab, member, found.get(member.name)) for member in lab.members),
-    )
+    return observe(lab)
 
 
 def _make_base(lab: Lab) -> list[str]:
@@ -155,17 +119,6 @@ def _await(lab: Lab, member: Member, deadline: Deadline) -> None:
     except DeadlineError as error:
         error.hint = f"{lab.log(member)} ends with:\n{container.log_tail(lab, member)}"
         raise
-
-
-def _look_at(lab: Lab, member: Member, pid: int | None) -> MemberStatus:
-    return MemberStatus(
-        name=member.name,
-        address=str(lab.address(member)),
-        underlay=str(lab.underlay_address(member)),
-        pid=pid,
-        ssh=pid is not None and ready.logs_in(lab, member),
-        libvirt=(pid is not None and ready.runs_libvirt(pid)) if member.hypervisor else None,
-    )
 
 
 def _check_privilege() -> None:

@@ -15,7 +15,7 @@ import click
 from inventory.errors import ConfigError, FarswitchError
 from lab import control
 from lab.addresses import CONTROL_SUBNET, DEFAULT_NAME, UNDERLAY_SUBNET, Lab
-from lab.control import LabStatus
+from lab.status import LabStatus
 
 P = ParamSpec("P")
 

@@ -43,9 +43,14 @@ def namespaces(lab: Lab) -> set[str]:
     return {text.split("[")[1].rstrip("]") for text in own} | {str(lab.wire.stat().st_ino)}
 
 
+def inside_links(pid: int) -> wire.Links:
+    return wire.observe(wire.namespace(f"/proc/{pid}/ns/net"))
+
+
 def test_a_killed_server_boots_again_with_its_disk(lab):
     pid = container.find(lab)["server1"]
     container.execute(pid, ["touch", "/var/lib/libvirt/images/disk", "/run/volatile"])
+    macs = {name: one["address"] for name, one in inside_links(pid).items()}
     assert container.kill(lab, "server1")
     assert control.up(lab) == ("'server1' booted.", "'server1' connected.")
     kept = container.execute(
@@ -53,6 +58,8 @@ def test_a_killed_server_boots_again_with_its_disk(lab):
     )
     assert "disk" in kept
     assert "volatile" not in kept
+    after = inside_links(container.find(lab)["server1"])
+    assert {name: one["address"] for name, one in after.items()} == macs
     assert control.status(lab).up
 
 
