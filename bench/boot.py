@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from bench.testbed import Guest, Testbed, testbed
+from bench.testbed import Bed, Guest, open_bed
 from connections.wait import Deadline
 from image.build import BuiltImage, build
 from image.recipe import recipe
@@ -34,7 +34,7 @@ class Sample:
     processor: float
 
 
-def measure(bed: Testbed, image: BuiltImage, count: int) -> Sample:
+def measure(bed: Bed, image: BuiltImage, count: int) -> Sample:
     """Start `count` guests side by side and wait for each of them.
 
     Raises:
@@ -76,7 +76,7 @@ def main(repeat: int, guests: int) -> None:
     stock = build(recipe(), stock=True, progress=print)
     alone: dict[str, list[Sample]] = {"ours": [], "stock cloud image": []}
     together: list[Sample] = []
-    with testbed() as bed:
+    with open_bed() as bed:
         for _ in range(repeat):
             alone["ours"].append(measure(bed, ours, 1))
             alone["stock cloud image"].append(measure(bed, stock, 1))

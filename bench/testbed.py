@@ -59,7 +59,7 @@ class Guest:
 
 
 @dataclass
-class Testbed:
+class Bed:
     """A namespace with one bridge a network, and a key that every guest lets in."""
 
     name: str
@@ -102,7 +102,13 @@ class Testbed:
         )
 
     def start(
-        self, image: BuiltImage, seed: Seed, *, disk: Path | None = None, attach: bool = True
+        self,
+        image: BuiltImage,
+        seed: Seed,
+        *,
+        disk: Path | None = None,
+        attach: bool = True,
+        size: int | None = None,
     ) -> Guest:
         """Start a guest on a new overlay of the image, or again on the disk that it left.
 
@@ -111,12 +117,14 @@ class Testbed:
             seed: Who it is.
             disk: An overlay of an earlier start.
             attach: Whether the guest gets the seed's disk.
+            size: Bytes of a new overlay; the image's own when not given.
         """
         index = seed.nics[0].address.ip.packed[-1] - 10
         overlay = disk or self.folder / f"{seed.instance_id}.qcow2"
         if disk is None:
             backing = ("-b", str(image.disk), "-F", "qcow2")
-            _run("qemu-img", "create", "-q", "-f", "qcow2", *backing, str(overlay))
+            length = str(size or image.virtual_size)
+            _run("qemu-img", "create", "-q", "-f", "qcow2", *backing, str(overlay), length)
         iso = self.folder / f"{seed.instance_id}.iso"
         iso.touch(mode=0o600)
         iso.write_bytes(render(seed))
@@ -217,7 +225,7 @@ def is_as_wanted(seed: Seed, answer: str) -> bool:
 
 
 @contextmanager
-def testbed() -> Iterator[Testbed]:
+def open_bed() -> Iterator[Bed]:
     """Make a namespace with two bridges; everything in it is gone afterwards."""
     name = f"fsbench{os.getpid()}"
     with ExitStack() as stack:
@@ -231,7 +239,7 @@ def testbed() -> Iterator[Testbed]:
         private, public = key_pair()
         (folder / "key").touch(mode=0o600)
         (folder / "key").write_bytes(private)
-        bed = Testbed(name, folder, private, public)
+        bed = Bed(name, folder, private, public)
         stack.callback(bed.stop)
         yield bed
 
