@@ -18,7 +18,7 @@ KEPT = 1 << 16
 """Bytes of a process's standard error that are kept: its end."""
 
 
-def exchange(channel: Any, stdin: bytes, deadline: Deadline) -> Raw:  # noqa: ANN401
+def exchange(channel: Any, stdin: bytes, deadline: Deadline) -> Raw:
     """Write the input and read both outputs side by side, then take the exit status.
 
     Raises:
@@ -58,7 +58,7 @@ def _wait(event: threading.Event, deadline: Deadline) -> None:
         raise TimeoutError
 
 
-def _lost(channel: Any) -> bool:  # noqa: ANN401
+def _lost(channel: Any) -> bool:
     """Tell a lost login from a command that a signal ended: the latter's output has an end."""
     transport = channel.transport
     return (
@@ -68,7 +68,7 @@ def _lost(channel: Any) -> bool:  # noqa: ANN401
     )
 
 
-def _feed(channel: Any, data: bytes) -> None:  # noqa: ANN401
+def _feed(channel: Any, data: bytes) -> None:
     """Write the input; a command that ends without reading all of it is no error."""
     with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
         for start in range(0, len(data), BLOCK):
@@ -79,7 +79,7 @@ def _feed(channel: Any, data: bytes) -> None:  # noqa: ANN401
 class ChannelProcess:
     """A command that goes on, on a channel of its own."""
 
-    def __init__(self, channel: Any, released: Callable[[], None]) -> None:  # noqa: ANN401
+    def __init__(self, channel: Any, released: Callable[[], None]) -> None:
         self._channel = channel
         self._released = released
         self._lock = threading.Lock()

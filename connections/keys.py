@@ -18,7 +18,7 @@ class KeyPair:
 
 @dataclass(slots=True)
 class GuestKeys:
-    """What a login to a guest needs; the workflow fills it before the first one.
+    """What a login to a guest needs; the workflow puts it into the guests' holder before the first.
 
     Args:
         private_key: The controller's key for root on the guests, as OpenSSH's PEM.

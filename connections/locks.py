@@ -13,7 +13,7 @@ _GUARD = threading.Lock()
 _LOCKS: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
 
 
-def opened(host: Host, name: str, configuration: Config | None = None) -> Any:  # noqa: ANN401
+def opened(host: Host, name: str, configuration: Config | None = None) -> Any:
     """Return the host's connection of that name; the first of many threads opens it.
 
     A failed attempt leaves nothing behind: the next call tries again.

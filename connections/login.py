@@ -26,6 +26,12 @@ UNANSWERED_MS = 30_000
 """TCP_USER_TIMEOUT (RFC 5482): a peer that acknowledges nothing for so long is gone."""
 SYSTEM_KNOWN_HOSTS = (Path("~/.ssh/known_hosts"), Path("/etc/ssh/ssh_known_hosts"))
 
+SAID = {
+    "No existing session": "its ssh did not answer in time",
+    "protocol banner": "it hung up, or did not answer in time, before it showed an ssh banner",
+}
+"""What paramiko's messages mean."""
+
 for _name in ("paramiko", "netmiko"):  # without a handler Python prints their errors itself
     logging.getLogger(_name).addHandler(logging.NullHandler())
 
@@ -62,7 +68,7 @@ class Target:
             else (f"[{self.hostname}]:{self.port}")
         )
 
-    def host_keys(self) -> Any:  # noqa: ANN401 - paramiko is not typed
+    def host_keys(self) -> Any:
         """Return the keys that we know, of this host and perhaps of others."""
         known = paramiko.HostKeys()
         if self.pinned:
@@ -86,7 +92,7 @@ class UnknownHostKeyError(paramiko.SSHException):  # type: ignore[misc]
 class Refuse(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
     """No key is learnt at first sight."""
 
-    def missing_host_key(self, client: object, hostname: str, key: Any) -> NoReturn:  # noqa: ANN401, ARG002
+    def missing_host_key(self, client: object, hostname: str, key: Any) -> NoReturn:  # noqa: ARG002
         """Refuse the key."""
         raise UnknownHostKeyError(key.fingerprint)
 
@@ -94,14 +100,14 @@ class Refuse(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
 class ExecOnly(LinuxSSH):
     """Netmiko's login without its interactive shell: nothing scrapes a prompt."""
 
-    def __init__(self, *, known: Any, **settings: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, known: Any, **settings: Any) -> None:
         self._known = known
         super().__init__(**settings)
 
     def _key_check(self) -> bool:
         return True  # no key file means the agent's and the default keys, as with ssh
 
-    def _build_ssh_client(self) -> Any:  # noqa: ANN401
+    def _build_ssh_client(self) -> Any:
         client = super()._build_ssh_client()
         client.get_host_keys().update(self._known)
         client.set_missing_host_key_policy(Refuse())
@@ -168,7 +174,7 @@ def _extras(target: Target, stream: Stream | None) -> dict[str, Any]:
         "known": target.host_keys(),
         "sock": stream,
         "pkey": paramiko.Ed25519Key(file_obj=io.StringIO(private)) if private else None,
-        "key_file": str(target.key_file) if target.key_file else None,
+        "key_file": str(target.key_file) if target.key_file and not private else None,
         "use_keys": not (private or target.key_file),
         "allow_agent": not (private or target.key_file),
         "conn_timeout": LOGIN_SECONDS,
@@ -191,7 +197,7 @@ def _explained(target: Target, error: Exception) -> Exception:
         cause = f"there is no key to log in with as '{target.user}'"
         return ConnectionLostError(target.host, cause, hint=_refused(target))
     if isinstance(error, (OSError, EOFError, paramiko.SSHException)):
-        said = "its ssh did not answer in time" if "No existing session" in str(error) else error
+        said = next((said for part, said in SAID.items() if part in str(error)), str(error))
         cause = f"{target.lookup}: {said or type(error).__name__}"
         return ConnectionLostError(
             target.host, cause, hint="Look whether the host is up and its sshd answers there."

@@ -90,7 +90,7 @@ class SshShell(CommandShell):
                 self._login.close()
                 self._login = None
 
-    def _transport(self) -> Any:  # noqa: ANN401 - paramiko is not typed
+    def _transport(self) -> Any:
         with self._lock:
             if self._closed:
                 raise ConnectionLostError(self.host, "the connection was closed")
@@ -102,7 +102,7 @@ class SshShell(CommandShell):
             return self._login.transport
 
     @contextmanager
-    def _bounded(self, transport: Any, deadline: Deadline) -> Iterator[None]:  # noqa: ANN401
+    def _bounded(self, transport: Any, deadline: Deadline) -> Iterator[None]:
         """Hold a call to its deadline also where paramiko waits without one.
 
         It waits for ever for the answer to a request, and for room in a full TCP buffer. Closing
@@ -125,7 +125,7 @@ class SshShell(CommandShell):
 
 
 @contextmanager
-def _session(transport: Any, argv: Sequence[str], deadline: Deadline) -> Iterator[Any]:  # noqa: ANN401
+def _session(transport: Any, argv: Sequence[str], deadline: Deadline) -> Iterator[Any]:
     channel = _exec(transport, argv, deadline)
     try:
         yield channel
@@ -133,7 +133,7 @@ def _session(transport: Any, argv: Sequence[str], deadline: Deadline) -> Iterato
         channel.close()
 
 
-def _exec(transport: Any, argv: Sequence[str], deadline: Deadline) -> Any:  # noqa: ANN401
+def _exec(transport: Any, argv: Sequence[str], deadline: Deadline) -> Any:
     """Start the command on a new channel; the login's shell becomes it."""
     channel = transport.open_session(timeout=deadline.remaining())
     try:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import os
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +25,7 @@ def path(tmp_path) -> str:
 
 def test_a_file_is_written_with_mode_and_owner(files, path):
     files.write(path, b"secret\n", mode=0o640, owner="root:daemon")
-    found = os.stat(path)
+    found = Path(path).stat()
     assert stat.S_IMODE(found.st_mode) == 0o640
     assert (found.st_uid, found.st_gid) == (0, 1)
     assert files.read(path) == b"secret\n"
@@ -40,7 +40,7 @@ def test_every_byte_survives(files, path):
 
 def test_a_file_is_replaced_and_not_changed_in_place(files, path):
     files.write(path, b"old")
-    with open(path, "rb") as held:
+    with Path(path).open("rb") as held:
         files.write(path, b"new")
         assert held.read() == b"old"
     assert files.read(path) == b"new"
@@ -53,7 +53,7 @@ def test_a_reader_never_sees_half_a_file(files, path):
 
     def look() -> None:
         while not done.is_set():
-            with open(path, "rb") as held:
+            with Path(path).open("rb") as held:
                 seen.add(held.read())
 
     thread = threading.Thread(target=look)
@@ -97,13 +97,13 @@ def test_a_file_is_removed_once(files, path):
     files.write(path, b"")
     assert files.remove(path)
     assert not files.remove(path)
-    assert not os.path.exists(path)
+    assert not Path(path).exists()
 
 
 def test_a_dangling_link_is_removed(files, path):
-    os.symlink("/nonexistent", path)
+    Path(path).symlink_to("/nonexistent")
     assert files.remove(path)
-    assert not os.path.islink(path)
+    assert not Path(path).is_symlink()
 
 
 def test_a_file_over_the_limit_is_an_error(files, path):
