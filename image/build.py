@@ -121,5 +121,5 @@ def _require_root(image: Path) -> None:
     if os.geteuid() != 0:
         raise FarswitchError(
             f"The guest image '{image}' is not there, and only root can make one.",
-            hint="Run once as root: python -m image.build",
+            hint="Run once as root: python -m image",
         )

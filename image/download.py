@@ -8,7 +8,8 @@ from pathlib import Path
 
 from image.build import BuiltImage
 from image.cache import default_cache, lock
-from image.fetch import Received, fetch
+from image.fetch import fetch
+from image.http import Received
 from image.tree import ImageError, Progress, run
 from inventory.errors import ConfigError
 

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import time
-from collections.abc import Callable
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
-from typing import cast
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 from image.cache import lock
+from image.http import BLOCK, Received, receive, size
 from inventory.errors import ConfigError, FarswitchError
 
-Received = Callable[[int, int | None], None]
-"""Told the bytes that are there, and the bytes that there will be if the server said so."""
-BLOCK = 1 << 20
 ATTEMPTS = 5
 """Connections in a row that may bring nothing new before the download is given up."""
-SILENCE = 30.0
-"""Seconds without a byte after which a connection counts as dead."""
 PAUSE = 1.0
 """Seconds before the next attempt, times the attempts that failed."""
 
@@ -105,9 +97,9 @@ def _complete(url: str, partial: Path, progress: Received, pause: float) -> None
     """Ask for what is missing until nothing is."""
     failures = 0
     while True:
-        before = _size(partial)
+        before = size(partial)
         try:
-            if _receive(url, partial, progress):
+            if receive(url, partial, progress):
                 return
             cause = "the connection ended"
         except HTTPError as error:
@@ -116,66 +108,20 @@ def _complete(url: str, partial: Path, progress: Received, pause: float) -> None
             cause = f"the server answered {error.code}"
         except (URLError, HTTPException, OSError) as error:
             cause = str(error) or type(error).__name__
-        failures = 0 if _size(partial) > before else failures + 1
+        failures = 0 if size(partial) > before else failures + 1
         if failures >= ATTEMPTS:
-            raise DownloadError(url, _size(partial), cause)
+            raise DownloadError(url, size(partial), cause)
         time.sleep(failures * pause)
 
 
-def _receive(url: str, partial: Path, progress: Received) -> bool:
-    """Append what one connection brings; tell whether the file is complete."""
-    have = _size(partial)
-    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310
-    try:
-        answer = cast("HTTPResponse", urlopen(request, timeout=SILENCE))  # noqa: S310
-    except HTTPError as error:
-        if error.code != 416 or not have:  # noqa: PLR2004 - RFC 9110: nothing at that offset
-            raise
-        error.close()
-        # All of it is there, or what is there is of another file: the digest tells
-        if _total(error.headers.get("Content-Range", "")) in {have, None}:
-            return True
-        partial.unlink()
-        return False
-    with answer:
-        resumed = answer.status == 206 and _first(answer) == have  # noqa: PLR2004 - RFC 9110
-        if not resumed:
-            have = 0
-        length = answer.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with partial.open("ab" if resumed else "wb") as file:
-            while block := answer.read(BLOCK):
-                file.write(block)
-                have += len(block)
-                progress(have, total)
-            file.flush()
-            os.fsync(file.fileno())
-    return total is None or have >= total
-
-
-def _first(answer: HTTPResponse) -> int | None:
-    """Return the offset that a partial answer starts at."""
-    match = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
-
-
-def _total(content_range: str) -> int | None:
-    match = re.fullmatch(r"bytes \*/(\d+)", content_range)
-    return int(match[1]) if match else None
-
-
 def _digest(path: Path, progress: Received = lambda _have, _total: None) -> str:
-    total, have, state = _size(path), 0, hashlib.sha256()
+    total, have, state = size(path), 0, hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             state.update(block)
             have += len(block)
             progress(have, total)
     return state.hexdigest()
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def _mismatch(source: str, found: str, wanted: str) -> ConfigError:

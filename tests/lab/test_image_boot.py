@@ -28,7 +28,7 @@ QUESTIONS = {
     "hosts": "cat /etc/hosts",
     "accounts": "id mpi; getent passwd mpi; stat -c '%n %a %U:%G' /home/mpi /home/mpi/.ssh/*",
     "passwords": "getent shadow root mpi | cut -d: -f1,2 | grep -v '[:][!]*[*!]$'",
-    "host keys": "cd /etc/ssh; stat -c '%n %a %U:%G' ssh_host_*; cut -d' ' -f1,2 ssh_host_*.pub",
+    "host keys": "cd /etc/ssh; stat -c '%n %a %U:%G' ssh_host_*_key; cut -d' ' -f1,2 ssh_host_*.pub",
     "sshd": "sshd -T | grep -E '^(passwordauth|kbdinter|permitroot|usedns|maxs|hostkey )'",
     "mounts": "grep nfs4 /etc/fstab; systemctl is-active shared.automount",
     "exports": "exportfs -s | cut -d'(' -f1; cat /proc/fs/nfsd/versions",

@@ -1,0 +1,65 @@
+"""One connection of a download: what it brings is appended to what is there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import cast
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+Received = Callable[[int, int | None], None]
+"""Told the bytes that are there, and the bytes that there will be if the server said so."""
+BLOCK = 1 << 20
+SILENCE = 30.0
+"""Seconds without a byte after which a connection counts as dead."""
+
+
+def receive(url: str, partial: Path, progress: Received) -> bool:
+    """Append what one connection brings; tell whether the file is complete."""
+    have = size(partial)
+    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310
+    try:
+        answer = cast("HTTPResponse", urlopen(request, timeout=SILENCE))  # noqa: S310
+    except HTTPError as error:
+        if error.code != 416 or not have:  # noqa: PLR2004 - RFC 9110: nothing at that offset
+            raise
+        error.close()
+        # All of it is there, or what is there is of another file: the digest tells
+        if _total(error.headers.get("Content-Range", "")) in {have, None}:
+            return True
+        partial.unlink()
+        return False
+    with answer:
+        resumed = answer.status == 206 and _first(answer) == have  # noqa: PLR2004 - RFC 9110
+        if not resumed:
+            have = 0
+        length = answer.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        with partial.open("ab" if resumed else "wb") as file:
+            while block := answer.read(BLOCK):
+                file.write(block)
+                have += len(block)
+                progress(have, total)
+            file.flush()
+            os.fsync(file.fileno())
+    return total is None or have >= total
+
+
+def _first(answer: HTTPResponse) -> int | None:
+    """Return the offset that a partial answer starts at."""
+    match = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
+
+
+def _total(content_range: str) -> int | None:
+    match = re.fullmatch(r"bytes \*/(\d+)", content_range)
+    return int(match[1]) if match else None
+
+
+def size(path: Path) -> int:
+    """Return the bytes of a file, 0 where there is none."""
+    return path.stat().st_size if path.exists() else 0
