@@ -21,6 +21,7 @@ from connections.wait import Deadline, wait_until
 
 SEPARATION = Path("/run/sshd")
 """sshd's privilege separation folder: it does not start without."""
+# With a home of the test's own, bash reads no ~/.bashrc of the machine's.
 CONFIG = """\
 ListenAddress 127.0.0.1:{port}
 HostKey {folder}/host
@@ -32,6 +33,7 @@ PasswordAuthentication no
 PermitRootLogin prohibit-password
 MaxSessions 10
 LogLevel VERBOSE
+SetEnv HOME={folder}
 Subsystem sftp internal-sftp
 """
 
