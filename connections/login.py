@@ -17,6 +17,7 @@ from nornir_netmiko.connections.netmiko import Netmiko
 from paramiko.hostkeys import HostKeyEntry  # type: ignore[import-untyped]
 
 from connections.command import ConnectionLostError, HostKeyError, Stream
+from inventory.errors import FarswitchError
 
 DEVICE_TYPE = "farswitch_linux"
 LOGIN_SECONDS = 20.0
@@ -162,7 +163,10 @@ class Login:
         except Exception as error:
             if stream is not None:
                 stream.close()
-            raise _explained(target, error) from error
+            explained = _explained(target, error)
+            if explained is None:
+                raise
+            raise explained from error
         self.transport = cast("Any", self._plugin.connection.remote_conn_pre.get_transport())
 
     def close(self) -> None:
@@ -185,8 +189,8 @@ def _extras(target: Target, stream: Stream | None) -> dict[str, Any]:
     }
 
 
-def _explained(target: Target, error: Exception) -> Exception:
-    """Return our error for one of paramiko's."""
+def _explained(target: Target, error: Exception) -> FarswitchError | None:
+    """Return our error for one of paramiko's; None for what is a mistake of ours."""
     if isinstance(error, paramiko.BadHostKeyException):
         found, wanted = error.key.fingerprint, error.expected_key.fingerprint
         return HostKeyError(target.host, found, wanted, hint=_changed(target))
@@ -204,7 +208,7 @@ def _explained(target: Target, error: Exception) -> Exception:
         return ConnectionLostError(
             target.host, cause, hint="Look whether the host is up and its sshd answers there."
         )
-    return error
+    return None
 
 
 def _changed(target: Target) -> str:
