@@ -15,7 +15,8 @@ from pathlib import Path
 
 import click
 
-from bench.testbed import Bed, Guest, open_bed
+from bench.guests import Guest
+from bench.testbed import Bed, open_bed
 from connections.wait import Deadline
 from image.build import BuiltImage, build
 from image.recipe import recipe

@@ -17,8 +17,11 @@ TAIL = 12
 """Lines of a failed program's output that its error carries."""
 UNWANTED = ("doc", "man", "info", "locale", "i18n", "lintian", "bug")
 """Folders of /usr/share that no guest needs."""
-ISOLATED = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-"""What a chroot mounts, and what it starts, ends with its first process, however that ends."""
+ISOLATED = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
+"""What a chroot mounts and starts ends with this process, however that ends."""
 
 
 class ImageError(FarswitchError):

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.testbed import Bed, Guest, open_bed
+from bench.guests import Guest
+from bench.testbed import Bed, open_bed
 from connections.wait import Deadline
 from image.build import BuiltImage, build
 from image.recipe import recipe
@@ -28,7 +29,7 @@ QUESTIONS = {
     "hosts": "cat /etc/hosts",
     "accounts": "id mpi; getent passwd mpi; stat -c '%n %a %U:%G' /home/mpi /home/mpi/.ssh/*",
     "passwords": "getent shadow root mpi | cut -d: -f1,2 | grep -v '[:][!]*[*!]$'",
-    "host keys": "cd /etc/ssh; stat -c '%n %a %U:%G' ssh_host_*_key; cut -d' ' -f1,2 ssh_host_*.pub",
+    "host keys": "cd /etc/ssh; stat -c '%n %a %u:%g' ssh_host_*_key; cut -d' ' -f1,2 *_key.pub",
     "sshd": "sshd -T | grep -E '^(passwordauth|kbdinter|permitroot|usedns|maxs|hostkey )'",
     "mounts": "grep nfs4 /etc/fstab; systemctl is-active shared.automount",
     "exports": "exportfs -s | cut -d'(' -f1; cat /proc/fs/nfsd/versions",

@@ -1,0 +1,103 @@
+"""Who a guest of a benchmark is, how QEMU starts it, and when it is ready."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption
+from cryptography.hazmat.primitives.serialization import PrivateFormat as Private
+from cryptography.hazmat.primitives.serialization import PublicFormat as Public
+
+from image.build import BuiltImage
+from image.seed import File, Nic, Seed, User
+
+MTU = 1450
+"""What VXLAN leaves of 1500 (RFC 7348: 50 bytes over IPv4)."""
+NETWORKS = {"data0": "10.0.0", "mgmt0": "10.10.0"}
+
+
+def key_pair() -> tuple[bytes, str]:
+    """Return a new ed25519 key in OpenSSH's two formats."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, Private.OpenSSH, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.OpenSSH, Public.OpenSSH)
+    return private, public.decode()
+
+
+@dataclass
+class Guest:
+    """A running guest; `address` is its management address."""
+
+    seed: Seed
+    process: subprocess.Popen[bytes]
+    console: Path
+
+    @property
+    def address(self) -> str:
+        return str(self.seed.nics[1].address.ip)
+
+    def console_tail(self, lines: int = 15) -> str:
+        """Return the end of what the guest wrote to its serial console."""
+        text = self.console.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def stop(self) -> None:
+        """End the guest as a power cut does."""
+        self.process.kill()
+        self.process.wait()
+
+
+def identity(index: int, key: str, files: tuple[File, ...] = ()) -> Seed:
+    """Return a new identity for guest number `index`, which lets `key` in."""
+    private, public = key_pair()
+    hosts = "127.0.0.1 localhost\n" + "".join(
+        f"10.0.0.{10 + number} node{number}\n" for number in range(1, 10)
+    )
+    return Seed(
+        instance_id=f"bench-{index}-{os.urandom(4).hex()}",
+        hostname=f"node{index}",
+        nics=tuple(
+            Nic(
+                name,
+                f"02:fa:0{kind}:00:00:{index:02x}",
+                IPv4Interface(f"{network}.{10 + index}/24"),
+                MTU if name == "data0" else None,
+            )
+            for kind, (name, network) in enumerate(NETWORKS.items())
+        ),
+        host_key=private,
+        host_key_public=public,
+        root_keys=(key,),
+        user=User("mpi", 2000, (key,)),
+        files=(File("/etc/hosts", hosts.encode()), *files),
+    )
+
+
+def command(image: BuiltImage, disk: Path, console: Path) -> list[str]:
+    """Return what starts QEMU; the same hardware whatever the image."""
+    argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config"]
+    argv += ["-machine", "q35", "-accel", "tcg,tb-size=64", "-cpu", "max", "-smp", "1"]
+    argv += ["-m", "512", "-display", "none", "-serial", f"file:{console}"]
+    argv += ["-drive", f"file={disk},if=virtio,format=qcow2"]
+    if image.kernel:
+        argv += ["-kernel", str(image.kernel), "-initrd", str(image.initrd)]
+        argv += ["-append", image.cmdline]
+    return argv
+
+
+def is_as_wanted(seed: Seed, answer: str) -> bool:
+    """Compare what `hostname; ip -j -4 address` printed with the seed."""
+    hostname, _, links = answer.partition("\n")
+    have = {link["ifname"]: link for link in json.loads(links)}
+    return hostname == seed.hostname and all(
+        nic.name in have
+        and str(nic.address.ip) in {a["local"] for a in have[nic.name]["addr_info"]}
+        and have[nic.name]["mtu"] == (nic.mtu or 1500)
+        for nic in seed.nics
+    )
