@@ -35,6 +35,10 @@ class Scripted:
     def write(self, data: bytes) -> None:
         self.written.append(data)
 
+    def await_request(self) -> None:
+        """No kernel answers before it was asked: neither may the test."""
+        wait_until(lambda: bool(self.written), Deadline(3), what="A request", interval=0.01)
+
     def stderr_tail(self) -> str:
         return self.said
 
@@ -67,6 +71,7 @@ def near(relay):
 
 def test_a_request_goes_out_in_a_frame_and_answers_come_back_whole(near, process):
     near.send(REQUEST)
+    process.await_request()
     framed = FRAME.pack(20) + done(7)
     for byte in framed[:-1]:
         process.answers.put(bytes([byte]))
@@ -87,7 +92,7 @@ def test_a_late_answer_becomes_an_error_for_its_request(near, process, relay):
 
 def test_an_answer_in_time_is_no_failure(near, process, relay):
     near.send(REQUEST)
-    wait_until(lambda: process.written, Deadline(3), what="The request", interval=0.01)
+    process.await_request()
     process.answers.put(FRAME.pack(20) + done(7))
     near.recv(100)
     near.settimeout(0.6)
