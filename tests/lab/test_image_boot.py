@@ -37,7 +37,7 @@ QUESTIONS = {
     "addresses": "ip -br -4 address show data0; ip -br -4 address show mgmt0",
     "mtu": "cat /sys/class/net/data0/mtu /sys/class/net/mgmt0/mtu",
     "macs": "cat /sys/class/net/data0/address /sys/class/net/mgmt0/address",
-    "mpi": "su mpi -c 'mpiexec.mpich -np 2 python3 -m mpi4py.bench helloworld </dev/null'",
+    "mpi": "su - mpi -c 'mpiexec.mpich -np 2 python3 -m mpi4py.bench helloworld </dev/null'",
 }
 
 
