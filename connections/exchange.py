@@ -59,12 +59,15 @@ def _wait(event: threading.Event, deadline: Deadline) -> None:
 
 
 def _lost(channel: Any) -> bool:
-    """Tell a lost login from a command that a signal ended: the latter's output has an end."""
+    """Tell a lost login from a command that a signal ended: the latter's output has an end.
+
+    A refused channel of another thread is kept as the transport's exception too; it is no loss.
+    """
     transport = channel.transport
     return (
         not channel.eof_received
         or not transport.is_active()
-        or transport.saved_exception is not None
+        or isinstance(transport.saved_exception, (EOFError, OSError))
     )
 
 

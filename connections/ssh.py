@@ -11,11 +11,11 @@ from typing import Any, cast
 
 import paramiko  # type: ignore[import-untyped]
 
-from connections.command import ConnectionLostError, Process, Stream
+from connections.command import CommandTimeoutError, ConnectionLostError, Process, Stream
 from connections.exchange import ChannelProcess, exchange
 from connections.files import CommandShell, Raw
 from connections.login import LOGIN_SECONDS, Login, Target
-from connections.wait import Deadline
+from connections.wait import Deadline, DeadlineError, wait_until
 
 COMMANDS, PROCESSES = 5, 3
 """Session channels at once, of the 10 that sshd allows a login (MaxSessions). What goes on has
@@ -65,6 +65,9 @@ class SshShell(CommandShell):
             transport = self._transport()
             with self._bounded(transport, deadline):
                 channel = _exec(transport, self.compose(argv), deadline)
+        except TimeoutError:
+            self._processes.release()
+            raise CommandTimeoutError(self.host, argv, deadline.seconds) from None
         except BaseException:
             self._processes.release()
             raise
@@ -135,7 +138,7 @@ def _session(transport: Any, argv: Sequence[str], deadline: Deadline) -> Iterato
 
 def _exec(transport: Any, argv: Sequence[str], deadline: Deadline) -> Any:
     """Start the command on a new channel; the login's shell becomes it."""
-    channel = transport.open_session(timeout=deadline.remaining())
+    channel = _place(transport, deadline)
     try:
         channel.exec_command(f"exec {shlex.join(argv)}")
     except BaseException:
@@ -143,3 +146,25 @@ def _exec(transport: Any, argv: Sequence[str], deadline: Deadline) -> Any:
             channel.close()
         raise
     return channel
+
+
+def _place(transport: Any, deadline: Deadline) -> Any:
+    """Open a session channel, and wait where sshd has no place for one.
+
+    It gives a place back a moment after a session's end, and some allow less than ten. Nothing has
+    begun when it refuses, so asking again is safe. Why it refused cannot be told: paramiko keeps
+    one reason a login, and another thread may have taken it.
+    """
+
+    def ask() -> Any | None:
+        try:
+            return transport.open_session(timeout=deadline.remaining())
+        except paramiko.SSHException:
+            if not transport.is_active():
+                raise
+            return None
+
+    try:
+        return wait_until(ask, deadline, what="A free session", interval=0.02)
+    except DeadlineError as error:
+        raise TimeoutError from error

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
-MaxSessions 10
+MaxSessions {sessions}
 LogLevel VERBOSE
 SetEnv HOME={folder}
 Subsystem sftp internal-sftp
@@ -50,6 +51,7 @@ class Sshd:
     port: int = field(default_factory=free_port)
     host: KeyPair = field(default_factory=lambda: generate("host"))
     user: KeyPair = field(default_factory=lambda: generate("user"))
+    sessions: int = 10
     within: str = ""
     """Shell commands that make a mount namespace of its own, which sshd then runs in."""
     process: subprocess.Popen[bytes] | None = None
@@ -79,7 +81,7 @@ class Sshd:
         (self.folder / "key").chmod(0o600)
         (self.folder / "known").write_text(f"[127.0.0.1]:{self.port} {self.host.public}\n")
         config = self.folder / "sshd_config"
-        config.write_text(CONFIG.format(port=self.port, folder=self.folder))
+        config.write_text(CONFIG.format(port=self.port, folder=self.folder, sessions=self.sessions))
         binary = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
         assert binary is not None
         command = [binary, "-D", "-e", "-f", str(config)]
@@ -151,10 +153,10 @@ def make_sshd(tmp_path: Path, separation: None) -> Iterator[Callable[..., Sshd]]
         pytest.skip("sshd logs root in only when root runs it")
     made: list[Sshd] = []
 
-    def make(name: str, *, within: str = "") -> Sshd:
+    def make(name: str, **settings: Any) -> Sshd:
         folder = tmp_path / name
         folder.mkdir()
-        sshd = Sshd(folder, within=within)
+        sshd = Sshd(folder, **settings)
         made.append(sshd)
         sshd.start()
         return sshd

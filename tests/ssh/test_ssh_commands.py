@@ -105,6 +105,25 @@ def test_running_processes_leave_room_for_commands(shell):
             process.close()
 
 
+def test_a_server_that_allows_two_sessions_is_enough(make_sshd):
+    sshd = make_sshd("narrow", sessions=2)
+    shell = SshShell(sshd.target())
+    with ThreadPoolExecutor(10) as pool:
+        told = list(pool.map(lambda n: shell.run(["echo", str(n)]).stdout, range(40)))
+    assert told == [f"{n}\n" for n in range(40)]
+    shell.close()
+
+
+def test_a_server_without_a_free_session_is_an_error_in_time(make_sshd):
+    shell = SshShell(make_sshd("narrow", sessions=1).target())
+    process = shell.start(["cat"])
+    with pytest.raises(CommandTimeoutError):
+        shell.run(["true"], timeout=1)
+    process.close()
+    assert shell.run(["true"]).status == 0
+    shell.close()
+
+
 def test_a_server_that_stops_answering_is_an_error_within_the_deadline(shell, sshd):
     shell.run(["true"])
     stopped = sshd.children()
