@@ -15,6 +15,8 @@ from inventory.errors import FarswitchError
 Progress = Callable[[str], None]
 TAIL = 12
 """Lines of a failed program's output that its error carries."""
+FINALIZE = "/usr/local/lib/farswitch/libfinalize.so"
+"""Where the library lies in the guest that lets MPI jobs end."""
 UNWANTED = ("doc", "man", "info", "locale", "i18n", "lintian", "bug")
 """Folders of /usr/share that no guest needs."""
 ISOLATED = (
@@ -102,6 +104,7 @@ def make(recipe: Recipe, target: Path, progress: Progress) -> None:
     )
     _add_python_packages(target)
     _alias_mpi(target)
+    _compile_finalize(target)
     lay_over(GUEST / "common", target)
     run(("chroot", str(target), "systemctl", "disable", "nfs-server.service"))
     for key in (target / "etc/ssh").glob("ssh_host_*"):
@@ -142,6 +145,14 @@ def _add_python_packages(target: Path) -> None:
             *("-r", str(GUEST / "python-packages")),
         )
     )
+
+
+def _compile_finalize(target: Path) -> None:
+    """Add the library that MPI programs preload, see `guest/finalize.c`."""
+    library = target / FINALIZE.lstrip("/")
+    library.parent.mkdir(mode=0o755, parents=True)
+    flags = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
+    run(("cc", *flags, "-o", str(library), str(GUEST / "finalize.c"), "-ldl", "-lpthread"))
 
 
 def _alias_mpi(target: Path) -> None:

@@ -28,13 +28,13 @@ from inventory.settings import (
 
 __all__ = [
     "DATA_NETWORK",
+    "DEFAULT_LAB_NAME",
     "FIRST_GUEST_OFFSET",
     "GROUP_BASE",
     "MANAGEMENT_NETWORK",
     "OWN_IMAGE",
     "PORTS_PER_BRIDGE",
     "VNI_MAX",
-    "DEFAULT_LAB_NAME",
     "Address",
     "Cluster",
     "FirewallMode",
@@ -119,7 +119,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class LabNetworks:
-    """Name and networks of a lab: its presence says that the site's servers are stand-ins of ours."""
+    """Name and networks of a lab: with one, the site's servers are stand-ins of ours."""
 
     controller: IPv4Network
     underlay: IPv4Network

@@ -24,7 +24,7 @@ Accelerator = Literal["kvm", "qemu"]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Our metadata in a domain: owner, progress, the image and number of its disk, its definition."""
+    """Our metadata in a domain: owner, progress, image and number of its disk, definition."""
 
     cluster: str
     guest: str

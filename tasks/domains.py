@@ -29,7 +29,7 @@ def plan(have: Collection[str], wanted: Collection[str]) -> list[str]:
 
 
 def is_of_unwanted(volume: str, cluster: str, wanted: Collection[str]) -> bool:
-    """Whether a volume, named CLUSTER.GUEST.WHAT, is of a guest that the cluster should not have."""
+    """Whether a volume, named CLUSTER.GUEST.WHAT, is of a guest that is not wanted."""
     owner, _, rest = volume.partition(".")
     return owner == cluster and rest.partition(".")[0] not in wanted
 

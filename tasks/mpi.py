@@ -14,6 +14,7 @@ from nornir.core.task import Result, Task
 from connections.access import shell
 from connections.command import Shell
 from image.seed import File
+from image.tree import FINALIZE
 from inventory.errors import FarswitchError
 from inventory.hosts import guest_of
 from inventory.model import Cluster, Settings
@@ -24,6 +25,7 @@ RING = "/usr/local/lib/farswitch/ring.py"
 SSHD = "/etc/ssh/sshd_config.d/farswitch.conf"
 PROFILE = "/etc/profile.d/farswitch.sh"
 DATA_NIC = "data0"
+_PROBE = 'mpichversion || exit; [ ! -e "$1" ] || echo "finalize: yes"'
 
 
 def pins(settings: Settings) -> dict[str, dict[str, str]]:
@@ -43,16 +45,20 @@ def pins(settings: Settings) -> dict[str, dict[str, str]]:
         },
         "ch3": {
             "MPIR_CVAR_NEMESIS_TCP_NETWORK_IFACE": DATA_NIC,
-            "MPICH_PORT_RANGE": f"{low}:{high}",
+            "MPIR_CVAR_CH3_PORT_RANGE": f"{low}:{high}",
         },
     }
 
 
-def environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings, *, finalize: bool) -> dict[str, str]:
     """Return the variables of every session: the launcher's, and the pins of each known device.
 
     A device ignores the variables of the others, so that the seed need not know which one the
     image's MPICH has.
+
+    Args:
+        settings: Of the cluster.
+        finalize: Whether the image has the library that lets jobs of older MPICH end.
     """
     ports = settings.launcher_ports
     variables = {
@@ -61,12 +67,14 @@ def environment(settings: Settings) -> dict[str, str]:
     }
     for pin in pins(settings).values():
         variables |= pin
+    if finalize:
+        variables["LD_PRELOAD"] = FINALIZE
     return variables
 
 
-def wanted(cluster: Cluster) -> tuple[File, ...]:
-    """Return the files that every guest gets."""
-    variables = environment(cluster.settings)
+def wanted(cluster: Cluster, *, finalize: bool) -> tuple[File, ...]:
+    """Return the files that every guest gets; see `environment`."""
+    variables = environment(cluster.settings, finalize=finalize)
     sshd = "SetEnv " + " ".join(f"{name}={value}" for name, value in variables.items())
     profile = "\n".join(f"export {name}={value}" for name, value in variables.items())
     hosts = "\n".join(str(guest.data_address.ip) for guest in cluster.guests)
@@ -84,7 +92,7 @@ def _root_file(path: str, cluster: Cluster, body: str) -> File:
 
 
 def device(text: str) -> str:
-    """Return the device from what `mpichversion` prints, as in `ch4:ucx`; empty if it names none."""
+    """Return the device that `mpichversion` names, as in `ch4:ucx`; empty if it names none."""
     for line in text.splitlines():
         name, _, value = line.partition(":")
         if name.strip().lower().endswith("device"):
@@ -109,9 +117,9 @@ def mpi(
     if not present:
         return Result(host=task.host)
     login = shell(task)
-    want = wanted(cluster)
+    finalize = _check_mpich(login, guest_of(task.host).name, cluster.settings)
+    want = wanted(cluster, finalize=finalize)
     changes = plan(observe(login, want), want)
-    _check_device(login, guest_of(task.host).name, cluster.settings)
     if not task.is_dry_run(dry_run):
         apply(login, changes)
         if any(change.file.path == SSHD for change in changes):
@@ -119,12 +127,14 @@ def mpi(
     return Result(host=task.host, changed=bool(changes), diff=render(changes), result=len(changes))
 
 
-def _check_device(login: Shell, guest: str, settings: Settings) -> None:
-    version = login.run(["mpichversion"], check=False)
+def _check_mpich(login: Shell, guest: str, settings: Settings) -> bool:
+    """Check MPICH's device; return whether the image has the library that lets jobs end."""
+    version = login.run(["sh", "-c", _PROBE, "mpi", FINALIZE], check=False)
     built_with = device(version.stdout)
     if version.status != 0 or not built_with:
+        said = version.stderr.strip() or "mpichversion says nothing"
         raise FarswitchError(
-            f"Guest '{guest}' has no MPICH: {version.stderr.strip() or 'mpichversion says nothing'}",
+            f"Guest '{guest}' has no MPICH: {said}.",
             hint="The image needs the package mpich.",
         )
     if not built_with.startswith(tuple(pins(settings))):
@@ -133,3 +143,4 @@ def _check_device(login: Shell, guest: str, settings: Settings) -> None:
             f"{', '.join(pins(settings))}: its payload cannot be pinned to the data NIC.",
             hint="Use an image with one of these.",
         )
+    return "finalize: yes" in version.stdout

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from connections.libvirt import Hypervisor
 from nornir.core.task import Task
 
 from connections.access import shell
 from connections.command import ConnectionLostError, HostKeyError, Shell
+from connections.libvirt import Hypervisor
 from connections.wait import Deadline, wait_until
 from inventory.errors import FarswitchError
 from inventory.hosts import guest_of, hypervisor_of

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from connections.libvirt import DomainState, Hypervisor
 from nornir.core.task import Result, Task
 
 from connections.access import libvirt
+from connections.libvirt import DomainState, Hypervisor
 from image.cloud import render as render_seed
 from image.seed import Nic, Seed, User
 from inventory.errors import ForeignObjectError
@@ -70,7 +70,7 @@ def plan(have: Have | None, definition: str) -> list[Action]:
     return actions
 
 
-def seed_of(cluster: Cluster, guest: Guest, record: Record, mtu: int) -> Seed:
+def seed_of(cluster: Cluster, guest: Guest, record: Record, *, mtu: int, own_image: bool) -> Seed:
     """Return all that is known of the guest before its boot, but the users' private key."""
     settings = cluster.settings
     key = record.hosts[guest.name]
@@ -78,7 +78,7 @@ def seed_of(cluster: Cluster, guest: Guest, record: Record, mtu: int) -> Seed:
         *hosts_file.wanted(cluster),
         *ssh_keys.public_files(cluster, record),
         *nfs.wanted(cluster, guest),
-        *mpi.wanted(cluster),
+        *mpi.wanted(cluster, finalize=own_image),
     )
     root_keys, user_keys = ssh_keys.logins(record)
     return Seed(
@@ -108,6 +108,19 @@ class Boot:
         self.guest = guest
         self.hardware = hardware
         self.pool = cluster.settings.pool
+
+    def seed(self, record: Record) -> bytes:
+        """Return the guest's seed."""
+        hardware = self.hardware
+        return render_seed(
+            seed_of(
+                self.cluster,
+                self.guest,
+                record,
+                mtu=hardware.mtu,
+                own_image=hardware.image.own,
+            )
+        )
 
     def definition(self, have: Have | None) -> str:
         """Return the digest of what the guest's domain should be."""
@@ -203,7 +216,7 @@ def vm_boot(
     count, diff = len(actions), "\n".join(f"+ {action} {guest.domain}" for action in actions)
     if task.is_dry_run(dry_run):
         return Result(host=task.host, changed=bool(actions), diff=diff, result=count)
-    mark = boot.apply(actions, have, render_seed(seed_of(cluster, guest, record, hardware.mtu)))
+    mark = boot.apply(actions, have, boot.seed(record))
     try:
         wait_until_ready(task, hypervisor, cluster, mtu=hardware.mtu)
     except BootError:

@@ -48,7 +48,7 @@ def judge_ping(guest: Guest, others: Sequence[Guest], mtu: int, text: str) -> It
             ok=(fits, more) == ("yes", "no"),
             measured=f"to {other.name}: {mtu} B {_word(fits)}, {mtu + 1} B {_word(more)}",
             expected=f"to {other.name}: {mtu} B passes, {mtu + 1} B does not",
-            hint="Look at the switch's port and at every hop's MTU; python -m workflows.build mends.",
+            hint="Look at the switch's port and at every hop's MTU: python -m workflows.build",
         )
 
 

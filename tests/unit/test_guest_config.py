@@ -87,7 +87,7 @@ def test_a_unit_is_escaped_as_systemd_does(path: str, unit: str):
 def test_every_device_of_mpich_is_pinned_to_the_data_nic():
     for device, variables in mpi.pins(CLUSTER.settings).items():
         assert "data0" in variables.values(), device
-        assert mpi.environment(CLUSTER.settings).items() >= variables.items()
+        assert mpi.environment(CLUSTER.settings, finalize=False).items() >= variables.items()
 
 
 @pytest.mark.parametrize(
@@ -123,5 +123,5 @@ def test_a_record_shows_no_private_key():
 
 
 def test_the_ring_program_is_the_one_of_the_sources():
-    (ring,) = (file for file in mpi.wanted(CLUSTER) if file.path == mpi.RING)
+    (ring,) = (file for file in mpi.wanted(CLUSTER, finalize=True) if file.path == mpi.RING)
     assert ring.content == Path(ROOT / "tasks/programs/ring.py").read_bytes()
