@@ -44,8 +44,7 @@ def measure(bed: Bed, image: BuiltImage, count: int) -> Sample:
     deadline, start = Deadline(LIMIT), time.monotonic()
     guests = [bed.start(image, bed.seed(index + 1)) for index in range(count)]
     try:
-        for guest in guests:
-            bed.wait_ready(guest, deadline)
+        bed.wait_all(guests, deadline)
         wall = time.monotonic() - start
         return Sample(wall, statistics.mean(map(_processor_seconds, guests)))
     finally:

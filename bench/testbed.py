@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -120,6 +121,11 @@ class Bed:
 
         wait_until(probe, deadline, what=f"The login to '{guest.seed.hostname}'", interval=0.1)
 
+    def wait_all(self, guests: Sequence[Guest], deadline: Deadline) -> None:
+        """Wait for several guests at once; see `wait_ready`."""
+        with ThreadPoolExecutor(len(guests)) as pool:
+            list(pool.map(lambda guest: self.wait_ready(guest, deadline), guests))
+
     def stop(self) -> None:
         """End every guest."""
         for guest in self.guests:
@@ -134,18 +140,25 @@ class Bed:
 
 
 @contextmanager
-def open_bed() -> Iterator[Bed]:
-    """Make a namespace with two bridges; everything in it is gone afterwards."""
+def open_bed(
+    networks: Iterable[str] = tuple(NETWORKS.values()), keys: tuple[bytes, str] | None = None
+) -> Iterator[Bed]:
+    """Make a namespace with two bridges; everything in it is gone afterwards.
+
+    Args:
+        networks: The first three numbers of the data network's addresses and the management's.
+        keys: The private and the public key that every guest lets in; new ones when not given.
+    """
     name = f"fsbench{os.getpid()}"
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="farswitch-")))
         _run("ip", "netns", "add", name)
         stack.callback(_run, "ip", "netns", "delete", name)
-        for kind, network in enumerate(NETWORKS.values()):
+        for kind, network in enumerate(networks):
             _run("ip", "-n", name, "link", "add", f"b{kind}", "type", "bridge")
             _run("ip", "-n", name, "address", "add", f"{network}.1/24", "dev", f"b{kind}")
             _run("ip", "-n", name, "link", "set", f"b{kind}", "up")
-        private, public = key_pair()
+        private, public = keys or key_pair()
         (folder / "key").touch(mode=0o600)
         (folder / "key").write_bytes(private)
         bed = Bed(name, folder, private, public)

@@ -99,6 +99,7 @@ def show(report: Report, *, as_json: bool, verbose: int) -> None:
     if report.rows:
         console.print(_stages(report))
     if report.checks:
+        console.print()
         console.print(_checks(report))
     for note in report.notes:
         console.print(Text(note))
@@ -109,6 +110,9 @@ def show(report: Report, *, as_json: bool, verbose: int) -> None:
 
 
 def _changes(report: Report, console: Console) -> None:
+    for check in report.checks:
+        verdict = "ok" if check.ok else "FAILED"
+        console.print(Text(f"{check.host}  {check.name}  {verdict}  {check.measured}"))
     for stage, host, diff in report.diffs:
         console.print(Text(f"{host}  {stage}", style="bold"))
         for line in diff.splitlines():
@@ -126,10 +130,17 @@ def _stages(report: Report) -> Table:
 
 
 def _checks(report: Report) -> Table:
-    table = Table("Check", "Host", "Verdict", "Measured", box=None)
-    for check in report.checks:
-        verdict = Text("ok", style="green") if check.ok else Text("FAILED", style="red")
-        table.add_row(check.name, check.host, verdict, Text(check.measured))
+    """Return a row a kind of check; what failed is told in full below the table."""
+    table = Table(
+        "Check", *(Column(name, justify="right") for name in ("Done", "Failed")), box=None
+    )
+    table.add_column("For instance")
+    for name in dict.fromkeys(check.name for check in report.checks):
+        alike = [check for check in report.checks if check.name == name]
+        failed = sum(not check.ok for check in alike)
+        style = "red" if failed else "green"
+        example = Text(f"{alike[0].host}: {alike[0].measured}".splitlines()[0])
+        table.add_row(Text(name, style=style), str(len(alike)), str(failed), example)
     return table
 
 
