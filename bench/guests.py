@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import PublicFormat as Public
 from image.build import BuiltImage
 from image.seed import File, Nic, Seed, User
 from inventory.settings import Settings
+from tasks.domain import TB_CACHE_MIB
 
 MTU = 1450
 """What VXLAN leaves of 1500 (RFC 7348: 50 bytes over IPv4)."""
@@ -85,8 +86,9 @@ def identity(index: int, key: str, files: tuple[File, ...] = ()) -> Seed:
 def command(image: BuiltImage, disk: Path, console: Path) -> list[str]:
     """Return what starts QEMU; the same hardware whatever the image, and as in `tasks.domain`."""
     argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config"]
-    argv += ["-machine", "q35", "-accel", "tcg,tb-size=64", "-cpu", "max"]
-    argv += ["-smp", str(HARDWARE.vcpus), "-m", str(HARDWARE.memory), "-display", "none", "-serial", f"file:{console}"]
+    argv += ["-machine", "q35", "-accel", f"tcg,tb-size={TB_CACHE_MIB}", "-cpu", "max"]
+    argv += ["-smp", str(HARDWARE.vcpus), "-m", str(HARDWARE.memory)]
+    argv += ["-display", "none", "-serial", f"file:{console}"]
     argv += ["-drive", f"file={disk},if=virtio,format=qcow2"]
     if image.kernel:
         argv += ["-kernel", str(image.kernel), "-initrd", str(image.initrd)]

@@ -28,7 +28,7 @@ from tasks.vm_boot import vm_boot
 from tasks.vxlan import vxlan
 from workflows.lab_up import ensure_lab
 from workflows.login import write_login
-from workflows.options import NODES, Options, main, shared
+from workflows.options import Options, main, shared
 from workflows.session import Session
 from workflows.stages import PerHost, Stage, guests, hypervisors, servers, step
 
@@ -102,7 +102,6 @@ def build(options: Options) -> int:
 
 
 @click.command()
-@NODES
 @shared
 def command(**options: Any) -> None:
     """Raise the cluster of the site, or bring what stands to what is wanted."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -29,6 +31,7 @@ class Options:
 
 
 _SHARED = (
+    click.option("--nodes", type=click.IntRange(min=1), help="How many guests; build resizes."),
     click.option("--site", metavar="FOLDER", help="The site's folder; default: config.yaml's."),
     click.option("--workers", type=click.IntRange(1, 1000), help="Hosts worked on at once."),
     click.option("--dry-run", is_flag=True, help="Print what would change; touch nothing."),
@@ -36,7 +39,6 @@ _SHARED = (
     click.option("-v", "--verbose", count=True, help="Every change; twice: every result."),
     click.option("--log", metavar="FILE", help="Where the log goes; default: the state folder."),
 )
-NODES = click.option("--nodes", type=click.IntRange(min=1), help="Resize the cluster to N guests.")
 
 
 def shared(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,7 +65,7 @@ def main(command: Callable[..., int]) -> Callable[..., None]:
             code = _say(error, FAILED)
         except KeyboardInterrupt:
             click.echo("Interrupted. Run the same command again to go on.", err=True)
-            code = INTERRUPTED
+            _leave(INTERRUPTED)
         except Exception as error:  # noqa: BLE001 - tracebacks go to the log file only
             said = f"{type(error).__name__}: {error}"
             hint = "This is a fault of farswitch; the log file has the traceback."
@@ -71,6 +73,17 @@ def main(command: Callable[..., int]) -> Callable[..., None]:
         sys.exit(code)
 
     return wrapper
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process now: worker threads may wait for a guest for minutes yet.
+
+    Every change is safe to be cut off at any point, and connections were closed before.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _say(error: FarswitchError, code: int, cause: BaseException | None = None) -> int:

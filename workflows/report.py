@@ -93,7 +93,7 @@ class Report:
 
 def show(report: Report, *, as_json: bool, verbose: int) -> None:
     """Print the report: people's on stdout, or JSON on stdout and people's on stderr."""
-    console = Console(stderr=as_json, highlight=False)
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     if verbose or report.dry_run:
         _changes(report, console)
     if report.rows:

@@ -59,6 +59,8 @@ def stages(session: Session) -> Iterator[Stage]:
         ),
         vital=False,
     )
+    if session.options.dry_run:
+        return
     token = Token.fresh(settings)
     head = session.is_first_of(cluster.guests)
     read = step(share_read, settings=settings, guests=cluster.guests, token=token)
