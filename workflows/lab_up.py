@@ -33,7 +33,8 @@ def ensure_lab(session: Session) -> None:
             )
         return
     session.progress(f"lab '{lab.name}'")
-    session.notes += control.up(lab)
+    if control.up(lab):
+        session.note(f"Lab '{lab.name}' was raised or mended on this machine.")
 
 
 def lab_is_gone(session: Session) -> bool:

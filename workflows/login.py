@@ -88,7 +88,7 @@ def write_login(session: Session) -> None:
         return
     path = save(session.cluster, record)
     head = session.cluster.head.name
-    session.notes.append(f"\nGet in:  ssh -F {path} {head}")
+    session.note(f"\nGet in:  ssh -F {path} {head}")
 
 
 def forget(cluster: str) -> None:

@@ -96,7 +96,9 @@ class Recorder:
                 self.diffs.append((stage, host, own.diff))
             if own.failed and not isinstance(own.exception, NornirSubTaskError):
                 row.failed.add(host)
-                self.failures.append(_failure(host, stage, own.exception))
+                failure = _failure(host, stage, own.exception)
+                if all((one.host, one.error) != (host, failure.error) for one in self.failures):
+                    self.failures.append(failure)
 
 
 def _failure(host: str, stage: str, error: BaseException | None) -> Failure:

@@ -41,7 +41,6 @@ class Session:
         """
         self.workflow = workflow
         self.options = options
-        self.notes: list[str] = []
         self._started = time.monotonic()
         self._status: Status | None = None
         self.recorder = Recorder(self._progress)
@@ -146,7 +145,7 @@ class Session:
             failures=tuple(self.recorder.failures),
             checks=tuple(self.recorder.checks),
             diffs=tuple(self.recorder.diffs),
-            notes=[*self.recorder.notes, *self.notes],
+            notes=self.recorder.notes,
             dry_run=self.options.dry_run,
             log=self.log,
         )
@@ -170,6 +169,10 @@ class Session:
         """Close every connection."""
         self._quiet()
         self.nornir.close_connections(on_good=True, on_failed=True)
+
+    def note(self, line: str) -> None:
+        """Add a line to what is printed below the table."""
+        self.recorder.notes.append(line)
 
     def progress(self, line: str) -> None:
         """Show what goes on now."""

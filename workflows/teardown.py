@@ -25,20 +25,19 @@ from workflows.stages import Stage, hypervisors, servers, step
 
 
 def stages(session: Session, *, keep_image: bool) -> Iterator[Stage]:
-    """Yield what a teardown does, in order: guests, network, settings, and last the record."""
+    """Yield what a teardown does, in order: guests, network, settings, and last the record.
+
+    Each step is a stage of its own: one that fails does not keep the others from cleaning up.
+    """
     cluster = session.cluster
-    images = () if keep_image else (step(remove_images, settings=cluster.settings),)
     nobody: frozenset[str] = frozenset()
-    yield Stage(hypervisors, (step(domains, cluster=cluster, wanted=nobody), *images))
-    yield Stage(
-        servers,
-        (
-            step(remove_links, name="links", cluster=cluster),
-            step(firewall_reset, cluster=cluster, device="", present=False),
-            step(guard, cluster=cluster, device="", present=False),
-            step(sysctl, cluster=cluster, present=False),
-        ),
-    )
+    yield Stage(hypervisors, (step(domains, cluster=cluster, wanted=nobody),))
+    if not keep_image:
+        yield Stage(hypervisors, (step(remove_images, settings=cluster.settings),))
+    yield Stage(servers, (step(remove_links, name="links", cluster=cluster),))
+    yield Stage(servers, (step(firewall_reset, cluster=cluster, present=False),))
+    yield Stage(servers, (step(guard, cluster=cluster, device="", present=False),))
+    yield Stage(servers, (step(sysctl, cluster=cluster, present=False),))
     if not session.recorder.failures:
         yield Stage(
             session.is_head, (step(record, cluster=cluster, holder=session.keys, present=False),)
@@ -50,7 +49,7 @@ def teardown(options: Options, *, keep_image: bool) -> int:
     """Tear down and report."""
     with Session("teardown", options) as session:
         if lab_is_gone(session):
-            session.notes.append("The lab is down: nothing of the cluster is left on it.")
+            session.note("The lab is down: nothing of the cluster is left on it.")
         else:
             session.run(stages(session, keep_image=keep_image), on_failed=True)
         if not options.dry_run and not session.recorder.failures:
