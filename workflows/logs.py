@@ -10,6 +10,7 @@ from pathlib import Path
 from inventory.errors import ConfigError
 
 LOGGER = logging.getLogger("farswitch")
+LOGGER.addHandler(logging.NullHandler())  # without any, Python prints tracebacks itself
 SIZE, KEPT = 5_000_000, 3
 """Bytes of one log file, and how many older ones are kept."""
 

@@ -44,11 +44,11 @@ class Session:
         self._started = time.monotonic()
         self._status: Status | None = None
         self.recorder = Recorder(self._progress)
+        self.log = Path(options.log) if options.log else state_folder() / f"{workflow}.log"
+        start_log(self.log, verbose=options.verbose > 0)
         register_connections()
         register_inventory()
         self.nornir = self._nornir()
-        self.log = Path(options.log) if options.log else state_folder() / f"{workflow}.log"
-        start_log(self.log, verbose=options.verbose > 0)
 
     def _nornir(self) -> Nornir:
         chosen = configuration(self.options.site, self.options.nodes, self.options.workers)
