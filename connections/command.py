@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from inventory.errors import FarswitchError
+from inventory.errors import ConfigError, FarswitchError
 
 TAIL = 400
 """Characters of a command's standard error that a message quotes."""
@@ -157,8 +157,8 @@ class CommandError(FarswitchError):
         self.stderr = stderr
 
 
-class PrivilegeError(FarswitchError):
-    """The login's user may not run commands as root without a password."""
+class PrivilegeError(ConfigError):
+    """The login's user may not run commands as root without a password: nothing was run."""
 
     def __init__(self, host: str, stderr: str) -> None:
         super().__init__(

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import quoteattr
 
 import libvirt
 
@@ -147,12 +146,6 @@ class Domains:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return None
             raise
-
-
-def mark(cluster: str, guest: str) -> str:
-    """Return our element for a domain's `<metadata>`."""
-    attributes = f"cluster={quoteattr(cluster)} guest={quoteattr(guest)}"
-    return f'<farswitch:mark xmlns:farswitch="{MARK_URI}" {attributes}/>'
 
 
 @contextmanager

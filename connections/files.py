@@ -26,6 +26,8 @@ OUTPUT_LIMIT = 64 << 20
 """Bytes of output that we keep of one command."""
 NO_FILE = 66
 """Our scripts' status when a file is not there (EX_NOINPUT of sysexits.h)."""
+NO_PROGRAM = 127
+"""A shell's status when there is no such program (POSIX, XCU 2.8.2)."""
 
 READ = f'[ -e "$1" ] || exit {NO_FILE}; exec head -c "$2" -- "$1"'
 REMOVE = f'[ -e "$1" ] || [ -L "$1" ] || exit {NO_FILE}; exec rm -- "$1"'
@@ -162,6 +164,12 @@ class CommandShell(ABC):
             raise CommandTimeoutError(self.host, argv, timeout) from None
         except OverflowError:
             raise OutputLimitError(self.host, f"Command '{argv[0]}'", OUTPUT_LIMIT) from None
-        if self.sudo and raw.status == 1 and raw.stderr.startswith(b"sudo: "):
+        if self.sudo and _refused(raw):
             raise PrivilegeError(self.host, raw.stderr.decode(errors="replace"))
         return raw
+
+
+def _refused(raw: Raw) -> bool:
+    """Tell whether sudo refused the user, or is not there to be asked."""
+    refused = raw.status == 1 and raw.stderr.startswith(b"sudo: ")
+    return refused or (raw.status == NO_PROGRAM and b"sudo: not found" in raw.stderr)

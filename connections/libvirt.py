@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import libvirt
 
-from connections.domains import Domains, DomainState, InterfaceStats, LibvirtError, mark, told
+from connections.domains import Domains, DomainState, InterfaceStats, LibvirtError, told
 from connections.uri import LOCAL_URI, remote_uri, ssh_program
 from connections.volumes import Volumes, VolumeState
 from inventory.model import Server
@@ -21,7 +21,6 @@ __all__ = [
     "Libvirt",
     "LibvirtError",
     "VolumeState",
-    "mark",
 ]
 
 

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import IO
 
-from connections.command import TAIL, ConnectionLostError, Process, Stream
+from connections.command import TAIL, ConnectionLostError, PrivilegeError, Process, Stream
 from connections.files import OUTPUT_LIMIT, CommandShell, Raw
 from connections.wait import Deadline
 
@@ -67,14 +67,17 @@ class LocalShell(CommandShell):
         """Do nothing: there is no login."""
 
     def _spawn(self, argv: Sequence[str], stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            bufsize=0,
-            start_new_session=True,
-        )
+        try:
+            return subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:  # every composed command begins with sudo, or with env
+            raise PrivilegeError(self.host, f"there is no program '{argv[0]}'") from error
 
 
 class LocalProcess:

@@ -53,10 +53,11 @@ def domains(
     if not task.is_dry_run(dry_run):
         for guest in doomed:
             hypervisor.destroy(have[guest])
-            hypervisor.undefine(have[guest])
-            login.run(["sh", "-c", _REMOVE_LOGS, "logs", CONSOLE_FOLDER, have[guest]])
         for name in volumes:
             hypervisor.delete_volume(pool, name)
+        for guest in doomed:  # the definition last: it bears the mark by which the rest is found
+            login.run(["sh", "-c", _REMOVE_LOGS, "logs", CONSOLE_FOLDER, have[guest]])
+            hypervisor.undefine(have[guest])
     gone = [
         *(f"- domain {have[guest]}" for guest in doomed),
         *(f"- volume {one}" for one in volumes),

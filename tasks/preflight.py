@@ -14,7 +14,7 @@ from nornir.core.inventory import Host
 from nornir.core.task import Result, Task
 
 from connections.access import netlink, shell
-from connections.command import PrivilegeError, Shell
+from connections.command import Shell
 from connections.links import Link, dump
 from connections.routes import destinations, route_to
 from inventory.errors import ConfigError, FarswitchError
@@ -194,10 +194,7 @@ def facts_of(host: Host) -> Facts:
 
 
 def _probe(login: Shell, server: Server) -> Probe:
-    try:
-        said = login.run(["sh", "-c", _SCRIPT, "preflight", *_TOOLS[server.role]])
-    except PrivilegeError as error:
-        raise ConfigError(str(error), hint=error.hint) from error
+    said = login.run(["sh", "-c", _SCRIPT, "preflight", *_TOOLS[server.role]])
     return parse(said.stdout)
 
 

@@ -11,7 +11,7 @@ import pytest
 from nornir.core.inventory import ConnectionOptions, Host
 
 from connections import access
-from connections.libvirt import Hypervisor, Libvirt, LibvirtError, mark
+from connections.libvirt import Hypervisor, Libvirt, LibvirtError
 from connections.uri import remote_uri, ssh_program
 from inventory.errors import ForeignObjectError
 from inventory.model import Server
@@ -19,6 +19,10 @@ from inventory.model import Server
 DOMAIN = """\
 <domain type='test'><name>{name}</name><memory>1024</memory><os><type>hvm</type></os>
 <metadata>{metadata}</metadata></domain>"""
+
+
+def mark(cluster: str, guest: str) -> str:
+    return f'<f:mark xmlns:f="urn:farswitch:1" cluster="{cluster}" guest="{guest}"/>'
 
 
 @pytest.fixture

@@ -1,0 +1,78 @@
+"""Which domains are ours, which are wanted, and whose are left alone, on libvirt's test driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connections.libvirt import Hypervisor
+from inventory.errors import ForeignObjectError
+from inventory.loader import ROOT, load_site
+from inventory.model import cluster
+from tasks import domains, vm_boot
+
+CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
+NODE1, NODE2, _ = CLUSTER.guests
+MARK = '<f:mark xmlns:f="urn:farswitch:1" cluster="{}" guest="{}" state="ready" disk="2"/>'
+
+
+@pytest.fixture
+def hypervisor(tmp_path: Path) -> Iterator[Hypervisor]:
+    node = tmp_path / "node.xml"
+    node.write_text("<node/>")
+    hypervisor = Hypervisor("server1", f"test://{node}")
+    yield hypervisor
+    hypervisor.close()
+
+
+def define(hypervisor: Hypervisor, name: str, metadata: str = "") -> None:
+    hypervisor.define(
+        f"<domain type='test'><name>{name}</name><memory>1024</memory><os><type>hvm</type></os>"
+        f"<metadata>{metadata}</metadata></domain>"
+    )
+
+
+def test_only_domains_with_our_clusters_mark_are_ours(hypervisor: Hypervisor):
+    define(hypervisor, "lab-node1", MARK.format("lab", "node1"))
+    define(hypervisor, "lab-node2")
+    define(hypervisor, "lab-2-node1", MARK.format("lab-2", "node1"))
+    define(hypervisor, "renamed", MARK.format("lab", "node9"))
+    assert domains.observe(hypervisor, "lab") == {"node1": "lab-node1", "node9": "renamed"}
+
+
+def test_guests_above_the_wanted_number_go():
+    assert domains.plan({"node1": "a", "node4": "b", "node5": "c"}, {"node1", "node2"}) == [
+        "node4",
+        "node5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("volume", "goes"),
+    [
+        ("lab.node3.1.qcow2", True),
+        ("lab.node3.seed.iso", True),
+        ("lab.node1.2.qcow2", False),
+        ("lab-2.node3.1.qcow2", False),
+        ("base-own-0123456789abcdef.qcow2", False),
+    ],
+)
+def test_a_volume_goes_with_its_guest(volume: str, goes: bool):
+    assert domains.is_of_unwanted(volume, "lab", {"node1", "node2"}) is goes
+
+
+def test_an_unknown_guest_is_absent_and_ours_is_read(hypervisor: Hypervisor):
+    define(hypervisor, NODE1.domain, MARK.format("lab", "node1"))
+    assert vm_boot.observe(hypervisor, NODE2) is None
+    have = vm_boot.observe(hypervisor, NODE1)
+    assert have is not None
+    assert (have.state.state, have.mark.state, have.mark.disk) == ("shut off", "ready", 2)
+
+
+@pytest.mark.parametrize("metadata", ["", MARK.format("lab-2", "node1"), MARK.format("lab", "x")])
+def test_a_domain_of_our_name_without_our_mark_is_refused(hypervisor: Hypervisor, metadata: str):
+    define(hypervisor, NODE1.domain, metadata)
+    with pytest.raises(ForeignObjectError, match="'lab-node1' on server 'server1'"):
+        vm_boot.observe(hypervisor, NODE1)
