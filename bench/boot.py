@@ -6,16 +6,14 @@ takes the time to an ssh login that finds hostname, both addresses and the MTU a
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
-from bench.guests import Guest
+from bench.processor import seconds_of
 from bench.testbed import Bed, open_bed
 from connections.wait import Deadline
 from image.build import BuiltImage, build
@@ -46,17 +44,10 @@ def measure(bed: Bed, image: BuiltImage, count: int) -> Sample:
     try:
         bed.wait_all(guests, deadline)
         wall = time.monotonic() - start
-        return Sample(wall, statistics.mean(map(_processor_seconds, guests)))
+        return Sample(wall, statistics.mean(seconds_of(guest.process.pid) for guest in guests))
     finally:
         for guest in guests:
             guest.stop()
-
-
-def _processor_seconds(guest: Guest) -> float:
-    """Read utime and stime (proc(5): fields 14 and 15; the name before them may hold spaces)."""
-    text = Path(f"/proc/{guest.process.pid}/stat").read_text(encoding="utf-8")
-    fields = text.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _line(name: str, samples: list[Sample]) -> float:

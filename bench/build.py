@@ -1,0 +1,142 @@
+"""What a build costs beyond the boots of its guests.
+
+`python -m bench.build` starts the same guests bare, with plain QEMU, and by a whole build in turns,
+in a lab of its own, and prints how many times the bare time a build takes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from bench.guests import MTU
+from bench.pairs import Bare, Build, Pair, ratio, render
+from bench.processor import domains, seconds_of
+from bench.site import NETWORKS, Bench, open_lab, write_site
+from bench.testbed import Bed, open_bed
+from connections.wait import Deadline
+from image.build import BuiltImage
+from image.build import build as build_image
+from image.recipe import recipe
+from image.seed import Seed
+from tasks.record import complete
+from tasks.vm_boot import GIB, seed_of
+
+LIMIT = 900.0
+"""Seconds that either side may take."""
+GOAL = 2.0
+"""Times the bare guests' that a build may take."""
+ROOT = Path(__file__).parents[1]
+
+
+def measure_bare(bed: Bed, image: BuiltImage, seeds: tuple[Seed, ...], disk: int) -> Bare:
+    """Start the guests side by side and wait for the login to each of them.
+
+    Args:
+        bed: Where they run.
+        image: What they boot.
+        seeds: Who they are; a new instance each time.
+        disk: Bytes of each disk.
+
+    Raises:
+        DeadlineError: A guest was not ready within `LIMIT`.
+    """
+    deadline, start = Deadline(LIMIT), time.monotonic()
+    guests = [bed.start(image, seed, size=disk) for seed in seeds]
+    try:
+        bed.wait_all(guests, deadline)
+        wall = time.monotonic() - start
+        return Bare(wall, sum(seconds_of(guest.process.pid) for guest in guests))
+    finally:
+        for guest in guests:
+            guest.stop()
+
+
+def run_workflow(name: str, bench: Bench, *options: str) -> Build:
+    """Run a workflow as a user does and return what it took and printed.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    argv = [sys.executable, "-m", f"workflows.{name}", "--site", str(bench.folder), "--json"]
+    start, own = time.monotonic(), _children()
+    ended = subprocess.run(
+        [*argv, *options],
+        cwd=ROOT,
+        env={**os.environ, "XDG_STATE_HOME": str(bench.folder.parent / "state")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    seconds = time.monotonic() - start
+    if ended.returncode != 0:
+        raise RuntimeError(f"The {name} failed:\n{ended.stderr}")
+    guests = sum(map(seconds_of, domains([guest.domain for guest in bench.cluster.guests])))
+    return Build(seconds, json.loads(ended.stdout), _children() - own, guests)
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def compare(folder: Path, repeat: int, count: int, say: Callable[[str], None]) -> list[Pair]:
+    """Measure both sides in turns, in a lab and a namespace that are gone afterwards.
+
+    Args:
+        folder: Empty; for the site and what the workflows write for their user.
+        repeat: How many pairs.
+        count: How many guests.
+        say: Told how far it is.
+    """
+    image = build_image(recipe(), progress=say)
+    bench = write_site(folder, count)
+    record = complete(None, bench.cluster)
+    seeds = tuple(
+        seed_of(bench.cluster, guest, record, mtu=MTU, own_image=True)
+        for guest in bench.cluster.guests
+    )
+    keys = (record.controller.private.encode(), record.controller.public)
+    disk = bench.cluster.settings.disk * GIB
+    pairs: list[Pair] = []
+    with ExitStack() as stack:
+        stack.enter_context(open_lab())
+        bed = stack.enter_context(open_bed(NETWORKS, keys))
+        first = run_workflow("build", bench)
+        say(f"first build, which brings the image to the server: {first.seconds:.1f} s")
+        run_workflow("teardown", bench, "--keep-image")
+        for number in range(1, repeat + 1):
+            bare = measure_bare(bed, image, seeds, disk)
+            pairs.append(Pair(bare, run_workflow("build", bench)))
+            run_workflow("teardown", bench, "--keep-image")
+            say(f"{number}: bare {bare.seconds:.1f} s, build {pairs[-1].build.seconds:.1f} s")
+    return pairs
+
+
+@click.command()
+@click.option("--repeat", type=click.IntRange(min=1), default=3, show_default=True, help="Pairs.")
+@click.option("--guests", type=click.IntRange(2, 9), default=3, show_default=True)
+def main(repeat: int, guests: int) -> None:
+    """Build and boot bare in turns, print medians and their ratio."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with tempfile.TemporaryDirectory(prefix="farswitch-") as folder:
+        pairs = compare(Path(folder), repeat, guests, lambda line: print(line, flush=True))
+    print("\n" + "\n".join(render(pairs)) + f"\ngoal: at most {GOAL} times")
+    sys.exit(0 if ratio(pairs) <= GOAL else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The benchmark's own site and lab, beside whatever else is on the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from inventory.errors import FarswitchError
+from inventory.loader import load_site
+from inventory.model import Cluster, cluster
+from lab import control
+from lab.addresses import Lab
+
+LAB = Lab("fsbench", IPv4Network("198.18.250.0/24"), IPv4Network("198.19.250.0/24"))
+"""Both subnets are for benchmarks (RFC 2544)."""
+NETWORKS = ("10.96.0", "10.97.0")
+"""Of data and management, without the guest's number."""
+_DEFAULTS = """\
+data:
+  cluster: fsbench
+  vni_base: 9601
+  data_network: {data}.0/24
+  management_network: {management}.0/24
+  lab: {{name: {lab.name}, controller_network: {lab.control}, underlay_network: {lab.underlay}}}
+"""
+_GROUPS = """\
+hypervisor:
+  data: {{key_file: {lab.key}, known_hosts: {lab.known_hosts}}}
+switch:
+  data: {{key_file: {lab.key}, known_hosts: {lab.known_hosts}}}
+guest: {{}}
+"""
+_SERVER = "{name}: {{hostname: {login}, groups: [{role}], data: {{underlay: {underlay}}}}}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The site's folder and the cluster that it describes."""
+
+    folder: Path
+    cluster: Cluster
+
+
+def write_site(folder: Path, guests: int) -> Bench:
+    """Write the site's files into a folder of its own below `folder`."""
+    site = folder / "site"
+    site.mkdir()
+    data, management = NETWORKS
+    defaults = _DEFAULTS.format(lab=LAB, data=data, management=management)
+    hosts = "".join(
+        _SERVER.format(
+            name=member.name,
+            login=LAB.address(member).ip,
+            role="hypervisor" if member.hypervisor else "switch",
+            underlay=LAB.underlay_address(member).ip,
+        )
+        for member in LAB.members
+    )
+    (site / "defaults.yaml").write_text(defaults)
+    (site / "groups.yaml").write_text(_GROUPS.format(lab=LAB))
+    (site / "hosts.yaml").write_text(f"{hosts}node[1-{guests}]: {{groups: [guest]}}\n")
+    return Bench(site, cluster(load_site(str(site))))
+
+
+@contextmanager
+def open_lab() -> Iterator[Lab]:
+    """Raise the benchmark's lab; it is gone afterwards, with all that was built on it.
+
+    Raises:
+        FarswitchError: It is there already.
+    """
+    if any(member.pid is not None for member in control.status(LAB).members):
+        raise FarswitchError(
+            f"Lab '{LAB.name}' is up: another benchmark runs, or one was killed.",
+            hint=f"End it: python -m workflows.lab down --name {LAB.name} "
+            f"--control {LAB.control} --underlay {LAB.underlay}",
+        )
+    try:
+        control.up(LAB)
+        yield LAB
+    finally:
+        control.down(LAB)
