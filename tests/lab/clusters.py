@@ -1,0 +1,142 @@
+"""A cluster under test: its site, the project's commands as a user types them, and its guests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab import container
+from lab.addresses import Lab
+from tests.lab.guests import Login
+
+ROOT = Path(__file__).parents[2]
+COMMAND_SECONDS = 900.0
+
+DEFAULTS = """\
+data:
+  cluster: {name}
+  vni_base: {vni}
+  data_network: {data}.0/24
+  management_network: {management}.0/24
+  lab: {{name: {lab.name}, controller_network: {lab.control}, underlay_network: {lab.underlay}}}
+  {more}
+"""
+GROUPS = """\
+hypervisor: {{data: {{key_file: {lab.key}, known_hosts: {lab.known_hosts}}}}}
+switch: {{data: {{key_file: {lab.key}, known_hosts: {lab.known_hosts}}}}}
+"""
+SERVER = """\
+{member.name}:
+  hostname: {control}
+  groups: [{role}]
+  data: {{underlay: {underlay}}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a command ended, and the document that it printed."""
+
+    status: int
+    document: dict[str, Any]
+    said: str
+
+    @property
+    def changed(self) -> int:
+        return int(self.document["changed"])
+
+    @property
+    def errors(self) -> str:
+        return "\n".join(one["error"] for one in self.document["failures"])
+
+    def failed_checks(self) -> list[dict[str, Any]]:
+        return [check for check in self.document["checks"] if not check["ok"]]
+
+
+@dataclass
+class ClusterUnderTest:
+    """A site for a lab in `folder`; `data` and `management` are the first three numbers."""
+
+    name: str
+    vni: int
+    data: str
+    management: str
+    lab: Lab
+    folder: Path
+    size: int = 3
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def site(self) -> Path:
+        return self.folder / self.name
+
+    @property
+    def state(self) -> Path:
+        """Where the controller's logs and logins are."""
+        return self.folder / "state"
+
+    def write_site(self, more: str = "boot_timeout: 300") -> None:
+        """Write the site's files; `more` is one further line of settings."""
+        self.site.mkdir(exist_ok=True)
+        fields = {"name": self.name, "vni": self.vni, "lab": self.lab, "more": more}
+        fields |= {"data": self.data, "management": self.management}
+        (self.site / "defaults.yaml").write_text(DEFAULTS.format(**fields))
+        (self.site / "groups.yaml").write_text(GROUPS.format(lab=self.lab))
+        servers = (
+            SERVER.format(
+                member=member,
+                role="hypervisor" if member.hypervisor else "switch",
+                control=self.lab.address(member).ip,
+                underlay=self.lab.underlay_address(member).ip,
+            )
+            for member in self.lab.members
+        )
+        guests = f"node[1-{self.size}]: {{groups: [guest]}}\n"
+        (self.site / "hosts.yaml").write_text("".join(servers) + guests)
+
+    def run(self, workflow: str, *options: str) -> Run:
+        """Run a workflow as a user does, with `--json`."""
+        argv = [sys.executable, "-m", f"workflows.{workflow}", "--site", str(self.site), "--json"]
+        environment = os.environ | {"XDG_STATE_HOME": str(self.state)}
+        ended = subprocess.run(
+            [*argv, *options], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
+        )  # fmt: skip
+        document = json.loads(ended.stdout) if ended.stdout.strip() else {}
+        run = Run(ended.returncode, document, ended.stderr)
+        self.runs.append(run)
+        return run
+
+    def good(self, workflow: str, *options: str) -> Run:
+        """Run a workflow that must end well."""
+        run = self.run(workflow, *options)
+        assert run.status == 0, run.said
+        return run
+
+    def guest(self, number: int) -> Login:
+        """Return the login that the build offers to its user, for one node."""
+        configuration = self.state / "farswitch/clusters" / self.name / "ssh_config"
+        return Login(configuration, f"node{number}", f"{self.data}.{10 + number}")
+
+    def guests(self, count: int = 3) -> list[Login]:
+        return [self.guest(number) for number in range(1, count + 1)]
+
+    def boots(self, count: int = 3) -> list[str]:
+        """Return what tells one boot of each guest from another."""
+        return [guest.root("cat /proc/sys/kernel/random/boot_id") for guest in self.guests(count)]
+
+    def on(self, server: str, argv: Sequence[str], *, stdin: str = "") -> str:
+        """Run a program on a server, past the project's own logins."""
+        pid = container.find(self.lab)[server]
+        return container.execute(pid, argv, stdin=stdin, timeout=120.0)
+
+    def pool(self) -> Path:
+        """Return the folder of server1's guests, as this machine sees it."""
+        pid = container.find(self.lab)["server1"]
+        return Path(f"/proc/{pid}/root/var/lib/libvirt/images/farswitch")

@@ -1,0 +1,96 @@
+"""One cluster of real guests for all tests here, on a lab of its own, built once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from lab import container, control
+from lab.addresses import Lab
+from lab.command import PATH
+from tests.lab.clusters import ClusterUnderTest
+
+PROGRAMS = (*control.PROGRAMS, "mmdebstrap", "nft", "qemu-img", "qemu-system-x86_64")
+Snapshot = dict[str, list[str]]
+
+
+def observe(lab: Lab) -> Snapshot:
+    """Return what is on each server, one thing a line."""
+    program = Path(__file__).with_name("snapshot.py").read_text()
+    return {
+        name: container.execute(pid, ["python3", "-"], stdin=program, timeout=120.0).splitlines()
+        for name, pid in container.find(lab).items()
+    }
+
+
+def compare(before: Snapshot, after: Snapshot) -> list[str]:
+    """Return what one snapshot has and the other has not."""
+    assert before.keys() == after.keys()
+    return [
+        f"{server}: {line}"
+        for server in before
+        for line in difflib.unified_diff(before[server], after[server], lineterm="", n=0)
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Lab]:
+    """Return a lab that nobody else uses, raised; it goes at the end."""
+    missing = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
+    if os.geteuid() != 0 or missing:
+        pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'}")
+    number = 128 + os.getpid() % 100  # two test runs at a time do not meet
+    lab = Lab(
+        f"fsc{os.getpid()}",
+        IPv4Network(f"198.18.{number}.0/24"),  # for such tests, RFC 2544
+        IPv4Network(f"198.19.{number}.0/24"),
+    )
+    try:
+        control.up(lab)
+        yield lab
+    finally:
+        control.down(lab)
+
+
+@pytest.fixture(scope="session")
+def untouched(servers: Lab) -> Snapshot:
+    """Return what was on the servers before any build."""
+    return observe(servers)
+
+
+@pytest.fixture(scope="session")
+def built(
+    servers: Lab, untouched: Snapshot, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ClusterUnderTest]:
+    """Return the cluster, built with three guests."""
+    folder = tmp_path_factory.mktemp("cluster")
+    cluster = ClusterUnderTest("fst", 5001, "10.98.0", "10.99.0", servers, folder)
+    cluster.write_site()
+    try:
+        cluster.good("build")
+        yield cluster
+    finally:
+        cluster.run("teardown")
+
+
+@pytest.fixture
+def cluster(built: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
+    """Return the cluster of three; a test that changed it gives it back by a build."""
+    before = len(built.runs)
+    yield built
+    if len(built.runs) > before:
+        built.write_site()
+        built.good("build", "--nodes", "3")
+
+
+@pytest.fixture
+def leftovers(servers: Lab, untouched: Snapshot) -> Callable[[], list[str]]:
+    """Return the function that tells how the servers differ from what they were."""
+    return lambda: compare(untouched, observe(servers))

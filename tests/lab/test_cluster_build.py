@@ -1,0 +1,87 @@
+"""A cluster that was built: what the build says, what a second one does, and what verify finds."""
+
+import pytest
+
+from tests.lab.clusters import ClusterUnderTest
+from tests.lab.guests import mpiexec, names
+
+pytestmark = [pytest.mark.lab, pytest.mark.root]
+
+STAGES = (
+    "preflight image_source record domains sysctl guard firewall_reset bridge vxlan mtu_servers"
+    " image vm_boot mtu hosts_file ssh_keys nfs mpi mpi_run"
+).split()
+CHECKS = {
+    "guest.hosts_file", "guest.mpi", "guest.mtu", "guest.nfs", "guest.ssh_keys", "mpi.launcher",
+    "mpi.ring", "mtu.exact", "nfs.read", "nfs.write", "path.management", "path.switch",
+    "server.bridges", "server.firewall", "server.guard", "server.mtu", "server.sysctl", "ssh.pair",
+    "tunnel.ends",
+}  # fmt: skip
+
+
+def test_build_tells_in_one_document_what_it_did(built: ClusterUnderTest) -> None:
+    document = built.runs[0].document
+    assert document["ok"]
+    assert document["failures"] == []
+    assert (document["workflow"], document["cluster"]) == ("build", "fst")
+    assert [stage["name"] for stage in document["stages"]] == STAGES
+    changed = {stage["name"]: stage["changed"] for stage in document["stages"]}
+    assert changed["vm_boot"] == 3
+    assert document["changed"] == sum(changed.values())
+    # What was known before the boot came with the seed: the tasks found it there.
+    assert [changed[name] for name in ("mtu", "hosts_file", "nfs", "mpi")] == [0] * 4
+    assert "node1, node2, node3" in built.runs[0].said
+
+
+def test_second_build_changes_nothing(built: ClusterUnderTest) -> None:
+    boots = built.boots()
+    again = built.good("build")
+    assert again.changed == 0
+    assert again.document["failures"] == []
+    assert built.boots() == boots
+
+
+def test_dry_run_of_what_stands_tells_of_no_change(built: ClusterUnderTest) -> None:
+    told = built.good("build", "--dry-run")
+    assert told.document["dry_run"]
+    assert told.changed == 0
+
+
+def test_dry_run_tells_of_a_new_guest_and_makes_none(built: ClusterUnderTest) -> None:
+    domains = built.on("server1", ["virsh", "list", "--all", "--name"])
+    told = built.good("build", "--dry-run", "--nodes", "4")
+    assert told.changed > 0
+    assert "create fst-node4" in told.said
+    assert built.on("server1", ["virsh", "list", "--all", "--name"]) == domains
+    assert built.good("build", "--dry-run").changed == 0
+
+
+def test_verify_finds_every_kind_of_check_right(built: ClusterUnderTest) -> None:
+    verified = built.good("verify")
+    assert verified.failed_checks() == []
+    assert {check["name"] for check in verified.document["checks"]} == CHECKS
+    pairs = [check for check in verified.document["checks"] if check["name"] == "mtu.exact"]
+    assert len(pairs) == 6
+
+
+def test_launcher_and_program_run_on_the_nodes_that_are_asked_for(built: ClusterUnderTest) -> None:
+    node1, node2, node3 = built.guests()
+    launched = node1.good(mpiexec([node1, node2], "hostname", ranks=4)).split()
+    assert sorted(launched) == ["node1", "node1", "node2", "node2"]
+    assert names([node3, node2, node1]) == ["node1", "node2", "node3"]
+
+
+def test_every_node_logs_in_to_every_node_without_a_password(built: ClusterUnderTest) -> None:
+    options = "-n -o BatchMode=yes -o StrictHostKeyChecking=yes"
+    for node in built.guests():
+        for name in ("node1", "node2", "node3"):
+            assert node.good(f"ssh {options} {name} 'hostname; id -un'") == f"{name}\nmpi"
+
+
+def test_ten_jobs_in_a_row_come_to_their_end(built: ClusterUnderTest) -> None:
+    """Each second job of MPICH 4.0 hung at its end without the image's own library."""
+    guests = built.guests()
+    job = mpiexec(guests, "python3 /usr/local/lib/farswitch/ring.py 1 100000")
+    loop = f"for i in 0 1 2 3 4 5 6 7 8 9; do timeout 60 {job} || exit 1; done"
+    said = guests[0].good(loop, seconds=500)
+    assert said.count('"intact": true}') >= 10
