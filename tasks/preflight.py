@@ -21,6 +21,7 @@ from inventory.errors import ConfigError, FarswitchError
 from inventory.hosts import server_of
 from inventory.model import Cluster, Server
 from tasks.domain import Accelerator
+from tasks.link_plan import Owner
 from tasks.underlay import Underlay, peers
 from tasks.underlay import judge as judge_underlay
 
@@ -112,15 +113,21 @@ def _room(cluster: Cluster, server: Server, probe: Probe, present: set[str]) -> 
 
 
 def _clashes(cluster: Cluster, server: Server, links: Sequence[Link]) -> Iterator[str]:
-    """Yield what somebody else already uses: subnets and VNIs."""
-    settings = cluster.settings
+    """Yield what somebody else already uses: names, subnets and VNIs."""
+    settings, owner = cluster.settings, Owner.of(cluster, server.name)
     networks = [("data_network", settings.data_network)]
     if server.role == "hypervisor":
         networks.append(("management_network", settings.management_network))
     vnis = {guest.vni for guest in cluster.guests}
+    names = set(_names(cluster, server))
     for link in links:
-        if link.group == cluster.link_group:
+        if owner.owns(link):
             continue
+        if link.name in names:
+            yield (
+                f"'{server.name}' already has an interface '{link.name}', which is not of "
+                f"cluster '{cluster.name}'."
+            )
         for address in link.addresses:
             for name, network in networks:
                 if isinstance(address.network, IPv4Network) and network.overlaps(address.network):
@@ -133,6 +140,17 @@ def _clashes(cluster: Cluster, server: Server, links: Sequence[Link]) -> Iterato
                 f"'{server.name}' already has VNI {link.vxlan.vni} on '{link.name}', which is "
                 f"one of this cluster's {min(vnis)} to {max(vnis)}."
             )
+
+
+def _names(cluster: Cluster, server: Server) -> Iterator[str]:
+    """Yield the names of the bridges and tunnels that the cluster has on a server."""
+    if server.role == "switch":
+        yield cluster.switch_bridge
+        yield from (guest.tunnel for guest in cluster.guests)
+        return
+    yield cluster.management_bridge
+    for guest in cluster.guests_of(server.name):
+        yield from (guest.bridge, guest.tunnel)
 
 
 def route_clashes(
