@@ -115,12 +115,9 @@ def record(
         dry_run: Only tell.
     """
     login = shell(task)
-    have = read(login, cluster.name)
     if not present:
-        if have is not None and not task.is_dry_run(dry_run):
-            login.remove(path_of(cluster.name))
-            login.run(["rmdir", "--ignore-fail-on-non-empty", "--parents", FOLDER], check=False)
-        return Result(host=task.host, changed=have is not None, result=int(have is not None))
+        return _remove(task, login, cluster.name, dry=task.is_dry_run(dry_run))
+    have = read(login, cluster.name)
     want = complete(have, cluster)
     if want != have and not task.is_dry_run(dry_run):
         login.write(path_of(cluster.name), render(want), mode=0o600)
@@ -129,3 +126,14 @@ def record(
         task.host.data[RECORD] = want
     diff = "" if want == have else f"+ record of {want.nodes} nodes"
     return Result(host=task.host, changed=want != have, result=int(want != have), diff=diff)
+
+
+def _remove(task: Task, login: Shell, cluster_name: str, *, dry: bool) -> Result:
+    """Remove the record also where it is damaged, and the folders that are empty then."""
+    path = path_of(cluster_name)
+    there = login.facts([path])[path] is not None
+    if not dry:
+        login.remove(path)
+        login.run(["rmdir", "--ignore-fail-on-non-empty", "--parents", FOLDER], check=False)
+    diff = f"- {path}" if there else ""
+    return Result(host=task.host, changed=there, result=int(there), diff=diff)
