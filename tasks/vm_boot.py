@@ -22,6 +22,8 @@ from tasks.ready import BootError, wait_until_ready
 from tasks.record import Record
 
 GIB = 1 << 30
+DOOMED = frozenset({"new", "failed"})
+"""States of a guest that gets a new disk, of the image that the site names now."""
 
 Action = Literal["create", "replace", "start", "restart", "redefine"]
 
@@ -58,7 +60,7 @@ def plan(have: Have | None, definition: str) -> list[Action]:
     """
     if have is None:
         return ["create"]
-    if have.mark.state in {"new", "failed"}:
+    if have.mark.state in DOOMED:
         return ["replace"]
     actions: list[Action] = []
     if have.mark.definition != definition:
@@ -209,7 +211,7 @@ def vm_boot(
     guest, server = guest_of(task.host), hypervisor_of(task.host)
     hypervisor = libvirt(server)
     have = observe(hypervisor, guest)
-    if have is not None:
+    if have is not None and have.mark.state not in DOOMED:  # its disk lies on that image
         hardware = dataclasses.replace(hardware, image=hardware.image.named(have.mark.image))
     boot = Boot(hypervisor, cluster, guest, hardware)
     actions = plan(have, boot.definition(have))
