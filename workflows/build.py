@@ -47,7 +47,7 @@ def stages(session: Session) -> Iterator[Stage]:
         yield Stage(hypervisors, (source,))
     underlays = [facts_of(host).underlay for host in session.hosts(servers)]
     size = derive(cluster.settings.mtu, underlays)
-    wanted = {guest.name for guest in cluster.guests}
+    wanted = PerHost(lambda host: {guest.name for guest in cluster.guests_of(host.name)})
     yield Stage(session.is_head, (step(record, cluster=cluster, holder=session.keys),))
     yield Stage(hypervisors, (step(domains, cluster=cluster, wanted=wanted),))
     yield Stage(
