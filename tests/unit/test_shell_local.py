@@ -77,6 +77,14 @@ def test_a_sudo_that_wants_a_password_is_told_with_a_hint(fake_sudo):
     assert "NOPASSWD" in caught.value.hint
 
 
+def test_a_machine_without_sudo_is_told_with_a_hint(fake_sudo, monkeypatch):
+    fake_sudo.unlink()
+    monkeypatch.setenv("PATH", str(fake_sudo.parent))
+    with pytest.raises(PrivilegeError, match="no program 'sudo'") as caught:
+        LocalShell("here").run(["true"], check=False)
+    assert "NOPASSWD" in caught.value.hint
+
+
 def test_a_command_that_fails_behind_sudo_keeps_its_own_error(fake_sudo):
     with pytest.raises(CommandError) as caught:
         LocalShell("here").run(["sh", "-c", "echo no >&2; exit 1"])
