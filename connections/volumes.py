@@ -7,6 +7,7 @@ deletes it last: while it stands, `NAME` is incomplete, also after a crash, and 
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -15,7 +16,7 @@ from xml.sax.saxutils import escape
 
 import libvirt
 
-from connections.domains import LibvirtError, told
+from connections.domains import MARK_URI, LibvirtError, told
 from inventory.errors import ForeignObjectError
 
 BLOCK = 262_120
@@ -46,6 +47,8 @@ class Volumes:
     def ensure_pool(self, name: str, path: str) -> bool:
         """Have a folder pool, started, now and after a reboot; return whether anything changed.
 
+        A pool that somebody else made is used, and stays theirs.
+
         Raises:
             ForeignObjectError: A pool of that name lies elsewhere.
         """
@@ -53,7 +56,7 @@ class Volumes:
             pool, changed = self._pool(name), False
             if pool is None:
                 xml = (
-                    f"<pool type='dir'><name>{escape(name)}</name>"
+                    f"<pool type='dir'><name>{escape(name)}</name><uuid>{_pool_mark(name)}</uuid>"
                     f"<target><path>{escape(path)}</path></target></pool>"
                 )
                 pool, changed = self.connection().storagePoolDefineXML(xml), True
@@ -63,15 +66,16 @@ class Volumes:
                 pool.build()
                 pool.create()
                 changed = True
-            if not pool.autostart():
+            if _is_ours(pool) and not pool.autostart():
                 pool.setAutostart(1)
                 changed = True
             return changed
 
-    def has_pool(self, name: str) -> bool:
-        """Return whether libvirt knows the pool, started or not."""
+    def owns_pool(self, name: str) -> bool:
+        """Return whether libvirt knows the pool, started or not, and we made it."""
         with told(self.host, f"pool '{name}'"):
-            return self._pool(name) is not None
+            pool = self._pool(name)
+            return pool is not None and _is_ours(pool)
 
     def refresh_pool(self, name: str) -> None:
         """Let libvirt look into the folder again."""
@@ -79,14 +83,14 @@ class Volumes:
             self.connection().storagePoolLookupByName(name).refresh()
 
     def remove_pool(self, name: str) -> bool:
-        """Forget the pool, and remove its folder; return False when there is none.
+        """Forget the pool, and remove its folder; return False when there is none of ours.
 
         Raises:
             LibvirtError: The folder is not empty; the pool stays as it was.
         """
         with told(self.host, f"pool '{name}'"):
             pool = self._pool(name)
-            if pool is None:
+            if pool is None or not _is_ours(pool):
                 return False
             if pool.isActive():
                 pool.destroy()
@@ -243,6 +247,15 @@ class Volumes:
 def _state(volume: Any, *, complete: bool) -> VolumeState:
     _, capacity, allocation = volume.info()
     return VolumeState(volume.name(), capacity, allocation, volume.path(), complete)
+
+
+def _pool_mark(name: str) -> str:
+    """Return the uuid of a pool that we made: libvirt keeps no metadata of pools."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{MARK_URI}:pool:{name}"))
+
+
+def _is_ours(pool: Any) -> bool:
+    return bool(pool.UUIDString() == _pool_mark(pool.name()))
 
 
 def _raw(name: str, size: int, mode: int) -> str:

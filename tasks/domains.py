@@ -10,6 +10,7 @@ from connections.access import libvirt, shell
 from connections.libvirt import Hypervisor
 from inventory.model import Cluster
 from tasks.domain import CONSOLE_FOLDER, read_mark
+from tasks.image import GUESTS
 
 _REMOVE_LOGS = """
 cd "$1" || exit 0
@@ -30,8 +31,8 @@ def plan(have: Collection[str], wanted: Collection[str]) -> list[str]:
 
 def is_of_unwanted(volume: str, cluster: str, wanted: Collection[str]) -> bool:
     """Whether a volume, named CLUSTER.GUEST.WHAT, is of a guest that is not wanted."""
-    owner, _, rest = volume.partition(".")
-    return owner == cluster and rest.partition(".")[0] not in wanted
+    found = GUESTS.fullmatch(volume)
+    return found is not None and found[1] == cluster and found[2] not in wanted
 
 
 def domains(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,10 @@ from inventory.model import Settings
 
 OWN, USER = "own", "user"
 PREFIX = "base-"
+OURS = re.compile(rf"{PREFIX}({OWN}|{USER})-[0-9a-f]{{16}}\.(qcow2|kernel|initrd)")
+"""The volumes of base images: others may lie in the same pool."""
+GUESTS = re.compile(r"([a-z0-9-]+)\.([a-z0-9-]+)\.([0-9]+\.qcow2|seed\.iso)")
+"""The volumes of guests, of whatever cluster: CLUSTER.GUEST.WHAT."""
 LOCAL = "local_image"
 """The key of the image's files on the controller in a hypervisor's Nornir data."""
 
@@ -169,7 +174,7 @@ def remove_images(task: Task, settings: Settings, *, dry_run: bool | None = None
     """Remove the base images and the pool from one hypervisor, once no guest's disk is left there.
 
     While any cluster has a disk in the pool all images stay: a disk is worth nothing without its
-    own.
+    own. What is not ours stays, be it the pool or a volume in it.
 
     Args:
         task: Runs on a hypervisor.
@@ -178,14 +183,14 @@ def remove_images(task: Task, settings: Settings, *, dry_run: bool | None = None
     """
     hypervisor, pool = libvirt(task), settings.pool
     names = [volume.name for volume in hypervisor.volumes(pool)]
-    if any(not name.startswith(PREFIX) for name in names):
+    if any(GUESTS.fullmatch(name) for name in names):
         return Result(host=task.host)
-    removed = hypervisor.has_pool(pool)
+    doomed = [name for name in names if OURS.fullmatch(name)]
+    empty = hypervisor.owns_pool(pool) and doomed == names
     if not task.is_dry_run(dry_run):
-        for name in names:
+        for name in doomed:
             hypervisor.delete_volume(pool, name)
-        hypervisor.remove_pool(pool)
-    diff = "\n".join(
-        [*(f"- volume {name}" for name in names), *([f"- pool {pool}"] if removed else [])]
-    )
-    return Result(host=task.host, changed=removed, diff=diff, result=len(names) + int(removed))
+        if empty:
+            hypervisor.remove_pool(pool)
+    gone = [*(f"- volume {name}" for name in doomed), *([f"- pool {pool}"] if empty else [])]
+    return Result(host=task.host, changed=bool(gone), diff="\n".join(gone), result=len(gone))

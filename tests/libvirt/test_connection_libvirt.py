@@ -119,6 +119,15 @@ def test_a_pool_is_made_once_and_elsewhere_is_foreign(hypervisor):
     assert not hypervisor.remove_pool("farswitch")
 
 
+def test_a_pool_of_somebody_elses_is_used_and_never_removed(hypervisor):
+    xml = "<pool type='dir'><name>default</name><target><path>/images</path></target></pool>"
+    hypervisor.connection().storagePoolDefineXML(xml).create()
+    assert not hypervisor.ensure_pool("default", "/images")
+    assert not hypervisor.owns_pool("default")
+    assert not hypervisor.remove_pool("default")
+    assert hypervisor.connection().storagePoolLookupByName("default").isActive()
+
+
 def test_volumes_of_no_pool_are_none(hypervisor):
     assert hypervisor.volumes("farswitch") == ()
     assert not hypervisor.delete_volume("farswitch", "disk")
