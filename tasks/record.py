@@ -26,12 +26,16 @@ RECORD = "record"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The number of nodes and the keys: the controller's, the users' own, one a guest's sshd."""
+    """The number of nodes and the keys: the controller's, the users' own, one a guest's sshd.
+
+    `site` is how many nodes the site named then: when it names another number, that one counts.
+    """
 
     nodes: int
     controller: KeyPair = field(repr=False)
     user: KeyPair = field(repr=False)
     hosts: dict[str, KeyPair] = field(repr=False, default_factory=dict)
+    site: int = 0
 
     def guest_keys(self) -> GuestKeys:
         """Return what the connections need to log in to guests."""
@@ -59,7 +63,7 @@ def parse(text: bytes, where: str) -> Record:
             )
         hosts = {str(name): KeyPair(**pair) for name, pair in raw["hosts"].items()}
         controller, user = KeyPair(**raw["controller"]), KeyPair(**raw["user"])
-        return Record(int(raw["nodes"]), controller, user, hosts)
+        return Record(int(raw["nodes"]), controller, user, hosts, int(raw.get("site", 0)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FarswitchError(
             f"The record {where} is damaged ({type(error).__name__}).",
@@ -79,8 +83,8 @@ def read(login: Shell, cluster_name: str) -> Record | None:
     return None if text is None else parse(text, f"'{path}' on server '{login.host}'")
 
 
-def complete(have: Record | None, cluster: Cluster) -> Record:
-    """Return the record with the cluster's size and a key for each of its guests.
+def complete(have: Record | None, cluster: Cluster, site: int = 0) -> Record:
+    """Return the record with both sizes and a key for each of the cluster's guests.
 
     Keys of guests that are no longer wanted are dropped, others stay as they are.
     """
@@ -94,13 +98,14 @@ def complete(have: Record | None, cluster: Cluster) -> Record:
         guest.name: record.hosts.get(guest.name) or generate(f"{guest.name} of {name}")
         for guest in cluster.guests
     }
-    return replace(record, nodes=len(cluster.guests), hosts=hosts)
+    return replace(record, nodes=len(cluster.guests), hosts=hosts, site=site)
 
 
 def record(
     task: Task,
     cluster: Cluster,
     holder: KeyHolder,
+    site: int = 0,
     *,
     present: bool = True,
     dry_run: bool | None = None,
@@ -111,6 +116,7 @@ def record(
         task: Runs on the head's hypervisor.
         cluster: Whose record.
         holder: Gets the keys; a dry run without a record leaves it empty.
+        site: How many guests the site names.
         present: False removes the record.
         dry_run: Only tell.
     """
@@ -118,7 +124,7 @@ def record(
     if not present:
         return _remove(task, login, cluster.name, dry=task.is_dry_run(dry_run))
     have = read(login, cluster.name)
-    want = complete(have, cluster)
+    want = complete(have, cluster, site)
     if want != have and not task.is_dry_run(dry_run):
         login.write(path_of(cluster.name), render(want), mode=0o600)
     if have is not None or not task.is_dry_run(dry_run):

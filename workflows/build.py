@@ -48,7 +48,9 @@ def stages(session: Session) -> Iterator[Stage]:
     underlays = [facts_of(host).underlay for host in session.hosts(servers)]
     size = derive(cluster.settings.mtu, underlays)
     wanted = PerHost(lambda host: {guest.name for guest in cluster.guests_of(host.name)})
-    yield Stage(session.is_head, (step(record, cluster=cluster, holder=session.keys),))
+    named = len(session.site.guests)
+    keep = step(record, cluster=cluster, holder=session.keys, site=named)
+    yield Stage(session.is_head, (keep,))
     yield Stage(hypervisors, (step(domains, cluster=cluster, wanted=wanted),))
     yield Stage(
         servers,
@@ -94,7 +96,7 @@ def build(options: Options) -> int:
     """Build and report."""
     with Session("build", options) as session:
         ensure_lab(session)
-        session.recall()
+        session.recall(follow_site=True)
         session.run(stages(session))
         if not options.dry_run:
             write_login(session)

@@ -115,8 +115,11 @@ class Session:
         names = {guest.name for guest in chosen[:1]}
         return lambda host: guests(host) and host.name in names
 
-    def recall(self) -> bool:
+    def recall(self, *, follow_site: bool = False) -> bool:
         """Read the cluster's record and take over the size that it remembers.
+
+        Args:
+            follow_site: Keep the site's size if the site was given another one meanwhile.
 
         Returns:
             Whether there is a record.
@@ -126,7 +129,8 @@ class Session:
             return False
         self.head_host.data[RECORD] = found
         self.keys.keys = found.guest_keys()
-        if self.options.nodes is None and found.nodes != len(self.cluster.guests):
+        edited = follow_site and found.site != len(self.site.guests)
+        if self.options.nodes is None and not edited and found.nodes != len(self.cluster.guests):
             resize(self.nornir.inventory, self.site, found.nodes)
         return True
 
