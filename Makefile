@@ -5,14 +5,16 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
-.PHONY: help demo test check bench packages down clean
+.PHONY: help install demo test check bench packages down clean
 
 help:
-	@echo "make demo    install what is missing, raise the lab, build a cluster, verify it"
-	@echo "make test    install what is missing, run every test that this machine can run"
-	@echo "make check   format, lint, types, imports: seconds"
-	@echo "make bench   what a build costs, against what it could cost at best"
-	@echo "make down    tear the demo's cluster and its lab down"
+	@echo "make demo     install what is missing, raise the lab, build a cluster, verify it"
+	@echo "make down     tear the demo's cluster and its lab down"
+	@echo "make test     install what is missing, run every test that this machine can run"
+	@echo "make check    format, lint, types, imports: seconds"
+	@echo "make bench    how fast guests boot, and what a build costs beyond that"
+	@echo "make install  packages and .venv, nothing else: for servers of your own"
+	@echo "make clean    remove .venv"
 
 packages:
 	@lab/install.sh
@@ -23,6 +25,8 @@ $(READY): requirements/build.txt requirements/constraints.txt pyproject.toml | p
 	$(BIN)/pip install --quiet --require-hashes --no-build-isolation --requirement requirements/constraints.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+install: packages $(READY)
 
 demo: packages $(READY)
 	$(BIN)/python -m workflows.build
