@@ -91,7 +91,7 @@ def stages(session: Session) -> Iterator[Stage]:
         yield Stage(session.is_first_of(good), (run,))
 
 
-@main
+@main("build")
 def build(options: Options) -> int:
     """Build and report."""
     with Session("build", options) as session:

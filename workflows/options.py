@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import os
 import sys
@@ -14,7 +15,8 @@ import click
 
 from inventory.errors import ConfigError, FarswitchError
 from workflows.logs import log_exception
-from workflows.report import FAILED, INTERRUPTED, USAGE
+from workflows.recorder import Failure
+from workflows.report import FAILED, INTERRUPTED, USAGE, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +50,44 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def main(command: Callable[..., int]) -> Callable[..., None]:
+def main(workflow: str) -> Callable[[Callable[..., int]], Callable[..., None]]:
     """Turn what a command returns or raises into an exit code and one clear sentence.
 
     Args:
-        command: Takes click's parameters and returns an exit code.
+        workflow: The command's name in the JSON document.
+
+    Returns:
+        The decorator of a command, which takes the options and returns an exit code.
     """
 
-    @functools.wraps(command)
-    def wrapper(*arguments: Any, **options: Any) -> None:
-        try:
-            code = command(*arguments, **options)
-        except ConfigError as error:
-            code = _say(error, USAGE)
-        except FarswitchError as error:
-            code = _say(error, FAILED)
-        except KeyboardInterrupt:
-            click.echo("Interrupted. Run the same command again to go on.", err=True)
-            _leave(INTERRUPTED)
-        except Exception as error:  # noqa: BLE001 - tracebacks go to the log file only
-            said = f"{type(error).__name__}: {error}"
-            hint = "This is a fault of farswitch; the log file has the traceback."
-            code = _say(FarswitchError(said, hint=hint), FAILED, cause=error)
-        sys.exit(code)
+    def decorate(command: Callable[..., int]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def wrapper(options: Options, **others: Any) -> None:
+            try:
+                code = command(options, **others)
+            except KeyboardInterrupt:
+                click.echo("Interrupted. Run the same command again to go on.", err=True)
+                _leave(INTERRUPTED)
+            except Exception as error:  # noqa: BLE001 - tracebacks go to the log file only
+                log_exception(error)
+                told = _told(error)
+                _say(told, workflow, as_json=options.json)
+                code = USAGE if isinstance(told, ConfigError) else FAILED
+            sys.exit(code)
 
-    return wrapper
+        return wrapper
+
+    return decorate
+
+
+def _told(error: Exception) -> FarswitchError:
+    """Return the error as people are told it."""
+    if isinstance(error, FarswitchError):
+        return error
+    said = f"{type(error).__name__}: {error}"
+    return FarswitchError(
+        said, hint="This is a fault of farswitch; the log file has the traceback."
+    )
 
 
 def _leave(code: int) -> NoReturn:
@@ -86,9 +101,12 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _say(error: FarswitchError, code: int, cause: BaseException | None = None) -> int:
-    log_exception(cause or error)
+def _say(error: FarswitchError, workflow: str, *, as_json: bool) -> None:
+    """Print an error that no stage had, and the JSON document that says no more than it."""
     click.secho(f"Error: {error}", err=True, fg="red")
     if error.hint:
         click.echo(error.hint, err=True)
-    return code
+    if as_json:
+        failures = [Failure(host="", stage="", error=str(error), hint=error.hint)]
+        report = Report(workflow, cluster="", failures=failures)
+        click.echo(json.dumps(report.document(), indent=1))

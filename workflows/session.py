@@ -77,12 +77,17 @@ class Session:
         """The cluster's record.
 
         Raises:
-            FarswitchError: There is none: nothing was built.
+            FarswitchError: There is none: nothing was built. Or it lacks one of the guests.
         """
         record = self.head_host.data.get(RECORD)
         if not isinstance(record, Record):
             raise FarswitchError(
                 f"There is no cluster '{self.site.settings.cluster}' on its servers.",
+                hint="Build it: python -m workflows.build",
+            )
+        if new := [one.name for one in self.cluster.guests if one.name not in record.hosts]:
+            raise FarswitchError(
+                f"Cluster '{self.site.settings.cluster}' has no guest {', '.join(new)} yet.",
                 hint="Build it: python -m workflows.build",
             )
         return record

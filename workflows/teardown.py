@@ -44,7 +44,7 @@ def stages(session: Session, *, keep_image: bool) -> Iterator[Stage]:
         )
 
 
-@main
+@main("teardown")
 def teardown(options: Options, *, keep_image: bool) -> int:
     """Tear down and report."""
     with Session("teardown", options) as session:

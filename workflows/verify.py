@@ -78,7 +78,7 @@ def _settled(of: Callable[..., Result], name: str, **arguments: Any) -> Step:
     return Step(settled, {"of": of, "check": name, "arguments": per_host}, name)
 
 
-@main
+@main("verify")
 def run(options: Options) -> int:
     """Verify and report."""
     with Session("verify", options) as session:

@@ -5,6 +5,7 @@ The servers of the site are two sockets of the test's own, so that a login that 
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -183,6 +184,15 @@ def test_every_mistake_of_a_site_is_told_in_one_run(desk: Desk):
     assert "'vni_base' is 0" in ended.stderr
     assert "'server1.hostname' is missing" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("workflow", ["build", "verify", "teardown"])
+def test_json_says_why_there_was_no_run(desk: Desk, workflow: str):
+    ended = desk.run(workflow, "--json", site="nowhere")
+    assert ended.status == 2
+    said = json.loads(ended.stdout)
+    assert (said["workflow"], said["ok"], said["changed"]) == (workflow, False, 0)
+    assert "'nowhere' is no site" in said["failures"][0]["error"]
 
 
 def test_the_log_has_the_traceback_that_the_screen_has_not(desk: Desk):
