@@ -32,7 +32,9 @@ demo: packages $(READY)
 	$(BIN)/python -m workflows.build
 	$(BIN)/python -m workflows.verify
 	@echo
-	@echo "The cluster stands. To give everything back: make down"
+	@echo "The cluster stands."
+	@echo "Get in:        ssh -F $${XDG_STATE_HOME:-$$HOME/.local/state}/farswitch/clusters/lab/ssh_config node1"
+	@echo "Give it back:  make down"
 
 test: packages $(READY)
 	$(BIN)/python -m pytest
