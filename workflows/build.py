@@ -68,6 +68,7 @@ def stages(session: Session) -> Iterator[Stage]:
     base = base_image(cluster.settings)
     configure = (
         step(mtu, cluster=cluster, mtu=size),
+        step(firewall_reset, name="firewall_guests", cluster=cluster),
         step(hosts_file, cluster=cluster),
         step(ssh_keys, cluster=cluster, record=PerHost(session.record_of)),
         step(nfs, cluster=cluster),

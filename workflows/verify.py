@@ -51,6 +51,7 @@ def stages(session: Session) -> Iterator[Stage]:
         guests,
         (
             _settled(mtu, "guest.mtu", cluster=cluster, mtu=size),
+            _settled(firewall_reset, "guest.firewall", cluster=cluster),
             _settled(hosts_file, "guest.hosts_file", cluster=cluster),
             _settled(ssh_keys, "guest.ssh_keys", cluster=cluster, record=record),
             _settled(nfs, "guest.nfs", cluster=cluster),
