@@ -77,11 +77,6 @@ class Volumes:
             pool = self._pool(name)
             return pool is not None and _is_ours(pool)
 
-    def refresh_pool(self, name: str) -> None:
-        """Let libvirt look into the folder again."""
-        with told(self.host, f"pool '{name}'"):
-            self.connection().storagePoolLookupByName(name).refresh()
-
     def remove_pool(self, name: str) -> bool:
         """Forget the pool, and remove its folder; return False when there is none of ours.
 
