@@ -10,7 +10,7 @@ from nornir.core.task import Result, Task
 from connections.access import netlink, shell
 from connections.link_edits import set_mtu
 from connections.links import Link, dump
-from connections.shell import Shell
+from connections.shell import CommandError, Shell
 from inventory.errors import ConfigError, FarswitchError
 from inventory.hosts import SERVER, server_of
 from inventory.model import Cluster, Server
@@ -145,7 +145,11 @@ def _guest(guest: Shell, wanted: int, *, dry: bool) -> list[Change]:
         return []
     changes = [Change(DATA_NIC, found, wanted)]
     if not dry:
-        guest.run(["ip", "link", "set", "dev", DATA_NIC, "mtu", str(wanted)])
+        try:
+            guest.run(["ip", "link", "set", "dev", DATA_NIC, "mtu", str(wanted)])
+        except CommandError as error:  # a virtio NIC takes no more than it was started with
+            error.hint = f"Shut '{guest.host}' down and build again: it starts with a new NIC."
+            raise
         found = _guest_mtu(guest)
         _refuse(guest.host, [Change(DATA_NIC, found, wanted)] if found != wanted else [])
     return changes

@@ -220,9 +220,9 @@ def vm_boot(
         return Result(host=task.host, changed=bool(actions), diff=diff, result=count)
     mark = boot.apply(actions, have, boot.seed(record))
     try:
-        wait_until_ready(task, hypervisor, cluster, mtu=hardware.mtu)
+        wait_until_ready(task, hypervisor, cluster)
     except BootError:
-        boot.fail(mark, booted=bool(actions))
+        boot.fail(mark, booted=not {"start", "restart"}.isdisjoint(actions))
         raise
     boot.settle(mark)
     return Result(host=task.host, changed=bool(actions), diff=diff, result=count)

@@ -10,6 +10,7 @@ from nornir.core.inventory import Defaults, Groups, Host, Hosts, Inventory
 from nornir.core.state import GlobalState
 from nornir.plugins.runners import SerialRunner
 
+from connections.shell import CommandError
 from inventory.errors import FarswitchError
 from tasks.mtu import mtu
 
@@ -19,8 +20,9 @@ class Guest:
 
     host = "node1"
 
-    def __init__(self, mtu: int | None, *, stubborn: bool = False) -> None:
+    def __init__(self, mtu: int | None, *, stubborn: bool = False, largest: int = 9000) -> None:
         self.mtu = mtu
+        self.largest = largest
         self.stubborn = stubborn
         self.ran: list[list[str]] = []
 
@@ -30,6 +32,8 @@ class Guest:
 
     def run(self, argv, **_):
         self.ran.append(list(argv))
+        if int(argv[-1]) > self.largest:
+            raise CommandError(self.host, argv, 2, "mtu greater than device maximum")
         if not self.stubborn:
             self.mtu = int(argv[-1])
 
@@ -72,6 +76,7 @@ def test_nothing_is_run(found, options, count):
     [
         pytest.param(Guest(None), "'node1' has no interface 'data0'", id="no-nic"),
         pytest.param(Guest(1500, stubborn=True), "has MTU 1500 after it was set", id="not-taken"),
+        pytest.param(Guest(1400, largest=1400), "greater than device maximum", id="older-nic"),
     ],
 )
 def test_what_cannot_be_set_is_an_error_with_a_hint(guest, words):
