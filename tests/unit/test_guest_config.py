@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,22 @@ def test_every_host_key_is_known_by_name_and_both_addresses():
     lines = ssh_keys.known_hosts(CLUSTER, RECORD).decode().splitlines()
     assert lines[1].startswith("node1,10.0.0.11,10.10.0.11 ssh-ed25519 ")
     assert len(lines) == 1 + len(CLUSTER.guests)
+
+
+def test_ssh_asks_other_guests_for_the_quick_exchange_first_and_refuses_none(tmp_path: Path):
+    config = tmp_path / "config"
+    config.write_bytes(ssh_keys.client(CLUSTER))
+
+    def exchanges(host: str) -> list[str]:
+        argv = ["ssh", "-G", "-F", str(config), host]
+        said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+        (line,) = (line for line in said.splitlines() if line.startswith("kexalgorithms "))
+        return line.split(" ")[1].split(",")
+
+    usual = exchanges("elsewhere")
+    for host in ("node2", "10.0.0.12"):
+        assert exchanges(host)[0] == "curve25519-sha256"
+        assert set(exchanges(host)) == set(usual)
 
 
 def test_the_private_key_is_only_in_what_is_given_after_boot():
