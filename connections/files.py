@@ -7,10 +7,11 @@ the same locally, over ssh and behind sudo.
 
 from __future__ import annotations
 
-import base64
+import io
 import math
+import stat
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connections.command import (
@@ -48,8 +49,8 @@ mv -fT -- "$beside" "$1"
 trap - EXIT
 sync -- "${folder:-/}"
 """
-# The loop leaves in "$@" the files that are there: one stat serves all, each fork costs a slow
-# guest some 10 ms.
+# The loops leave in "$@" the files that are there, then those with content: one stat and one cat
+# serve all, because each fork costs a slow guest 40 ms.
 FACTS = """\
 set -e
 for path; do
@@ -57,11 +58,12 @@ for path; do
   if [ -e "$path" ]; then echo 1; set -- "$@" "$path"; else echo 0; fi
 done
 [ $# -gt 0 ] || exit 0
-stat -L -c '%a %U:%G' -- "$@"
+stat -L -c '%s %f %U:%G' -- "$@"
 for path; do
-  if [ -f "$path" ]; then base64 -w0 -- "$path"; fi
-  echo
+  shift
+  if [ -f "$path" ]; then set -- "$@" "$path"; fi
 done
+[ $# -eq 0 ] || exec cat -- "$@"
 """
 
 
@@ -72,6 +74,22 @@ class Raw:
     status: int
     stdout: bytes
     stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Stat:
+    """What FACTS prints of a file that is there."""
+
+    size: int
+    mode: int
+    owner: str
+    file: bool
+
+    @classmethod
+    def parse(cls, line: bytes) -> _Stat:
+        size, mode, owner = line.decode().split(" ", 2)
+        bits = int(mode, 16)
+        return cls(int(size), stat.S_IMODE(bits), owner, stat.S_ISREG(bits))
 
 
 class CommandShell(ABC):
@@ -139,15 +157,22 @@ class CommandShell(ABC):
 
     def facts(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
         """Return what is known of each file in one round trip; None when it is not there."""
-        lines = self._script(FACTS, *paths).stdout.decode().split("\n")
-        there = [path for path, flag in zip(paths, lines, strict=False) if flag == "1"]
-        stats = lines[len(paths) :]
-        contents = stats[len(there) :]
+        *flags, rest = self._script(FACTS, *paths).stdout.split(b"\n", len(paths))
+        there = [path for path, flag in zip(paths, flags, strict=False) if flag == b"1"]
+        *lines, rest = rest.split(b"\n", len(there))
+        stats = {path: _Stat.parse(line) for path, line in zip(there, lines, strict=True)}
+        contents = self._contents({path: one.size for path, one in stats.items() if one.file}, rest)
         found: dict[str, FileFacts | None] = dict.fromkeys(paths)
-        for path, stat, content in zip(there, stats, contents, strict=False):
-            mode, owner = stat.split(" ", 1)
-            found[path] = FileFacts(base64.b64decode(content), int(mode, 8), owner)
+        for path, one in stats.items():
+            found[path] = FileFacts(contents.get(path, b""), one.mode, one.owner)
         return found
+
+    def _contents(self, sizes: Mapping[str, int], joined: bytes) -> dict[str, bytes]:
+        """Cut joined files apart; read each alone where one changed meanwhile, or is of /proc."""
+        if len(joined) != sum(sizes.values()):
+            return {path: self.read(path, limit=OUTPUT_LIMIT) or b"" for path in sizes}
+        stream = io.BytesIO(joined)
+        return {path: stream.read(size) for path, size in sizes.items()}
 
     def _script(self, script: str, *arguments: str, stdin: bytes = b"") -> Raw:
         argv = ("sh", "-c", script, "sh", *arguments)

@@ -113,6 +113,25 @@ def test_a_file_over_the_limit_is_an_error(files, path):
         files.read(path, limit=10)
 
 
+def test_facts_of_many_files_take_one_command(files, tmp_path, monkeypatch):
+    contents = {str(tmp_path / name): bytes(range(size)) for name, size in (("a", 256), ("b", 0))}
+    contents[str(tmp_path / "c")] = b"\n\nno end"
+    for path, content in contents.items():
+        files.write(path, content, mode=0o4750)
+    execute, commands = files.execute, []
+
+    def counted(argv, stdin, timeout):
+        commands.append(argv)
+        return execute(argv, stdin, timeout)
+
+    monkeypatch.setattr(files, "execute", counted)
+    wanted = [*contents, str(tmp_path), str(tmp_path / "absent")]
+    facts = files.facts(wanted)
+    assert len(commands) == 1
+    assert {path: facts[path].content for path in contents} == contents
+    assert {facts[path].mode for path in contents} == {0o4750}
+
+
 def test_facts_of_many_files_come_together(files, tmp_path):
     here = [str(tmp_path / name) for name in ("one", "two two", "$three", "-four")]
     for number, path in enumerate(here):
