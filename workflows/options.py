@@ -38,7 +38,7 @@ _SHARED = (
     click.option("--workers", type=click.IntRange(1, 1000), help="Hosts worked on at once."),
     click.option("--dry-run", is_flag=True, help="Print what would change; touch nothing."),
     click.option("--json", is_flag=True, help="One JSON document on standard output."),
-    click.option("-v", "--verbose", count=True, help="Every change; twice: every result."),
+    click.option("-v", "--verbose", count=True, help="Every change and check; more in the log."),
     click.option("--log", metavar="FILE", help="Where the log goes; default: the state folder."),
 )
 

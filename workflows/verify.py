@@ -91,7 +91,7 @@ def run(options: Options) -> int:
 @click.command()
 @shared
 def command(**options: Any) -> None:
-    """Prove that the cluster works and that nothing bypasses the switch."""
+    """Prove that the cluster works and that MPI's bytes cross the switch."""
     run(Options(**options))
 
 
