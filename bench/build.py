@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -30,6 +31,7 @@ from image.build import BuiltImage
 from image.build import build as build_image
 from image.recipe import recipe
 from image.seed import Seed
+from inventory.errors import FarswitchError
 from tasks.record import complete
 from tasks.vm_boot import GIB, seed_of
 
@@ -46,7 +48,7 @@ def measure_bare(bed: Bed, image: BuiltImage, seeds: tuple[Seed, ...], disk: int
     Args:
         bed: Where they run.
         image: What they boot.
-        seeds: Who they are; a new instance each time.
+        seeds: Who they are; each gets a new disk.
         disk: Bytes of each disk.
 
     Raises:
@@ -67,7 +69,7 @@ def run_workflow(name: str, bench: Bench, *options: str) -> Build:
     """Run a workflow as a user does and return what it took and printed.
 
     Raises:
-        RuntimeError: It failed.
+        FarswitchError: It failed.
     """
     argv = [sys.executable, "-m", f"workflows.{name}", "--site", str(bench.folder), "--json"]
     start, own = time.monotonic(), _children()
@@ -83,7 +85,7 @@ def run_workflow(name: str, bench: Bench, *options: str) -> Build:
     )
     seconds = time.monotonic() - start
     if ended.returncode != 0:
-        raise RuntimeError(f"The {name} failed:\n{ended.stderr}")
+        raise FarswitchError(f"The {name} failed:\n{ended.stderr}")
     guests = sum(map(seconds_of, domains([guest.domain for guest in bench.cluster.guests])))
     return Build(seconds, json.loads(ended.stdout), _children() - own, guests)
 
@@ -106,7 +108,10 @@ def compare(folder: Path, repeat: int, count: int, say: Callable[[str], None]) -
     bench = write_site(folder, count)
     record = complete(None, bench.cluster)
     seeds = tuple(
-        seed_of(bench.cluster, guest, record, mtu=MTU, own_image=True)
+        replace(
+            seed_of(bench.cluster, guest, record, mtu=MTU, own_image=True),
+            instance_id=f"bench-{guest.name}",
+        )
         for guest in bench.cluster.guests
     )
     keys = (record.controller.private.encode(), record.controller.public)
@@ -132,8 +137,11 @@ def compare(folder: Path, repeat: int, count: int, say: Callable[[str], None]) -
 def main(repeat: int, guests: int) -> None:
     """Build and boot bare in turns, print medians and their ratio."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with tempfile.TemporaryDirectory(prefix="farswitch-") as folder:
-        pairs = compare(Path(folder), repeat, guests, lambda line: print(line, flush=True))
+    try:
+        with tempfile.TemporaryDirectory(prefix="farswitch-") as folder:
+            pairs = compare(Path(folder), repeat, guests, lambda line: print(line, flush=True))
+    except FarswitchError as error:
+        raise click.ClickException(f"{error} {error.hint}".strip()) from error
     print("\n" + "\n".join(render(pairs)) + f"\ngoal: at most {GOAL} times")
     sys.exit(0 if ratio(pairs) <= GOAL else 1)
 

@@ -39,8 +39,10 @@ umask 077
 folder=${1%/*}
 [ -d "${folder:-/}" ] || mkdir -p -m 0755 -- "$folder"
 beside="$1.farswitch.$$"
-cat > "$beside"
+: > "$beside"
 trap 'rm -f -- "$beside"' EXIT
+trap 'exit 129' HUP INT TERM
+cat >> "$beside"
 if [ "$(wc -c < "$beside")" -ne "$4" ]; then echo "the input was cut" >&2; exit 65; fi
 chown -- "$3" "$beside"
 chmod -- "$2" "$beside"

@@ -97,7 +97,7 @@ def nfs(
     if not task.is_dry_run(dry_run):
         apply(login, changes)
         if changes or idle:
-            _restart(login, cluster, guest)
+            _restart(login, cluster, guest, changed=bool(changes))
     diff = "\n".join(filter(None, (render(changes), *(f"+ unit {unit}" for unit in idle))))
     count = len(changes) + len(idle)
     return Result(host=task.host, changed=bool(count), diff=diff, result=count)
@@ -108,7 +108,7 @@ def _runs(login: Shell, unit: str) -> bool:
     return active.stdout.strip() == "active"
 
 
-def _restart(login: Shell, cluster: Cluster, guest: Guest) -> None:
+def _restart(login: Shell, cluster: Cluster, guest: Guest, *, changed: bool) -> None:
     login.run(["systemctl", "daemon-reload"])
     if guest == cluster.head:
         login.run(["systemd-tmpfiles", "--create", "/etc/tmpfiles.d/farswitch.conf"])
@@ -120,5 +120,7 @@ def _restart(login: Shell, cluster: Cluster, guest: Guest) -> None:
                 f"The unit '{unit}' of guest '{guest.name}' does not start: {said}",
                 hint="The image needs nfs-kernel-server and nfs-common.",
             )
+        if changed and guest != cluster.head:
+            login.run(["systemctl", "restart", unit], timeout=60)
     if guest == cluster.head:
         login.run(["exportfs", "-ra"])

@@ -13,8 +13,9 @@ from typing import cast
 from nornir.core.inventory import Host
 from nornir.core.task import Result, Task
 
-from connections.access import netlink, shell
+from connections.access import libvirt, netlink, shell
 from connections.command import Shell
+from connections.domains import DomainState
 from connections.links import Link, dump
 from connections.routes import destinations, route_to
 from inventory.errors import ConfigError, FarswitchError
@@ -181,6 +182,17 @@ def route_clashes(
                 )
 
 
+def domain_clashes(
+    cluster: Cluster, server: Server, domains: Sequence[DomainState]
+) -> Iterator[str]:
+    """Yield the domains that have the name of one of our guests and not its mark."""
+    wanted = {guest.domain: guest.name for guest in cluster.guests_of(server.name)}
+    for domain in domains:
+        owner = (domain.cluster, domain.guest)
+        if domain.name in wanted and owner != (cluster.name, wanted[domain.name]):
+            yield f"Domain '{domain.name}' on '{server.name}' exists without our mark."
+
+
 def preflight(task: Task, cluster: Cluster) -> Result:
     """Check one server; changes nothing and keeps its facts in the host's data.
 
@@ -195,6 +207,8 @@ def preflight(task: Task, cluster: Cluster) -> Result:
         routes = [(network, names.get(index, "")) for network, index in destinations(ipr)]
         ways = [(peer, route_to(ipr, peer.underlay)) for peer in peers(cluster, server)]
     found = [*judge(cluster, server, probe, links), *route_clashes(cluster, server, routes)]
+    if server.role == "hypervisor":
+        found += domain_clashes(cluster, server, libvirt(task).list_domains())
     if found:
         raise ConfigError("\n".join(dict.fromkeys(found)), hint=_hint(probe))
     try:

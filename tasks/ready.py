@@ -65,8 +65,15 @@ def _step(task: Task, name: str, work: Callable[[], T]) -> T:
     except HostKeyError:
         raise
     except FarswitchError as error:
-        console = tail(shell(hypervisor_of(task.host)), guest.domain)
-        raise BootError(guest, name, str(error), console) from error
+        raise BootError(guest, name, str(error), _console(task, guest)) from error
+
+
+def _console(task: Task, guest: Guest) -> list[str]:
+    """Return the console's end; the cause of a failed boot must not get lost with a login."""
+    try:
+        return tail(shell(hypervisor_of(task.host)), guest.domain)
+    except FarswitchError as error:
+        return [f"(not readable: {error})"]
 
 
 def _login(task: Task, hypervisor: Hypervisor, guest: Guest, deadline: Deadline) -> Shell:

@@ -14,9 +14,9 @@ from nornir.core.task import Result, Task
 from connections.access import shell
 from connections.command import Shell
 from connections.keys import GuestKeys, KeyPair, generate
-from inventory.errors import FarswitchError
+from inventory.errors import ConfigError, FarswitchError
 from inventory.hosts import KeyHolder
-from inventory.model import Cluster
+from inventory.model import Cluster, Guest
 
 FOLDER = "/var/lib/farswitch/clusters"
 VERSION = 1
@@ -29,6 +29,7 @@ class Record:
     """The number of nodes and the keys: the controller's, the users' own, one a guest's sshd.
 
     `site` is how many nodes the site named then: when it names another number, that one counts.
+    `places` has VNI and addresses of each guest, which it keeps as long as it lives.
     """
 
     nodes: int
@@ -36,6 +37,7 @@ class Record:
     user: KeyPair = field(repr=False)
     hosts: dict[str, KeyPair] = field(repr=False, default_factory=dict)
     site: int = 0
+    places: dict[str, str] = field(default_factory=dict)
 
     def guest_keys(self) -> GuestKeys:
         """Return what the connections need to log in to guests."""
@@ -63,7 +65,9 @@ def parse(text: bytes, where: str) -> Record:
             )
         hosts = {str(name): KeyPair(**pair) for name, pair in raw["hosts"].items()}
         controller, user = KeyPair(**raw["controller"]), KeyPair(**raw["user"])
-        return Record(int(raw["nodes"]), controller, user, hosts, int(raw.get("site", 0)))
+        places = {str(name): str(place) for name, place in raw.get("places", {}).items()}
+        site = int(raw.get("site", 0))
+        return Record(int(raw["nodes"]), controller, user, hosts, site, places)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FarswitchError(
             f"The record {where} is damaged ({type(error).__name__}).",
@@ -98,7 +102,30 @@ def complete(have: Record | None, cluster: Cluster, site: int = 0) -> Record:
         guest.name: record.hosts.get(guest.name) or generate(f"{guest.name} of {name}")
         for guest in cluster.guests
     }
-    return replace(record, nodes=len(cluster.guests), hosts=hosts, site=site)
+    places = {guest.name: place_of(guest) for guest in cluster.guests}
+    return replace(record, nodes=len(cluster.guests), hosts=hosts, site=site, places=places)
+
+
+def place_of(guest: Guest) -> str:
+    """Return what a guest was told at its first boot, and cannot be changed later."""
+    return f"VNI {guest.vni}, {guest.data_address}, {guest.management_address}"
+
+
+def check_places(record: Record, cluster: Cluster) -> None:
+    """Refuse a site that gives a guest of the built cluster another VNI or address.
+
+    Raises:
+        ConfigError: Networks, the VNI base or the order of the guests were changed.
+    """
+    for guest in cluster.guests:
+        had = record.places.get(guest.name, place_of(guest))
+        if had != place_of(guest):
+            raise ConfigError(
+                f"Guest '{guest.name}' of cluster '{cluster.name}' was built with {had}, "
+                f"and the site wants {place_of(guest)}.",
+                hint="Put the site back, or tear the cluster down first: "
+                "python -m workflows.teardown",
+            )
 
 
 def record(

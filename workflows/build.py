@@ -99,7 +99,7 @@ def build(options: Options) -> int:
         ensure_lab(session)
         session.recall(follow_site=True)
         session.run(stages(session))
-        if not options.dry_run:
+        if not options.dry_run and "vm_boot" in session.recorder.rows:
             write_login(session)
         return session.finish()
 

@@ -46,7 +46,9 @@ def configuration(site: str | None, nodes: int | None, workers: int | None) -> d
     path = find()
     settings = _read(path)
     inventory = settings.setdefault("inventory", {"plugin": "FarswitchInventory"})
-    options = inventory.setdefault("options", {})
+    options = inventory.setdefault("options", {}) if isinstance(inventory, dict) else None
+    if not isinstance(options, dict) or not isinstance(options.get("site", ""), str):
+        raise ConfigError(f"{path}: wanted 'inventory: {{plugin: NAME, options: {{site: PATH}}}}'.")
     options["site"] = site or str(path.parent / options.get("site", "inventory/lab"))
     if nodes is not None:
         options["nodes"] = nodes

@@ -97,7 +97,8 @@ def _run(
     try:
         outcome = act(_lab(**settings))
         code = 0 if outcome.ok else 1
-    except FarswitchError as error:
+    except (FarswitchError, OSError) as failure:
+        error = failure if isinstance(failure, FarswitchError) else FarswitchError(str(failure))
         code = 2 if isinstance(error, ConfigError) else 1
         lines = [str(error), *([error.hint] if error.hint else [])]
         outcome = Outcome({"error": str(error), "hint": error.hint}, lines, ok=False)

@@ -19,12 +19,12 @@ def folder_of(cluster: str) -> Path:
 
 
 def render(cluster: Cluster, folder: Path) -> str:
-    """Return the ssh configuration: guests are reached through their hypervisor."""
+    """Return the ssh configuration of all hosts; guests are reached through their hypervisor."""
     return "\n".join([*_servers(cluster), *_guests(cluster, folder)]) + "\n"
 
 
 def _servers(cluster: Cluster) -> Iterator[str]:
-    for server in cluster.hypervisors:
+    for server in cluster.servers:
         yield f"Host {server.name}"
         yield from _indent(_server(server))
 

@@ -139,7 +139,8 @@ def _checks(report: Report) -> Table:
         alike = [check for check in report.checks if check.name == name]
         failed = sum(not check.ok for check in alike)
         style = "red" if failed else "green"
-        example = Text(f"{alike[0].host}: {alike[0].measured}".splitlines()[0])
+        one = next((check for check in alike if not check.ok), alike[0])
+        example = Text(f"{one.host}: {one.measured}".splitlines()[0])
         table.add_row(Text(name, style=style), str(len(alike)), str(failed), example)
     return table
 

@@ -21,7 +21,7 @@ from inventory.hosts import KeyHolder, cluster_of, keys_of, site_of
 from inventory.model import Cluster, Guest, Site
 from inventory.plugin import register as register_inventory
 from inventory.plugin import resize
-from tasks.record import RECORD, Record, read
+from tasks.record import RECORD, Record, check_places, read
 from workflows.configuration import configuration
 from workflows.logs import start_log, state_folder
 from workflows.options import Options
@@ -128,6 +128,9 @@ class Session:
 
         Returns:
             Whether there is a record.
+
+        Raises:
+            ConfigError: The site gives a guest that was built another VNI or address.
         """
         found = read(shell(self.head_host), self.site.settings.cluster)
         if found is None:
@@ -137,6 +140,7 @@ class Session:
         edited = follow_site and found.site != len(self.site.guests)
         if self.options.nodes is None and not edited and found.nodes != len(self.cluster.guests):
             resize(self.nornir.inventory, self.site, found.nodes)
+        check_places(found, self.cluster)
         return True
 
     def run(self, stages: Iterable[Stage], *, on_failed: bool = False) -> bool:

@@ -64,7 +64,8 @@ def judge_ssh(guest: Guest, others: Sequence[Guest], text: str) -> Iterator[Chec
             ok=status == "0" and said == other.name,
             measured=f"to {other.name}: status {status}, '{said}'",
             expected=f"to {other.name}: status 0, '{other.name}'",
-            hint="Keys or known hosts differ: python -m workflows.build writes them again.",
+            hint="A refused login: python -m workflows.build writes keys and known hosts again. "
+            "No route or a timeout: look at the switch's port of both guests.",
         )
 
 

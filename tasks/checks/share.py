@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nornir.core.task import Result, Task
 
 from connections.access import shell
+from connections.command import CommandTimeoutError
 from inventory.hosts import guest_of
 from inventory.model import Guest, Settings
 from tasks.check import Check
@@ -37,12 +38,12 @@ def share_write(task: Task, settings: Settings, token: Token) -> Result:
     guest = guest_of(task.host)
     script = 'mkdir -p "$1" && echo "$2" >"$1/$3" && sync "$1/$3"'
     argv = ["sh", "-c", script, "share", token.folder, f"{token.word} {guest.name}", guest.name]
-    ended = shell(task).run(as_user(settings, argv), timeout=SECONDS, check=False)
+    status, _, said = _run(task, settings, argv)
     check = Check(
         name="nfs.write",
         host=guest.name,
-        ok=ended.status == 0,
-        measured=ended.stderr.strip() or f"status {ended.status}",
+        ok=status == 0,
+        measured=said.strip() or f"status {status}",
         expected="status 0",
         hint="Look: systemctl status nfs-server (head) or the share's automount unit (others).",
     )
@@ -70,9 +71,18 @@ def share_read(task: Task, settings: Settings, guests: Sequence[Guest], token: T
     guest = guest_of(task.host)
     script = 'cd "$1" && for file in *; do echo "$(stat -c %u "$file") $(cat "$file")"; done'
     argv = ["sh", "-c", script, "share", token.folder]
-    ended = shell(task).run(as_user(settings, argv), timeout=SECONDS, check=False)
-    checks = judge(guest, guests, token, settings.uid, ended.stdout)
+    _, said, _ = _run(task, settings, argv)
+    checks = judge(guest, guests, token, settings.uid, said)
     return Result(host=task.host, checks=checks)
+
+
+def _run(task: Task, settings: Settings, argv: Sequence[str]) -> tuple[int | None, str, str]:
+    """Return status, output and error of a command; no status where it did not end in time."""
+    try:
+        ended = shell(task).run(as_user(settings, argv), timeout=SECONDS, check=False)
+    except CommandTimeoutError:
+        return None, "", f"no answer within {SECONDS} s"
+    return ended.status, ended.stdout, ended.stderr
 
 
 def share_clean(task: Task, settings: Settings, token: Token) -> Result:

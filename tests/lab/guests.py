@@ -24,28 +24,30 @@ class Login:
     address: str
 
     def run(
-        self, command: str, *, user: str = "mpi", seconds: float = SECONDS
+        self, command: str, *, user: str = "mpi", stdin: str = "", seconds: float = SECONDS
     ) -> subprocess.CompletedProcess[str]:
         """Run a line of shell; `timeout` there ends what hangs."""
         limited = f"timeout -k 5 {seconds:.0f} sh -c {shlex.quote(command)}"
         return subprocess.run(
             ["ssh", "-F", str(self.configuration), "-l", user, self.name, limited],
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=seconds + 60,
             check=False,
         )
 
-    def good(self, command: str, *, user: str = "mpi", seconds: float = SECONDS) -> str:
+    def good(
+        self, command: str, *, user: str = "mpi", stdin: str = "", seconds: float = SECONDS
+    ) -> str:
         """Run a line of shell that must end well and return what it printed."""
-        ended = self.run(command, user=user, seconds=seconds)
+        ended = self.run(command, user=user, stdin=stdin, seconds=seconds)
         assert ended.returncode == 0, f"{self.name}: {command}: {ended.stdout} {ended.stderr}"
         return ended.stdout.strip()
 
-    def root(self, command: str) -> str:
+    def root(self, command: str, *, stdin: str = "") -> str:
         """Run a line of shell as root that must end well."""
-        return self.good(command, user="root")
+        return self.good(command, user="root", stdin=stdin)
 
     def pings(self, address: str, options: str = "") -> bool:
         """Return whether an address answers one of two."""

@@ -3,6 +3,7 @@
 Only what is listed here, with its reason, may differ between two snapshots.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import pwd
 import re
 import stat
 import subprocess
+from pathlib import Path
 
 FOLDERS = ("/etc", "/var", "/root", "/home", "/usr/local", "/run", "/tmp", "/dev/shm", "/srv")
 VOLATILE_FILES = {
@@ -31,9 +33,10 @@ IDLE = ("sshd", "python3 -", "sh ", "/bin/sh", "ps ", "nsenter")
 def lines(*argv):
     """Return the lines that a program prints; none where there is no such program."""
     try:
-        return subprocess.run(argv, capture_output=True, text=True).stdout.splitlines()
+        ended = subprocess.run(argv, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return []
+    return ended.stdout.splitlines()
 
 
 def links():
@@ -76,39 +79,38 @@ def owner(uid):
 
 
 def described(path):
-    status = os.lstat(path)
+    status = path.lstat()
     about = f"{path} {stat.filemode(status.st_mode)} {owner(status.st_uid)}"
     if stat.S_ISREG(status.st_mode):
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             return f"{about} {hashlib.file_digest(file, 'sha256').hexdigest()}"
-    return f"{about} {os.readlink(path)}" if stat.S_ISLNK(status.st_mode) else about
+    return f"{about} {path.readlink()}" if stat.S_ISLNK(status.st_mode) else about
 
 
 def files():
     for top in FOLDERS:
         for folder, subfolders, names in os.walk(top):
+            here = Path(folder)
             subfolders[:] = [
                 name
                 for name in subfolders
-                if not volatile(f"{folder}/{name}") and not os.path.ismount(f"{folder}/{name}")
+                if not volatile(here / name) and not (here / name).is_mount()
             ]
-            for path in (f"{folder}/{name}" for name in [*subfolders, *names]):
+            for path in (here / name for name in [*subfolders, *names]):
                 if not volatile(path):
-                    try:
+                    with contextlib.suppress(FileNotFoundError):
                         yield described(path)
-                    except FileNotFoundError:
-                        continue
 
 
 def volatile(path):
-    if os.path.exists(f"{path}/.farswitch-lab"):  # the machine's labs, seen below
+    if (path / ".farswitch-lab").exists():  # the machine's labs, seen below
         return True
-    return any(re.fullmatch(pattern, path) for pattern in VOLATILE_FILES)
+    return any(re.fullmatch(pattern, str(path)) for pattern in VOLATILE_FILES)
 
 
 def machines():
-    for kind in (("list", "--all", "--name"), ("pool-list", "--all", "--name"), ("net-list", "--name")):
-        yield from (f"{kind[0]} {one}" for one in lines("virsh", *kind) if one.strip())
+    for kind in ("list --all", "pool-list --all", "net-list --all", "nwfilter-binding-list"):
+        yield from (f"{kind} {one}" for one in lines("virsh", *kind.split()) if one.strip())
     for pool in lines("virsh", "pool-list", "--name"):
         if pool.strip():
             yield from lines("virsh", "vol-list", pool.strip())

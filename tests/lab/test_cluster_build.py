@@ -7,10 +7,11 @@ from tests.lab.guests import mpiexec, names
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 
-STAGES = (
-    "preflight image_source record domains sysctl guard firewall_reset bridge vxlan mtu_servers"
-    " image vm_boot mtu hosts_file ssh_keys nfs mpi mpi_run"
-).split()
+STAGES = [
+    "preflight", "image_source", "record", "domains", "sysctl", "guard", "firewall_reset", "bridge",
+    "vxlan", "mtu_servers", "image", "vm_boot", "mtu", "hosts_file", "ssh_keys", "nfs", "mpi",
+    "mpi_run",
+]  # fmt: skip
 CHECKS = {
     "guest.hosts_file", "guest.mpi", "guest.mtu", "guest.nfs", "guest.ssh_keys", "mpi.launcher",
     "mpi.ring", "mtu.exact", "nfs.read", "nfs.write", "path.management", "path.switch",

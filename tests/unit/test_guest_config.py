@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
 from connections.command import FileFacts
 from image.seed import File
+from inventory.errors import ConfigError
 from inventory.loader import ROOT, load_site
 from inventory.model import Cluster, cluster
 from tasks import files, hosts_file, mpi, nfs, ssh_keys
-from tasks.record import complete, parse, render
+from tasks.record import check_places, complete, parse, render
 
 CLUSTER: Cluster = cluster(load_site(str(ROOT / "inventory/lab")), None)
 RECORD = complete(None, CLUSTER)
@@ -127,6 +129,24 @@ def test_a_record_survives_its_file_and_keeps_keys_of_guests_that_stay():
     assert set(smaller.hosts) == {"node1", "node2"}
     assert smaller.hosts["node1"] == RECORD.hosts["node1"]
     assert smaller.user == RECORD.user
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"vni_base": 51},
+        {"data_network": IPv4Network("10.7.0.0/24")},
+        {"management_network": IPv4Network("10.8.0.0/24")},
+    ],
+)
+def test_a_built_guest_keeps_its_vni_and_addresses(changed: dict[str, object]):
+    settings = replace(CLUSTER.settings, **changed)
+    moved = replace(
+        CLUSTER, guests=tuple(replace(guest, settings=settings) for guest in CLUSTER.guests)
+    )
+    check_places(RECORD, CLUSTER)
+    with pytest.raises(ConfigError, match="'node1' of cluster 'lab' was built with VNI 41"):
+        check_places(RECORD, moved)
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"version": 99}', b'{"version": 1}'])

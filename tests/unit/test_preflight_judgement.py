@@ -7,10 +7,11 @@ from ipaddress import IPv4Interface, IPv4Network
 
 import pytest
 
+from connections.domains import DomainState
 from connections.links import Link, VxlanAttrs
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
-from tasks.preflight import Probe, judge, parse, route_clashes
+from tasks.preflight import Probe, domain_clashes, judge, parse, route_clashes
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 SERVER1, SERVER2 = CLUSTER.hypervisors[0], CLUSTER.switch
@@ -63,6 +64,20 @@ def test_every_obstacle_is_named(probe: Probe, links: list[Link], words: list[st
     said = list(judge(CLUSTER, SERVER1, probe, links))
     assert len(said) == (1 if words else 0)
     assert all(word in said[0] for word in words)
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "clashes"),
+    [
+        ("lab-node1", ("lab", "node1"), False),
+        ("lab-node1", (None, None), True),
+        ("lab-node1", ("lab-2", "node1"), True),
+        ("other", (None, None), False),
+    ],
+)
+def test_a_domain_of_our_name_without_our_mark_is_told_before_any_change(name, owner, clashes):
+    domain = DomainState(name, "uuid", "running", True, "", *owner)
+    assert bool(list(domain_clashes(CLUSTER, SERVER1, [domain]))) is clashes
 
 
 def test_guests_that_run_need_no_more_memory():
