@@ -20,8 +20,10 @@ def lap(world: MPI.Intracomm, size: int) -> dict[str, object]:
     world.Barrier()
     started = MPI.Wtime()
     if rank == 0:
-        world.Send([message, MPI.BYTE], dest=1 % ranks)
+        # Where it is alone it sends to itself: a blocking send would never see the receive.
+        sent = world.Isend([message, MPI.BYTE], dest=1 % ranks)
         world.Recv([received, MPI.BYTE], source=(ranks - 1) % ranks)
+        sent.Wait()
     else:
         world.Recv([received, MPI.BYTE], source=rank - 1)
         world.Send([received, MPI.BYTE], dest=(rank + 1) % ranks)
