@@ -9,14 +9,16 @@ from typing import Literal
 
 from nornir.core.task import Result, Task
 
-from connections.access import libvirt
-from connections.libvirt import DomainState, Hypervisor
+from connections.access import libvirt, shell
+from connections.command import Shell
+from connections.libvirt import DomainState, Hypervisor, LibvirtError
 from image.cloud import render as render_seed
 from image.seed import Nic, Seed, User
 from inventory.errors import ForeignObjectError
 from inventory.hosts import guest_of, hypervisor_of
 from inventory.model import Cluster, Guest
 from tasks import hosts_file, mpi, nfs, ssh_keys
+from tasks.console import tail
 from tasks.domain import Hardware, Mark, definition, read_mark, render, seed_volume
 from tasks.ready import BootError, wait_until_ready
 from tasks.record import Record
@@ -187,6 +189,11 @@ class Boot:
         )
 
 
+def is_damaged(login: Shell, disk: str) -> bool:
+    """Return whether a guest's disk is none any more for QEMU; `-U` reads one in use too."""
+    return login.run(["qemu-img", "info", "-U", "-f", "qcow2", disk], check=False).status == 1
+
+
 def vm_boot(
     task: Task,
     cluster: Cluster,
@@ -218,7 +225,13 @@ def vm_boot(
     count, diff = len(actions), "\n".join(f"+ {action} {guest.domain}" for action in actions)
     if task.is_dry_run(dry_run):
         return Result(host=task.host, changed=bool(actions), diff=diff, result=count)
-    mark = boot.apply(actions, have, boot.seed(record))
+    try:
+        mark = boot.apply(actions, have, boot.seed(record))
+    except LibvirtError as error:
+        login = shell(server)
+        if have and is_damaged(login, f"{hardware.pool_path}/{have.mark.disk_volume}"):
+            boot.fail(have.mark, booted=True)
+        raise BootError(guest, "start", str(error), tail(login, guest.domain)) from error
     try:
         wait_until_ready(task, hypervisor, cluster)
     except BootError:
