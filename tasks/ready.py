@@ -86,14 +86,12 @@ def _login(task: Task, hypervisor: Hypervisor, guest: Guest, deadline: Deadline)
         if state is None or state.state != "running":
             raise FarswitchError(f"Its domain is {state.state if state else 'gone'}.")
         try:
-            login = shell(task)
-            login.run(["true"], timeout=deadline.remaining() + 1)
+            return shell(task)
         except HostKeyError:
             raise
         except ConnectionLostError as error:
             last = str(error)
             return None
-        return login
 
     try:
         return wait_until(attempt, deadline, what="The ssh login")
