@@ -20,9 +20,30 @@ class Change:
     why: str
 
 
-def observe(login: Shell, files: Sequence[File]) -> Mapping[str, FileFacts | None]:
-    """Read content, mode and owner of each file; None where there is none."""
-    return login.facts([file.path for file in files])
+AHEAD = "files_ahead"
+"""The key of what `read_ahead` found in a host's Nornir data."""
+
+
+def read_ahead(task: Task, files: Sequence[File]) -> Result:
+    """Read at once what the tasks right after ask for: a round trip costs a slow guest 0.3 s.
+
+    Args:
+        task: Runs on the host that has the files.
+        files: Of all those tasks.
+    """
+    task.host.data[AHEAD] = dict(shell(task).facts([file.path for file in files]))
+    return Result(host=task.host)
+
+
+def observe(task: Task, files: Sequence[File]) -> Mapping[str, FileFacts | None]:
+    """Return content, mode and owner of each file; None where there is none.
+
+    What was read ahead serves one question: a second one finds what the first one's task wrote.
+    """
+    ahead = task.host.data.get(AHEAD, {})
+    if all(file.path in ahead for file in files):
+        return {file.path: ahead.pop(file.path) for file in files}
+    return shell(task).facts([file.path for file in files])
 
 
 def plan(have: Mapping[str, FileFacts | None], want: Sequence[File]) -> list[Change]:
@@ -55,8 +76,7 @@ def render(changes: Sequence[Change]) -> str:
 
 def converge(task: Task, want: Sequence[File], *, dry_run: bool | None = None) -> Result:
     """Converge files of the task's host: the whole of what a task about files does."""
-    login = shell(task)
-    changes = plan(observe(login, want), want) if want else []
+    changes = plan(observe(task, want), want) if want else []
     if not task.is_dry_run(dry_run):
-        apply(login, changes)
+        apply(shell(task), changes)
     return Result(host=task.host, changed=bool(changes), diff=render(changes), result=len(changes))

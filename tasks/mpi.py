@@ -119,7 +119,7 @@ def mpi(
     login = shell(task)
     finalize = _check_mpich(login, guest_of(task.host).name, cluster.settings)
     want = wanted(cluster, finalize=finalize)
-    changes = plan(observe(login, want), want)
+    changes = plan(observe(task, want), want)
     if not task.is_dry_run(dry_run):
         apply(login, changes)
         if any(change.file.path == SSHD for change in changes):

@@ -92,7 +92,7 @@ def nfs(
         return Result(host=task.host)
     guest, login = guest_of(task.host), shell(task)
     want = wanted(cluster, guest)
-    changes = plan(observe(login, want), want)
+    changes = plan(observe(task, want), want)
     idle = [unit for unit in units(cluster, guest) if not _runs(login, unit)]
     if not task.is_dry_run(dry_run):
         apply(login, changes)

@@ -14,6 +14,7 @@ from tasks.domain import Hardware
 from tasks.domains import domains
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
+from tasks.guest_files import guest_files
 from tasks.hosts_file import hosts_file
 from tasks.image import base_image, image, image_source
 from tasks.mpi import mpi
@@ -69,6 +70,7 @@ def stages(session: Session) -> Iterator[Stage]:
     configure = (
         step(mtu, cluster=cluster, mtu=size),
         step(firewall_reset, name="firewall_guests", cluster=cluster),
+        step(guest_files, cluster=cluster, record=PerHost(session.record_of)),
         step(hosts_file, cluster=cluster),
         step(ssh_keys, cluster=cluster, record=PerHost(session.record_of)),
         step(nfs, cluster=cluster),

@@ -6,15 +6,17 @@ import subprocess
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from nornir.core.inventory import Host
 
 from connections.command import FileFacts
 from image.seed import File
 from inventory.errors import ConfigError
 from inventory.loader import ROOT, load_site
-from inventory.model import Cluster, cluster
-from tasks import files, hosts_file, mpi, nfs, ssh_keys
+from inventory.model import Cluster, Guest, cluster
+from tasks import files, guest_files, hosts_file, mpi, nfs, ssh_keys
 from tasks.record import check_places, complete, parse, render
 
 CLUSTER: Cluster = cluster(load_site(str(ROOT / "inventory/lab")), None)
@@ -44,6 +46,42 @@ def test_a_diff_names_files_and_never_their_content():
     text = files.render(files.plan({file.path: None for file in secret}, secret))
     assert "/home/mpi/.ssh/id_ed25519" in text
     assert "PRIVATE" not in text
+
+
+class Reads:
+    """A shell that has one file and counts the questions."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def facts(self, paths: list[str]) -> dict[str, FileFacts | None]:
+        self.asked.append(paths)
+        return {path: SAME if path == WANT.path else None for path in paths}
+
+
+def test_what_was_read_ahead_serves_one_question(monkeypatch: pytest.MonkeyPatch):
+    login, task = Reads(), SimpleNamespace(host=Host("node1"))
+    monkeypatch.setattr(files, "shell", lambda _task: login)
+    other = File("/etc/y", b"", mode=0o644, owner="root:root")
+    files.read_ahead(task, [WANT, other])
+    for _ in range(2):
+        assert files.observe(task, [WANT]) == {WANT.path: SAME}
+        assert files.observe(task, [other]) == {other.path: None}
+    assert login.asked == [["/etc/x", "/etc/y"], ["/etc/x"], ["/etc/y"]]
+
+
+@pytest.mark.parametrize("guest", CLUSTER.guests[:2], ids=["head", "worker"])
+def test_every_file_of_a_guest_is_read_ahead(guest: Guest):
+    ahead = {file.path for file in guest_files.wanted(CLUSTER, guest, RECORD)}
+    for kept in (
+        hosts_file.wanted(CLUSTER),
+        ssh_keys.public_files(CLUSTER, RECORD),
+        ssh_keys.login_files(CLUSTER, RECORD),
+        ssh_keys.secret_files(CLUSTER, RECORD),
+        nfs.wanted(CLUSTER, guest),
+        mpi.wanted(CLUSTER, finalize=True),
+    ):
+        assert {file.path for file in kept} <= ahead
 
 
 def test_names_resolve_to_data_addresses_and_none_to_127_0_1_1():
