@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import zlib
 
 from mpi4py import MPI
 
@@ -28,7 +27,7 @@ def lap(world: MPI.Intracomm, size: int) -> dict[str, object]:
         world.Recv([received, MPI.BYTE], source=rank - 1)
         world.Send([received, MPI.BYTE], dest=(rank + 1) % ranks)
     seconds = MPI.Wtime() - started
-    intact = zlib.crc32(received) == zlib.crc32(message)
+    intact = received == message
     return {"bytes": size, "seconds": seconds, "intact": intact}
 
 
