@@ -83,10 +83,17 @@ def identity(index: int, key: str, files: tuple[File, ...] = ()) -> Seed:
     )
 
 
-def command(image: BuiltImage, disk: Path, console: Path) -> list[str]:
+def kvm_works() -> bool:
+    """Return what preflight finds out of a server; KVM's device alone does not say so."""
+    flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
+    return bool({"vmx", "svm"}.intersection(flags)) and os.access("/dev/kvm", os.W_OK)
+
+
+def command(image: BuiltImage, disk: Path, console: Path, *, kvm: bool) -> list[str]:
     """Return what starts QEMU; the same hardware whatever the image, and as in `tasks.domain`."""
+    accelerator = ["kvm", "-cpu", "host"] if kvm else [f"tcg,tb-size={TB_CACHE_MIB}", "-cpu", "max"]
     argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config"]
-    argv += ["-machine", "q35", "-accel", f"tcg,tb-size={TB_CACHE_MIB}", "-cpu", "max"]
+    argv += ["-machine", "q35", "-accel", *accelerator]
     argv += ["-smp", str(HARDWARE.vcpus), "-m", str(HARDWARE.memory)]
     argv += ["-display", "none", "-serial", f"file:{console}"]
     argv += ["-drive", f"file={disk},if=virtio,format=qcow2"]

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.guests import NETWORKS, Guest, command, identity, is_as_wanted, key_pair
+from bench.guests import NETWORKS, Guest, command, identity, is_as_wanted, key_pair, kvm_works
 from connections.wait import Deadline, wait_until
 from image.build import BuiltImage
 from image.cloud import render
@@ -67,7 +67,8 @@ class Bed:
         iso.touch(mode=0o600)
         iso.write_bytes(render(seed))
         console = self.folder / f"{seed.instance_id}.console"
-        argv = ["ip", "netns", "exec", self.name, *command(image, overlay, console)]
+        machine = command(image, overlay, console, kvm=kvm_works())
+        argv = ["ip", "netns", "exec", self.name, *machine]
         if attach:
             argv += ["-drive", f"file={iso},if=virtio,format=raw,readonly=on"]
         # The other way round than the seed names them: their order must not matter
@@ -119,7 +120,7 @@ class Bed:
             answer = self.run(guest, "hostname; ip -j -4 address")
             return answer.returncode == 0 and is_as_wanted(guest.seed, answer.stdout)
 
-        wait_until(probe, deadline, what=f"The login to '{guest.seed.hostname}'", interval=0.1)
+        wait_until(probe, deadline, what=f"The login to '{guest.seed.hostname}'", interval=0.2)
 
     def wait_all(self, guests: Sequence[Guest], deadline: Deadline) -> None:
         """Wait for several guests at once; see `wait_ready`."""

@@ -75,18 +75,25 @@ def test_the_site_is_valid_and_stands_on_its_own_lab(tmp_path: Path):
     assert str(bench.cluster.head.management_address) == "10.97.0.11/24"
 
 
-def test_a_bare_guest_has_the_hardware_of_a_clusters(tmp_path: Path):
+@pytest.mark.parametrize("kvm", [False, True], ids=["emulated", "kvm"])
+def test_a_bare_guest_has_the_hardware_of_a_clusters(tmp_path: Path, kvm: bool):
     cluster = write_site(tmp_path, 3).cluster
     guest = cluster.head
     base = BaseImage("base-own-0", "/pool", "quiet")
     mark = Mark(cluster.name, guest.name, "new", base.name, 1)
-    xml = render_domain(cluster, guest, mark, Hardware("qemu", 1450, "/pool", base), seed=True)
+    hardware = Hardware("kvm" if kvm else "qemu", 1450, "/pool", base)
+    xml = render_domain(cluster, guest, mark, hardware, seed=True)
     built = BuiltImage(tmp_path / "disk", tmp_path / "kernel", tmp_path / "initrd", "quiet", "0", 1)
-    argv = " ".join(command(built, tmp_path / "overlay", tmp_path / "console"))
-    for in_xml, in_argv in {
-        'machine="q35"': "-machine q35",
+    argv = " ".join(command(built, tmp_path / "overlay", tmp_path / "console", kvm=kvm))
+    emulated = {
+        'type="qemu"': "-accel tcg",
         '<cpu mode="maximum"': "-cpu max",
         '<tb-cache unit="MiB">64<': "tb-size=64",
+    }
+    virtual = {'type="kvm"': "-accel kvm", '<cpu mode="host-passthrough"': "-cpu host"}
+    for in_xml, in_argv in {
+        **(virtual if kvm else emulated),
+        'machine="q35"': "-machine q35",
         '<memory unit="MiB">512<': "-m 512",
         "<vcpu>1<": "-smp 1",
         "<cmdline>quiet<": "-append quiet",
