@@ -183,6 +183,8 @@ def remove_images(task: Task, settings: Settings, *, dry_run: bool | None = None
     """
     hypervisor, pool = libvirt(task), settings.pool
     names = [volume.name for volume in hypervisor.volumes(pool)]
+    if task.is_dry_run(dry_run):  # the cluster's own would be gone by now
+        names = [name for name in names if not _is_of(settings.cluster, name)]
     if any(GUESTS.fullmatch(name) for name in names):
         return Result(host=task.host)
     doomed = [name for name in names if OURS.fullmatch(name)]
@@ -194,3 +196,8 @@ def remove_images(task: Task, settings: Settings, *, dry_run: bool | None = None
             hypervisor.remove_pool(pool)
     gone = [*(f"- volume {name}" for name in doomed), *([f"- pool {pool}"] if empty else [])]
     return Result(host=task.host, changed=bool(gone), diff="\n".join(gone), result=len(gone))
+
+
+def _is_of(cluster: str, volume: str) -> bool:
+    found = GUESTS.fullmatch(volume)
+    return found is not None and found[1] == cluster
