@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from connections.wait import Deadline, wait_until
 from lab import container, control
 from lab.addresses import Lab
 from lab.command import PATH
@@ -62,6 +63,12 @@ def servers() -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def untouched(servers: Lab) -> Snapshot:
     """Return what was on the servers before any build."""
+    for name, pid in container.find(servers).items():  # then their routes are there too
+        wait_until(
+            lambda pid=pid: not container.execute(pid, ["ip", "address", "show", "tentative"]),
+            Deadline(30),
+            what=f"The end of the search for duplicate addresses on '{name}'",
+        )
     return observe(servers)
 
 

@@ -41,7 +41,8 @@ def lines(*argv):
 
 def links():
     for link in json.loads("\n".join(lines("ip", "-j", "-d", "link"))):
-        yield json.dumps({key: link[key] for key in sorted(link) if key not in LINK_COUNTERS})
+        text = json.dumps({key: link[key] for key in sorted(link) if key not in LINK_COUNTERS})
+        yield re.sub(r'"\w+_timer": [\d.]+', "", text)
 
 
 def addresses():

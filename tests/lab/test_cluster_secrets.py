@@ -1,0 +1,100 @@
+"""Private keys are where they are needed, and nowhere else."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.lab.clusters import ClusterUnderTest
+
+pytestmark = [pytest.mark.lab, pytest.mark.root]
+
+SEARCH = """
+pattern=$(cat)
+for place in "$@"; do
+    [ -e "$place" ] || continue
+    grep -rlaF --exclude='*.qcow2' -e "$pattern" "$place" || [ $? -eq 1 ] || exit 2
+done
+"""
+"""On a server; a guest's own disk holds its own keys, so disks are left out."""
+
+
+def bodies(cluster: ClusterUnderTest) -> dict[str, str]:
+    """Return a line of each private key that only this key has, by what the key is for."""
+    record = json.loads(
+        cluster.on("server1", ["cat", f"/var/lib/farswitch/clusters/{cluster.name}.json"])
+    )
+    keys = {"controller": record["controller"], "user": record["user"], **record["hosts"]}
+    # The first lines of all OpenSSH keys of a kind are alike.
+    return {name: pair["private"].strip().splitlines()[3] for name, pair in keys.items()}
+
+
+@pytest.fixture
+def keys(built: ClusterUnderTest) -> dict[str, str]:
+    """Return the bodies of all keys, once a build wrote all that it can into its logs."""
+    built.good("build", "-v", "-v")
+    found = bodies(built)
+    assert len(set(found.values())) == len(found) == 5
+    assert all(len(body) > 40 for body in found.values())
+    return found
+
+
+def holders(cluster: ClusterUnderTest, server: str, keys: dict[str, str], *places: str) -> set[str]:
+    text = "\n".join(keys.values())
+    return set(cluster.on(server, ["sh", "-c", SEARCH, "search", *places], stdin=text).split())
+
+
+def test_servers_have_the_keys_in_the_record_alone(
+    built: ClusterUnderTest, keys: dict[str, str]
+) -> None:
+    record = f"/var/lib/farswitch/clusters/{built.name}.json"
+    places = ("/etc/libvirt", "/var/lib/libvirt", "/var/log", "/var/lib/farswitch", "/root",
+              "/home", "/run/libvirt", "/tmp", "/var/cache/libvirt")  # fmt: skip
+    assert holders(built, "server1", keys, *places) == {record}
+    assert holders(built, "server2", keys, *places) == set()
+    mode = built.on("server1", ["stat", "-c", "%a %U", record, "/var/lib/farswitch"])
+    assert mode.split()[:2] == ["600", "root"]
+
+
+def test_no_seed_is_left(built: ClusterUnderTest) -> None:
+    volumes = built.on("server1", ["virsh", "vol-list", "farswitch"])
+    assert "fst.node1.1.qcow2" in volumes
+    assert "seed" not in volumes
+    for number in (1, 2, 3):
+        xml = built.on("server1", ["virsh", "dumpxml", "--inactive", f"fst-node{number}"])
+        assert "fst.node" in xml
+        assert "seed" not in xml
+
+
+def test_controller_tells_no_key_in_logs_reports_or_arguments(
+    built: ClusterUnderTest, keys: dict[str, str]
+) -> None:
+    login = built.state / "farswitch/clusters" / built.name
+    for path in built.state.rglob("*"):
+        if path.is_file():
+            told = {name for name, body in keys.items() if body in path.read_text(errors="replace")}
+            assert told == ({"controller"} if path == login / "id_ed25519" else set()), path
+    assert (login / "id_ed25519").stat().st_mode & 0o777 == 0o600
+    assert login.stat().st_mode & 0o777 == 0o700
+    said = "".join(run.said + json.dumps(run.document) for run in built.runs)
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            said += (process / "cmdline").read_text(errors="replace")
+            said += (process / "environ").read_text(errors="replace")
+        except OSError:
+            continue
+    assert [name for name, body in keys.items() if body in said] == []
+    assert "PRIVATE KEY" not in "".join(run.said for run in built.runs)
+
+
+def test_a_guest_has_the_users_key_and_its_own_host_key_alone(
+    built: ClusterUnderTest, keys: dict[str, str]
+) -> None:
+    user, own = "/home/mpi/.ssh/id_ed25519", "/etc/ssh/ssh_host_ed25519_key"
+    for guest in built.guests():
+        # The keys come through the login's stream: no argument shows them.
+        search = "grep -rlaF -f - /etc /root /home /run /tmp /var 2>/dev/null | sort"
+        for name, body in keys.items():
+            found = guest.root(search, stdin=f"{body}\n").split()
+            assert found == {"user": [user], guest.name: [own]}.get(name, []), name
+        assert guest.root(f"stat -c '%a %U' {user} {own}").split() == ["600", "mpi", "600", "root"]
