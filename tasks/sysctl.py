@@ -22,7 +22,9 @@ from tasks.sysctl_plan import Observed, Plan, plan_absent, plan_present
 _OBSERVE = """while [ "$1" != -- ]; do
   if [ -e "/proc/sys/$1" ]; then printf '%s=' "$1"; cat "/proc/sys/$1"; fi; shift
 done; shift
-for file; do [ ! -d "${file%/*}" ] || printf 'FOLDER %s\\n' "${file%/*}"; done
+for file; do for folder in "${file%/*}" "${file%/*/*}"; do
+  [ ! -d "$folder" ] || printf 'FOLDER %s\\n' "$folder"
+done; done
 for other in /etc/sysctl.d/*.conf /etc/sysctl.conf; do
   [ ! -f "$other" ] || [ -L "$other" ] ||
     sed -n "/ip_forward\\|bridge-nf/s|^|LATER $other |p" "$other"

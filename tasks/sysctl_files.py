@@ -17,7 +17,8 @@ WANTED = {
 }
 SYSCTL_FILE = "/etc/sysctl.d/99-farswitch.conf"
 UDEV_FILE = "/etc/udev/rules.d/99-farswitch.rules"
-FOLDERS = tuple(path.rpartition("/")[0] for path in (SYSCTL_FILE, UDEV_FILE))
+FOLDERS = ("/etc/sysctl.d", "/etc/udev/rules.d", "/etc/udev")
+"""Folders that we make where they are missing, an inner one before its outer one."""
 _HEADER = "# Written by farswitch for these clusters; the last teardown removes it."
 _MARK = "# farswitch:"
 
