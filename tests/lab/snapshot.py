@@ -21,6 +21,11 @@ VOLATILE_FILES = {
     r"/var/cache/farswitch(/.*)?": "the controller's images, seen below",
     r"/var/cache/libvirt/qemu/capabilities/.*": "what libvirt found out about QEMU",
 }
+VOLATILE_FOLDERS = {
+    r"/etc/libvirt/storage(/autostart)?": "libvirt makes them for its first pool",
+    r"/var/cache/libvirt/qemu/capabilities": "libvirt makes it for its first domain",
+}
+"""What lies in them is compared."""
 VOLATILE_SYSCTLS = {
     r"net\.netfilter\.nf_conntrack_count": "counts the connections of now",
     r"net\.ipv4\.tcp_fastopen_key": "unreadable or random",
@@ -97,7 +102,8 @@ def files():
                 for name in subfolders
                 if not volatile(here / name) and not (here / name).is_mount()
             ]
-            for path in (here / name for name in [*subfolders, *names]):
+            shown = [name for name in subfolders if not matches(here / name, VOLATILE_FOLDERS)]
+            for path in (here / name for name in [*shown, *names]):
                 if not volatile(path):
                     with contextlib.suppress(FileNotFoundError):
                         yield described(path)
@@ -106,7 +112,11 @@ def files():
 def volatile(path):
     if (path / ".farswitch-lab").exists():  # the machine's labs, seen below
         return True
-    return any(re.fullmatch(pattern, str(path)) for pattern in VOLATILE_FILES)
+    return matches(path, VOLATILE_FILES)
+
+
+def matches(path, patterns):
+    return any(re.fullmatch(pattern, str(path)) for pattern in patterns)
 
 
 def machines():
