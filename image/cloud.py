@@ -91,6 +91,10 @@ def _commands(seed: Seed) -> list[list[str]]:
         commands.append(["systemctl", "daemon-reload"])
         # Starts the automounts of the new lines; nothing is mounted until it is looked at
         commands.append(["systemctl", "restart", "remote-fs.target"])
+    # cloud-init writes files after systemd has made what tmpfiles.d(5) asks for
+    folders = [file.path for file in seed.all_files if file.path.startswith("/etc/tmpfiles.d/")]
+    if folders:
+        commands.append(["systemd-tmpfiles", "--create", *folders])
     if seed.units:
         commands.append(["systemctl", "enable", "--now", *seed.units])
     return commands

@@ -93,19 +93,25 @@ def nfs(
     guest, login = guest_of(task.host), shell(task)
     want = wanted(cluster, guest)
     changes = plan(observe(task, want), want)
-    idle = [unit for unit in units(cluster, guest) if not _runs(login, unit)]
+    lacks = [f"unit {unit}" for unit in units(cluster, guest) if not _runs(login, unit)]
+    if guest == cluster.head and not _is_folder(login, cluster.settings.share):
+        lacks.append(f"folder {cluster.settings.share}")
     if not task.is_dry_run(dry_run):
         apply(login, changes)
-        if changes or idle:
+        if changes or lacks:
             _restart(login, cluster, guest, changed=bool(changes))
-    diff = "\n".join(filter(None, (render(changes), *(f"+ unit {unit}" for unit in idle))))
-    count = len(changes) + len(idle)
+    diff = "\n".join(filter(None, (render(changes), *(f"+ {what}" for what in lacks))))
+    count = len(changes) + len(lacks)
     return Result(host=task.host, changed=bool(count), diff=diff, result=count)
 
 
 def _runs(login: Shell, unit: str) -> bool:
     active = login.run(["systemctl", "is-active", unit], check=False)
     return active.stdout.strip() == "active"
+
+
+def _is_folder(login: Shell, path: str) -> bool:
+    return login.run(["test", "-d", path], check=False).status == 0
 
 
 def _restart(login: Shell, cluster: Cluster, guest: Guest, *, changed: bool) -> None:

@@ -203,6 +203,8 @@ def test_a_lab_fits_into_a_server_of_a_lab(lab):
     subnets = ("--control", "198.18.254.0/24", "--underlay", "198.19.254.0/24")
     program = [sys.executable, "-m", "workflows.lab"]
     pid = container.find(lab)["server1"]
+    if container.execute(pid, ["sh", "-c", f"[ -x {sys.executable} ] || echo hidden"]):
+        pytest.skip(f"{sys.executable} is below a folder that servers have of their own, as /tmp")
     environment = ["env", f"PYTHONPATH={Path(control.__file__).parents[1]}"]
     up = container.execute(
         pid, [*environment, *program, "up", "--name", "nest", *subnets], timeout=90
