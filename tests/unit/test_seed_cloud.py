@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import subprocess
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
@@ -134,6 +135,15 @@ def test_mounts_are_added_without_touching_what_the_image_has() -> None:
         ["sh", "-c", ADD_LINE, "sh", SEED.mounts[0], "/etc/fstab"],
         ["systemctl", "daemon-reload"],
         ["systemctl", "restart", "remote-fs.target"],
+        ["systemctl", "enable", "--now", "nfs-server.service"],
+    ]
+
+
+def test_folders_that_a_file_asks_for_are_made_before_the_units_start() -> None:
+    asks = File("/etc/tmpfiles.d/share.conf", b"d /shared\n")
+    seed = replace(SEED, files=(*SEED.files, asks), mounts=())
+    assert user_data(seed)["runcmd"] == [
+        ["systemd-tmpfiles", "--create", "/etc/tmpfiles.d/share.conf"],
         ["systemctl", "enable", "--now", "nfs-server.service"],
     ]
 
