@@ -9,14 +9,14 @@ pytestmark = [pytest.mark.lab, pytest.mark.root]
 
 STAGES = [
     "preflight", "image_source", "record", "domains", "sysctl", "guard", "firewall_reset", "bridge",
-    "vxlan", "mtu_servers", "image", "vm_boot", "mtu", "hosts_file", "ssh_keys", "nfs", "mpi",
-    "mpi_run",
+    "vxlan", "mtu_servers", "image", "vm_boot", "mtu", "firewall_guests", "guest_files",
+    "hosts_file", "ssh_keys", "nfs", "mpi", "mpi_run",
 ]  # fmt: skip
 CHECKS = {
-    "guest.hosts_file", "guest.mpi", "guest.mtu", "guest.nfs", "guest.ssh_keys", "mpi.launcher",
-    "mpi.ring", "mtu.exact", "nfs.read", "nfs.write", "path.management", "path.switch",
-    "server.bridges", "server.firewall", "server.guard", "server.mtu", "server.sysctl", "ssh.pair",
-    "tunnel.ends",
+    "guest.firewall", "guest.hosts_file", "guest.mpi", "guest.mtu", "guest.nfs", "guest.ssh_keys",
+    "mpi.launcher", "mpi.ring", "mtu.exact", "nfs.read", "nfs.write", "path.management",
+    "path.switch", "server.bridges", "server.firewall", "server.guard", "server.mtu",
+    "server.sysctl", "ssh.pair", "tunnel.ends",
 }  # fmt: skip
 
 
