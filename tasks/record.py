@@ -28,6 +28,7 @@ RECORD = "record"
 class Record:
     """The number of nodes and the keys: the controller's, the users' own, one a guest's sshd.
 
+    `mtu` is the data network's in bytes as it was built, 0 where an older record does not say.
     `site` is how many nodes the site named then: when it names another number, that one counts.
     `places` has VNI and addresses of each guest, which it keeps as long as it lives.
     """
@@ -38,6 +39,7 @@ class Record:
     hosts: dict[str, KeyPair] = field(repr=False, default_factory=dict)
     site: int = 0
     places: dict[str, str] = field(default_factory=dict)
+    mtu: int = 0
 
     def guest_keys(self) -> GuestKeys:
         """Return what the connections need to log in to guests."""
@@ -67,7 +69,8 @@ def parse(text: bytes, where: str) -> Record:
         controller, user = KeyPair(**raw["controller"]), KeyPair(**raw["user"])
         places = {str(name): str(place) for name, place in raw.get("places", {}).items()}
         site = int(raw.get("site", 0))
-        return Record(int(raw["nodes"]), controller, user, hosts, site, places)
+        mtu = int(raw.get("mtu", 0))
+        return Record(int(raw["nodes"]), controller, user, hosts, site, places, mtu)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FarswitchError(
             f"The record {where} is damaged ({type(error).__name__}).",
@@ -87,7 +90,7 @@ def read(login: Shell, cluster_name: str) -> Record | None:
     return None if text is None else parse(text, f"'{path}' on server '{login.host}'")
 
 
-def complete(have: Record | None, cluster: Cluster, site: int = 0) -> Record:
+def complete(have: Record | None, cluster: Cluster, site: int = 0, mtu: int = 0) -> Record:
     """Return the record with both sizes and a key for each of the cluster's guests.
 
     Keys of guests that are no longer wanted are dropped, others stay as they are.
@@ -103,7 +106,8 @@ def complete(have: Record | None, cluster: Cluster, site: int = 0) -> Record:
         for guest in cluster.guests
     }
     places = {guest.name: place_of(guest) for guest in cluster.guests}
-    return replace(record, nodes=len(cluster.guests), hosts=hosts, site=site, places=places)
+    nodes = len(cluster.guests)
+    return replace(record, nodes=nodes, hosts=hosts, site=site, places=places, mtu=mtu)
 
 
 def place_of(guest: Guest) -> str:
@@ -133,6 +137,7 @@ def record(
     cluster: Cluster,
     holder: KeyHolder,
     site: int = 0,
+    mtu: int = 0,
     *,
     present: bool = True,
     dry_run: bool | None = None,
@@ -144,6 +149,7 @@ def record(
         cluster: Whose record.
         holder: Gets the keys; a dry run without a record leaves it empty.
         site: How many guests the site names.
+        mtu: Of the data network, in bytes.
         present: False removes the record.
         dry_run: Only tell.
     """
@@ -151,7 +157,7 @@ def record(
     if not present:
         return _remove(task, login, cluster.name, dry=task.is_dry_run(dry_run))
     have = read(login, cluster.name)
-    want = complete(have, cluster, site)
+    want = complete(have, cluster, site, mtu)
     if want != have and not task.is_dry_run(dry_run):
         login.write(path_of(cluster.name), render(want), mode=0o600)
     if have is not None or not task.is_dry_run(dry_run):

@@ -1,87 +1,81 @@
-"""The proof that MPI works across the guests and that its bytes cross the far switch."""
+"""The Nornir task that runs one probe on one host: no check is ever missing, none passes unmade."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable
 
-from nornir.core.inventory import Host
 from nornir.core.task import Result, Task
 
-from connections.access import shell
+from connections.command import ConnectionLostError
 from inventory.errors import FarswitchError
-from inventory.model import Cluster, Guest
-from tasks.check import Check
-from tasks.checks import path
-from tasks.mpi_run import Launch, Ring, around_mtu, describe, launch, ring
-
-PAYLOAD = 4_000_000
-"""Bytes of the message whose way is counted: many times what the job's start costs."""
+from tasks.check import Check, skipped
+from tasks.probe import Probe, Scene
 
 
-def verify(
-    task: Task,
-    cluster: Cluster,
-    guests: Sequence[Guest],
-    mtu: int,
-    servers: Mapping[str, Host],
-) -> Result:
-    """Run MPI from one guest over all of them, with the counters of both servers read around it.
+def unmade(probe: Probe, host: str, found: Iterable[Check], why: str, hint: str) -> list[Check]:
+    """Return a failure for each of the probe's checks that have no verdict of this host's run.
 
     Args:
-        task: Runs on the guest that starts the jobs.
-        cluster: The cluster.
-        guests: All guests.
-        mtu: Of the data network, in bytes.
-        servers: Nornir's hosts of the servers, by name.
+        probe: What was run.
+        host: Where.
+        found: What it yielded.
+        why: What ended it.
+        hint: What to do about that.
     """
-    login, settings, host = shell(task), cluster.settings, task.host.name
-    checks: list[Check] = []
-    notes: list[str] = []
-    try:
-        launched = launch(login, settings, guests[:2])
-        checks.append(_launched(host, launched))
-        before = _counters(cluster, guests, servers)
-        around = ring(login, settings, guests, (*around_mtu(mtu), PAYLOAD))
-        after = _counters(cluster, guests, servers)
-        checks += _rung(host, around)
-        payload = sum(lap.size for lap in around.laps)
-        ports, taps = (path.growth(old, new) for old, new in zip(before, after, strict=True))
-        checks += path.judge(cluster, guests, payload, ports, taps)
-        notes = describe(launched, around)
-    except FarswitchError as error:
-        name = "mpi.launcher" if not checks else "mpi.ring"
-        checks.append(
-            Check(name, host, ok=False, measured=str(error), expected="MPI runs", hint=error.hint)
-        )
-    return Result(host=task.host, checks=checks, notes=notes)
-
-
-def _launched(host: str, launched: Launch) -> Check:
-    said = ", ".join(launched.names)
-    return Check("mpi.launcher", host, ok=True, measured=said, expected="two nodes, four ranks")
-
-
-def _rung(host: str, around: Ring) -> list[Check]:
+    judged = {check.name for check in found}
     return [
-        Check(
-            name="mpi.ring",
-            host=host,
-            ok=lap.intact,
-            measured=f"{lap.size} B around {len(around.nodes)} nodes in {lap.seconds * 1e3:.1f} ms",
-            expected="every message intact",
-        )
-        for lap in around.laps
+        Check(name, host, ok=False, measured=f"not probed: {why}", expected=sentence, fix=hint)
+        for name, sentence in probe.checks.items()
+        if name not in judged
     ]
 
 
-def _counters(
-    cluster: Cluster, guests: Sequence[Guest], servers: Mapping[str, Host]
-) -> tuple[dict[str, path.Count], dict[str, path.Count]]:
-    """Read the switch's ports and all management taps."""
-    ports = path.read(shell(servers[cluster.switch.name]), [guest.tunnel for guest in guests])
-    taps: dict[str, path.Count] = {}
-    for server in cluster.hypervisors:
-        names = [one.management_tap for one in guests if one.hypervisor == server.name]
-        if names:
-            taps |= path.read(shell(servers[server.name]), names)
-    return ports, taps
+def reason_to_skip(probe: Probe, host: str, scene: Scene, *, dry: bool) -> str:
+    """Return why a probe is not run on a host; empty when it is."""
+    if dry and probe.writes:
+        return "it writes, and this is a dry run"
+    if why := scene.findings.lost.get(host):
+        return f"'{host}' cannot be logged in to ({why})"
+    if failed := scene.findings.failed(probe.needs):
+        return f"'{failed.name}' of '{failed.host}' failed"
+    return ""
+
+
+def verify(task: Task, probe: Probe, scene: Scene, chosen: Collection[str]) -> Result:
+    """Run a probe on one host.
+
+    Args:
+        task: Runs on the host.
+        probe: What is measured.
+        scene: What it may use.
+        chosen: The names of the checks that were asked for; others are measured but not told.
+    """
+    host = task.host.name
+    if why := reason_to_skip(probe, host, scene, dry=task.is_dry_run()):
+        found = [skipped(name, host, why, said) for name, said in probe.checks.items()]
+    else:
+        found = _run(task, probe, scene)
+    kept = [check for check in found if check.name in chosen]
+    scene.findings.add(kept)
+    return Result(host=task.host, checks=kept)
+
+
+def _run(task: Task, probe: Probe, scene: Scene) -> list[Check]:
+    host = task.host.name
+    found: list[Check] = []
+    try:
+        found.extend(probe.run(task, scene))
+    except ConnectionLostError as error:
+        if error.host in scene.hosts:
+            scene.findings.lose(error.host, error.cause)
+        found += unmade(probe, host, _failures(found), str(error), error.hint)
+    except FarswitchError as error:
+        found += unmade(probe, host, _failures(found), str(error), error.hint)
+    else:
+        found += unmade(probe, host, found, "the probe ended without a verdict", "")
+    return found
+
+
+def _failures(found: Iterable[Check]) -> list[Check]:
+    """After an error a check that passed so far may have more to judge: only failures are final."""
+    return [check for check in found if check.ok is False]

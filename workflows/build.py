@@ -50,7 +50,7 @@ def stages(session: Session) -> Iterator[Stage]:
     size = derive(cluster.settings.mtu, underlays)
     wanted = PerHost(lambda host: {guest.name for guest in cluster.guests_of(host.name)})
     named = len(session.site.guests)
-    keep = step(record, cluster=cluster, holder=session.keys, site=named)
+    keep = step(record, cluster=cluster, holder=session.keys, site=named, mtu=size)
     yield Stage(session.is_head, (keep,))
     yield Stage(hypervisors, (step(domains, cluster=cluster, wanted=wanted),))
     yield Stage(

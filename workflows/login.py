@@ -18,6 +18,11 @@ def folder_of(cluster: str) -> Path:
     return state_folder() / "clusters" / cluster
 
 
+def configuration_of(cluster: str) -> Path:
+    """Return the ssh configuration of this user's way into a cluster."""
+    return folder_of(cluster) / "ssh_config"
+
+
 def render(cluster: Cluster, folder: Path) -> str:
     """Return the ssh configuration of all hosts; guests are reached through their hypervisor."""
     return "\n".join([*_servers(cluster), *_guests(cluster, folder)]) + "\n"
@@ -76,7 +81,7 @@ def save(cluster: Cluster, record: Record) -> Path:
     key.touch(mode=0o600)
     key.write_text(record.controller.private, encoding="ascii")
     (folder / "known_hosts").write_bytes(known_hosts(cluster, record))
-    configuration = folder / "ssh_config"
+    configuration = configuration_of(cluster.name)
     configuration.write_text(render(cluster, folder), encoding="utf-8")
     return configuration
 

@@ -17,6 +17,8 @@ from workflows.recorder import Failure, Row
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; some host or check failed; usage or configuration; interrupted."""
+_VERDICTS = {True: "ok", False: "FAILED", None: "skipped"}
+_WORST_FIRST = (False, None, True)
 
 
 @dataclass(slots=True)
@@ -40,7 +42,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        return not self.failures and all(check.ok for check in self.checks)
+        return not self.failures and all(check.ok is not False for check in self.checks)
 
     @property
     def exit_code(self) -> int:
@@ -55,7 +57,8 @@ class Report:
             "cluster": self.cluster,
             "ok": self.ok,
             "changed": self.changed,
-            "failed": len(self.failures) + sum(not check.ok for check in self.checks),
+            "failed": len(self.failures) + sum(check.ok is False for check in self.checks),
+            "skipped": sum(check.ok is None for check in self.checks),
             "seconds": round(self.seconds, 1),
             "dry_run": self.dry_run,
             "stages": [
@@ -85,6 +88,8 @@ class Report:
                     "measured": check.measured,
                     "expected": check.expected,
                     "hint": check.hint,
+                    "cause": check.cause,
+                    "fix": check.fix,
                 }
                 for check in self.checks
             ],
@@ -111,7 +116,7 @@ def show(report: Report, *, as_json: bool, verbose: int) -> None:
 
 def _changes(report: Report, console: Console) -> None:
     for check in report.checks:
-        verdict = "ok" if check.ok else "FAILED"
+        verdict = _VERDICTS[check.ok]
         console.print(Text(f"{check.host}  {check.name}  {verdict}  {check.measured}"))
     for stage, host, diff in report.diffs:
         console.print(Text(f"{host}  {stage}", style="bold"))
@@ -130,18 +135,21 @@ def _stages(report: Report) -> Table:
 
 
 def _checks(report: Report) -> Table:
-    """Return a row a kind of check; what failed is told in full below the table."""
-    table = Table(
-        "Check", *(Column(name, justify="right") for name in ("Done", "Failed")), box=None
-    )
-    table.add_column("For instance")
+    """Return a row a kind of check, by family; what failed is told in full below the table."""
+    figures = (Column(name, justify="right") for name in ("Made", "Failed", "Skipped"))
+    table = Table("Check", *figures, "For instance", box=None)
+    family = ""
     for name in dict.fromkeys(check.name for check in report.checks):
         alike = [check for check in report.checks if check.name == name]
-        failed = sum(not check.ok for check in alike)
-        style = "red" if failed else "green"
-        one = next((check for check in alike if not check.ok), alike[0])
+        failed, left = (sum(check.ok is verdict for check in alike) for verdict in (False, None))
+        style = "red" if failed else "yellow" if left else "green"
+        one = min(alike, key=lambda check: _WORST_FIRST.index(check.ok))
         example = Text(f"{one.host}: {one.measured}".splitlines()[0])
-        table.add_row(Text(name, style=style), str(len(alike)), str(failed), example)
+        if family and family != one.family:
+            table.add_section()
+        family = one.family
+        counts = (str(len(alike) - left), str(failed), str(left))
+        table.add_row(Text(name, style=style), *counts, example)
     return table
 
 
@@ -152,7 +160,7 @@ def _failures(report: Report, console: Console) -> None:
         if failure.hint:
             console.print(Text(failure.hint))
     for check in report.checks:
-        if not check.ok:
+        if check.ok is False:
             console.print(Text(f"\n{check.host}  {check.name}", style="bold red"))
             console.print(Text(f"measured: {check.measured}\nexpected: {check.expected}"))
             if check.hint:

@@ -56,6 +56,11 @@ class Session:
         return nornir.with_processors([self.recorder])
 
     @property
+    def seconds(self) -> float:
+        """How long the run has taken."""
+        return time.monotonic() - self._started
+
+    @property
     def site(self) -> Site:
         return site_of(self.nornir.inventory)
 
@@ -153,7 +158,7 @@ class Session:
         report = Report(
             workflow=self.workflow,
             cluster=self.cluster.name,
-            seconds=time.monotonic() - self._started,
+            seconds=self.seconds,
             rows=tuple(self.recorder.rows.values()),
             failures=tuple(self.recorder.failures),
             checks=tuple(self.recorder.checks),

@@ -1,98 +1,128 @@
-"""Prove that MPI works and that its bytes cross the switch: `python -m workflows.verify`."""
+"""Prove that all works and that every byte crosses the switch: `python -m workflows.verify`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import click
-from nornir.core.task import Result
 
-from tasks.bridge import bridge
-from tasks.checks.reach import reach
-from tasks.checks.settled import settled
-from tasks.checks.share import Token, share_clean, share_read, share_write
-from tasks.firewall_reset import firewall_reset
-from tasks.guard import guard
-from tasks.hosts_file import hosts_file
-from tasks.mpi import mpi
-from tasks.mtu import derive, mtu
-from tasks.nfs import nfs
+from tasks.checks import probes
+from tasks.mtu import derive
 from tasks.preflight import facts_of, preflight
-from tasks.ssh_keys import ssh_keys
-from tasks.sysctl import sysctl
+from tasks.probe import Probe, Scene
 from tasks.verify import verify
-from tasks.vxlan import vxlan
-from workflows.build import DEVICE
+from workflows.junit import check_writable, render
+from workflows.login import configuration_of
 from workflows.options import Options, main, shared
+from workflows.selection import select
 from workflows.session import Session
-from workflows.stages import PerHost, Stage, Step, guests, resolve, servers, step
+from workflows.stages import Filter, Stage, guests, hypervisors, servers, step
 
 
-def stages(session: Session) -> Iterator[Stage]:
-    """Yield the checks, in order: servers, guests, reach, share, MPI and its way."""
-    cluster, record = session.cluster, session.record
-    settings = cluster.settings
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is verified."""
+
+    only: str = ""
+    skip: str = ""
+    junit: Path | None = None
+    attack: bool = False
+    control: bool = False
+
+    def chosen(self) -> frozenset[str]:
+        """Return the names of the checks that are made.
+
+        Raises:
+            ConfigError: There is no such check, or nothing is left.
+        """
+        asked = [name for name in ("attack", "control") if getattr(self, name)]
+        return select(probes(), only=self.only, skip=self.skip, asked=asked)
+
+
+def stages(session: Session, chosen: frozenset[str]) -> Iterator[Stage]:
+    """Yield a stage for each run of probes of one family on the same hosts, in order."""
+    cluster = session.cluster
     yield Stage(servers, (step(preflight, cluster=cluster),))
-    size = derive(settings.mtu, [facts_of(host).underlay for host in session.hosts(servers)])
-    yield Stage(
-        servers,
-        (
-            _settled(sysctl, "server.sysctl", cluster=cluster),
-            _settled(guard, "server.guard", cluster=cluster, device=DEVICE),
-            _settled(firewall_reset, "server.firewall", cluster=cluster, device=DEVICE),
-            _settled(bridge, "server.bridges", cluster=cluster, mtu=size),
-            _settled(vxlan, "tunnel.ends", cluster=cluster, device=DEVICE, mtu=size),
-            _settled(mtu, "server.mtu", cluster=cluster, mtu=size),
-        ),
-        vital=False,
+    record = session.record
+    underlays = [facts_of(host).underlay for host in session.hosts(servers)]
+    scene = Scene(
+        cluster=cluster,
+        record=record,
+        mtu=record.mtu or derive(cluster.settings.mtu, underlays),
+        hosts={host.name: host for host in session.hosts(lambda _host: True)},
+        logins=configuration_of(cluster.name),
+        rebuild=_rebuild(session.options),
     )
-    yield Stage(
-        guests,
-        (
-            _settled(mtu, "guest.mtu", cluster=cluster, mtu=size),
-            _settled(firewall_reset, "guest.firewall", cluster=cluster),
-            _settled(hosts_file, "guest.hosts_file", cluster=cluster),
-            _settled(ssh_keys, "guest.ssh_keys", cluster=cluster, record=record),
-            _settled(nfs, "guest.nfs", cluster=cluster),
-            _settled(mpi, "guest.mpi", cluster=cluster),
-            step(reach, settings=settings, guests=cluster.guests, mtu=size),
-        ),
-        vital=False,
-    )
-    if session.options.dry_run:
-        return
-    token = Token.fresh(settings)
-    head = session.is_first_of(cluster.guests)
-    read = step(share_read, settings=settings, guests=cluster.guests, token=token)
-    yield Stage(guests, (step(share_write, settings=settings, token=token),), vital=False)
-    yield Stage(guests, (read,), vital=False)
-    yield Stage(head, (step(share_clean, settings=settings, token=token),), vital=False)
-    hosts = {host.name: host for host in session.hosts(servers)}
-    run = step(verify, cluster=cluster, guests=cluster.guests, mtu=size, servers=hosts)
-    yield Stage(head, (run,), vital=False)
+    wanted = [probe for probe in probes() if chosen & set(probe.checks)]
+    for (family, where), alike in groupby(wanted, key=lambda probe: (probe.family, probe.on)):
+        steps = (step(verify, family, probe=one, scene=scene, chosen=chosen) for one in alike)
+        yield Stage(_where(session, where), tuple(steps), vital=False)
 
 
-def _settled(of: Callable[..., Result], name: str, **arguments: Any) -> Step:
-    """Return the step that asks a task of the build what it would change."""
-    per_host = PerHost(lambda host: resolve(arguments, host))
-    return Step(settled, {"of": of, "check": name, "arguments": per_host}, name)
+def _where(session: Session, where: str) -> Filter:
+    """Return the filter of the hosts that a probe runs on."""
+    cluster = session.cluster
+    if where == "head":
+        return session.is_first_of(cluster.guests)
+    if where == "switch":
+        return lambda host: host.name == cluster.switch.name
+    return {"servers": servers, "hypervisors": hypervisors, "guests": guests}[where]
+
+
+def _rebuild(options: Options) -> str:
+    """Return the command that builds the cluster again, as one types it here."""
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    site = ["--site", options.site] if options.site else []
+    return shlex.join([str(python), "-m", "workflows.build", *site])
+
+
+def names(all_probes: tuple[Probe, ...]) -> Iterator[str]:
+    """Yield a line for each check: its name and what is proved."""
+    for probe in all_probes:
+        for name, sentence in probe.checks.items():
+            yield f"{name:<24} {sentence}{f' (--{probe.family})' if probe.asked else ''}"
 
 
 @main("verify")
-def run(options: Options) -> int:
+def run(options: Options, extent: Extent) -> int:
     """Verify and report."""
+    chosen = extent.chosen()
+    if extent.junit:
+        check_writable(extent.junit)
     with Session("verify", options) as session:
         session.recall()
-        session.run(stages(session))
+        session.run(stages(session, chosen))
+        if extent.junit:
+            found = session.recorder
+            text = render(found.checks, found.failures, session.seconds)
+            extent.junit.write_text(text, encoding="utf-8")
         return session.finish()
 
 
 @click.command()
 @shared
-def command(**options: Any) -> None:
-    """Prove that the cluster works and that MPI's bytes cross the switch."""
-    run(Options(**options))
+@click.option("--only", metavar="LIST", default="", help="Families or checks, with commas.")
+@click.option("--skip", metavar="LIST", default="", help="Families or checks to leave out.")
+@click.option("--list", "listed", is_flag=True, help="Name all checks and what they prove.")
+@click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="JUnit XML too.")
+@click.option("--attack", is_flag=True, help="Also try every other way, from inside the guests.")
+@click.option("--control", is_flag=True, help="Also take each port of the switch down, in turn.")
+def command(*, listed: bool, **options: Any) -> None:
+    """Prove that the cluster works and that every byte between guests crosses the switch."""
+    if listed:
+        for line in names(probes()):
+            click.echo(line)
+        return
+    extent = Extent(**{name: options.pop(name) for name in Extent.__dataclass_fields__})
+    run(Options(**options), extent=extent)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def judge(
                 measured=f"port {guest.tunnel} of '{cluster.switch.name}': {port.received} B in, "
                 f"{port.sent} B out",
                 expected=f"at least {payload} B each way",
-                hint="Payload goes another way: look at UCX_NET_DEVICES in the guest's sessions.",
+                cause="Payload goes another way: look at UCX_NET_DEVICES in the guest's sessions.",
             )
         )
         carried = tap.received + tap.sent
@@ -83,7 +83,7 @@ def judge(
                 ok=carried <= bound,
                 measured=f"{guest.management_tap} carried {carried} B",
                 expected=f"at most {bound} B",
-                hint="Payload uses mgmt0: python -m workflows.build pins MPI to data0 again.",
+                cause="Payload uses mgmt0: python -m workflows.build pins MPI to data0 again.",
             )
         )
     return checks

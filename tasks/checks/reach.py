@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nornir.core.task import Result, Task
+from nornir.core.task import Task
 
 from connections.access import shell
 from inventory.hosts import guest_of
-from inventory.model import Guest, Settings
+from inventory.model import Guest
 from tasks.check import Check
 from tasks.mpi_run import as_user
+from tasks.probe import Probe, Scene
 
 ICMP_OVERHEAD = 20 + 8
 """Bytes of the IPv4 and ICMP headers in a ping (RFC 791, RFC 792)."""
@@ -48,7 +49,7 @@ def judge_ping(guest: Guest, others: Sequence[Guest], mtu: int, text: str) -> It
             ok=(fits, more) == ("yes", "no"),
             measured=f"to {other.name}: {mtu} B {_word(fits)}, {mtu + 1} B {_word(more)}",
             expected=f"to {other.name}: {mtu} B passes, {mtu + 1} B does not",
-            hint="Look at the switch's port and at every hop's MTU: python -m workflows.build",
+            cause="Look at the switch's port and at every hop's MTU: python -m workflows.build",
         )
 
 
@@ -64,7 +65,7 @@ def judge_ssh(guest: Guest, others: Sequence[Guest], text: str) -> Iterator[Chec
             ok=status == "0" and said == other.name,
             measured=f"to {other.name}: status {status}, '{said}'",
             expected=f"to {other.name}: status 0, '{other.name}'",
-            hint="A refused login: python -m workflows.build writes keys and known hosts again. "
+            cause="A refused login: python -m workflows.build writes keys and known hosts again. "
             "No route or a timeout: look at the switch's port of both guests.",
         )
 
@@ -73,28 +74,34 @@ def _word(answer: str) -> str:
     return {"yes": "passes", "no": "does not pass"}.get(answer, answer)
 
 
-def reach(task: Task, settings: Settings, guests: Sequence[Guest], mtu: int) -> Result:
-    """Probe all other guests from one; changes nothing.
+def _others(scene: Scene, guest: Guest) -> list[Guest]:
+    return [other for other in scene.there() if other.name != guest.name]
 
-    Args:
-        task: Runs on a guest.
-        settings: Of the cluster.
-        guests: All guests.
-        mtu: Of the data network, in bytes.
-    """
+
+def pings(task: Task, scene: Scene) -> Iterator[Check]:
+    """Ping all other guests from one, at the exact size and one byte above."""
     guest, login = guest_of(task.host), shell(task)
-    others = [other for other in guests if other.name != guest.name]
+    others = _others(scene, guest)
     addresses = [str(other.data_address.ip) for other in others]
-    seconds = 30 + 5 * len(others)
-    pings = login.run(
-        ["sh", "-c", _PING, "ping", str(mtu - ICMP_OVERHEAD), *addresses], timeout=seconds
-    )
+    argv = ["sh", "-c", _PING, "ping", str(scene.mtu - ICMP_OVERHEAD), *addresses]
+    said = login.run(argv, timeout=30 + 5 * len(others))
+    yield from judge_ping(guest, others, scene.mtu, said.stdout)
+
+
+def logins(task: Task, scene: Scene) -> Iterator[Check]:
+    """Log in from one guest to every guest, itself included."""
+    login, guests = shell(task), scene.there()
     names = [one.name for one in guests]
-    logins = login.run(
-        as_user(settings, ["sh", "-c", _SSH, "ssh", *names]), timeout=SSH_SECONDS * len(names)
-    )
-    checks = [
-        *judge_ping(guest, others, mtu, pings.stdout),
-        *judge_ssh(guest, guests, logins.stdout),
-    ]
-    return Result(host=task.host, checks=checks)
+    argv = as_user(scene.cluster.settings, ["sh", "-c", _SSH, "ssh", *names])
+    said = login.run(argv, timeout=SSH_SECONDS * len(names))
+    yield from judge_ssh(guest_of(task.host), guests, said.stdout)
+
+
+PROBES = (
+    Probe(
+        "guests",
+        {"mtu.exact": "The MTU passes with DF between each two guests, one byte more does not."},
+        pings,
+    ),
+    Probe("guests", {"ssh.pair": "Each node logs in to each node without a password."}, logins),
+)

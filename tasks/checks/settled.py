@@ -2,42 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from nornir.core.task import Result, Task
 
 from inventory.errors import FarswitchError
+from tasks.bridge import bridge
 from tasks.check import Check
+from tasks.firewall_reset import firewall_reset
+from tasks.guard import guard
+from tasks.hosts_file import hosts_file
+from tasks.mpi import mpi
+from tasks.mtu import mtu
+from tasks.nfs import nfs
+from tasks.preflight import facts_of
+from tasks.probe import Probe, Scene, Where
+from tasks.ssh_keys import ssh_keys
+from tasks.sysctl import sysctl
+from tasks.vxlan import vxlan
 
 AS_BUILT = "as built"
-HINT = "Put it right: python -m workflows.build"
+CAUSE = "Somebody or something changed it since the build."
 
 
-def judge(name: str, host: str, diff: str) -> Check:
+def judge(name: str, host: str, diff: str, fix: str) -> Check:
     """Return the verdict on what a task would change; an empty diff means nothing."""
     found = diff.strip() or AS_BUILT
-    return Check(name, host, ok=found == AS_BUILT, measured=found, expected=AS_BUILT, hint=HINT)
+    same = found == AS_BUILT
+    return Check(name, host, ok=same, measured=found, expected=AS_BUILT, cause=CAUSE, fix=fix)
 
 
-def settled(
-    task: Task, *, of: Callable[..., Result], check: str, arguments: Mapping[str, Any]
-) -> Result:
-    """Run one of the build's tasks without touching anything, and judge what it finds.
+def _settled(
+    on: Where,
+    name: str,
+    proved: str,
+    of: Callable[..., Result],
+    arguments: Callable[[Task, Scene], dict[str, Any]],
+) -> Probe:
+    """Return the probe that asks a task of the build what it would change."""
 
-    Args:
-        task: Runs on the host that is judged.
-        of: The build's task.
-        check: The check's name.
-        arguments: The task's own.
-    """
-    host = task.host.name
-    try:
-        found = of(task, **arguments, dry_run=True)
-    except FarswitchError as error:
-        failed = Check(
-            check, host, ok=False, measured=str(error), expected=AS_BUILT, hint=error.hint
-        )
-        return Result(host=task.host, checks=[failed])
-    diff = (found.diff or f"{found.result} changes") if found.changed else ""
-    return Result(host=task.host, checks=[judge(check, host, diff)])
+    def run(task: Task, scene: Scene) -> Iterable[Check]:
+        try:
+            found = of(task, **arguments(task, scene), dry_run=True)
+        except FarswitchError as error:
+            yield Check(name, task.host.name, ok=False, measured=str(error), expected=AS_BUILT,
+                        cause=CAUSE, fix=error.hint or scene.rebuild)  # fmt: skip
+            raise
+        diff = (found.diff or f"{found.result} changes") if found.changed else ""
+        yield judge(name, task.host.name, diff, scene.rebuild)
+
+    return Probe(on, {name: proved}, run, rank=20)
+
+
+def _cluster(_task: Task, scene: Scene) -> dict[str, Any]:
+    return {"cluster": scene.cluster}
+
+
+def _device(task: Task, scene: Scene) -> dict[str, Any]:
+    return {"cluster": scene.cluster, "device": facts_of(task.host).underlay.device}
+
+
+def _size(_task: Task, scene: Scene) -> dict[str, Any]:
+    return {"cluster": scene.cluster, "mtu": scene.mtu}
+
+
+def _both(task: Task, scene: Scene) -> dict[str, Any]:
+    return _device(task, scene) | _size(task, scene)
+
+
+def _keys(_task: Task, scene: Scene) -> dict[str, Any]:
+    return {"cluster": scene.cluster, "record": scene.record}
+
+
+PROBES = (
+    _settled("servers", "server.sysctl", "A build would change no sysctl.", sysctl, _cluster),
+    _settled("servers", "server.guard", "The guard has all its rules.", guard, _device),
+    _settled("servers", "server.firewall", "No firewall is in the way.", firewall_reset, _device),
+    _settled("servers", "server.bridges", "A build would change no bridge.", bridge, _size),
+    _settled("servers", "tunnel.ends", "A build would change no tunnel.", vxlan, _both),
+    _settled("servers", "server.mtu", "A build would change no MTU there.", mtu, _size),
+    _settled("guests", "guest.mtu", "A build would change no MTU in the guest.", mtu, _size),
+    _settled("guests", "guest.firewall", "The guest filters nothing.", firewall_reset, _cluster),
+    _settled("guests", "guest.hosts_file", "/etc/hosts names all nodes.", hosts_file, _cluster),
+    _settled("guests", "guest.ssh_keys", "Keys and known hosts are as built.", ssh_keys, _keys),
+    _settled("guests", "guest.nfs", "Export or mount are as built.", nfs, _cluster),
+    _settled("guests", "guest.mpi", "MPICH is pinned to data0 and its ports.", mpi, _cluster),
+)

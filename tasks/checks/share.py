@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nornir.core.task import Result, Task
+from nornir.core.task import Task
 
-from connections.access import shell
-from connections.command import CommandTimeoutError
-from inventory.hosts import guest_of
+from connections.command import Completed
+from inventory.errors import FarswitchError
 from inventory.model import Guest, Settings
 from tasks.check import Check
 from tasks.mpi_run import as_user
+from tasks.probe import Probe, Scene, each
 
-SECONDS = 120
-"""The first access mounts; the head may still be starting its NFS server."""
+SECONDS = 30
+"""For one node's access: the first one mounts."""
+_WRITE = 'mkdir -p "$1" && echo "$2" >"$1/$3" && sync "$1/$3"'
+_READ = 'cd "$1" && for file in *; do echo "$(stat -c %u "$file") $(cat "$file")"; done'
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +35,26 @@ class Token:
         return cls(f"{settings.share}/.verify-{word}", word)
 
 
-def share_write(task: Task, settings: Settings, token: Token) -> Result:
-    """Write this node's file into the share, as the cluster's user."""
-    guest = guest_of(task.host)
-    script = 'mkdir -p "$1" && echo "$2" >"$1/$3" && sync "$1/$3"'
-    argv = ["sh", "-c", script, "share", token.folder, f"{token.word} {guest.name}", guest.name]
-    status, _, said = _run(task, settings, argv)
-    check = Check(
+def judge_write(guest: Guest, ended: Completed | FarswitchError, fix: str) -> Check:
+    """Return the verdict on a node's write."""
+    good = isinstance(ended, Completed) and ended.status == 0
+    said = ended.stderr.strip() if isinstance(ended, Completed) else str(ended)
+    return Check(
         name="nfs.write",
         host=guest.name,
-        ok=status == 0,
-        measured=said.strip() or f"status {status}",
-        expected="status 0",
-        hint="Look: systemctl status nfs-server (head) or the share's automount unit (others).",
+        ok=good,
+        measured="written" if good else said or "not written",
+        expected="written",
+        cause="The export of the head or this node's mount is gone or hangs.",
+        fix=fix,
     )
-    return Result(host=task.host, checks=[check])
 
 
-def judge(guest: Guest, others: Sequence[Guest], token: Token, uid: int, text: str) -> list[Check]:
+def judge_read(
+    guest: Guest, writers: Sequence[Guest], token: Token, text: str, fix: str
+) -> list[Check]:
     """Return one verdict a writer: its file has its word and the cluster's uid."""
-    lines = set(text.splitlines())
+    lines, uid = set(text.splitlines()), guest.settings.uid
     return [
         Check(
             name="nfs.read",
@@ -60,32 +62,42 @@ def judge(guest: Guest, others: Sequence[Guest], token: Token, uid: int, text: s
             ok=f"{uid} {token.word} {other.name}" in lines,
             measured=next((one for one in lines if one.endswith(f" {other.name}")), "no such file"),
             expected=f"{uid} {token.word} {other.name}",
-            hint="The share is not mounted here, or another one is: python -m workflows.build",
+            cause="The share is not mounted here, or another one is.",
+            fix=fix,
         )
-        for other in others
+        for other in writers
     ]
 
 
-def share_read(task: Task, settings: Settings, guests: Sequence[Guest], token: Token) -> Result:
-    """Read all nodes' files on this one."""
-    guest = guest_of(task.host)
-    script = 'cd "$1" && for file in *; do echo "$(stat -c %u "$file") $(cat "$file")"; done'
-    argv = ["sh", "-c", script, "share", token.folder]
-    _, said, _ = _run(task, settings, argv)
-    checks = judge(guest, guests, token, settings.uid, said)
-    return Result(host=task.host, checks=checks)
+def share(task: Task, scene: Scene) -> Iterator[Check]:
+    """Write on every node, read on every node, and remove what was written."""
+    settings, guests = scene.cluster.settings, {one.name: one for one in scene.there()}
+    token = Token.fresh(settings)
 
+    def run(name: str, script: str, *more: str) -> Completed:
+        argv = as_user(settings, ["sh", "-c", script, "share", token.folder, *more])
+        return scene.shell(name).run(argv, timeout=SECONDS, check=False)
 
-def _run(task: Task, settings: Settings, argv: Sequence[str]) -> tuple[int | None, str, str]:
-    """Return status, output and error of a command; no status where it did not end in time."""
     try:
-        ended = shell(task).run(as_user(settings, argv), timeout=SECONDS, check=False)
-    except CommandTimeoutError:
-        return None, "", f"no answer within {SECONDS} s"
-    return ended.status, ended.stdout, ended.stderr
+        wrote = each(guests, lambda name: run(name, _WRITE, f"{token.word} {name}", name))
+        for name, ended in wrote.items():
+            yield judge_write(guests[name], ended, scene.rebuild)
+        for name, ended in each(guests, lambda name: run(name, _READ)).items():
+            said = ended.stdout if isinstance(ended, Completed) else ""
+            yield from judge_read(guests[name], tuple(guests.values()), token, said, scene.rebuild)
+    finally:
+        scene.shell(task.host.name).run(
+            as_user(settings, ["rm", "-rf", "--", token.folder]), timeout=SECONDS
+        )
 
 
-def share_clean(task: Task, settings: Settings, token: Token) -> Result:
-    """Remove what this run wrote."""
-    shell(task).run(as_user(settings, ["rm", "-rf", "--", token.folder]), timeout=SECONDS)
-    return Result(host=task.host)
+PROBE = Probe(
+    "head",
+    {
+        "nfs.write": "Each node writes into the share.",
+        "nfs.read": "Each node reads what each other wrote, with the cluster's uid.",
+    },
+    share,
+    needs=("reach",),
+    writes=True,
+)

@@ -95,7 +95,7 @@ def test_an_unexpected_error_is_named_without_its_traceback(nornir: Nornir, reco
     assert recorder.failures[0].error == "KeyError: 'x'"
 
 
-BAD = Check("mtu.exact", "node1", ok=False, measured="1400", expected="1450", hint="Raise it.")
+BAD = Check("mtu.exact", "node1", ok=False, measured="1400", expected="1450", cause="Raise it.")
 GOOD = Check("mtu.exact", "node2", ok=True, measured="1450", expected="1450")
 
 

@@ -1,0 +1,151 @@
+"""What a probe of verify is, and what it may use."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Literal, TypeVar
+
+from nornir.core.inventory import Host
+from nornir.core.task import Task
+
+from connections.access import libvirt, netlink, shell
+from connections.command import Shell
+from connections.libvirt import Hypervisor
+from connections.netlink import Endpoint
+from inventory.errors import FarswitchError
+from inventory.hosts import SERVER, server_of
+from inventory.model import Cluster, Guest
+from tasks.check import Check
+from tasks.record import Record
+
+T = TypeVar("T")
+AT_ONCE = 32
+"""Hosts that one probe works on side by side."""
+Where = Literal["servers", "hypervisors", "switch", "guests", "head"]
+"""Which hosts a probe runs on, side by side; each may read the others' too."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the probes found so far, from many threads."""
+
+    checks: list[Check] = field(default_factory=list)
+    lost: dict[str, str] = field(default_factory=dict)
+    """Hosts that cannot be logged in to, and why."""
+    _lock: Lock = field(default_factory=Lock)
+
+    def add(self, checks: Iterable[Check]) -> None:
+        """Keep what a probe found."""
+        with self._lock:
+            self.checks += checks
+
+    def lose(self, host: str, why: str) -> None:
+        """Remember that a host cannot be logged in to: later probes leave it alone."""
+        with self._lock:
+            self.lost.setdefault(host, why)
+
+    def failed(self, names: Sequence[str]) -> Check | None:
+        """Return the first failed check of some names or families."""
+        with self._lock:
+            for check in self.checks:
+                if check.ok is False and (check.name in names or check.family in names):
+                    return check
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The cluster that is proved, and the way to every host of it.
+
+    `mtu` is of the data network, in bytes. `options` are those of the command line that change
+    what a probe does. `logins` is the ssh configuration that a build leaves to its user, and
+    `rebuild` the command of that build: both for the fixes.
+    """
+
+    cluster: Cluster
+    record: Record
+    mtu: int
+    hosts: Mapping[str, Host]
+    logins: Path
+    rebuild: str = "python -m workflows.build"
+    findings: Findings = field(default_factory=Findings)
+
+    def shell(self, name: str) -> Shell:
+        """Return the login to a server or a guest, by its name."""
+        return shell(self.hosts[name])
+
+    def netlink(self, name: str) -> Endpoint:
+        """Return the netlink endpoint of a server."""
+        return netlink(self.hosts[name])
+
+    def libvirt(self, name: str) -> Hypervisor:
+        """Return the libvirt connection of a hypervisor."""
+        return libvirt(self.hosts[name])
+
+    def there(self, guests: Sequence[Guest] | None = None) -> tuple[Guest, ...]:
+        """Return the guests (all by default) that answered so far."""
+        chosen = self.cluster.guests if guests is None else guests
+        return tuple(guest for guest in chosen if guest.name not in self.findings.lost)
+
+    def command(self, host: str, argv: Sequence[str]) -> str:
+        """Return the line that runs a program as root on a host, as one types it here."""
+        line = shlex.join(argv)
+        if SERVER not in self.hosts[host].keys():  # noqa: SIM118 - a Nornir host is no mapping
+            return f"ssh -F {shlex.quote(str(self.logins))} -l root {host} {shlex.quote(line)}"
+        server = server_of(self.hosts[host])
+        line = f"sudo {line}" if server.sudo else line
+        if server.local:
+            return line
+        return f"ssh -F {shlex.quote(str(self.logins))} {host} {shlex.quote(line)}"
+
+
+def each(names: Iterable[str], call: Callable[[str], T]) -> dict[str, T | FarswitchError]:
+    """Call a function for several hosts side by side.
+
+    Returns:
+        What it returned for each name, or the error that it raised there.
+    """
+
+    def attempt(name: str) -> T | FarswitchError:
+        try:
+            return call(name)
+        except FarswitchError as error:
+            return error
+
+    names = list(names)
+    with ThreadPoolExecutor(min(AT_ONCE, max(1, len(names)))) as pool:
+        return dict(zip(names, pool.map(attempt, names), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A measurement with the judgements that follow from it: one subject, one file.
+
+    Attributes:
+        on: Where it runs.
+        checks: The names of all checks that it yields, each with a sentence of what is proved.
+        run: Measures on one host and yields its checks. It may raise FarswitchError: each check
+            that it did not get to has failed then.
+        needs: Names or families of checks; where one failed, this probe is skipped.
+        asked: Whether it runs only where its family is asked for, as the attacks do.
+        writes: Whether it changes something that it puts back: a dry run leaves it out.
+        rank: Where it stands among the probes of its family.
+    """
+
+    on: Where
+    checks: Mapping[str, str]
+    run: Callable[[Task, Scene], Iterable[Check]]
+    needs: tuple[str, ...] = ()
+    asked: bool = False
+    writes: bool = False
+    rank: int = 50
+
+    @property
+    def family(self) -> str:
+        """The family of its first check: it decides when the probe runs."""
+        return next(iter(self.checks)).partition(".")[0]
