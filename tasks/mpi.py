@@ -21,10 +21,14 @@ from inventory.model import Cluster, Settings
 from tasks.files import apply, observe, plan, render
 
 HOSTFILE = "/etc/farswitch/hostfile"
-RING = "/usr/local/lib/farswitch/ring.py"
+PROGRAMS = "/usr/local/lib/farswitch"
+RING, LADDER = f"{PROGRAMS}/ring.py", f"{PROGRAMS}/ladder.py"
 SSHD = "/etc/ssh/sshd_config.d/farswitch.conf"
 PROFILE = "/etc/profile.d/farswitch.sh"
 DATA_NIC = "data0"
+DEVICE = "ch4:ucx"
+"""What the MPICH of Debian 12, Ubuntu 22.04 and our image was built with."""
+CH3_PORTS = "MPIR_CVAR_CH3_PORT_RANGE"
 _PROBE = 'mpichversion || exit; [ ! -e "$1" ] || echo "finalize: yes"'
 
 
@@ -45,19 +49,20 @@ def pins(settings: Settings) -> dict[str, dict[str, str]]:
         },
         "ch3": {
             "MPIR_CVAR_NEMESIS_TCP_NETWORK_IFACE": DATA_NIC,
-            "MPIR_CVAR_CH3_PORT_RANGE": f"{low}:{high}",
+            CH3_PORTS: f"{low}:{high}",
         },
     }
 
 
-def environment(settings: Settings, *, finalize: bool) -> dict[str, str]:
+def environment(settings: Settings, *, finalize: bool, built_with: str = DEVICE) -> dict[str, str]:
     """Return the variables of every session: the launcher's, and the pins of each known device.
 
-    A device ignores the variables of the others, so that the seed need not know which one the
-    image's MPICH has.
+    A device ignores the variables of the others. One of ch3 steers the launcher too, and beats
+    its own range (measured with MPICH 4.0): only where MPICH is ch3 it is set.
 
     Args:
         settings: Of the cluster.
+        built_with: The device of the image's MPICH; a seed does not know it and takes the usual.
         finalize: Whether the image has the library that lets jobs of older MPICH end.
     """
     ports = settings.launcher_ports
@@ -67,28 +72,34 @@ def environment(settings: Settings, *, finalize: bool) -> dict[str, str]:
     }
     for pin in pins(settings).values():
         variables |= pin
+    if not built_with.startswith("ch3"):
+        del variables[CH3_PORTS]
     if finalize:
         variables["LD_PRELOAD"] = FINALIZE
     return variables
 
 
-def wanted(cluster: Cluster, *, finalize: bool) -> tuple[File, ...]:
+def wanted(cluster: Cluster, *, finalize: bool, built_with: str = DEVICE) -> tuple[File, ...]:
     """Return the files that every guest gets; see `environment`."""
-    variables = environment(cluster.settings, finalize=finalize)
+    variables = environment(cluster.settings, finalize=finalize, built_with=built_with)
     sshd = "SetEnv " + " ".join(f"{name}={value}" for name, value in variables.items())
     profile = "\n".join(f"export {name}={value}" for name, value in variables.items())
     hosts = "\n".join(str(guest.data_address.ip) for guest in cluster.guests)
-    ring = resources.files("tasks.programs").joinpath("ring.py").read_bytes()
     return (
         _root_file(SSHD, cluster, sshd),
         _root_file(PROFILE, cluster, profile),
         _root_file(HOSTFILE, cluster, hosts),
-        File(RING, ring, mode=0o644, owner="root:root"),
+        *map(_program, (RING, LADDER)),
     )
 
 
 def _root_file(path: str, cluster: Cluster, body: str) -> File:
     return File(path, f"# {cluster.mark}\n{body}\n".encode(), mode=0o644, owner="root:root")
+
+
+def _program(path: str) -> File:
+    source = resources.files("tasks.programs").joinpath(path.rpartition("/")[2])
+    return File(path, source.read_bytes(), mode=0o644, owner="root:root")
 
 
 def device(text: str) -> str:
@@ -117,8 +128,8 @@ def mpi(
     if not present:
         return Result(host=task.host)
     login = shell(task)
-    finalize = _check_mpich(login, guest_of(task.host).name, cluster.settings)
-    want = wanted(cluster, finalize=finalize)
+    built_with, finalize = _check_mpich(login, guest_of(task.host).name, cluster.settings)
+    want = wanted(cluster, finalize=finalize, built_with=built_with)
     changes = plan(observe(task, want), want)
     if not task.is_dry_run(dry_run):
         apply(login, changes)
@@ -127,8 +138,8 @@ def mpi(
     return Result(host=task.host, changed=bool(changes), diff=render(changes), result=len(changes))
 
 
-def _check_mpich(login: Shell, guest: str, settings: Settings) -> bool:
-    """Check MPICH's device; return whether the image has the library that lets jobs end."""
+def _check_mpich(login: Shell, guest: str, settings: Settings) -> tuple[str, bool]:
+    """Return MPICH's device, and whether the image has the library that lets jobs end."""
     version = login.run(["sh", "-c", _PROBE, "mpi", FINALIZE], check=False)
     built_with = device(version.stdout)
     if version.status != 0 or not built_with:
@@ -143,4 +154,4 @@ def _check_mpich(login: Shell, guest: str, settings: Settings) -> bool:
             f"{', '.join(pins(settings))}: its payload cannot be pinned to the data NIC.",
             hint="Use an image with one of these.",
         )
-    return "finalize: yes" in version.stdout
+    return built_with, "finalize: yes" in version.stdout

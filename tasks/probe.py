@@ -37,6 +37,8 @@ class Findings:
     checks: list[Check] = field(default_factory=list)
     lost: dict[str, str] = field(default_factory=dict)
     """Hosts that cannot be logged in to, and why."""
+    notes: list[str] = field(default_factory=list)
+    conclusion: str = ""
     _lock: Lock = field(default_factory=Lock)
 
     def add(self, checks: Iterable[Check]) -> None:
@@ -48,6 +50,16 @@ class Findings:
         """Remember that a host cannot be logged in to: later probes leave it alone."""
         with self._lock:
             self.lost.setdefault(host, why)
+
+    def note(self, line: str) -> None:
+        """Add a line to what is printed below the tables."""
+        with self._lock:
+            self.notes.append(line)
+
+    def conclude(self, sentence: str) -> None:
+        """Set the sentence that verify ends with."""
+        with self._lock:
+            self.conclusion = sentence
 
     def failed(self, names: Sequence[str]) -> Check | None:
         """Return the first failed check of some names or families."""

@@ -35,6 +35,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     dry_run: bool = False
     log: Path | None = None
+    conclusion: str = ""
 
     @property
     def changed(self) -> int:
@@ -61,6 +62,7 @@ class Report:
             "skipped": sum(check.ok is None for check in self.checks),
             "seconds": round(self.seconds, 1),
             "dry_run": self.dry_run,
+            **({"conclusion": self.conclusion} if self.conclusion else {}),
             "stages": [
                 {
                     "name": row.name,
@@ -177,3 +179,5 @@ def _verdict(report: Report, console: Console) -> None:
     )
     if not report.ok and report.log:
         console.print(Text(f"Details: {report.log}"))
+    if report.conclusion:
+        console.print(Text(report.conclusion, style="bold"))

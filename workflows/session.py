@@ -152,8 +152,8 @@ class Session:
         """Run the stages and return whether every vital one ended well."""
         return run_stages(self.nornir, stages, on_failed=on_failed)
 
-    def finish(self) -> int:
-        """Print the report and return the exit code."""
+    def finish(self, conclusion: str = "") -> int:
+        """Print the report, with a last sentence of its own, and return the exit code."""
         self._quiet()
         report = Report(
             workflow=self.workflow,
@@ -166,6 +166,7 @@ class Session:
             notes=self.recorder.notes,
             dry_run=self.options.dry_run,
             log=self.log,
+            conclusion=conclusion,
         )
         show(report, as_json=self.options.json, verbose=self.options.verbose)
         return report.exit_code

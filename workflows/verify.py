@@ -15,7 +15,7 @@ import click
 from tasks.checks import probes
 from tasks.mtu import derive
 from tasks.preflight import facts_of, preflight
-from tasks.probe import Probe, Scene
+from tasks.probe import Findings, Probe, Scene
 from tasks.verify import verify
 from workflows.junit import check_writable, render
 from workflows.login import configuration_of
@@ -45,7 +45,7 @@ class Extent:
         return select(probes(), only=self.only, skip=self.skip, asked=asked)
 
 
-def stages(session: Session, chosen: frozenset[str]) -> Iterator[Stage]:
+def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iterator[Stage]:
     """Yield a stage for each run of probes of one family on the same hosts, in order."""
     cluster = session.cluster
     yield Stage(servers, (step(preflight, cluster=cluster),))
@@ -58,11 +58,19 @@ def stages(session: Session, chosen: frozenset[str]) -> Iterator[Stage]:
         hosts={host.name: host for host in session.hosts(lambda _host: True)},
         logins=configuration_of(cluster.name),
         rebuild=_rebuild(session.options),
+        findings=findings,
     )
     wanted = [probe for probe in probes() if chosen & set(probe.checks)]
     for (family, where), alike in groupby(wanted, key=lambda probe: (probe.family, probe.on)):
         steps = (step(verify, family, probe=one, scene=scene, chosen=chosen) for one in alike)
         yield Stage(_where(session, where), tuple(steps), vital=False)
+
+
+def _conclusion(chosen: frozenset[str], findings: Findings) -> str:
+    """Return the last sentence: what crossed the switch, or that it was not proved."""
+    if "path.counters" not in chosen:
+        return ""
+    return findings.conclusion or "It is not proved that any byte crossed the switch."
 
 
 def _where(session: Session, where: str) -> Filter:
@@ -99,12 +107,15 @@ def run(options: Options, extent: Extent) -> int:
         check_writable(extent.junit)
     with Session("verify", options) as session:
         session.recall()
-        session.run(stages(session, chosen))
+        findings = Findings()
+        session.run(stages(session, chosen, findings))
+        for note in findings.notes:
+            session.note(note)
         if extent.junit:
             found = session.recorder
             text = render(found.checks, found.failures, session.seconds)
             extent.junit.write_text(text, encoding="utf-8")
-        return session.finish()
+        return session.finish(_conclusion(chosen, findings))
 
 
 @click.command()

@@ -1,59 +1,240 @@
-"""Does MPI work across the guests, and do its bytes cross the far switch?"""
+"""The ladder of MPI, rung by rung, and at its top the transfers whose way is counted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from nornir.core.task import Task
 
 from connections.access import shell
-from tasks.check import Check
-from tasks.checks import path
-from tasks.mpi_run import around_mtu, launch, ring
-from tasks.probe import Probe, Scene
+from inventory.errors import FarswitchError
+from inventory.model import Guest
+from tasks.check import Check, skipped
+from tasks.checks import mpi_sockets, path
+from tasks.mpi import LADDER
+from tasks.mpi_job import Job
+from tasks.mpi_run import around_mtu, launch
+from tasks.probe import Probe, Scene, each
+from tasks.rounds import rounds
 
-PAYLOAD = 4_000_000
-"""Bytes of the message whose way is counted: many times what the job's start costs."""
+PAYLOAD = 2 << 20
+"""Bytes that each node sends each other: many times what steering the job costs."""
+START_SECONDS, RUNG_SECONDS, ROUND_SECONDS = 60.0, 30.0, 60.0
+"""Deadlines of a rung; under emulation the start takes 6 s and each other rung less than 1 s."""
+CHECKS = {
+    "mpi.launcher": "The launcher starts processes on two nodes.",
+    "mpi.init": "MPI starts on all nodes.",
+    "mpi.barrier": "All ranks meet in a barrier.",
+    "mpi.ring": "Messages of 1 B, around the MTU and 1 MB come around all nodes intact.",
+    "mpi.ports": "The running job uses the site's ports on the data network, and no others.",
+    "mpi.pairs": "Each two nodes send each other 2 MiB intact; latency and bandwidth are measured.",
+    "path.counters": "All of these bytes went in and out by both nodes' ports of the switch.",
+    "path.once": "They went there once, and no other port carried them.",
+    "path.nics": "They used data0 and its tunnel.",
+    "path.management": "The management NICs carried none of them.",
+}
+CAUSES = {
+    "mpi.init": "The ranks exchange addresses over the launcher's ports: they are closed, "
+    "or the nodes have different MPICH.",
+    "mpi.barrier": "The ranks started but do not reach each other: MPICH is pinned to a NIC that "
+    "does not lead to the others, or the payload's ports are closed.",
+    "mpi.ring": "Small messages pass and large ones do not: an MTU on the way, or checksums.",
+    "mpi.pairs": "A pair of nodes does not reach each other.",
+}
+
+
+@dataclass(slots=True)
+class Climb:
+    """How far the ladder was climbed."""
+
+    checks: list[Check] = field(default_factory=list)
+    rung: str = "mpi.init"
+    transfers: list[path.Transfer] = field(default_factory=list)
+    pairs: list[dict[str, Any]] = field(default_factory=list)
+
+
+def judge_ring(host: str, told: dict[str, Any], nodes: int, fix: str) -> Check:
+    """Return the verdict on a message's way around all nodes."""
+    milliseconds = told["seconds"] * 1e3
+    return Check(
+        name="mpi.ring",
+        host=host,
+        ok=bool(told["intact"]),
+        measured=f"{told['bytes']:,} B around {nodes} nodes in {milliseconds:.1f} ms"
+        + ("" if told["intact"] else ", changed on the way"),
+        expected="the message intact",
+        cause=CAUSES["mpi.ring"],
+        fix=fix,
+    )
+
+
+def judge_nodes(host: str, nodes: Sequence[str], guests: Sequence[Guest], fix: str) -> Check:
+    """Return the verdict on where the ranks ran that met in the barrier."""
+    wanted = sorted(guest.name for guest in guests)
+    return Check(
+        name="mpi.barrier",
+        host=host,
+        ok=sorted(nodes) == wanted,
+        measured=f"met: {', '.join(sorted(nodes))}",
+        expected=f"met: {', '.join(wanted)}",
+        cause="An address leads to another node than its name says.",
+        fix=fix,
+    )
+
+
+def judge_pair(guests: Sequence[Guest], told: dict[str, Any], fix: str) -> Check:
+    """Return the verdict on one direction of a pair; latency in µs, bandwidth in Mbit/s."""
+    first, second = guests[told["from"]], guests[told["to"]]
+    return Check(
+        name="mpi.pairs",
+        host=first.name,
+        ok=bool(told["intact"]),
+        measured=f"to {second.name}: {told['latency'] * 1e6:.0f} µs, "
+        f"{told['bytes'] * 8 / told['seconds'] / 1e6:.0f} Mbit/s"
+        + ("" if told["intact"] else ", changed on the way"),
+        expected=f"to {second.name}: {told['bytes']:,} B intact",
+        cause=CAUSES["mpi.pairs"],
+        fix=fix,
+    )
+
+
+def matrix(guests: Sequence[Guest], pairs: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a table of all pairs: latency in µs and bandwidth in Mbit/s, a row a sender."""
+    cells = {
+        (one["from"], one["to"]): f"{one['latency'] * 1e6:.0f}/"
+        f"{one['bytes'] * 8 / one['seconds'] / 1e6:.0f}"
+        for one in pairs
+    }
+    rows = [["µs / Mbit/s to", *(guest.name for guest in guests)]]
+    for row, guest in enumerate(guests):
+        rows.append(
+            [f"from {guest.name}", *(cells.get((row, one), "-") for one in range(len(guests)))]
+        )
+    width = max(len(cell) for line in rows for cell in line)
+    return ["  ".join(cell.rjust(width) for cell in line) for line in rows]
 
 
 def run(task: Task, scene: Scene) -> Iterator[Check]:
-    """Run MPI from one guest over all of them, with the counters of both servers read around it."""
-    cluster, host, login = scene.cluster, task.host.name, shell(task)
-    guests = scene.there()
-    launched = launch(login, cluster.settings, guests[:2])
-    said = ", ".join(launched.names)
-    yield Check("mpi.launcher", host, ok=True, measured=said, expected="two nodes, four ranks")
-    before = _counters(scene)
-    around = ring(login, cluster.settings, guests, (*around_mtu(scene.mtu), PAYLOAD))
-    after = _counters(scene)
-    for lap in around.laps:
-        measured = f"{lap.size} B around {len(around.nodes)} nodes in {lap.seconds * 1e3:.1f} ms"
-        yield Check("mpi.ring", host, lap.intact, measured, "every message intact")
-    payload = sum(lap.size for lap in around.laps)
-    ports, taps = (path.growth(old, new) for old, new in zip(before, after, strict=True))
-    yield from path.judge(cluster, guests, payload, ports, taps)
+    """Climb from the launcher to all pairs, and judge the bytes' way by both servers' counters."""
+    host, guests = task.host.name, scene.there()
+    settings, climb = scene.cluster.settings, Climb()
+    yield _launch(task, scene, guests)
+    counted: path.Walk | None = None
+    sizes = [str(size) for size in around_mtu(scene.mtu)]
+    seconds = int(2 * START_SECONDS + RUNG_SECONDS * len(sizes) + ROUND_SECONDS * len(guests))
+    job = Job(shell(task), settings, guests, ["python3", LADDER, *sizes], seconds)
+    try:
+        with job:
+            _climb(job, host, guests, climb, scene)
+            climb.checks += mpi_sockets.look(scene, guests)
+            climb.rung = "mpi.pairs"
+            counted = _walk(job, scene, guests, climb)
+    except FarswitchError as error:
+        climb.checks += _fallen(climb, host, error, scene.rebuild)
+    yield from climb.checks
+    if counted is None:
+        yield from _uncounted(host, climb.rung, scene.rebuild)
+        return
+    yield from path.judge(scene.cluster, guests, counted, scene.rebuild)
+    for line in matrix(guests, climb.pairs):
+        scene.findings.note(line)
+    scene.findings.conclude(path.conclude(scene.cluster, guests, counted))
 
 
-def _counters(scene: Scene) -> tuple[dict[str, path.Count], dict[str, path.Count]]:
-    """Read the switch's ports and all management taps."""
-    cluster, guests = scene.cluster, scene.there()
-    ports = path.read(scene.shell(cluster.switch.name), [guest.tunnel for guest in guests])
-    taps: dict[str, path.Count] = {}
-    for server in cluster.hypervisors:
-        names = [one.management_tap for one in guests if one.hypervisor == server.name]
-        if names:
-            taps |= path.read(scene.shell(server.name), names)
-    return ports, taps
+def _launch(task: Task, scene: Scene, guests: Sequence[Guest]) -> Check:
+    host, wanted = task.host.name, "two nodes, four ranks"
+    try:
+        launched = launch(shell(task), scene.cluster.settings, guests[:2])
+    except FarswitchError as error:
+        cause = "The launcher logs in by ssh and is called back on its own ports."
+        return Check("mpi.launcher", host, ok=False, measured=str(error), expected=wanted,
+                     cause=cause, fix=scene.rebuild)  # fmt: skip
+    scene.findings.note(f"$ {launched.command}")
+    for name in launched.names:
+        scene.findings.note(name)
+    return Check("mpi.launcher", host, ok=True, measured=", ".join(launched.names), expected=wanted)
 
 
-PROBE = Probe(
-    "head",
-    {
-        "mpi.launcher": "The launcher starts processes on two nodes.",
-        "mpi.ring": "Messages of all sizes come around all nodes intact.",
-        "path.switch": "The payload crossed the switch.",
-        "path.management": "Management carried none of it.",
-    },
-    run,
-    needs=("reach", "ssh"),
-)
+def _climb(job: Job, host: str, guests: Sequence[Guest], climb: Climb, scene: Scene) -> None:
+    told = job.hear("init", START_SECONDS)
+    ranks = f"{told['ranks']} ranks"
+    climb.checks.append(
+        Check("mpi.init", host, ok=told["ranks"] == len(guests), measured=ranks,
+              expected=f"{len(guests)} ranks", cause=CAUSES["mpi.init"], fix=scene.rebuild)
+    )  # fmt: skip
+    climb.rung = "mpi.barrier"
+    told = job.hear("barrier", RUNG_SECONDS)
+    climb.checks.append(judge_nodes(host, told["nodes"], guests, scene.rebuild))
+    climb.rung = "mpi.ring"
+    for _ in around_mtu(scene.mtu):
+        told = job.hear("ring", RUNG_SECONDS)
+        climb.checks.append(judge_ring(host, told, len(guests), scene.rebuild))
+
+
+def _walk(job: Job, scene: Scene, guests: Sequence[Guest], climb: Climb) -> path.Walk:
+    """Let every two guests send each other the payload, with the counters read in between."""
+    inside = _nics(scene, guests)
+    first = before = _counters(scene, guests)
+    for pairs in rounds(len(guests)):
+        words = " ".join(f"{one},{other}" for one, other in pairs)
+        job.say(f"round {PAYLOAD} {words}")
+        told = job.hear("round", ROUND_SECONDS)["pairs"]
+        after = _counters(scene, guests)
+        for one in told:
+            sender, receiver = guests[one["from"]], guests[one["to"]]
+            climb.transfers.append(path.Transfer(sender, receiver, one["bytes"], after - before))
+            climb.checks.append(judge_pair(guests, one, scene.rebuild))
+        climb.pairs += told
+        before = after
+    nics = path.growth(inside, _nics(scene, guests))
+    return path.Walk(climb.transfers, before - first, nics)
+
+
+def _counters(scene: Scene, guests: Sequence[Guest]) -> path.Reading:
+    """Read the switch's ports, the hypervisors' tunnels and all management taps, side by side."""
+    cluster = scene.cluster
+    names = {cluster.switch.name: [guest.tunnel for guest in guests]}
+    for guest in guests:
+        here = names.setdefault(guest.hypervisor, [])
+        here += [guest.tunnel, guest.management_tap]
+    found = each(names, lambda name: path.read(scene.shell(name), names[name]))
+    counts: dict[str, dict[str, path.Count]] = {}
+    for name, told in found.items():
+        if isinstance(told, FarswitchError):
+            raise told
+        counts[name] = told
+    switch = counts.pop(cluster.switch.name)
+    return path.Reading(
+        switch, {name: one for told in counts.values() for name, one in told.items()}
+    )
+
+
+def _nics(scene: Scene, guests: Sequence[Guest]) -> dict[str, path.Count]:
+    """Read each guest's own counters of its data NIC."""
+    names = [guest.name for guest in guests]
+    found = each(names, lambda name: path.read(scene.shell(name), ["data0"])["data0"])
+    return {name: told for name, told in found.items() if isinstance(told, path.Count)}
+
+
+def _fallen(climb: Climb, host: str, error: FarswitchError, fix: str) -> Iterator[Check]:
+    """Yield the failure of the rung that was not reached, and skip those above."""
+    above = [name for name in CAUSES if name not in {check.name for check in climb.checks}]
+    missed = climb.rung if climb.rung not in above else above[0]
+    yield Check(missed, host, ok=False, measured=str(error), expected=CHECKS[missed],
+                cause=CAUSES[missed], fix=fix)  # fmt: skip
+    for name in [*above, "mpi.ports"]:
+        if name != missed and (name != "mpi.ports" or missed != "mpi.pairs"):
+            yield skipped(name, host, f"'{missed}' failed", CHECKS[name])
+
+
+def _uncounted(host: str, rung: str, fix: str) -> Iterator[Check]:
+    """Yield a failure for all that is judged by counters: nothing was proved."""
+    for name, sentence in CHECKS.items():
+        if name.startswith("path."):
+            yield Check(name, host, ok=False, measured=f"nothing was counted: '{rung}' failed",
+                        expected=sentence, fix=fix)  # fmt: skip
+
+
+PROBE = Probe("head", CHECKS, run, needs=("reach",))

@@ -41,4 +41,5 @@ def main() -> None:
         print(json.dumps({"nodes": nodes, "laps": laps, "intact": all(everywhere)}))
 
 
-main()
+if __name__ == "__main__":
+    main()

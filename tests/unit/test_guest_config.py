@@ -144,7 +144,8 @@ def test_a_unit_is_escaped_as_systemd_does(path: str, unit: str):
 def test_every_device_of_mpich_is_pinned_to_the_data_nic():
     for device, variables in mpi.pins(CLUSTER.settings).items():
         assert "data0" in variables.values(), device
-        assert mpi.environment(CLUSTER.settings, finalize=False).items() >= variables.items()
+        found = mpi.environment(CLUSTER.settings, finalize=False, built_with=device)
+        assert found.items() >= variables.items()
 
 
 @pytest.mark.parametrize(
@@ -197,6 +198,13 @@ def test_a_record_shows_no_private_key():
     assert "PRIVATE" not in repr(RECORD)
 
 
-def test_the_ring_program_is_the_one_of_the_sources():
-    (ring,) = (file for file in mpi.wanted(CLUSTER, finalize=True) if file.path == mpi.RING)
-    assert ring.content == Path(ROOT / "tasks/programs/ring.py").read_bytes()
+@pytest.mark.parametrize(("device", "there"), [("ch4:ucx", False), ("ch3:nemesis", True)])
+def test_the_range_that_steers_the_launcher_too_is_set_for_ch3_alone(device: str, there: bool):
+    variables = mpi.environment(CLUSTER.settings, finalize=False, built_with=device)
+    assert (mpi.CH3_PORTS in variables) is there
+
+
+@pytest.mark.parametrize("path", [mpi.RING, mpi.LADDER])
+def test_a_guests_programs_are_those_of_the_sources(path: str):
+    (found,) = (file for file in mpi.wanted(CLUSTER, finalize=True) if file.path == path)
+    assert found.content == (ROOT / "tasks/programs" / Path(path).name).read_bytes()
