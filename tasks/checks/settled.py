@@ -12,13 +12,9 @@ from tasks.bridge import bridge
 from tasks.check import Check
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
-from tasks.hosts_file import hosts_file
-from tasks.mpi import mpi
 from tasks.mtu import mtu
-from tasks.nfs import nfs
 from tasks.preflight import facts_of
 from tasks.probe import Probe, Scene, Where
-from tasks.ssh_keys import ssh_keys
 from tasks.sysctl import sysctl
 from tasks.vxlan import vxlan
 
@@ -71,10 +67,6 @@ def _both(task: Task, scene: Scene) -> dict[str, Any]:
     return _device(task, scene) | _size(task, scene)
 
 
-def _keys(_task: Task, scene: Scene) -> dict[str, Any]:
-    return {"cluster": scene.cluster, "record": scene.record}
-
-
 PROBES = (
     _settled("servers", "server.sysctl", "A build would change no sysctl.", sysctl, _cluster),
     _settled("servers", "server.guard", "The guard has all its rules.", guard, _device),
@@ -82,10 +74,4 @@ PROBES = (
     _settled("servers", "server.bridges", "A build would change no bridge.", bridge, _size),
     _settled("servers", "tunnel.ends", "A build would change no tunnel.", vxlan, _both),
     _settled("servers", "server.mtu", "A build would change no MTU there.", mtu, _size),
-    _settled("guests", "guest.mtu", "A build would change no MTU in the guest.", mtu, _size),
-    _settled("guests", "guest.firewall", "The guest filters nothing.", firewall_reset, _cluster),
-    _settled("guests", "guest.hosts_file", "/etc/hosts names all nodes.", hosts_file, _cluster),
-    _settled("guests", "guest.ssh_keys", "Keys and known hosts are as built.", ssh_keys, _keys),
-    _settled("guests", "guest.nfs", "Export or mount are as built.", nfs, _cluster),
-    _settled("guests", "guest.mpi", "MPICH is pinned to data0 and its ports.", mpi, _cluster),
 )

@@ -2,52 +2,193 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from nornir.core.task import Task
 
 from connections.access import shell
+from connections.command import FileFacts
+from inventory.errors import FarswitchError
 from inventory.hosts import guest_of
-from inventory.model import Guest
+from inventory.model import Guest, Settings
 from tasks.check import Check
 from tasks.mpi_run import as_user
 from tasks.probe import Probe, Scene
 
-_SSH = """
-OPTIONS="-o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=10"
-for name in "$@"; do
-    said=$(ssh -n $OPTIONS "$name" hostname 2>&1)
-    echo "$name $? $said" | head -n 1
-done
-"""
-SSH_SECONDS = 20
+SECONDS = 20
 """For one node's login to another; under emulation it takes 1 to 2 s."""
+SIDE_BY_SIDE = 4
+"""Logins of one node at once: a node that is gone costs the others no time."""
+_ONE = """
+said=$(timeout -k 1 "$1" ssh -n -o BatchMode=yes -o StrictHostKeyChecking=yes \
+    -o ConnectTimeout=10 "$2" hostname 2>&1)
+status=$?
+echo "$2 $status $(echo "$said" | tr -d "\\r" | sed "/^ *$/d" | tail -n 1)"
+"""
+_ALL = """
+one=$1 seconds=$2 together=$3
+shift 3
+printf "%s\\n" "$@" | xargs -P "$together" -I NAME sh -c "$one" ssh "$seconds" NAME
+"""
+
+Kind = Literal["refused", "host key", "way", "name", "sshd", "hangs", "other"]
+_SIGNS: tuple[tuple[str, Kind], ...] = (
+    ("Permission denied", "refused"),
+    ("Too many authentication failures", "refused"),
+    ("Host key verification failed", "host key"),
+    ("host key is known", "host key"),
+    ("No route to host", "way"),
+    ("Network is unreachable", "way"),
+    ("timed out", "way"),
+    ("Could not resolve hostname", "name"),
+    ("Connection refused", "sshd"),
+    ("Connection closed", "sshd"),
+    ("Connection reset", "sshd"),
+)
+_CAUSES: dict[Kind, str] = {
+    "host key": "{source}'s /etc/ssh/ssh_known_hosts lacks or contradicts {target}'s host key.",
+    "way": "No way over the data network: look at the switch's ports of {source} and {target}.",
+    "name": "{source}'s /etc/hosts lacks {target}.",
+    "sshd": "{target}'s sshd does not take connections on the data network.",
+    "hangs": "{target}'s sshd takes connections and does not answer in time.",
+    "other": "Log in by hand on {source} to see more: ssh -v {target}",
+}
 
 
-def judge_ssh(guest: Guest, others: Sequence[Guest], text: str) -> Iterator[Check]:
-    """Yield one verdict a pair: a login without a password arrives at the right host."""
-    lines = {line.split()[0]: line.split(None, 2)[1:] for line in text.splitlines() if line.strip()}
-    for other in others:
-        status, *answer = lines.get(other.name, ["not probed"])
-        said = answer[0].strip() if answer else ""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one login gave: the status of ssh, and its last line."""
+
+    status: int
+    said: str
+
+    @property
+    def kind(self) -> Kind:
+        """What ended the login."""
+        if self.status == 124:  # noqa: PLR2004 - timeout(1)'s own
+            return "hangs"
+        return next((kind for sign, kind in _SIGNS if sign in self.said), "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Whether the source has the cluster's private key, and the target lets it in; None: unread."""
+
+    private: bool | None
+    authorized: bool | None
+
+
+def parse(text: str) -> dict[str, Answer]:
+    """Return each target's answer."""
+    found = {}
+    for line in text.splitlines():
+        name, _, rest = line.partition(" ")
+        status, _, said = rest.partition(" ")
+        if status.isdecimal():
+            found[name] = Answer(int(status), said.strip())
+    return found
+
+
+def lacking(source: Guest, target: Guest, keys: Keys) -> tuple[str, str]:
+    """Return which node lacks which key, and the sentence of the cause."""
+    home = f"/home/{source.settings.user}/.ssh"
+    lacks = []
+    if keys.private is False:
+        lacks.append(f"{source.name} lacks the private key {home}/id_ed25519")
+    if keys.authorized is False:
+        lacks.append(f"{target.name} lacks the public key in {home}/authorized_keys")
+    if lacks:
+        return " and ".join(lacks), "Somebody removed or changed the key."
+    return "", f"Both have their key: look at owner and mode of {home}, and at {target.name}'s sshd"
+
+
+def judge(
+    source: Guest,
+    targets: Sequence[Guest],
+    answers: dict[str, Answer],
+    keys_of: Callable[[Guest], Keys],
+    fix: str,
+) -> Iterator[Check]:
+    """Yield one verdict a pair.
+
+    Args:
+        source: Who logged in.
+        targets: To whom.
+        answers: By the target's name; one that is missing has failed.
+        keys_of: Tells of the keys of a pair; it is asked only where a login was refused.
+        fix: The command that mends it.
+    """
+    for target in targets:
+        answer = answers.get(target.name)
+        expected = f"to {target.name}: '{target.name}'"
+        if answer and answer.status == 0 and answer.said == target.name:
+            yield Check("ssh.pair", source.name, ok=True, measured=expected, expected=expected)
+            continue
+        measured, cause = _failure(source, target, answer, keys_of)
         yield Check(
-            name="ssh.pair",
-            host=guest.name,
-            ok=status == "0" and said == other.name,
-            measured=f"to {other.name}: status {status}, '{said}'",
-            expected=f"to {other.name}: status 0, '{other.name}'",
-            cause="A refused login: python -m workflows.build writes keys and known hosts again. "
-            "No route or a timeout: look at the switch's port of both guests.",
+            "ssh.pair", source.name, ok=False, measured=f"to {target.name}: {measured}",
+            expected=expected, cause=cause, fix=fix,
+        )  # fmt: skip
+
+
+def _failure(
+    source: Guest, target: Guest, answer: Answer | None, keys_of: Callable[[Guest], Keys]
+) -> tuple[str, str]:
+    if answer is None:
+        return "not probed", f"{source.name} did not come to it in time."
+    if answer.status == 0:
+        return f"'{answer.said}' answers", f"{source.name}'s /etc/hosts names another node so."
+    measured = f"status {answer.status}, '{answer.said}'"
+    kind = answer.kind
+    if kind == "refused":
+        lacks, cause = lacking(source, target, keys_of(target))
+        return f"{measured}: {lacks}" if lacks else measured, cause
+    return measured, _CAUSES[kind].format(source=source.name, target=target.name)
+
+
+def run(task: Task, scene: Scene) -> Iterator[Check]:
+    """Log in from one guest to every guest, itself included."""
+    login, guest, targets = shell(task), guest_of(task.host), scene.there()
+    names = [one.name for one in targets]
+    argv = ["sh", "-c", _ALL, "ssh", _ONE, str(SECONDS), str(SIDE_BY_SIDE), *names]
+    most = SECONDS * math.ceil(len(names) / SIDE_BY_SIDE) + 10
+    said = login.run(as_user(scene.cluster.settings, argv), timeout=most, check=False)
+    yield from judge(guest, targets, parse(said.stdout), Look(scene, guest), scene.rebuild)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Looks for the keys of one node's logins, where one was refused."""
+
+    scene: Scene
+    source: Guest
+
+    def __call__(self, target: Guest) -> Keys:
+        """Return what is known of the source's key and the target's."""
+        user, settings = self.scene.record.user, self.source.settings
+        private, authorized = _paths(settings)
+        own, there = self._read(self.source, private), self._read(target, authorized)
+        public = user.public.split()[1].encode()
+        return Keys(
+            None if own is None else own == user.private.encode(),
+            None if there is None else public in there,
         )
 
+    def _read(self, guest: Guest, path: str) -> bytes | None:
+        """Return a file's content, empty where there is none; None where it cannot be read."""
+        try:
+            facts: FileFacts | None = self.scene.shell(guest.name).facts([path])[path]
+        except FarswitchError:
+            return None
+        return facts.content if facts else b""
 
-def logins(task: Task, scene: Scene) -> Iterator[Check]:
-    """Log in from one guest to every guest, itself included."""
-    login, guests = shell(task), scene.there()
-    names = [one.name for one in guests]
-    argv = as_user(scene.cluster.settings, ["sh", "-c", _SSH, "ssh", *names])
-    said = login.run(argv, timeout=SSH_SECONDS * len(names))
-    yield from judge_ssh(guest_of(task.host), guests, said.stdout)
+
+def _paths(settings: Settings) -> tuple[str, str]:
+    home = f"/home/{settings.user}/.ssh"
+    return f"{home}/id_ed25519", f"{home}/authorized_keys"
 
 
-PROBE = Probe("guests", {"ssh.pair": "Each node logs in to each node without a password."}, logins)
+PROBE = Probe("guests", {"ssh.pair": "Each node logs in to each node without a password."}, run)

@@ -1,0 +1,132 @@
+"""Is each guest who it should be: its name, the cluster's user, addresses, MACs and routes?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from nornir.core.task import Task
+
+from connections.access import shell
+from inventory.hosts import guest_of
+from inventory.model import Guest
+from tasks.check import Check
+from tasks.probe import Probe, Scene
+
+_LOOK = """
+echo "hostname $(hostname)"
+echo "user $(id -u "$1" 2>/dev/null) $(id -g "$1" 2>/dev/null)"
+for nic in data0 mgmt0; do
+    [ -e "/sys/class/net/$nic" ] || continue
+    echo "mac $nic $(cat "/sys/class/net/$nic/address")"
+done
+ip -4 -o address show
+ip -4 route show default
+"""
+
+
+@dataclass(slots=True)
+class Identity:
+    """What a guest says of itself; NICs by name, addresses with their prefix."""
+
+    hostname: str = ""
+    user: str = ""
+    macs: dict[str, str] = field(default_factory=dict)
+    addresses: dict[str, list[str]] = field(default_factory=dict)
+    routes: list[str] = field(default_factory=list)
+
+
+def parse(text: str) -> Identity:
+    """Read what the probe printed."""
+    found = Identity()
+    for line in text.splitlines():
+        match line.split():
+            case ["hostname", name]:
+                found.hostname = name
+            case ["user", uid, gid]:
+                found.user = f"{uid}:{gid}"
+            case ["mac", nic, mac]:
+                found.macs[nic] = mac
+            case [_, nic, "inet", address, *_]:
+                found.addresses.setdefault(nic, []).append(address)
+            case ["default", *_]:
+                found.routes.append(line.strip())
+            case _:
+                pass
+    return found
+
+
+def differences(guest: Guest, found: Identity) -> dict[str, str]:
+    """Return each difference, with the line of shell that mends it, empty where none can."""
+    settings, wrong = guest.settings, dict[str, str]()
+    if found.hostname != guest.name:
+        mend = f"hostname {guest.name}; echo {guest.name} >/etc/hostname"
+        wrong[f"hostname '{found.hostname}'"] = mend
+    if found.user != f"{settings.uid}:{settings.uid}":
+        wrong[f"user '{settings.user}' has {found.user or 'no'} uid:gid"] = ""
+    wanted = {
+        "data0": (guest.data_mac, str(guest.data_address)),
+        "mgmt0": (guest.management_mac, str(guest.management_address)),
+    }
+    for nic, (mac, address) in wanted.items():
+        wrong |= _of_nic(nic, found, mac, address)
+    for route in found.routes:
+        wrong[f"route '{route}'"] = f"ip route del {route}"
+    return wrong
+
+
+def _of_nic(nic: str, found: Identity, mac: str, address: str) -> Mapping[str, str]:
+    if nic not in found.macs:
+        return {f"no interface {nic}": ""}
+    wrong, have = {}, found.addresses.get(nic, [])
+    if found.macs[nic] != mac:
+        wrong[f"{nic} has MAC {found.macs[nic]}"] = f"ip link set dev {nic} address {mac}"
+    if address not in have:
+        mend = f"ip address replace {address} broadcast + dev {nic}; ip link set {nic} up"
+        wrong[f"{nic} lacks {address}"] = mend
+    for other in have:
+        if other != address:
+            wrong[f"{nic} has {other} too"] = f"ip address del {other} dev {nic}"
+    return wrong
+
+
+def expected(guest: Guest) -> str:
+    """Return what a guest should say of itself."""
+    settings = guest.settings
+    return (
+        f"'{guest.name}', {settings.user} {settings.uid}:{settings.uid}, {guest.data_address} and "
+        f"{guest.data_mac} on data0, {guest.management_address} and {guest.management_mac} on "
+        "mgmt0, no default route"
+    )
+
+
+def judge(guest: Guest, found: Identity, scene: Scene) -> Check:
+    """Return the verdict on one guest."""
+    wrong = differences(guest, found)
+    mends = [mend for mend in wrong.values() if mend]
+    mended = scene.command(guest.name, ["sh", "-c", "; ".join(mends)]) if mends else ""
+    fix = mended if len(mends) == len(wrong) else "Take the guest out of the site, then in again."
+    return Check(
+        "guest.identity",
+        guest.name,
+        ok=not wrong,
+        measured=", ".join(wrong) or expected(guest),
+        expected=expected(guest),
+        cause="Somebody changed it in the guest, or its image configures the network anew.",
+        fix=fix,
+    )
+
+
+def run(task: Task, scene: Scene) -> Iterator[Check]:
+    """Ask one guest."""
+    argv = ["sh", "-c", _LOOK, "identity", scene.cluster.settings.user]
+    said = shell(task).run(argv, timeout=15)
+    yield judge(guest_of(task.host), parse(said.stdout), scene)
+
+
+PROBE = Probe(
+    "guests",
+    {"guest.identity": "Name, user, addresses and MACs are this guest's; no default route."},
+    run,
+    rank=10,
+)
