@@ -12,6 +12,7 @@ import libvirt
 from connections.domains import Domains, DomainState, InterfaceStats, LibvirtError, told
 from connections.uri import LOCAL_URI, remote_uri, ssh_program
 from connections.volumes import Volumes, VolumeState
+from inventory.fence import Fence
 from inventory.model import Server
 
 __all__ = [
@@ -30,9 +31,10 @@ class Hypervisor(Domains, Volumes):
     Args:
         host: The name in messages.
         uri: What libvirt connects to, as `qemu:///system`.
+        fence: Asked before each call.
     """
 
-    def __init__(self, host: str, uri: str) -> None:
+    def __init__(self, host: str, uri: str, fence: Fence | None = None) -> None:
         """Connect.
 
         Raises:
@@ -41,12 +43,14 @@ class Hypervisor(Domains, Volumes):
         libvirt.registerErrorHandler(_silent, None)  # else libvirt prints each error itself
         self.host = host
         self.uri = uri
+        self._fence = fence or Fence()
         self._lock = threading.Lock()
         self._connection: Any = None
         self.connection()
 
     def connection(self) -> Any:
         """Return the virConnect; the first call after its loss makes a new one."""
+        self._fence.check()
         with self._lock:
             if self._connection is None or not self._connection.isAlive():
                 self._drop()
@@ -79,18 +83,19 @@ class Libvirt:
         """Connect to the server's system instance, behind ssh unless it is this machine.
 
         Args:
-            extras: {"server": Server}.
+            extras: {"server": Server}, and {"fence": Fence} where a run has one.
         """
-        server = cast("Server", (extras or {})["server"])
+        given = extras or {}
+        server, fence = cast("Server", given["server"]), cast("Fence | None", given.get("fence"))
         if server.local:
-            self.connection = Hypervisor(server.name, LOCAL_URI)
+            self.connection = Hypervisor(server.name, LOCAL_URI, fence)
             return
         self._folder = tempfile.TemporaryDirectory(prefix="farswitch-")
         try:
             program = Path(self._folder.name) / "ssh"
             program.write_text(ssh_program(server), encoding="utf-8")
             program.chmod(0o700)
-            self.connection = Hypervisor(server.name, remote_uri(server, program))
+            self.connection = Hypervisor(server.name, remote_uri(server, program), fence)
         except BaseException:
             self._folder.cleanup()
             raise

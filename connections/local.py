@@ -15,6 +15,7 @@ from typing import IO
 from connections.command import TAIL, ConnectionLostError, PrivilegeError, Process, Stream
 from connections.files import OUTPUT_LIMIT, CommandShell, Raw
 from connections.wait import Deadline
+from inventory.fence import Fence
 
 BLOCK = 1 << 16
 ENDING = 2.0
@@ -27,11 +28,15 @@ class LocalShell(CommandShell):
     Args:
         host: The name in messages.
         prefix: What every command is put behind, as in `("ip", "netns", "exec", NAME)`.
+        fence: Asked before each command.
     """
 
-    def __init__(self, host: str, prefix: Sequence[str] = ()) -> None:
+    def __init__(
+        self, host: str, prefix: Sequence[str] = (), *, fence: Fence | None = None
+    ) -> None:
         super().__init__(host, sudo=os.geteuid() != 0)
         self.prefix = tuple(prefix)
+        self._fence = fence or Fence()
 
     def compose(self, argv: Sequence[str], timeout: float | None = None) -> list[str]:
         """Return the command as it is run, the prefix in front of it."""
@@ -67,6 +72,7 @@ class LocalShell(CommandShell):
         """Do nothing: there is no login."""
 
     def _spawn(self, argv: Sequence[str], stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
+        self._fence.check()
         try:
             return subprocess.Popen(
                 argv,

@@ -22,6 +22,7 @@ from connections import agent
 from connections.command import ConnectionLostError, Shell
 from connections.locks import opened
 from connections.relay import Relay
+from inventory.fence import Fence
 from inventory.model import Server
 
 ANSWER_SECONDS = 30.0
@@ -43,12 +44,14 @@ class Endpoint(Protocol):
 class LocalEndpoint:
     """The network namespace that we run in."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, fence: Fence | None = None) -> None:
         self.host = host
+        self._fence = fence or Fence()
 
     @contextmanager
     def session(self) -> Iterator[IPRoute]:
         """Yield an `IPRoute` of this process's namespace."""
+        self._fence.check()
         with IPRoute(ext_ack=True) as ipr:
             yield ipr
 
@@ -74,9 +77,17 @@ class RelayEndpoint:
     session would reach another.
     """
 
-    def __init__(self, host: str, shell: Shell, *, seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self,
+        host: str,
+        shell: Shell,
+        *,
+        seconds: float = ANSWER_SECONDS,
+        fence: Fence | None = None,
+    ) -> None:
         self.host = host
         self._shell = shell
+        self._fence = fence
         self._seconds = seconds
 
     @contextmanager
@@ -86,7 +97,7 @@ class RelayEndpoint:
         Raises:
             ConnectionLostError: The agent ended or did not answer in time; with its last words.
         """
-        relay = Relay(self.host, self._shell.start(AGENT), self._seconds)
+        relay = Relay(self.host, self._shell.start(AGENT), self._seconds, self._fence)
         try:
             with IPRoute(fileno=relay.detach(), groups=0) as ipr:
                 yield ipr
@@ -115,16 +126,17 @@ class Netlink:
         """Make the endpoint; a server that is this machine needs no relay.
 
         Args:
-            extras: {"server": Server, "host": Host}.
+            extras: {"server": Server, "host": Host}, and {"fence": Fence} where a run has one.
             configuration: Nornir's.
         """
         given = extras or {}
         server = cast("Server", given["server"])
+        fence = cast("Fence | None", given.get("fence"))
         if server.local:
-            self.connection = LocalEndpoint(server.name)
+            self.connection = LocalEndpoint(server.name, fence)
             return
         shell = cast("Shell", opened(given["host"], "shell", configuration))
-        self.connection = RelayEndpoint(server.name, shell)
+        self.connection = RelayEndpoint(server.name, shell, fence=fence)
 
     def close(self) -> None:
         """Do nothing: a session closes what it opened."""

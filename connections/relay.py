@@ -14,6 +14,8 @@ import threading
 
 from connections.command import ConnectionLostError, Process
 from connections.wait import Deadline
+from inventory.errors import FarswitchError
+from inventory.fence import Fence
 
 HEADER = struct.Struct("=IHHII")
 """`struct nlmsghdr` (netlink(7)): length, type, flags, sequence number, port."""
@@ -31,13 +33,17 @@ class Relay:
         host: The name in messages.
         process: The agent, started.
         seconds: How long a request may stay without its answer.
+        fence: Asked before each request.
     """
 
-    def __init__(self, host: str, process: Process, seconds: float) -> None:
+    def __init__(
+        self, host: str, process: Process, seconds: float, fence: Fence | None = None
+    ) -> None:
         self.host = host
-        self.failure: ConnectionLostError | None = None
+        self.failure: FarswitchError | None = None
         self._process = process
         self._seconds = seconds
+        self._fence = fence or Fence()
         self._pending: dict[int, Deadline] = {}
         self._lock = threading.Lock()
         self._closing = False
@@ -85,7 +91,10 @@ class Relay:
                 self._answer()
                 continue
             try:
+                self._fence.check()
                 self._process.write(FRAME.pack(len(request)) + request)
+            except FarswitchError as error:
+                self._fail(error)
             except (OSError, ValueError) as error:
                 self._fail(f"its netlink agent ended ({error})")
 
@@ -138,10 +147,12 @@ class Relay:
         with self._lock:
             return any(deadline.passed() for deadline in self._pending.values())
 
-    def _fail(self, cause: str) -> None:
+    def _fail(self, cause: str | FarswitchError) -> None:
         """Keep the first failure with the agent's last words, and answer all who wait."""
         with self._lock:
-            if self.failure is None:
+            if isinstance(cause, FarswitchError):
+                self.failure = self.failure or cause
+            elif self.failure is None:
                 said = self._process.stderr_tail().strip()
                 self.failure = ConnectionLostError(
                     self.host,

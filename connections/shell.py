@@ -26,6 +26,7 @@ from connections.locks import opened
 from connections.login import LOGIN_SECONDS, Target
 from connections.ssh import SshShell
 from inventory.errors import FarswitchError
+from inventory.fence import Fence
 from inventory.model import Guest, Server
 
 SSH_PORT = 22
@@ -103,19 +104,21 @@ class ShellConnection:
         """Log in; a server that is this machine needs no login.
 
         Args:
-            extras: {"server": Server}, or {"guest": Guest, "jump": Host, "keys": KeyHolder}.
+            extras: {"server": Server}, or {"guest": Guest, "jump": Host, "keys": KeyHolder}; and
+                {"fence": Fence} where a run has one.
             configuration: Nornir's.
         """
         given = extras or {}
         server = cast("Server | None", given.get("server"))
+        fence = cast("Fence | None", given.get("fence"))
         if server is not None and server.local:
-            self.connection = LocalShell(server.name)
+            self.connection = LocalShell(server.name, fence=fence)
             return
         if server is not None:
             target = server_target(server)
         else:
             target = guest_target(given["guest"], given["keys"].keys, given["jump"], configuration)
-        shell = SshShell(target)
+        shell = SshShell(target, fence)
         shell.open()
         self.connection = shell
 

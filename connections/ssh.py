@@ -16,8 +16,9 @@ from connections.exchange import ChannelProcess, exchange
 from connections.files import CommandShell, Raw
 from connections.login import LOGIN_SECONDS, Login, Target
 from connections.wait import Deadline, DeadlineError, wait_until
+from inventory.fence import Fence
 
-COMMANDS, PROCESSES = 5, 3
+COMMANDS, PROCESSES = 5, 4
 """Session channels at once, of the 10 that sshd allows a login (MaxSessions). What goes on has
 slots of its own, so that a thread which holds one can always run a command."""
 GRACE = 2.0
@@ -29,11 +30,16 @@ class SshShell(CommandShell):
     """Commands over one login, which the first call after a loss makes anew.
 
     A command that was under way when the login was lost is not run again: what it did is unknown.
+
+    Args:
+        target: How to log in.
+        fence: Asked before each command.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, fence: Fence | None = None) -> None:
         super().__init__(target.host, sudo=target.user != "root")
         self._target = target
+        self._fence = fence or Fence()
         self._login: Login | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -51,7 +57,10 @@ class SshShell(CommandShell):
             raise TimeoutError
         try:
             transport = self._transport()
-            with self._bounded(transport, deadline), _session(transport, argv, deadline) as channel:
+            with (
+                self._bounded(transport, deadline),
+                _session(transport, argv, deadline, self._fence) as channel,
+            ):
                 return exchange(channel, stdin, deadline)
         finally:
             self._commands.release()
@@ -64,7 +73,7 @@ class SshShell(CommandShell):
         try:
             transport = self._transport()
             with self._bounded(transport, deadline):
-                channel = _exec(transport, self.compose(argv), deadline)
+                channel = _exec(transport, self.compose(argv), deadline, self._fence)
         except TimeoutError:
             self._processes.release()
             raise CommandTimeoutError(self.host, argv, deadline.seconds) from None
@@ -128,18 +137,24 @@ class SshShell(CommandShell):
 
 
 @contextmanager
-def _session(transport: Any, argv: Sequence[str], deadline: Deadline) -> Iterator[Any]:
-    channel = _exec(transport, argv, deadline)
+def _session(
+    transport: Any, argv: Sequence[str], deadline: Deadline, fence: Fence
+) -> Iterator[Any]:
+    channel = _exec(transport, argv, deadline, fence)
     try:
         yield channel
     finally:
         channel.close()
 
 
-def _exec(transport: Any, argv: Sequence[str], deadline: Deadline) -> Any:
-    """Start the command on a new channel; the login's shell becomes it."""
+def _exec(transport: Any, argv: Sequence[str], deadline: Deadline, fence: Fence) -> Any:
+    """Start the command on a new channel; the login's shell becomes it.
+
+    The fence comes when the channel is open: a lost lock ends the login, and with it the channel.
+    """
     channel = _place(transport, deadline)
     try:
+        fence.check()
         channel.exec_command(f"exec {shlex.join(argv)}")
     except BaseException:
         with contextlib.suppress(*FAILURES):

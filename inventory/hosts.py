@@ -7,10 +7,11 @@ from typing import cast
 
 from nornir.core.inventory import Host, Inventory
 
+from inventory.fence import Fence
 from inventory.model import Cluster, Guest, Server, Site
 
 CLUSTER, SERVER, GUEST = "cluster", "server", "guest"
-SITE, KEYS, JUMP = "site", "keys", "jump"
+SITE, KEYS, JUMP, FENCE = "site", "keys", "jump", "fence"
 
 
 @dataclass(slots=True)
@@ -51,6 +52,11 @@ def site_of(inventory: Inventory) -> Site:
 def keys_of(inventory: Inventory) -> KeyHolder:
     """Return the holder that every guest's login takes its keys from."""
     return cast("KeyHolder", inventory.defaults.data[KEYS])
+
+
+def fence_of(inventory: Inventory) -> Fence:
+    """Return the fence that every connection of the run asks before a request."""
+    return cast("Fence", inventory.defaults.data[FENCE])
 
 
 def hypervisor_of(host: Host) -> Host:

@@ -16,7 +16,19 @@ from nornir.core.inventory import (
 )
 from nornir.core.plugins.inventory import InventoryPluginRegister
 
-from inventory.hosts import CLUSTER, GUEST, JUMP, KEYS, SERVER, SITE, KeyHolder, keys_of
+from inventory.fence import Fence
+from inventory.hosts import (
+    CLUSTER,
+    FENCE,
+    GUEST,
+    JUMP,
+    KEYS,
+    SERVER,
+    SITE,
+    KeyHolder,
+    fence_of,
+    keys_of,
+)
 from inventory.loader import load_site
 from inventory.model import Cluster, Guest, Server, Site, cluster
 
@@ -47,7 +59,7 @@ class FarswitchInventory:
         """
         site = load_site(self.site)
         wanted = cluster(site, self.nodes)
-        defaults = Defaults(data={SITE: site, KEYS: KeyHolder()})
+        defaults = Defaults(data={SITE: site, KEYS: KeyHolder(), FENCE: Fence()})
         groups = Groups({name: Group(name, defaults=defaults) for name in GROUPS})
         inventory = Inventory(hosts=Hosts(), groups=groups, defaults=defaults)
         for server in wanted.servers:
@@ -107,16 +119,18 @@ def _server_host(server: Server, wanted: Cluster, inventory: Inventory) -> Host:
         data={CLUSTER: wanted, SERVER: server},
         defaults=inventory.defaults,
     )
-    host.connection_options["shell"] = _options(**{SERVER: server})
-    host.connection_options["netlink"] = _options(**{SERVER: server, "host": host})
+    given = {SERVER: server, FENCE: fence_of(inventory)}
+    host.connection_options["shell"] = _options(**given)
+    host.connection_options["netlink"] = _options(**given, host=host)
     if server.role == "hypervisor":
-        host.connection_options["libvirt"] = _options(**{SERVER: server})
+        host.connection_options["libvirt"] = _options(**given)
     return host
 
 
 def _guest_host(guest: Guest, wanted: Cluster, inventory: Inventory) -> Host:
     jump = inventory.hosts[guest.hypervisor]
-    login = _options(**{GUEST: guest, JUMP: jump, KEYS: keys_of(inventory)})
+    given = {GUEST: guest, JUMP: jump, KEYS: keys_of(inventory), FENCE: fence_of(inventory)}
+    login = _options(**given)
     return Host(
         name=guest.name,
         hostname=str(guest.management_address.ip),

@@ -18,17 +18,22 @@ from tasks.firewall_plan import PREFIX, plan_reset
 from tasks.firewall_rehearsal import rehearse
 from tasks.firewall_restore import plan_restore
 from tasks.flows import flows
-from tasks.journal_file import FOLDER, load
+from tasks.journal_file import FOLDER, load, stored
+from tasks.lock import shared_settings
 
 _LOOK = "command -v nft >/dev/null || exit 0; nft -j list ruleset"
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was (or would be) changed, one line a rule or policy, and what was left."""
+    """What was (or would be) changed, one line a rule or policy, and what was left.
+
+    `settled` tells that the journal too is as it should be.
+    """
 
     changes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    settled: bool = True
 
 
 class FirewallInTheWayError(FarswitchError):
@@ -66,9 +71,11 @@ def firewall_reset(
     shell, dry = access.shell(task), task.is_dry_run(dry_run)
     if "server" not in task.host:
         return Result(host=task.host, changed=False, result=check_guest(shell) if present else 0)
-    done = converge(
-        shell, cluster, server_of(task.host), device=device, present=present, dry_run=dry
-    )
+    server = server_of(task.host)
+    done = converge(shell, cluster, server, device=device, present=present, dry_run=True)
+    if not dry and (done.changes or not done.settled):
+        with shared_settings(shell):  # somebody else may have changed something until we had them
+            done = converge(shell, cluster, server, device=device, present=present)
     lines, count = "\n".join((*done.changes, *done.notes)), len(done.changes)
     return Result(host=task.host, changed=count > 0, diff=lines, result=count)
 
@@ -96,7 +103,7 @@ def converge(
     if checking and (found := obstacles(have, wanted)):
         hint = "Let it pass, or set firewall: narrow (or reset) in the site."
         raise FirewallInTheWayError(shell.host, found, hint=hint)
-    return Done((*done.changes, *plan.changes), done.notes)
+    return Done((*done.changes, *plan.changes), done.notes, done.settled)
 
 
 def check_guest(shell: Shell) -> int:
@@ -123,7 +130,7 @@ def _reset(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Don
     rehearse(shell, have, plan.emptied)
     if not dry_run:
         apply_reset(shell, plan, folder)
-    return Done(plan.changes)
+    return Done(plan.changes, settled=stored(plan.journal))
 
 
 def _give_back(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Done:
@@ -133,4 +140,4 @@ def _give_back(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) ->
     plan = plan_restore(ruleset_read.observe(shell), book, cluster.name)
     if not dry_run:
         apply_restore(shell, plan, book, folder)
-    return Done(plan.changes, plan.notes)
+    return Done(plan.changes, plan.notes, settled=False)

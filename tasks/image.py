@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nornir.core.task import Result, Task
 
-from connections.access import libvirt
+from connections.access import libvirt, shell
 from connections.libvirt import Hypervisor
 from image.build import COMMAND_LINE, build
 from image.download import download
@@ -17,6 +17,7 @@ from image.recipe import recipe
 from image.tree import Progress
 from inventory.errors import ConfigError
 from inventory.model import Settings
+from tasks.lock import shared_settings
 
 OWN, USER = "own", "user"
 PREFIX = "base-"
@@ -173,27 +174,29 @@ def _check_size(local: LocalImage, settings: Settings) -> None:
 def remove_images(task: Task, settings: Settings, *, dry_run: bool | None = None) -> Result:
     """Remove the base images and the pool from one hypervisor, once no guest's disk is left there.
 
-    While any cluster has a disk in the pool all images stay: a disk is worth nothing without its
-    own. What is not ours stays, be it the pool or a volume in it.
+    While any cluster has a disk in the pool, or is being built, all images stay: a disk is worth
+    nothing without its own. What is not ours stays, be it the pool or a volume in it.
 
     Args:
         task: Runs on a hypervisor.
         settings: The pool.
         dry_run: Only tell.
     """
-    hypervisor, pool = libvirt(task), settings.pool
-    names = [volume.name for volume in hypervisor.volumes(pool)]
-    if task.is_dry_run(dry_run):  # the cluster's own would be gone by now
-        names = [name for name in names if not _is_of(settings.cluster, name)]
-    if any(GUESTS.fullmatch(name) for name in names):
-        return Result(host=task.host)
-    doomed = [name for name in names if OURS.fullmatch(name)]
-    empty = hypervisor.owns_pool(pool) and doomed == names
-    if not task.is_dry_run(dry_run):
-        for name in doomed:
-            hypervisor.delete_volume(pool, name)
-        if empty:
-            hypervisor.remove_pool(pool)
+    hypervisor, pool, dry = libvirt(task), settings.pool, task.is_dry_run(dry_run)
+    with shared_settings(shell(task), dry_run=dry) as holders:
+        names = [volume.name for volume in hypervisor.volumes(pool)]
+        if dry:  # the cluster's own would be gone by now
+            names = [name for name in names if not _is_of(settings.cluster, name)]
+        built = any(one.get("workflow") == "build" for one in holders)
+        if built or any(GUESTS.fullmatch(name) for name in names):
+            return Result(host=task.host)
+        doomed = [name for name in names if OURS.fullmatch(name)]
+        empty = hypervisor.owns_pool(pool) and doomed == names
+        if not dry:
+            for name in doomed:
+                hypervisor.delete_volume(pool, name)
+            if empty:
+                hypervisor.remove_pool(pool)
     gone = [*(f"- volume {name}" for name in doomed), *([f"- pool {pool}"] if empty else [])]
     return Result(host=task.host, changed=bool(gone), diff="\n".join(gone), result=len(gone))
 

@@ -76,6 +76,12 @@ def dump(journal: Journal) -> bytes:
     return (json.dumps({"version": VERSION, "claims": claims}, indent=1) + "\n").encode()
 
 
+def stored(journal: Journal) -> bool:
+    """Tell whether a journal is what its server's file holds already."""
+    digest = hashlib.sha256(dump(journal)).hexdigest() if journal.claims else ABSENT
+    return digest == journal.digest
+
+
 def parse(content: bytes) -> Journal:
     """Return the journal that a file holds.
 

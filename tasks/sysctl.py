@@ -13,7 +13,8 @@ from connections.shell import Shell
 from inventory.errors import FarswitchError
 from inventory.model import Cluster
 from tasks.journal import Journal
-from tasks.journal_file import FOLDER, load, store
+from tasks.journal_file import FOLDER, load, store, stored
+from tasks.lock import shared_settings
 from tasks.sysctl_files import SYSCTL_FILE, UDEV_FILE, WANTED, undone_by
 from tasks.sysctl_plan import Observed, Plan, plan_absent, plan_present
 
@@ -58,8 +59,11 @@ def sysctl(
         ForeignObjectError: A file of our name lacks our mark.
         FarswitchError: The kernel did not take a value.
     """
-    dry = task.is_dry_run(dry_run)
-    plan = converge(access.shell(task), cluster.name, present=present, dry_run=dry)
+    shell, name = access.shell(task), cluster.name
+    plan = converge(shell, name, present=present, dry_run=True)
+    if not task.is_dry_run(dry_run) and _writes(plan):
+        with shared_settings(shell):  # somebody else may have changed something until we had them
+            plan = converge(shell, name, present=present)
     lines = (*plan.changes, *plan.notes)
     count = len(plan.changes)
     return Result(host=task.host, changed=count > 0, diff="\n".join(lines), result=count)
@@ -97,6 +101,12 @@ def observe(shell: Shell) -> Observed:
     return Observed(
         _values(lines), files, frozenset(folders), tuple(filter(None, map(undone_by, later)))
     )
+
+
+def _writes(plan: Plan) -> bool:
+    """Tell whether a plan changes anything, be it the journal only."""
+    settled = stored(plan.before) and plan.after.claims == plan.before.claims
+    return bool(plan.changes or plan.folders) or not settled
 
 
 def _apply(shell: Shell, plan: Plan, folder: str) -> None:

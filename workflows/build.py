@@ -12,6 +12,7 @@ from inventory.hosts import hypervisor_of
 from tasks.bridge import bridge
 from tasks.domain import Hardware
 from tasks.domains import domains
+from tasks.fdb import fdb
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
 from tasks.guest_files import guest_files
@@ -21,6 +22,7 @@ from tasks.mpi import mpi
 from tasks.mpi_run import mpi_run
 from tasks.mtu import derive, mtu
 from tasks.nfs import nfs
+from tasks.ports import ports
 from tasks.preflight import facts_of, preflight
 from tasks.record import record
 from tasks.ssh_keys import ssh_keys
@@ -28,6 +30,7 @@ from tasks.sysctl import sysctl
 from tasks.vm_boot import vm_boot
 from tasks.vxlan import vxlan
 from workflows.lab_up import ensure_lab
+from workflows.locking import fenced, locked
 from workflows.login import write_login
 from workflows.options import Options, main, shared
 from workflows.session import Session
@@ -61,6 +64,8 @@ def stages(session: Session) -> Iterator[Stage]:
             step(firewall_reset, cluster=cluster, device=DEVICE),
             step(bridge, cluster=cluster, mtu=size),
             step(vxlan, cluster=cluster, device=DEVICE, mtu=size),
+            step(ports, cluster=cluster),
+            step(fdb, cluster=cluster, device=DEVICE, mtu=size),
             step(mtu, name="mtu_servers", cluster=cluster, mtu=size),
         ),
     )
@@ -99,8 +104,9 @@ def build(options: Options) -> int:
     """Build and report."""
     with Session("build", options) as session:
         ensure_lab(session)
-        session.recall(follow_site=True)
-        session.run(stages(session))
+        with locked(session):
+            session.recall(follow_site=True)
+            session.run(fenced(session, stages(session)))
         if not options.dry_run and "vm_boot" in session.recorder.rows:
             write_login(session)
         return session.finish()

@@ -18,6 +18,7 @@ from tasks.links import remove_links
 from tasks.record import record
 from tasks.sysctl import sysctl
 from workflows.lab_up import lab_is_gone
+from workflows.locking import fenced, locked
 from workflows.login import forget
 from workflows.options import Options, main, shared
 from workflows.session import Session
@@ -51,7 +52,9 @@ def teardown(options: Options, *, keep_image: bool) -> int:
         if lab_is_gone(session):
             session.note("The lab is down: nothing of the cluster is left on it.")
         else:
-            session.run(stages(session, keep_image=keep_image), on_failed=True)
+            with locked(session, reach_all=False):
+                doing = stages(session, keep_image=keep_image)
+                session.run(fenced(session, doing), on_failed=True)
         if not options.dry_run and not session.recorder.failures:
             forget(session.cluster.name)
         return session.finish()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Interface
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -34,12 +35,37 @@ UNDERLAY = Link(2, "eth0", addresses=(IPv4Interface("198.51.100.1/24"),))
 SWITCH_UNDERLAY = Link(2, "eth0", addresses=(IPv4Interface("198.51.100.2/24"),))
 
 
+class LockAgent:
+    """Grants the lock and echoes signs of life; or says in its stead why it cannot begin."""
+
+    def __init__(self, refusal: str) -> None:
+        self.refusal = refusal
+        self.answers: SimpleQueue[bytes] = SimpleQueue()
+        self.answers.put(b"" if refusal else b'{"held": {}, "others": []}\n')
+
+    def read(self, _limit: int) -> bytes:
+        return self.answers.get()
+
+    def write(self, data: bytes) -> None:
+        self.answers.put(b"" if data == b"q" else data)
+
+    def stderr_tail(self) -> str:
+        return self.refusal
+
+    def close(self) -> None:
+        self.answers.put(b"")
+
+
 class Server(CommandShell):
-    """Answers the questions of a preflight and of the record; anything else is a touch."""
+    """Answers the questions of a lock, a preflight and the record; anything else is a touch."""
 
     def __init__(self, host: str, answer: Raw | None = None) -> None:
         super().__init__(host, sudo=True)
         self.answer = answer
+
+    def start(self, argv: Sequence[str]) -> LockAgent:
+        assert list(argv[4:7]) == ["hold", "/run/farswitch", "test"]
+        return LockAgent(self.answer.stderr.decode() if self.answer else "")
 
     def execute(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
         assert argv[:3] == ["sudo", "-n", "--"]

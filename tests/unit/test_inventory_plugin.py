@@ -10,7 +10,15 @@ from nornir.core.filter import F
 from nornir.core.plugins.connections import ConnectionPluginRegister
 
 from inventory.errors import ConfigError
-from inventory.hosts import cluster_of, guest_of, hypervisor_of, keys_of, server_of, site_of
+from inventory.hosts import (
+    cluster_of,
+    fence_of,
+    guest_of,
+    hypervisor_of,
+    keys_of,
+    server_of,
+    site_of,
+)
 from inventory.loader import ROOT
 from inventory.plugin import register, resize
 
@@ -72,6 +80,7 @@ def test_a_guest_is_reached_as_root_through_its_hypervisor_with_the_shared_keys(
         "guest": guest_of(host),
         "jump": nornir.inventory.hosts["server1"],
         "keys": keys_of(nornir.inventory),
+        "fence": fence_of(nornir.inventory),
     }
     other = nornir.inventory.hosts["node2"].get_connection_parameters("shell").extras or {}
     assert other["keys"] is (login.extras or {})["keys"]
@@ -82,10 +91,11 @@ def test_a_servers_connections_have_complete_extras(nornir):
     host = nornir.inventory.hosts["server1"]
     server = server_of(host)
     extras = {name: options.extras for name, options in host.connection_options.items()}
+    given = {"server": server, "fence": fence_of(nornir.inventory)}
     assert extras == {
-        "shell": {"server": server},
-        "netlink": {"server": server, "host": host},
-        "libvirt": {"server": server},
+        "shell": given,
+        "netlink": {**given, "host": host},
+        "libvirt": given,
     }
     assert list(nornir.inventory.hosts["server2"].connection_options) == ["shell", "netlink"]
 

@@ -1,0 +1,240 @@
+"""The lock's rules, by its own agent on this machine; and what other runs are told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from connections.lease import Lease, LockLostError, held_by
+from connections.local import LocalShell
+from connections.wait import Deadline, wait_until
+from inventory.errors import ConfigError, FarswitchError
+from inventory.fence import Fence
+from tasks import lock
+from tasks.lock import LockHeldError, Locks, clashes, shared_settings, told
+
+PAIRS = 50
+OURS = {"vnis": [41, 43], "port": 4789, "networks": ["10.0.0.0/24", "10.10.0.0/24"]}
+HOLDER = """\
+import os, signal, sys
+from connections.lease import Lease
+from connections.local import LocalShell
+lease = Lease(LocalShell("here"), "c", {"cluster": "c", "pid": os.getpid()}, {},
+              folder=sys.argv[1], silence=float(sys.argv[2]))
+print("held", flush=True)
+signal.pause()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    return str(tmp_path / "run/locks")
+
+
+@pytest.fixture
+def here() -> LocalShell:
+    return LocalShell("here")
+
+
+@pytest.fixture
+def holder(folder: str) -> Iterator[subprocess.Popen[str]]:
+    """Another run, which holds the lock of cluster 'c' with two seconds of patience."""
+    argv = [sys.executable, "-c", HOLDER, folder, "2"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def take(folder: str, pid: int, *, silence: float = 30.0, name: str = "c") -> Lease:
+    words = {"cluster": name, "workflow": "build", "user": "me", "host": "desk", "pid": pid}
+    return Lease(LocalShell("here"), name, words, {"vnis": [1, 2]}, folder=folder, silence=silence)
+
+
+def test_of_two_that_begin_at_once_exactly_one_wins_and_the_other_names_it(folder: str):
+    for _ in range(PAIRS):
+        began = time.monotonic()
+        with ThreadPoolExecutor(2) as pool:
+            pair = list(pool.map(lambda pid: take(folder, pid), (1, 2)))
+        (winner,) = (lease for lease in pair if lease.held)
+        (loser,) = (lease for lease in pair if not lease.held)
+        assert loser.busy is not None
+        assert loser.busy["pid"] == winner.answer["held"]["pid"]
+        assert {"user", "host", "since"} <= set(loser.busy)
+        assert time.monotonic() - began < 5
+        winner.release()
+
+
+def test_nothing_is_left_of_a_lock_that_was_let_go(folder: str):
+    take(folder, 1).release()
+    assert not Path(folder).exists()
+
+
+def test_the_lock_of_a_dead_run_is_taken_over_at_once(folder: str, holder: subprocess.Popen[str]):
+    assert take(folder, 1).busy is not None
+    holder.kill()
+    holder.wait()
+    lease = wait_until(
+        lambda: one if (one := take(folder, 1)).held else None, Deadline(2), what="The takeover"
+    )
+    lease.release()
+
+
+def test_a_stopped_run_loses_its_lock_and_a_living_one_does_not(
+    folder: str, here: LocalShell, holder: subprocess.Popen[str]
+):
+    mine = take(folder, 1, silence=2, name="other")
+    os.kill(holder.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    lease = wait_until(
+        lambda: one if (one := take(folder, 1)).held else None, Deadline(8), what="The takeover"
+    )
+    assert time.monotonic() - began > 1
+    mine.check()
+    names = {one["cluster"] for one in held_by(here, folder=folder)}
+    assert names == {"c", "other"}
+    lease.release()
+    mine.release()
+
+
+def test_a_run_whose_lock_fell_is_told_and_its_fence_stays_shut(folder: str):
+    lease, fence = take(folder, 1), Fence()
+    fence.add(lease.check)
+    fence.check()
+    lease._process.close()
+    with pytest.raises(LockLostError, match="Nothing more was changed"):
+        fence.check()
+    fence.open()
+    with pytest.raises(LockLostError):
+        fence.check()
+    with pytest.raises(LockLostError):
+        LocalShell("here", fence=fence).run(["touch", folder])
+    assert not Path(folder).is_file()
+
+
+def test_a_run_that_heard_nothing_for_long_asks_before_it_goes_on(folder: str):
+    lease = take(folder, 1)
+    lease._heard -= 25
+    lease.check()
+    assert lease._fresh()
+    lease.release()
+
+
+def test_asking_keeps_nobody_from_taking(folder: str, here: LocalShell):
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(lambda: [held_by(here, folder=folder) for _ in range(20)])
+        while not asking.done():
+            lease = take(folder, 1)
+            assert lease.held
+            lease.release()
+        asking.result()
+
+
+def test_what_is_left_in_the_file_of_a_dead_run_is_nobodys_lock(folder: str, here: LocalShell):
+    take(folder, 1).abandon()
+    assert list(Path(folder).iterdir()) == [Path(folder) / "c.lock"]
+    assert held_by(here, folder=folder) == ()
+
+
+def test_the_second_of_two_clusters_sees_what_the_first_lays_claim_to(folder: str):
+    first, second = take(folder, 1, name="a"), take(folder, 2, name="b")
+    assert first.answer["others"] == []
+    (other,) = second.answer["others"]
+    assert (other["cluster"], other["claims"]) == ("a", {"vnis": [1, 2]})
+    first.release()
+    second.release()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "found"),
+    [
+        pytest.param({"vnis": [44, 50], "networks": ["10.1.0.0/24"]}, [], id="apart"),
+        pytest.param({"vnis": [43, 50], "networks": []}, ["VNIs 43 to 50"], id="a-vni"),
+        pytest.param({"vnis": [1, 100], "networks": []}, ["VNIs 1 to 100"], id="around"),
+        pytest.param(
+            {"vnis": [7, 8], "networks": ["10.10.0.128/25"]}, ["10.10.0.128/25"], id="net"
+        ),
+        pytest.param({}, [], id="a-teardown-has-no-claims"),
+    ],
+)
+def test_clusters_that_cannot_live_together_are_refused(theirs, found):
+    sentences = list(clashes(OURS, [{"cluster": "other", "claims": theirs}], "server1"))
+    assert len(sentences) == len(found)
+    for sentence, what in zip(sentences, found, strict=True):
+        assert what in sentence
+        assert "'other'" in sentence
+
+
+def test_a_teardown_clashes_with_nobody():
+    assert list(clashes({}, [{"cluster": "other", "claims": OURS}], "server1")) == []
+
+
+def test_what_a_server_says_of_a_holder_is_cut_and_has_no_controls():
+    said = told({"user": "\x1b[2Jme", "host": "h" * 500, "pid": 7, "since": "now"})
+    assert said.startswith("? of [2Jme@hhh")
+    assert len(said) < 150
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, folder: str) -> str:
+    """Locks in a folder of the test's own, also where nobody is asked for one."""
+    monkeypatch.setattr(lock, "FOLDER", folder)
+    monkeypatch.setitem(Lease.__init__.__kwdefaults__, "folder", folder)
+    monkeypatch.setitem(held_by.__kwdefaults__, "folder", folder)
+    return folder
+
+
+def test_the_second_run_is_told_who_when_and_that_nothing_was_touched(
+    elsewhere: str, here: LocalShell
+):
+    first = take(elsewhere, 4711)
+    with pytest.raises(LockHeldError) as caught:
+        Locks(Fence(), {"cluster": "c"}).take(here)
+    sentence = str(caught.value)
+    for word in ("build of me@desk", "pid 4711", " since 20", "Nothing was touched"):
+        assert word in sentence
+    first.release()
+
+
+def test_a_cluster_in_the_way_of_one_that_is_being_built_is_refused_as_a_mistake(
+    elsewhere: str, here: LocalShell
+):
+    first, fence = take(elsewhere, 1, name="a"), Fence()
+    locks = Locks(fence, {"cluster": "b"}, OURS | {"vnis": [2, 3]})
+    with pytest.raises(ConfigError, match="VNIs 1 to 2"):
+        locks.take(here)
+    locks.abandon(FarswitchError("ended"))
+    with pytest.raises(FarswitchError, match="ended"):
+        fence.check()
+    first.release()
+
+
+def test_shared_settings_are_changed_by_one_run_at_a_time(
+    elsewhere: str, here: LocalShell, tmp_path: Path
+):
+    counted = tmp_path / "count"
+    counted.write_text("0")
+
+    def count(_: int) -> None:
+        with shared_settings(here):
+            before = int(here.run(["cat", str(counted)]).stdout)
+            here.run(["tee", str(counted)], stdin=str(before + 1))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(count, range(12)))
+    assert counted.read_text() == "12"
+    assert not Path(elsewhere).exists()
+
+
+def test_a_dry_run_waits_for_nobody(elsewhere: str, here: LocalShell):
+    with shared_settings(here), shared_settings(here, dry_run=True) as holders:
+        assert holders == ()

@@ -1,0 +1,70 @@
+"""A run's locks: taken before it reads what it will change, and looked at all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from connections import access
+from connections.command import ConnectionLostError
+from connections.lease import held_by
+from inventory.errors import FarswitchError
+from inventory.hosts import fence_of
+from tasks.lock import Locks, claims_of, told, words_of
+from workflows.session import Session
+from workflows.stages import Stage, servers
+
+
+@contextmanager
+def locked(session: Session, *, reach_all: bool = True) -> Iterator[None]:
+    """Hold the cluster's lock on every server; a dry run only says who else holds it.
+
+    Args:
+        session: The run.
+        reach_all: False goes on without a server that does not answer: its stages fail anyway.
+
+    Raises:
+        LockHeldError: Another run has it; nothing was touched.
+    """
+    if session.options.dry_run:
+        note_holder(session)
+        yield
+        return
+    cluster = session.cluster
+    words = words_of(cluster.name, session.workflow)
+    claims = claims_of(cluster) if session.workflow == "build" else None
+    locks = Locks(fence_of(session.nornir.inventory), words, claims)
+    others = [host for host in session.hosts(servers) if not session.is_head(host)]
+    try:
+        for host in (session.head_host, *others):
+            with suppress(*(() if reach_all else (ConnectionLostError,))):
+                locks.take(access.shell(host))
+        yield
+    except BaseException:
+        locks.abandon(FarswitchError("The run was ended."))
+        raise
+    locks.release()
+
+
+def fenced(session: Session, stages: Iterable[Stage]) -> Iterator[Stage]:
+    """Yield the stages, each only while the locks are held.
+
+    Raises:
+        LockLostError: One was lost: the run ends.
+    """
+    fence = fence_of(session.nornir.inventory)
+    for stage in stages:
+        fence.check()
+        yield stage
+    fence.check()
+
+
+def note_holder(session: Session) -> None:
+    """Say that a build, resize or teardown of the cluster is under way, for a run that only looks.
+
+    The run itself tells of a server that cannot be reached.
+    """
+    with suppress(FarswitchError):
+        for holder in held_by(access.shell(session.head_host)):
+            if holder.get("cluster") == session.cluster.name:
+                session.note(f"Under way at the same time: {told(holder)}.")
