@@ -37,7 +37,7 @@ demo: packages $(READY)
 	@echo "Give it back:  make down"
 
 test: packages $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 check: packages $(READY)
 	$(BIN)/ruff format --check .

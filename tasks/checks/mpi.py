@@ -36,8 +36,8 @@ CHECKS = {
     "path.management": "The management NICs carried none of them.",
 }
 CAUSES = {
-    "mpi.init": "The ranks exchange addresses over the launcher's ports: they are closed, "
-    "or the nodes have different MPICH.",
+    "mpi.init": "MPICH is pinned to a NIC that does not lead to the others (see mpi.nic), the "
+    "launcher's ports are closed, or the nodes have different MPICH.",
     "mpi.barrier": "The ranks started but do not reach each other: MPICH is pinned to a NIC that "
     "does not lead to the others, or the payload's ports are closed.",
     "mpi.ring": "Small messages pass and large ones do not: an MTU on the way, or checksums.",
@@ -120,6 +120,10 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     """Climb from the launcher to all pairs, and judge the bytes' way by both servers' counters."""
     host, guests = task.host.name, scene.there()
     settings, climb = scene.cluster.settings, Climb()
+    if len(guests) < 2:  # noqa: PLR2004 - a pair
+        for name, sentence in CHECKS.items():
+            yield skipped(name, host, "there are no two nodes that answer", sentence)
+        return
     yield _launch(task, scene, guests)
     counted: path.Walk | None = None
     sizes = [str(size) for size in around_mtu(scene.mtu)]

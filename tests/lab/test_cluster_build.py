@@ -2,6 +2,7 @@
 
 import pytest
 
+from tasks.checks import probes
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.guests import mpiexec, names
 
@@ -9,15 +10,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.root]
 
 STAGES = [
     "preflight", "image_source", "record", "domains", "sysctl", "guard", "firewall_reset", "bridge",
-    "vxlan", "mtu_servers", "image", "vm_boot", "mtu", "firewall_guests", "guest_files",
-    "hosts_file", "ssh_keys", "nfs", "mpi", "mpi_run",
+    "vxlan", "ports", "fdb", "mtu_servers", "image", "vm_boot", "mtu", "firewall_guests",
+    "guest_files", "hosts_file", "ssh_keys", "nfs", "mpi", "mpi_run",
 ]  # fmt: skip
-CHECKS = {
-    "guest.firewall", "guest.hosts_file", "guest.mpi", "guest.mtu", "guest.nfs", "guest.ssh_keys",
-    "mpi.launcher", "mpi.ring", "mtu.exact", "nfs.read", "nfs.write", "path.management",
-    "path.switch", "server.bridges", "server.firewall", "server.guard", "server.mtu",
-    "server.sysctl", "ssh.pair", "tunnel.ends",
-}  # fmt: skip
 
 
 def test_build_tells_in_one_document_what_it_did(built: ClusterUnderTest) -> None:
@@ -60,7 +55,8 @@ def test_dry_run_tells_of_a_new_guest_and_makes_none(built: ClusterUnderTest) ->
 def test_verify_finds_every_kind_of_check_right(built: ClusterUnderTest) -> None:
     verified = built.good("verify")
     assert verified.failed_checks() == []
-    assert {check["name"] for check in verified.document["checks"]} == CHECKS
+    made = {check["name"] for check in verified.document["checks"] if check["ok"]}
+    assert made == {name for probe in probes() if not probe.asked for name in probe.checks}
     pairs = [check for check in verified.document["checks"] if check["name"] == "mtu.exact"]
     assert len(pairs) == 6
 
@@ -72,17 +68,10 @@ def test_launcher_and_program_run_on_the_nodes_that_are_asked_for(built: Cluster
     assert names([node3, node2, node1]) == ["node1", "node2", "node3"]
 
 
-def test_every_node_logs_in_to_every_node_without_a_password(built: ClusterUnderTest) -> None:
-    options = "-n -o BatchMode=yes -o StrictHostKeyChecking=yes"
-    for node in built.guests():
-        for name in ("node1", "node2", "node3"):
-            assert node.good(f"ssh {options} {name} 'hostname; id -un'") == f"{name}\nmpi"
-
-
-def test_ten_jobs_in_a_row_come_to_their_end(built: ClusterUnderTest) -> None:
+def test_five_jobs_in_a_row_come_to_their_end(built: ClusterUnderTest) -> None:
     """Each second job of MPICH 4.0 hung at its end without the image's own library."""
     guests = built.guests()
     job = mpiexec(guests, "python3 /usr/local/lib/farswitch/ring.py 1 100000")
-    loop = f"for i in 0 1 2 3 4 5 6 7 8 9; do timeout 60 {job} || exit 1; done"
+    loop = f"for i in 1 2 3 4 5; do timeout 60 {job} || exit 1; done"
     said = guests[0].good(loop, seconds=500)
-    assert said.count('"intact": true}') >= 10
+    assert said.count('"intact": true}') == 5

@@ -76,11 +76,10 @@ def test_guests_lose_each_other_with_the_switch_and_find_each_other_again(
     assert not node1.pings(node2.address)
     assert not node3.pings(node1.address)
     launch = mpiexec([node1, node2], "hostname", ranks=4)
-    assert node1.run(launch, seconds=20).returncode != 0
+    assert node1.run(launch, seconds=8).returncode != 0
     built.on("server2", ["ip", "link", "set", f"fss{built.vni}", "up"])
     wait_until(lambda: node1.pings(node2.address), Deadline(60), what="An answer of node2")
     assert names(built.guests()) == ["node1", "node2", "node3"]
-    assert built.good("verify").failed_checks() == []
 
 
 def test_guests_do_not_reach_each_other_over_management(built: ClusterUnderTest) -> None:

@@ -29,7 +29,7 @@ def bodies(cluster: ClusterUnderTest) -> dict[str, str]:
     return {name: pair["private"].strip().splitlines()[3] for name, pair in keys.items()}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def keys(built: ClusterUnderTest) -> dict[str, str]:
     """Return the bodies of all keys, once a build wrote all that it can into its logs."""
     built.good("build", "-v", "-v")
@@ -91,10 +91,11 @@ def test_a_guest_has_the_users_key_and_its_own_host_key_alone(
     built: ClusterUnderTest, keys: dict[str, str]
 ) -> None:
     user, own = "/home/mpi/.ssh/id_ed25519", "/etc/ssh/ssh_host_ed25519_key"
+    # The keys come through the login's stream: no argument shows them.
+    search = "grep -raoFH -f - /etc /root /home /run /tmp /var 2>/dev/null | sort"
+    names = {body: name for name, body in keys.items()}
     for guest in built.guests():
-        # The keys come through the login's stream: no argument shows them.
-        search = "grep -rlaF -f - /etc /root /home /run /tmp /var 2>/dev/null | sort"
-        for name, body in keys.items():
-            found = guest.root(search, stdin=f"{body}\n").split()
-            assert found == {"user": [user], guest.name: [own]}.get(name, []), name
+        lines = guest.root(search, stdin="\n".join(names) + "\n").splitlines()
+        found = {path: names[body] for path, _, body in (line.partition(":") for line in lines)}
+        assert found == {user: "user", own: guest.name}
         assert guest.root(f"stat -c '%a %U' {user} {own}").split() == ["600", "mpi", "600", "root"]

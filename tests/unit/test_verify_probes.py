@@ -1,0 +1,147 @@
+"""A probe of verify: what was not measured never passes, and what failed explains what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from nornir.core.inventory import Host
+from nornir.core.task import Task
+
+from connections.command import ConnectionLostError
+from inventory.errors import FarswitchError
+from inventory.loader import ROOT, load_site
+from inventory.model import cluster
+from tasks.check import Check, skipped
+from tasks.checks import FAMILIES, probes
+from tasks.probe import Findings, Probe, Scene, each
+from tasks.verify import verify
+
+CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")))
+GOOD = Check("x.one", "node1", ok=True, measured="1", expected="1")
+BAD = Check("x.one", "node1", ok=False, measured="2", expected="1")
+CHECKS = {"x.one": "One is one.", "x.two": "Two is two."}
+
+
+@pytest.fixture
+def scene() -> Scene:
+    hosts = {"node1": Host("node1"), "node2": Host("node2")}
+    return Scene(CLUSTER, cast("Any", None), 1450, hosts, Path("ssh_config"))
+
+
+def run(
+    scene: Scene, *yields: Check | Exception, needs: tuple[str, ...] = (), writes: bool = False,
+    dry: bool = False, chosen: tuple[str, ...] = ("x.one", "x.two"),
+) -> dict[str, list[bool | None]]:  # fmt: skip
+    """Run a probe that yields checks or raises, and return the verdicts by name."""
+
+    def measure(_task: Task, _scene: Scene) -> Iterator[Check]:
+        for one in yields:
+            if isinstance(one, Exception):
+                raise one
+            yield one
+
+    probe = Probe("guests", CHECKS, measure, needs=needs, writes=writes)
+    task = SimpleNamespace(host=scene.hosts["node1"], is_dry_run=lambda: dry)
+    told = verify(cast("Task", task), probe, scene, chosen).checks
+    verdicts: dict[str, list[bool | None]] = {}
+    for check in told:
+        verdicts.setdefault(check.name, []).append(check.ok)
+    return verdicts
+
+
+def test_a_check_that_the_probe_did_not_yield_has_failed(scene: Scene) -> None:
+    assert run(scene, GOOD) == {"x.one": [True], "x.two": [False]}
+    assert run(scene) == {"x.one": [False], "x.two": [False]}
+
+
+def test_an_error_fails_what_passed_so_far_too(scene: Scene) -> None:
+    """Half of the pairs were judged: the other half would be missing from a pass."""
+    found = run(scene, GOOD, FarswitchError("The agent is dead."))
+    assert found == {"x.one": [True, False], "x.two": [False]}
+
+
+def test_a_failure_that_was_found_is_not_told_twice(scene: Scene) -> None:
+    found = run(scene, BAD, FarswitchError("No."))
+    assert found == {"x.one": [False], "x.two": [False]}
+
+
+def test_an_error_is_told_with_its_next_step(scene: Scene) -> None:
+    run(scene, FarswitchError("It is gone.", hint="Bring it back."))
+    check = scene.findings.failed(["x"])
+    assert check is not None
+    assert "It is gone." in check.measured
+    assert "Bring it back." in check.hint
+
+
+def test_a_host_that_is_lost_is_left_alone_afterwards(scene: Scene) -> None:
+    lost = ConnectionLostError("node1", "it does not answer")
+    assert run(scene, lost) == {"x.one": [False], "x.two": [False]}
+    assert run(scene, GOOD) == {"x.one": [None], "x.two": [None]}
+    assert [guest.name for guest in scene.there()] == ["node2", "node3"]
+
+
+def test_what_failed_before_skips_what_needs_it(scene: Scene) -> None:
+    scene.findings.add([Check("reach.icmp", "node2", ok=False, measured="", expected="")])
+    assert run(scene, GOOD, needs=("reach",)) == {"x.one": [None], "x.two": [None]}
+    assert run(scene, GOOD, needs=("reach.icmp",)) == {"x.one": [None], "x.two": [None]}
+    assert run(scene, GOOD, needs=("reach.tcp", "ssh")) == {"x.one": [True], "x.two": [False]}
+
+
+def test_a_skip_does_not_skip_others(scene: Scene) -> None:
+    scene.findings.add([skipped("reach.icmp", "node2", "no third host")])
+    assert run(scene, GOOD, needs=("reach",))["x.one"] == [True]
+
+
+def test_a_dry_run_leaves_out_what_writes(scene: Scene) -> None:
+    assert run(scene, GOOD, writes=True, dry=True) == {"x.one": [None], "x.two": [None]}
+    assert run(scene, GOOD, dry=True)["x.one"] == [True]
+
+
+def test_only_what_was_asked_for_is_told(scene: Scene) -> None:
+    assert run(scene, GOOD, chosen=("x.two",)) == {"x.two": [False]}
+
+
+def test_each_gives_a_result_or_an_error_for_every_name() -> None:
+    def ask(name: str) -> str:
+        if name == "b":
+            raise FarswitchError("No b.")
+        return name.upper()
+
+    found = each(["a", "b", "c"], ask)
+    assert (found["a"], found["c"]) == ("A", "C")
+    assert str(found["b"]) == "No b."
+    assert each([], ask) == {}
+
+
+def test_every_probe_says_what_each_check_proves() -> None:
+    names = [name for probe in probes() for name in probe.checks]
+    assert len(names) == len(set(names))
+    for probe in probes():
+        assert probe.family in FAMILIES
+        for name, sentence in probe.checks.items():
+            assert sentence.endswith("."), name
+            assert name.partition(".")[2], name
+
+
+def test_probes_come_in_the_order_of_families() -> None:
+    places = [FAMILIES.index(probe.family) for probe in probes()]
+    assert places == sorted(places)
+
+
+def test_findings_name_the_first_failure() -> None:
+    findings = Findings()
+    findings.add([GOOD, BAD])
+    assert findings.failed(["x"]) is BAD
+    assert findings.failed(["y"]) is None
+
+
+@pytest.mark.parametrize(
+    ("cause", "fix", "hint"),
+    [("Why.", "do it", "Why.\nFix: do it"), ("Why.", "", "Why."), ("", "do it", "Fix: do it")],
+)
+def test_a_hint_is_cause_and_fix(cause: str, fix: str, hint: str) -> None:
+    assert Check("x.one", "node1", False, "", "", cause, fix).hint == hint
