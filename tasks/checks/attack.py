@@ -1,0 +1,73 @@
+"""Is there another way than the switch? Each guest tries all of them, and a third host too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+
+from nornir.core.task import Task
+
+from connections.local import LocalShell
+from inventory.errors import FarswitchError
+from inventory.hosts import site_of
+from inventory.model import LabNetworks
+from lab.addresses import Lab
+from lab.outsider import outsider
+from tasks.check import Check, skipped
+from tasks.checks.attack_kinds import Kind, Outside
+from tasks.checks.attack_run import THIRD, Third, attack, survey
+from tasks.preflight import facts_of
+from tasks.probe import Probe, Scene
+
+CHECKS = {
+    "attack.ping": "No guest's ICMP reaches another over management.",
+    "attack.arp": "No guest's ARP reaches another over management, and none is answered.",
+    "attack.route": "No guest reaches another by a route through its hypervisor.",
+    "attack.ipv6": "No guest reaches another over management by IPv6.",
+    "attack.spoof_mac": "A frame with another guest's MAC is taken by nobody on management.",
+    "attack.spoof_address": "A frame with another's address is taken by nobody on management.",
+    "attack.vni_direct": "No guest gets a frame into another's tunnel on its hypervisor.",
+    "attack.vni_nat": "No guest gets a frame into another's port of the switch past its tunnel.",
+    "attack.third_host": "No third host gets a frame into a tunnel of either server.",
+    "attack.legitimate": "What goes over the switch meanwhile loses nothing.",
+}
+
+
+def run(task: Task, scene: Scene) -> Iterable[Check]:
+    """Attack with all guests that are there, from a third host as well where the site is a lab."""
+    guests, cluster = scene.there(), scene.cluster
+    host = task.host.name
+    if len(guests) <= 1:
+        why = "a guest alone has nobody to attack"
+        yield from (skipped(name, host, why, said) for name, said in CHECKS.items())
+        return
+    for guest in cluster.guests:
+        if guest not in guests:
+            why = f"'{guest.name}' cannot be logged in to"
+            yield from (skipped(name, guest.name, why, said) for name, said in CHECKS.items())
+    names = [*(one.name for one in cluster.servers), *(one.name for one in guests)]
+    shells = {name: scene.shell(name) for name in names}
+    devices = {one.name: facts_of(scene.hosts[one.name]).underlay.device for one in cluster.servers}
+    ground = survey(cluster, devices, shells)
+    with ExitStack() as stack:
+        networks, third = site_of(task.nornir.inventory).lab, None
+        name = Kind.THIRD_HOST.check
+        if networks is None:
+            yield skipped(name, host, "no third host known", CHECKS[name])
+        else:
+            try:
+                third = _third(stack, networks)
+            except FarswitchError as error:
+                yield Check(name, host, ok=False, measured=f"not probed: {error}",
+                            expected=CHECKS[name], fix=error.hint)  # fmt: skip
+        yield from attack(ground, guests, shells, third, scene.rebuild)
+
+
+def _third(stack: ExitStack, networks: LabNetworks) -> Third:
+    lab = Lab(networks.name, networks.controller, networks.underlay)
+    found = stack.enter_context(outsider(lab))
+    outside = Outside(found.nic, found.mac, found.address)
+    return Third(outside, LocalShell(THIRD, prefix=found.prefix))
+
+
+PROBE = Probe("head", CHECKS, run, needs=("reach",), asked=True, writes=True)

@@ -1,0 +1,163 @@
+"""The fight itself: listeners everywhere, then all senders side by side, then what was heard."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Timer
+from typing import Any, TypeVar
+
+from connections.command import Shell
+from inventory.errors import FarswitchError
+from tasks.checks.attack_judge import Heard, Sent
+from tasks.checks.attack_kinds import Kind, Label, Place, Stream
+from tasks.probe import AT_ONCE, each
+from tasks.programs import attack_listen, attack_send
+
+T = TypeVar("T")
+GAP = 0.01
+"""Seconds between two rounds: slow enough that no queue on the way overflows under emulation."""
+SENDING = 30.0
+"""Seconds until a sender is ended; it needs about two."""
+_LISTEN = Path(attack_listen.__file__).read_text(encoding="utf-8")
+_SEND = Path(attack_send.__file__).read_text(encoding="utf-8")
+_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends what, by which login."""
+
+    name: str
+    shell: Shell
+    streams: tuple[Stream, ...]
+
+
+class Listener:
+    """A program on a host that counts frames with a token; it ends in any case after `seconds`."""
+
+    def __init__(self, shell: Shell, token: bytes, seconds: float, nics: Sequence[str]) -> None:
+        argv = ("python3", "-c", _LISTEN, token.hex(), str(int(seconds)), *nics)
+        self.host = shell.host
+        self._process = shell.start(argv)
+        self._timer = Timer(seconds, self._process.close)
+        self._timer.start()
+
+    def close(self) -> None:
+        """End it, as it is."""
+        self._timer.cancel()
+        self._process.close()
+
+    def await_start(self) -> None:
+        """Wait until it hears.
+
+        Raises:
+            FarswitchError: It ended.
+        """
+        said = self._process.read(_BLOCK)
+        if said.strip() != b"ready":
+            raise self._failure()
+
+    def report(self) -> Any:
+        """Let it end when nothing comes any more, and return what it counted.
+
+        Raises:
+            FarswitchError: It ended before, or did not hear all.
+        """
+        said = b""
+        try:
+            self._process.write(b"\n")
+            while block := self._process.read(_BLOCK):
+                said += block
+            found = json.loads(said)
+        except (OSError, ValueError) as error:
+            raise self._failure() from error
+        if found["lost"]:
+            raise FarswitchError(
+                f"The listener on '{self.host}' lost {found['lost']} frames.",
+                hint="Run it again when the machine has less to do.",
+            )
+        return found
+
+    def _failure(self) -> FarswitchError:
+        why = self._process.stderr_tail().strip() or "it said nothing"
+        return FarswitchError(f"The listener on '{self.host}' ended: {why}")
+
+
+def fight(
+    token: bytes,
+    senders: Sequence[Sender],
+    places: Mapping[str, Sequence[str]],
+    shell: Callable[[str], Shell],
+) -> tuple[dict[Label, Sent], Heard]:
+    """Let all senders send while all listen.
+
+    Args:
+        token: What this run's frames bear.
+        senders: Who sends what.
+        places: The hosts that listen, on all interfaces; on those named also for frames to others.
+        shell: The login to each of them.
+
+    Returns:
+        What the senders say they sent, by stream, and what the listeners heard.
+
+    Raises:
+        FarswitchError: A listener or a sender failed, or lost frames.
+    """
+    seconds = SENDING * (3 + len(senders) // AT_ONCE)
+    with ExitStack() as stack:
+
+        def start(name: str) -> Listener:
+            listener = Listener(shell(name), token, seconds, places[name])
+            stack.callback(listener.close)
+            listener.await_start()
+            return listener
+
+        listeners = _all(each(places, start))
+        by_name = {one.name: one for one in senders}
+        sent = _all(each(by_name, lambda name: send(by_name[name], token)))
+        heard = _all(each(listeners, lambda name: listeners[name].report()))
+    return {label: one for found in sent.values() for label, one in found.items()}, merged(heard)
+
+
+def send(sender: Sender, token: bytes) -> dict[Label, Sent]:
+    """Let one sender send, and return what it says of each stream."""
+    streams = [
+        {"interface": one.interface, "count": one.count, "frames": [f.hex() for f in one.frames]}
+        for one in sender.streams
+    ]
+    plan = json.dumps({"token": token.hex(), "gap": GAP, "streams": streams})
+    ended = sender.shell.run(("python3", "-c", _SEND), stdin=plan, timeout=SENDING)
+    said = json.loads(ended.stdout)
+    return {
+        stream.label: Sent(stream.count, count, error)
+        for stream, count, error in zip(sender.streams, said["sent"], said["errors"], strict=True)
+    }
+
+
+def merged(reports: Mapping[str, Any]) -> Heard:
+    """Return the listeners' reports, by host, as one."""
+    frames: dict[Label, dict[Place, int]] = defaultdict(dict)
+    answers: dict[Place, dict[str, int]] = defaultdict(dict)
+    known = set(Kind)
+    for host, report in reports.items():
+        for interface, kind, sender, numbers in report["frames"]:
+            if kind in known:
+                frames[Label(Kind(kind), sender)][Place(host, interface)] = int(numbers, 16)
+        for interface, address, count in report["answers"]:
+            answers[Place(host, interface)][address] = count
+    return Heard(frames, answers)
+
+
+def _all(found: Mapping[str, T | FarswitchError]) -> dict[str, T]:
+    """Return what every host gave; the first error is raised."""
+    given: dict[str, T] = {}
+    for name, one in found.items():
+        if isinstance(one, FarswitchError):
+            raise one
+        given[name] = one
+    return given

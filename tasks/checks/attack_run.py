@@ -1,0 +1,98 @@
+"""One run of all attacks between guests that are given, with the verdicts."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from connections.command import Shell
+from inventory.errors import FarswitchError
+from inventory.model import Cluster, Guest
+from tasks.check import Check
+from tasks.checks.attack_field import Sender, fight
+from tasks.checks.attack_judge import judge, judge_legitimate, legitimate
+from tasks.checks.attack_kinds import DATA, MANAGEMENT, Ground, Outside, duels
+from tasks.checks.attack_streams import guest_streams
+from tasks.checks.attack_tunnels import outside_streams
+from tasks.checks.attack_wanted import guest_attacks, outside_attacks
+from tasks.probe import each
+
+TOKEN_BYTES = 8
+THIRD = "a third host"
+
+
+@dataclass(frozen=True, slots=True)
+class Third:
+    """A third host on the underlay, and the way into it."""
+
+    outside: Outside
+    shell: Shell
+
+
+def survey(cluster: Cluster, devices: Mapping[str, str], shells: Mapping[str, Shell]) -> Ground:
+    """Read the MACs that frames to the servers are addressed to.
+
+    Args:
+        cluster: Whose servers.
+        devices: Each server's interface on the underlay.
+        shells: The login to each server.
+
+    Raises:
+        FarswitchError: An interface is not there.
+    """
+
+    def read(name: str) -> list[str]:
+        gateway = cluster.server(name).role == "hypervisor"
+        nics = [devices[name], *([cluster.management_bridge] if gateway else [])]
+        return (
+            shells[name]
+            .run(["cat", *(f"/sys/class/net/{nic}/address" for nic in nics)])
+            .stdout.split()
+        )
+
+    macs: dict[str, str] = {}
+    gateways: dict[str, str] = {}
+    for name, found in each(devices, read).items():
+        if isinstance(found, FarswitchError):
+            raise found
+        macs[name], *gateway = found
+        if gateway:
+            gateways[name] = gateway[0]
+    return Ground(cluster, devices, macs, gateways)
+
+
+def attack(
+    ground: Ground,
+    guests: Sequence[Guest],
+    shells: Mapping[str, Shell],
+    third: Third | None,
+    fix: str,
+) -> Iterator[Check]:
+    """Let each guest attack the next one, and the third host both servers, and judge.
+
+    Args:
+        ground: The servers.
+        guests: Those that take part, two at least.
+        shells: The login to each of them, and to each server.
+        third: The third host, where there is one.
+        fix: The command that puts the guard back.
+    """
+    token, pairs = secrets.token_bytes(TOKEN_BYTES), duels(guests)
+    senders = [
+        Sender(one.attacker.name, shells[one.attacker.name], guest_streams(ground, one, token))
+        for one in pairs
+    ]
+    if third:
+        streams = outside_streams(ground, third.outside, token)
+        senders.append(Sender(THIRD, third.shell, streams))
+    places: dict[str, Sequence[str]] = {server.name: () for server in ground.cluster.servers}
+    places |= {guest.name: (DATA, MANAGEMENT) for guest in guests}
+    sent, heard = fight(token, senders, places, lambda name: shells[name])
+    wanted = [*guest_attacks(ground, guests, pairs)]
+    if third:
+        wanted += outside_attacks(ground, guests, pairs)
+    for one in wanted:
+        yield judge(one, sent.get(one.label), heard, fix)
+    for pair in pairs:
+        yield judge_legitimate(pair, sent.get(legitimate(pair)), heard, fix)

@@ -1,0 +1,115 @@
+"""Count the frames that come in with a token, on all interfaces, and say so in JSON at the end.
+
+Usage: python3 attack_listen.py TOKEN SECONDS [INTERFACE ...]   (TOKEN in hexadecimal digits)
+It prints "ready", listens until its input has a line or ends, and then until nothing has come for a
+moment; SECONDS end it in any case. The interfaces named take in frames for others too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+ETH_P_ALL, ETH_P_ARP = 0x0003, 0x0806  # linux/if_ether.h
+SO_RCVBUFFORCE, SO_ATTACH_FILTER = 33, 26  # asm-generic/socket.h
+SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_STATISTICS, PACKET_MR_PROMISC = 263, 1, 6, 1
+PACKET_OUTGOING = 4  # linux/if_packet.h
+BUFFER = 16 << 20
+QUIET, ENDING = 0.5, 5.0
+"""Seconds without a frame that end the listening, and after which it ends in any case."""
+OFFSETS = (42, 62, 92, 112)
+"""Where a token can be: after Ethernet and ARP or ICMP over IPv4; ICMP over IPv6; the former within
+VXLAN over IPv4, or over IPv6."""
+ARP_REPLY = 2
+
+
+@dataclass
+class Heard:
+    """Frames by interface, kind and sender, a bit for each number; ARP answers by address."""
+
+    token: bytes
+    frames: dict[tuple[str, int, int], int] = field(default_factory=lambda: defaultdict(int))
+    answers: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+
+    def take(self, interface: str, frame: bytes) -> None:
+        """Count one frame."""
+        at = frame.find(self.token)
+        if at >= 0:
+            label = frame[at + len(self.token) :][:6]
+            if len(label) == 6:  # noqa: PLR2004
+                kind, sender, number = struct.unpack("!HHH", label)
+                self.frames[interface, kind, sender] |= 1 << number
+        elif frame[12:14] == ETH_P_ARP.to_bytes(2, "big") and frame[21:22] == bytes([ARP_REPLY]):
+            self.answers[interface, socket.inet_ntoa(frame[28:32].ljust(4, b"\0"))] += 1
+
+    def told(self, lost: int) -> str:
+        """Return the report."""
+        frames = [[*key, f"{numbers:x}"] for key, numbers in self.frames.items()]
+        answers = [[*key, number] for key, number in self.answers.items()]
+        return json.dumps({"frames": frames, "answers": answers, "lost": lost})
+
+
+def program(token: bytes) -> bytes:
+    """Return the classic BPF program that lets ARP and frames with the token through.
+
+    A load beyond a frame's end rejects it, so the offsets go up.
+    """
+    word = int.from_bytes(token[:4], "big")
+    code = [(0x28, 0, 0, 12), (0x15, 2 * len(OFFSETS), 0, ETH_P_ARP)]  # ldh [12]; jeq
+    for at, offset in enumerate(OFFSETS):
+        code += [(0x20, 0, 0, offset), (0x15, 2 * (len(OFFSETS) - at) - 2, 0, word)]  # ld; jeq
+    code[-1] = (0x15, 0, 1, word)  # the last one: not equal, over the next
+    code += [(0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)]  # ret all; ret nothing
+    return b"".join(struct.pack("HBBI", *one) for one in code)
+
+
+def opened(token: bytes, promiscuous: list[str]) -> socket.socket:
+    """Return a socket that gets what comes in on every interface."""
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+    code = ctypes.create_string_buffer(program(token))
+    where = struct.pack("HP", len(code) // 8, ctypes.addressof(code))  # struct sock_fprog
+    raw.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, where)
+    for name in promiscuous:
+        request = struct.pack("iHH8s", socket.if_nametoindex(name), PACKET_MR_PROMISC, 0, b"")
+        raw.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
+    return raw
+
+
+def listen(raw: socket.socket, heard: Heard) -> int:
+    """Take frames until told to end; return how many the kernel had no room for."""
+    end, quiet = float("inf"), None
+    while time.monotonic() < end:
+        ready, _, _ = select.select([raw, *([] if quiet else [sys.stdin])], [], [], quiet)
+        if raw in ready:
+            frame, (interface, _, kind, *_) = raw.recvfrom(2048)
+            if kind != PACKET_OUTGOING:
+                heard.take(interface, frame)
+        elif not ready:
+            break
+        if sys.stdin in ready:
+            end, quiet = time.monotonic() + ENDING, QUIET
+    statistics = raw.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+    return int(struct.unpack("II", statistics)[1])
+
+
+def main() -> None:
+    """Listen and report."""
+    token, seconds, *names = sys.argv[1:]
+    signal.alarm(int(seconds))
+    heard = Heard(bytes.fromhex(token))
+    with opened(heard.token, names) as raw:
+        print("ready", flush=True)
+        print(heard.told(listen(raw, heard)))
+
+
+if __name__ == "__main__":
+    main()
