@@ -140,7 +140,7 @@ def _server(task: Task, cluster: Cluster, wanted: int, *, dry: bool) -> list[Cha
 
 
 def _guest(guest: Shell, wanted: int, *, dry: bool) -> list[Change]:
-    found = guest_mtu(guest)
+    found = _guest_mtu(guest)
     if found == wanted:
         return []
     changes = [Change(DATA_NIC, found, wanted)]
@@ -150,17 +150,12 @@ def _guest(guest: Shell, wanted: int, *, dry: bool) -> list[Change]:
         except CommandError as error:  # a virtio NIC takes no more than it was started with
             error.hint = f"Shut '{guest.host}' down and build again: it starts with a new NIC."
             raise
-        found = guest_mtu(guest)
+        found = _guest_mtu(guest)
         _refuse(guest.host, [Change(DATA_NIC, found, wanted)] if found != wanted else [])
     return changes
 
 
-def guest_mtu(guest: Shell) -> int:
-    """Read the MTU of a guest's data NIC, in bytes of IP packet.
-
-    Raises:
-        FarswitchError: It has none.
-    """
+def _guest_mtu(guest: Shell) -> int:
     content = guest.read(f"/sys/class/net/{DATA_NIC}/mtu")
     if content is None:
         raise FarswitchError(

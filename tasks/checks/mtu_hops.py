@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from connections.links import Link
@@ -33,7 +33,8 @@ class Hop:
     """A place that a guest's packet comes through; `name` of an interface, empty for a path.
 
     `found` is its MTU, None where there is none; `carries` the largest packet of a guest that
-    passes. An underlay may be `larger` than wanted.
+    passes. An underlay may be `larger` than wanted. `guest` is whose packets come through, None
+    for everybody's.
     """
 
     host: str
@@ -41,6 +42,7 @@ class Hop:
     what: str
     wanted: int
     found: int | None
+    guest: str | None = None
     overhead: int = 0
     larger: bool = False
     cause: str = ""
@@ -58,7 +60,7 @@ class Hop:
 
 def of_guest(guest: Guest, found: int | None, mtu: int, rebuild: str) -> Hop:
     """Return the hop that is the guest's own NIC."""
-    return Hop(guest.name, DATA_NIC, f"NIC '{DATA_NIC}'", mtu, found, fix=rebuild)
+    return Hop(guest.name, DATA_NIC, f"NIC '{DATA_NIC}'", mtu, found, guest.name, fix=rebuild)
 
 
 def of_server(
@@ -74,9 +76,9 @@ def of_server(
         fixes: The command of the build, which mends the interfaces that are ours, and `Command`.
     """
     rebuild, command = fixes
-    for name, what in _ours(cluster, server):
+    for name, what, guest in _ours(cluster, server):
         link = ground.links.get(name)
-        yield Hop(server.name, name, what, mtu, link.mtu if link else None, fix=rebuild)
+        yield Hop(server.name, name, what, mtu, link.mtu if link else None, guest, fix=rebuild)
     under = ground.underlay
     wanted = mtu + under.overhead
     argv = ["ip", "link", "set", "dev", under.device, "mtu", str(wanted)]
@@ -94,16 +96,16 @@ def of_server(
         )  # fmt: skip
 
 
-def _ours(cluster: Cluster, server: Server) -> Iterator[tuple[str, str]]:
+def _ours(cluster: Cluster, server: Server) -> Iterator[tuple[str, str, str | None]]:
     if server.role == "switch":
         for guest in cluster.guests:
-            yield guest.tunnel, f"switch port '{guest.tunnel}' of '{guest.name}'"
-        yield cluster.switch_bridge, f"switch bridge '{cluster.switch_bridge}'"
+            yield guest.tunnel, f"switch port '{guest.tunnel}' of '{guest.name}'", guest.name
+        yield cluster.switch_bridge, f"switch bridge '{cluster.switch_bridge}'", None
         return
     for guest in cluster.guests_of(server.name):
-        yield guest.data_tap, f"tap '{guest.data_tap}' of '{guest.name}'"
-        yield guest.bridge, f"bridge '{guest.bridge}' of '{guest.name}'"
-        yield guest.tunnel, f"tunnel '{guest.tunnel}' of '{guest.name}'"
+        yield guest.data_tap, f"tap '{guest.data_tap}' of '{guest.name}'", guest.name
+        yield guest.bridge, f"bridge '{guest.bridge}' of '{guest.name}'", guest.name
+        yield guest.tunnel, f"tunnel '{guest.tunnel}' of '{guest.name}'", guest.name
 
 
 def path(sender: Ground, receiver: Ground, largest: int | None, mtu: int) -> Hop:
@@ -149,10 +151,9 @@ def judge(hops: Sequence[Hop]) -> list[Check]:
     ]
 
 
-def explain(hops: Sequence[Hop], hosts: Sequence[str]) -> Hop | None:
-    """Return the narrowest hop that is too small, of some hosts."""
-    small = [hop for hop in hops if not hop.good and hop.found and hop.host in hosts]
-    small = [hop for hop in small if (hop.found or 0) < hop.wanted]
+def explain(hops: Iterable[Hop]) -> Hop | None:
+    """Return the narrowest of the hops that are too small."""
+    small = [hop for hop in hops if hop.found is not None and hop.found < hop.wanted]
     return min(small, key=lambda hop: hop.carries, default=None)
 
 

@@ -43,7 +43,7 @@ def judge_underlay(one: Direction, hops: Sequence[Hop], mtu: int) -> Check:
     exact = one.here.device_mtu == wanted
     more = wanted + 1 in way.passed
     good = wanted in way.passed and not (exact and more)
-    why = explain(hops, (one.sender.name, one.receiver.name))
+    why = explain(_under(one, hops))
     expected = f"{wanted} B passes" + (f", {wanted + 1} B does not" if exact else "")
     return Check(
         name="mtu.underlay",
@@ -60,8 +60,8 @@ def judge_tunnels(one: Direction, hops: Sequence[Hop], mtu: int, rebuild: str) -
     """Yield one verdict a guest: a frame of exactly its tunnel's MTU came out at the other end."""
     nothing = not any(way.passed for _, way in one.tunnels)
     for guest, way in one.tunnels:
-        why = explain([hop for hop in hops if hop.name == guest.tunnel], (one.sender.name,))
-        why = why or explain(hops, (one.sender.name, one.receiver.name))
+        ends = [hop for hop in hops if hop.guest == guest.name and hop.name == guest.tunnel]
+        why = explain([*ends, *_under(one, hops)])
         if nothing:
             cause = f"No tunnel to '{one.receiver.name}' lets anything through: see 'reach.tunnel'."
         elif not way.passed:
@@ -117,6 +117,13 @@ def judge_reach(one: Direction, rebuild: str) -> Check:
         cause=cause,
         fix=fix,
     )
+
+
+def _under(one: Direction, hops: Sequence[Hop]) -> list[Hop]:
+    """Return the hops of the underlay between the two."""
+    return [
+        hop for hop in hops if hop.overhead and hop.host in {one.sender.name, one.receiver.name}
+    ]
 
 
 def _told(way: Passage, wanted: int, *, exact: bool) -> str:

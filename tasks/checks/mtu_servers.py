@@ -1,26 +1,23 @@
-"""What sizes pass between the servers, and is a hop of the data network too small?"""
+"""What gets through between the servers: by the underlay, and by each tunnel."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from nornir.core.task import Task
-
-from connections.command import ConnectionLostError
 from connections.links import dump
 from connections.routes import route_to
 from inventory.errors import FarswitchError
 from inventory.model import Guest, Server
-from tasks.check import Check, skipped
+from tasks.check import Check
 from tasks.checks import mtu_hops
 from tasks.checks.mtu_hops import Ground, Hop
 from tasks.checks.mtu_lanes import Direction, judge_reach, judge_tunnels, judge_underlay
 from tasks.lanes import SMALL, Lane, Passage, Passages, search, try_sizes
-from tasks.mtu import guest_mtu
-from tasks.probe import Probe, Scene, each
+from tasks.probe import Scene, each
 from tasks.station import Station
 from tasks.underlay import judge, peers
 
@@ -32,9 +29,38 @@ ALONE = "02:fa:ff:00:00:01"
 """The source of frames to the only guest of a cluster: no other guest has a MAC to lend."""
 
 
-def run(_task: Task, scene: Scene) -> Iterator[Check]:
-    """Send packets of the exact size between the servers and through each tunnel, then judge."""
-    mtu, grounds = scene.mtu, ground(scene)
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the servers have, and what goes from one to another."""
+
+    grounds: Mapping[str, Ground]
+    ways: Sequence[Direction]
+
+    def hops(self, scene: Scene) -> list[Hop]:
+        """Return the hops on and between the servers."""
+        fixes = (scene.rebuild, scene.command)
+        found: list[Hop] = []
+        for server in scene.cluster.servers:
+            here = self.grounds[server.name]
+            found += mtu_hops.of_server(scene.cluster, server, here, scene.mtu, fixes)
+        paths = (mtu_hops.path(way.here, way.there, way.largest, scene.mtu) for way in self.ways)
+        return [*found, *paths]
+
+    def judge(self, scene: Scene, hops: Sequence[Hop]) -> Iterator[Check]:
+        """Yield the verdicts on each direction; `hops` are all, those of the guests too."""
+        for way in self.ways:
+            yield judge_underlay(way, hops, scene.mtu)
+            yield from judge_tunnels(way, hops, scene.mtu, scene.rebuild)
+            yield judge_reach(way, scene.rebuild)
+
+
+def survey(scene: Scene) -> Survey:
+    """Send packets of the exact size between the servers and through each tunnel.
+
+    Raises:
+        FarswitchError: A server cannot be asked, or has no way to a peer.
+    """
+    grounds = ground(scene)
     with ExitStack() as stack:
         token = b"F" + secrets.token_bytes(3)  # as VXLAN it has no valid VNI: none takes it in
         opened = each(grounds, lambda name: Station(scene.shell(name), token, SECONDS))
@@ -47,14 +73,7 @@ def run(_task: Task, scene: Scene) -> Iterator[Check]:
             if isinstance(station, FarswitchError):
                 raise station
         known = measure(scene, grounds, stations)
-    ways = [direction(scene, grounds, known, *ends) for ends in _ends(scene)]
-    hops, lost = all_hops(scene, grounds, ways)
-    yield from mtu_hops.judge(hops)
-    yield from lost
-    for way in ways:
-        yield judge_underlay(way, hops, mtu)
-        yield from judge_tunnels(way, hops, mtu, scene.rebuild)
-        yield judge_reach(way, scene.rebuild)
+    return Survey(grounds, [direction(scene, grounds, known, *ends) for ends in _ends(scene)])
 
 
 def ground(scene: Scene) -> dict[str, Ground]:
@@ -123,31 +142,6 @@ def direction(
     )  # fmt: skip
 
 
-def all_hops(
-    scene: Scene, grounds: Mapping[str, Ground], ways: list[Direction]
-) -> tuple[list[Hop], list[Check]]:
-    """Return all hops in a packet's order, and a check for each guest that cannot be asked."""
-    cluster, hops, lost = scene.cluster, list[Hop](), list[Check]()
-    found = each([guest.name for guest in scene.there()], lambda name: guest_mtu(scene.shell(name)))
-    for guest in cluster.guests:
-        answer = found.get(guest.name)
-        if answer is None:
-            lost.append(skipped("mtu.hops", guest.name, "it cannot be logged in to"))
-        elif isinstance(answer, FarswitchError):
-            if isinstance(answer, ConnectionLostError):
-                scene.findings.lose(guest.name, answer.cause)
-            lost.append(Check("mtu.hops", guest.name, ok=False, measured=f"not probed: {answer}",
-                              expected=f"MTU {scene.mtu}", fix=answer.hint))  # fmt: skip
-        else:
-            hops.append(mtu_hops.of_guest(guest, answer, scene.mtu, scene.rebuild))
-    for server in cluster.servers:
-        hops += mtu_hops.of_server(
-            cluster, server, grounds[server.name], scene.mtu, (scene.rebuild, scene.command)
-        )
-    hops += [mtu_hops.path(way.here, way.there, way.largest, scene.mtu) for way in ways]
-    return hops, lost
-
-
 def _ends(scene: Scene) -> list[tuple[Server, Server]]:
     switch = scene.cluster.switch
     return [
@@ -187,16 +181,3 @@ def _tunnel(scene: Scene, guest: Guest, sender: Server, receiver: Server) -> Lan
     return Lane(
         sender.name, receiver.name, guest.tunnel, "frame", guest.vni, guest.tunnel, 0, source
     )
-
-
-PROBE = Probe(
-    "switch",
-    {
-        "mtu.hops": "Every hop has the MTU of the build, the underlay what it needs.",
-        "mtu.underlay": "A packet of the exact size passes between the servers with DF.",
-        "mtu.tunnel": "A frame of exactly the tunnel's MTU comes out at its other end.",
-        "reach.tunnel": "The tunnels' UDP port is open between the servers, both ways.",
-    },
-    run,
-    rank=40,
-)
