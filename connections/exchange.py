@@ -100,7 +100,10 @@ class ChannelProcess:
         Raises:
             OSError: The command or the login ended.
         """
-        self._channel.sendall(data)
+        try:
+            self._channel.sendall(data)
+        except (EOFError, paramiko.SSHException) as error:
+            raise BrokenPipeError(str(error) or "the login ended") from error
 
     def stderr_tail(self) -> str:
         """Return the end of what the command has written to its standard error."""
