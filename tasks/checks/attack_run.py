@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,11 +46,7 @@ def survey(cluster: Cluster, devices: Mapping[str, str], shells: Mapping[str, Sh
     def read(name: str) -> list[str]:
         gateway = cluster.server(name).role == "hypervisor"
         nics = [devices[name], *([cluster.management_bridge] if gateway else [])]
-        return (
-            shells[name]
-            .run(["cat", *(f"/sys/class/net/{nic}/address" for nic in nics)])
-            .stdout.split()
-        )
+        return [_mac(shells[name], nic) for nic in nics]
 
     macs: dict[str, str] = {}
     gateways: dict[str, str] = {}
@@ -60,6 +57,11 @@ def survey(cluster: Cluster, devices: Mapping[str, str], shells: Mapping[str, Sh
         if gateway:
             gateways[name] = gateway[0]
     return Ground(cluster, devices, macs, gateways)
+
+
+def _mac(shell: Shell, nic: str) -> str:
+    (link,) = json.loads(shell.run(["ip", "-j", "link", "show", "dev", nic]).stdout)
+    return str(link["address"])
 
 
 def attack(

@@ -57,9 +57,10 @@ def _tunnelled(scope: Scope, kind: Kind, ways: list[tuple[Address, Address]]) ->
     """
     body, port = scope.body(kind), scope.ground.cluster.settings.udp_port
     duel, macs = scope.duel, (scope.own, scope.gateway)
+    ends = dict.fromkeys((_same(scope, source, target), target) for source, target in ways)
     return tuple(
-        vxlan(macs, (_same(scope, source, target), target), port, duel.victim.vni, inner)
-        for source, target in ways
+        vxlan(macs, pair, port, duel.victim.vni, inner)
+        for pair in ends
         for inner in _inner(duel.attacker, duel.victim, body)
     )
 

@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from connections.local import LocalShell
+from tests.netns.wires import wired
 
 counter = count()
 
@@ -40,6 +41,19 @@ exec cat
 @pytest.fixture
 def boxes():
     """Make shells of machines with an own network, /etc, /run and /var/lib, gone after the test."""
+    with _machines() as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def lasting_boxes():
+    """Make the same, gone after all tests of the module."""
+    with _machines() as make:
+        yield make
+
+
+@contextlib.contextmanager
+def _machines():
     with contextlib.ExitStack() as stack:
 
         def make() -> LocalShell:
@@ -58,3 +72,9 @@ def boxes():
 def box(boxes):
     """A shell of one such machine."""
     return boxes()
+
+
+@pytest.fixture
+def net(boxes):
+    """Two servers, a third host and two guests, without a guard."""
+    return wired(boxes)
