@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from connections.links import GEN_MODE_NONE, Bridge, Link, Session, Tunnel
+from connections.links import GEN_MODE_NONE, Bridge, Link, Port, Session, Tunnel
 from inventory.errors import FarswitchError
 from inventory.model import GROUP_BASE
 
@@ -122,6 +122,16 @@ def set_bridge_off(ipr: Session, name: str, option: Literal["stp", "forward_dela
     """Set a bridge's STP or forward delay to 0; STP first: it bounds the delay from below."""
     key = "br_stp_state" if option == "stp" else "br_forward_delay"
     _set(ipr, name, f"told {option} 0", kind="bridge", **{key: 0})
+
+
+def set_port(ipr: Session, link: Link, port: Port) -> None:
+    """Tell a bridge what to do with its port; whether it forwards is the bridge's own affair."""
+    flags = dict.fromkeys(("unicast_flood", "mcast_flood", "bcast_flood"), int(port.flood))
+    with _named(link.name, "told how to be a port"):
+        ipr.brport(
+            "set", index=link.index, isolated=int(port.isolated), learning=int(port.learning),
+            **flags,
+        )  # fmt: skip
 
 
 def add_altname(ipr: Session, name: str, altname: str) -> None:

@@ -14,8 +14,10 @@ from inventory.model import Address
 
 Session: TypeAlias = IPRoute
 """An open netlink conversation, used in the thread that opened it."""
-IFF_UP, IFF_NOARP = 0x1, 0x80
+IFF_UP, IFF_RUNNING, IFF_NOARP = 0x1, 0x40, 0x80
 """Interface flags of <linux/if.h>."""
+BR_STATE_FORWARDING = 3
+"""State of a bridge's port in <linux/if_bridge.h>."""
 GEN_MODE_NONE = 1
 """IN6_ADDR_GEN_MODE_NONE of <linux/if_link.h>: no IPv6 address by itself."""
 SKIP_STATISTICS = 1 << 3
@@ -35,8 +37,21 @@ class VxlanAttrs:
 
 
 @dataclass(frozen=True, slots=True)
+class Port:
+    """What an interface is to its bridge; `flood` tells of unknown addresses and broadcasts."""
+
+    isolated: bool = False
+    learning: bool = True
+    flood: bool = True
+    forwarding: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
-    """An interface as the kernel tells it; `forward_delay` is in hundredths of a second."""
+    """An interface as the kernel tells it; `forward_delay` is in hundredths of a second.
+
+    `up` is what was asked for; `running`, whether it has a carrier too.
+    """
 
     index: int
     name: str
@@ -54,6 +69,8 @@ class Link:
     forward_delay: int = 0
     vxlan: VxlanAttrs | None = None
     addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    running: bool = True
+    port: Port | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +148,21 @@ def _link(
         forward_delay=(bridge and bridge.get("br_forward_delay")) or 0,
         vxlan=_vxlan(data, names) if kind == "vxlan" else None,
         addresses=tuple(addresses),
+        running=bool(message["flags"] & IFF_RUNNING),
+        port=_port(info),
+    )
+
+
+def _port(info: Any) -> Port | None:
+    if not info or info.get("slave_kind") != "bridge":
+        return None
+    told = info.get("slave_data")
+    floods = ("unicast_flood", "mcast_flood", "bcast_flood")
+    return Port(
+        isolated=bool(told.get("isolated")),
+        learning=bool(told.get("learning")),
+        flood=all(told.get(name) != 0 for name in floods),
+        forwarding=told.get("state") == BR_STATE_FORWARDING,
     )
 
 

@@ -112,6 +112,13 @@ def observe(
     return dict(zip(FAMILIES, have, strict=True)), dict(zip(FAMILIES, want, strict=True))
 
 
+def is_foreign(listed: list[nft.Json], mark: str) -> bool:
+    """Tell whether a table of our name is somebody else's: one that was flushed has chains only."""
+    kinds = {kind for one in listed for kind in one}
+    flushed = "chain" in kinds and "rule" not in kinds
+    return bool(listed) and not flushed and not nft.marked(listed, mark)
+
+
 def plan(
     have: Mapping[str, list[nft.Json]],
     want: Mapping[str, list[nft.Json]],
@@ -129,7 +136,7 @@ def plan(
     name = cluster.guard_table
     for family in FAMILIES:
         old = have[family]
-        if old and not nft.marked(old, cluster.mark):
+        if is_foreign(old, cluster.mark):
             hint = f"Look: nft list table {family} {name}. Remove it, or rename the cluster."
             raise ForeignObjectError(f"nft table ({family})", name, server, hint=hint)
         if family not in texts:

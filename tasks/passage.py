@@ -6,6 +6,8 @@ Passing means certainly accepted, as far as can be known from what the tools pri
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tasks.flows import Flow
 from tasks.nft import Json
 from tasks.rule_match import every, matches, of_text, verdict_of
@@ -16,8 +18,30 @@ _DEEPEST = 16
 _PASSES, _RETURNS, _GOES_ON, _DROPS = "passes", "returns", "goes on", "drops"
 
 
-def obstacle(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool = True) -> str:
-    """Return what in a chain that the kernel calls keeps a flow from passing, or nothing.
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What keeps a flow from passing: the rule at a place of a chain, or the chain's policy."""
+
+    chain: Chain
+    at: int | None = None
+
+    @property
+    def place(self) -> tuple[str, int | None]:
+        """What no other obstacle has: the chain's key, and the place in it."""
+        return (self.chain.key, self.at)
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule; None for the policy."""
+        return None if self.at is None else self.chain.rules[self.at]
+
+    def __str__(self) -> str:
+        what = f"policy {self.chain.policy}" if self.at is None else f"rule {self.at + 1}"
+        return f"{what} of {self.chain}"
+
+
+def obstacle(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool = True) -> Obstacle | None:
+    """Return what in a chain that the kernel calls keeps a flow from passing, or None.
 
     Args:
         have: All rules, for the jumps.
@@ -26,16 +50,14 @@ def obstacle(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool = True) -> s
         ours: Whether our own rules count.
     """
     verdict = _walk(have, chain, flow, ours=ours, depth=0)
-    if verdict == _PASSES:
-        return ""
-    if verdict == _RETURNS:
-        return f"policy {chain.policy} of {chain}" if chain.policy == "drop" else ""
-    return verdict
+    if isinstance(verdict, Obstacle):
+        return verdict
+    return Obstacle(chain) if verdict == _RETURNS and chain.policy == "drop" else None
 
 
 def seen_by(chain: Chain, flow: Flow) -> bool:
     """Tell whether the kernel shows a flow's packets to a chain."""
-    if chain.user or (chain.nft is not None and chain.nft.kind == "nat") or chain.table == "nat":
+    if chain.user or _translates(chain):
         return False
     if chain.nft is not None:
         return chain.nft.family in flow.families and chain.nft.hook in flow.hooks
@@ -43,8 +65,15 @@ def seen_by(chain: Chain, flow: Flow) -> bool:
     return family in flow.families and chain.name.lower() in flow.hooks
 
 
-def _walk(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool, depth: int) -> str:
-    """Return how a chain ends for a flow: `_PASSES`, `_RETURNS`, or the rule that may drop."""
+def _translates(chain: Chain) -> bool:
+    """Tell whether a chain sees a flow's first packet only; ebtables' `nat` sees every frame."""
+    if chain.nft is not None and chain.nft.kind == "nat":
+        return True
+    return chain.table == "nat" and not chain.tool.startswith("ebtables")
+
+
+def _walk(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool, depth: int) -> str | Obstacle:
+    """Return how a chain ends for a flow: `_PASSES`, `_RETURNS`, or what may drop."""
     may_return = False
     for at, rule in enumerate(chain.rules):
         if rule.ours and not ours:
@@ -55,8 +84,8 @@ def _walk(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool, depth: int) ->
             continue
         end = _end(have, chain, expr, flow, ours=ours, depth=depth)
         if end == _DROPS:
-            return f"rule {at + 1} of {chain}"
-        if end not in {_PASSES, _RETURNS, _GOES_ON}:
+            return Obstacle(chain, at)
+        if isinstance(end, Obstacle):
             return end
         if answer == "yes" and end != _GOES_ON:
             return _RETURNS if may_return else end
@@ -66,7 +95,7 @@ def _walk(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool, depth: int) ->
 
 def _end(
     have: Ruleset, chain: Chain, expr: tuple[Json, ...], flow: Flow, *, ours: bool, depth: int
-) -> str:
+) -> str | Obstacle:
     """Return what a rule does with what it matches; for a jump, how the chain there ends."""
     verdict, target = verdict_of(expr)
     if verdict not in {"jump", "goto"}:
@@ -76,6 +105,8 @@ def _end(
     if there is None or depth == _DEEPEST:  # an extension that we do not know
         return _DROPS
     end = _walk(have, there, flow, ours=ours, depth=depth + 1)
+    if end == _RETURNS and there.policy == "drop":  # a user's chain of ebtables
+        return Obstacle(there)
     return _GOES_ON if end == _RETURNS and verdict == "jump" else end
 
 

@@ -88,15 +88,20 @@ def parse(text: str) -> Probe:
 
 def judge(cluster: Cluster, server: Server, probe: Probe, links: Sequence[Link]) -> Iterator[str]:
     """Yield one sentence for everything that stands against a build on this server."""
+    yield from able(server, probe)
+    yield from _clashes(cluster, server, links)
+    if server.role == "hypervisor":
+        yield from _room(cluster, server, probe, {link.name for link in links})
+
+
+def able(server: Server, probe: Probe) -> Iterator[str]:
+    """Yield one sentence for everything that a server lacks for any work on it."""
     if probe.uid != 0:
         yield f"The login on '{server.name}' is not privileged: uid {probe.uid}, wanted 0."
     if probe.missing:
         yield f"Programs are missing on '{server.name}': {', '.join(probe.missing)}."
     if probe.kernel:
         yield f"The kernel of '{server.name}' makes no {' and no '.join(probe.kernel)} interfaces."
-    yield from _clashes(cluster, server, links)
-    if server.role == "hypervisor":
-        yield from _room(cluster, server, probe, {link.name for link in links})
 
 
 def _room(cluster: Cluster, server: Server, probe: Probe, present: set[str]) -> Iterator[str]:
@@ -193,8 +198,13 @@ def domain_clashes(
             yield f"Domain '{domain.name}' on '{server.name}' exists without our mark."
 
 
-def preflight(task: Task, cluster: Cluster) -> Result:
+def preflight(task: Task, cluster: Cluster, *, builds: bool = True) -> Result:
     """Check one server; changes nothing and keeps its facts in the host's data.
+
+    Args:
+        task: Nornir's task on a server.
+        cluster: The cluster.
+        builds: Whether something is to be built: what stands there clashes with nothing else.
 
     Raises:
         ConfigError: The server cannot carry its part of the cluster; every reason is named.
@@ -206,8 +216,11 @@ def preflight(task: Task, cluster: Cluster) -> Result:
         names = {link.index: link.name for link in links}
         routes = [(network, names.get(index, "")) for network, index in destinations(ipr)]
         ways = [(peer, route_to(ipr, peer.underlay)) for peer in peers(cluster, server)]
-    found = [*judge(cluster, server, probe, links), *route_clashes(cluster, server, routes)]
-    if server.role == "hypervisor":
+    if not builds:
+        found = list(able(server, probe))
+    else:
+        found = [*judge(cluster, server, probe, links), *route_clashes(cluster, server, routes)]
+    if builds and server.role == "hypervisor":
         found += domain_clashes(cluster, server, libvirt(task).list_domains())
     if found:
         raise ConfigError("\n".join(dict.fromkeys(found)), hint=_hint(probe))

@@ -41,15 +41,22 @@ def owners_of(files: Mapping[str, str], server: str) -> frozenset[str]:
     Raises:
         ForeignObjectError: A file of our name lacks our mark.
     """
-    owners: set[str] = set()
+    owners: frozenset[str] = frozenset()
     for path, content in files.items():
-        marks = [line for line in content.splitlines() if line.startswith(_MARK)]
-        if not marks:
+        found = owners_in(content)
+        if not found:
             raise ForeignObjectError(
                 "File", path, server, hint="Remove it, or give it another name."
             )
-        owners.update(word.partition(":")[2] for word in marks[0].removeprefix("# ").split())
-    return frozenset(owners)
+        owners |= found
+    return owners
+
+
+def owners_in(content: str) -> frozenset[str]:
+    """Return the clusters that a file's content names; none if it is not ours."""
+    marks = [line for line in content.splitlines() if line.startswith(_MARK)]
+    words = marks[0].removeprefix("# ").split() if marks else []
+    return frozenset(word.partition(":")[2] for word in words)
 
 
 def stale(files: Mapping[str, str], owners: frozenset[str]) -> dict[str, str | None]:

@@ -48,7 +48,7 @@ class Extent:
 def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iterator[Stage]:
     """Yield a stage for each run of probes of one family on the same hosts, in order."""
     cluster = session.cluster
-    yield Stage(servers, (step(preflight, cluster=cluster),))
+    yield Stage(servers, (step(preflight, cluster=cluster, builds=False),))
     record = session.record
     underlays = [facts_of(host).underlay for host in session.hosts(servers)]
     scene = Scene(

@@ -353,7 +353,7 @@ def test_check_names_what_is_in_the_way_and_changes_nothing(hostile):
         run(hostile, cluster_of(mode="check"))
     text = " ".join(caught.value.found)
     for name in ("'INPUT' of table 'filter' (iptables-nft)", "'in' of table 'inet mine'",
-                 "'FORWARD' of table 'filter' (ebtables-nft)", "(iptables-legacy)"):  # fmt: skip
+                 "'CLOSED' of table 'filter' (ebtables-nft)", "(iptables-legacy)"):  # fmt: skip
         assert name in text
     assert state(hostile) == before
 

@@ -1,0 +1,115 @@
+"""Are the cluster's bridges on a server as a build makes them?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from nornir.core.task import Task
+
+from connections.access import netlink
+from connections.links import Bridge, Link, dump
+from inventory.errors import ForeignObjectError
+from inventory.hosts import server_of
+from tasks.bridge import wanted_bridges
+from tasks.check import Check
+from tasks.link_plan import Add, Change, Owner, Set, plan
+from tasks.probe import Probe, Scene
+
+CAUSES = {
+    "up": "Somebody or a network manager took it down: nothing passes.",
+    "arp": "Somebody let the server answer on it: its guests then find the server there.",
+    "link_local": "Somebody let it make itself an IPv6 address: the guests reach the server by it.",
+    "stp": "Somebody switched STP on: a port waits for 30 s, and may be blocked for a loop.",
+    "forward_delay": "Somebody set it: a new port forwards nothing for that long.",
+    "address": "Somebody took the address away: no guest is reached over management.",
+}
+GONE = "Somebody removed it, or the server was started anew since the build."
+OTHER = "Somebody changed it since the build."
+
+
+@dataclass(frozen=True, slots=True)
+class Fixes:
+    """The command of the build, and what makes the line that runs a program on the server."""
+
+    rebuild: str
+    command: Callable[[Sequence[str]], str]
+
+    def without(self, name: str, address: str) -> str:
+        """Return the command that takes an address away."""
+        return self.command(["ip", "addr", "del", address, "dev", name])
+
+    def removed(self, name: str) -> str:
+        """Return the command that removes an interface, by name or altname."""
+        return self.command(["ip", "link", "del", "dev", name])
+
+
+def judge(
+    server: str,
+    have: Sequence[Link],
+    want: Sequence[Bridge],
+    owner: Owner,
+    fixes: Fixes,
+) -> Iterator[Check]:
+    """Yield one verdict a wanted bridge; its MTU is judged with the others.
+
+    Args:
+        server: The server's name.
+        have: All its interfaces.
+        want: The bridges that the cluster has there.
+        owner: Whose they are.
+        fixes: What mends them.
+    """
+    for bridge in want:
+        link = next((one for one in have if one.name == bridge.name), None)
+        try:
+            changes = plan(have, [bridge], owner, kind="bridge")
+            built = list(_told(changes))
+            added = [] if any(isinstance(one, Add) for one in changes) else _more(link, bridge)
+            fix = [fixes.without(bridge.name, address) for address in added]
+            fix += [fixes.rebuild] if built else []
+        except ForeignObjectError as error:
+            built, added = [(str(error), "Another program uses our names.")], []
+            fix = [fixes.removed(error.name), fixes.rebuild]
+        wrong = [*built, *((f"it has the address {one}", CAUSES["arp"]) for one in added)]
+        yield Check(
+            name="server.bridges",
+            host=server,
+            ok=not wrong,
+            measured=f"{bridge.name}: {'; '.join(told for told, _ in wrong) or 'as built'}",
+            expected=f"{bridge.name}: up, ours, no STP, address {bridge.address or 'none'}",
+            cause=" ".join(dict.fromkeys(cause for _, cause in wrong)),
+            fix=" && ".join(fix),
+        )
+
+
+def _told(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong, with its cause; a plan for one bridge would remove all others."""
+    for change in changes:
+        if isinstance(change, Add):
+            yield "it is not there", GONE
+        elif isinstance(change, Set) and change.attribute != "mtu":
+            told = f"{change.attribute} is {change.found} instead of {change.wanted}"
+            yield told, CAUSES.get(change.attribute, OTHER)
+
+
+def _more(link: Link | None, bridge: Bridge) -> list[str]:
+    """Return the addresses that no build takes away."""
+    return [str(one) for one in (link.addresses if link else ()) if one != bridge.address]
+
+
+def run(task: Task, scene: Scene) -> Iterator[Check]:
+    """Read a server's interfaces, and judge its bridges."""
+    server = server_of(task.host)
+    with netlink(task).session() as ipr:
+        have = dump(ipr)
+    want = wanted_bridges(scene.cluster, server, mtu=scene.mtu)
+    owner = Owner.of(scene.cluster, server.name)
+    fixes = Fixes(scene.rebuild, partial(scene.command, server.name))
+    yield from judge(server.name, have, want, owner, fixes)
+
+
+PROBE = Probe(
+    "servers", {"server.bridges": "Each bridge of the cluster is up and mute, as built."}, run
+)

@@ -1,0 +1,64 @@
+"""Is each guest's management port isolated, so that guests do not meet on that bridge?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nornir.core.task import Task
+
+from connections.access import netlink
+from connections.links import Link, dump
+from inventory.hosts import server_of
+from inventory.model import Cluster, Guest
+from tasks.check import Check, skipped
+from tasks.probe import Probe, Scene
+
+NAME = "server.isolation"
+
+
+def judge(
+    cluster: Cluster, guests: Sequence[Guest], have: Sequence[Link], rebuild: str
+) -> Iterator[Check]:
+    """Yield one verdict a guest of a hypervisor.
+
+    Args:
+        cluster: For the bridge's name.
+        guests: The hypervisor's.
+        have: All its interfaces.
+        rebuild: The command of the build.
+    """
+    links = {link.name: link for link in have}
+    for guest in guests:
+        tap, bridge = guest.management_tap, cluster.management_bridge
+        expected = f"{tap} of {guest.name}: isolated in {bridge}"
+        link = links.get(tap)
+        if link is None:
+            why = f"{tap} of {guest.name} is not there: the guest is off"
+            yield skipped(NAME, guest.hypervisor, why, expected)
+            continue
+        how = "isolated" if link.port and link.port.isolated else "not isolated"
+        where = f"in {link.master}" if link.master else "in no bridge"
+        good = (how, link.master) == ("isolated", bridge)
+        yield Check(
+            name=NAME,
+            host=guest.hypervisor,
+            ok=good,
+            measured=f"{tap} of {guest.name}: {how if link.master else 'plugged'} {where}",
+            expected=expected,
+            cause="Somebody switched it off (bridge link set dev ... isolated off), or plugged the "
+            "tap in anew: only libvirt sets it at a guest's start.",
+            fix=rebuild,
+        )
+
+
+def run(task: Task, scene: Scene) -> Iterator[Check]:
+    """Read a hypervisor's interfaces, and judge its management ports."""
+    with netlink(task).session() as ipr:
+        have = dump(ipr)
+    guests = scene.cluster.guests_of(server_of(task.host).name)
+    yield from judge(scene.cluster, guests, have, scene.rebuild)
+
+
+PROBE = Probe(
+    "hypervisors", {NAME: "Each guest's management port is isolated from the others'."}, run
+)
