@@ -32,8 +32,8 @@ from image.build import build as build_image
 from image.recipe import recipe
 from image.seed import Seed
 from inventory.errors import FarswitchError
+from tasks.boot import GIB, seed_of
 from tasks.record import complete
-from tasks.vm_boot import GIB, seed_of
 
 LIMIT = 900.0
 """Seconds that either side may take."""

@@ -15,6 +15,10 @@ from inventory.errors import FarswitchError
 MARK_URI = "urn:farswitch:1"
 """The namespace of our element in a domain's metadata: what says that the domain is ours."""
 
+CTRL_ALT_DEL = (29, 56, 111)
+"""Key codes of Linux (input-event-codes.h)."""
+HOLD_MS = 100
+
 State = Literal[
     "no state", "running", "blocked", "paused", "in shutdown", "shut off", "crashed", "suspended"
 ]
@@ -124,6 +128,14 @@ class Domains:
                 if _there(domain) and domain.isActive():  # else it ended by itself meanwhile
                     raise
             return True
+
+    def ask_to_reboot(self, name: str) -> None:
+        """Press Ctrl, Alt and Del: a system that still lives goes down in order and boots again."""
+        with told(self.host, f"domain '{name}'"):
+            domain = self.connection().lookupByName(name)
+            domain.sendKey(
+                libvirt.VIR_KEYCODE_SET_LINUX, HOLD_MS, list(CTRL_ALT_DEL), len(CTRL_ALT_DEL), 0
+            )
 
     def undefine(self, name: str) -> bool:
         """Forget a domain with all that libvirt keeps of it; return False when it is not there."""

@@ -14,6 +14,7 @@ from image.seed import File
 from inventory.errors import FarswitchError
 from inventory.hosts import guest_of
 from inventory.model import Cluster, Guest
+from tasks.exports import LOOK, faults, parse, strangers
 from tasks.files import apply, observe, plan, render
 
 UNITS = "/etc/systemd/system"
@@ -94,8 +95,8 @@ def nfs(
     want = wanted(cluster, guest)
     changes = plan(observe(task, want), want)
     lacks = [f"unit {unit}" for unit in units(cluster, guest) if not _runs(login, unit)]
-    if guest == cluster.head and not _is_folder(login, cluster.settings.share):
-        lacks.append(f"folder {cluster.settings.share}")
+    if guest == cluster.head:
+        lacks += _mends(login, cluster)
     if not task.is_dry_run(dry_run):
         apply(login, changes)
         if changes or lacks:
@@ -110,8 +111,11 @@ def _runs(login: Shell, unit: str) -> bool:
     return active.stdout.strip() == "active"
 
 
-def _is_folder(login: Shell, path: str) -> bool:
-    return login.run(["test", "-d", path], check=False).status == 0
+def _mends(login: Shell, cluster: Cluster) -> list[str]:
+    """Return what is wrong with folder and export now, whatever the files say."""
+    look = login.run(["sh", "-c", LOOK, "exports", cluster.settings.share], check=False)
+    table = parse(look.stdout)
+    return [f"mend: {one}" for one in (*faults(cluster, table), *strangers(cluster, table))]
 
 
 def _restart(login: Shell, cluster: Cluster, guest: Guest, *, changed: bool) -> None:

@@ -34,10 +34,13 @@ class BootError(FarswitchError):
         )
         self.guest = guest.name
         self.step = step
+        self.said = said
         self.console = console
 
 
-def wait_until_ready(task: Task, hypervisor: Hypervisor, cluster: Cluster) -> None:
+def wait_until_ready(
+    task: Task, hypervisor: Hypervisor, cluster: Cluster, answer: float | None = None
+) -> None:
     """Wait until the guest runs, answers as who it should be, and has its addresses on both NICs.
 
     The MTU is not waited for: the next task sets it where it is another one.
@@ -46,6 +49,7 @@ def wait_until_ready(task: Task, hypervisor: Hypervisor, cluster: Cluster) -> No
         task: Runs on the guest.
         hypervisor: Where the guest runs.
         cluster: For the boot's deadline.
+        answer: Seconds for the login where it should not take a whole boot.
 
     Raises:
         BootError: A step failed or did not come in time.
@@ -53,7 +57,9 @@ def wait_until_ready(task: Task, hypervisor: Hypervisor, cluster: Cluster) -> No
     """
     guest = guest_of(task.host)
     deadline = Deadline(cluster.settings.boot_timeout)
-    login = _step(task, "ssh", lambda: _login(task, hypervisor, guest, deadline))
+    limit = cluster.settings.boot_timeout if answer is None else answer
+    first = Deadline(min(limit, cluster.settings.boot_timeout))
+    login = _step(task, "ssh", lambda: _login(task, hypervisor, guest, first))
     _step(task, "system", lambda: _system(login, deadline))
     _step(task, "nics", lambda: _nics(login, guest))
 

@@ -9,7 +9,7 @@ from nornir.core.task import Task
 from connections.access import shell
 from inventory.model import Cluster
 from tasks.check import Check
-from tasks.checks.nfs_mount import Server, parse_head, related
+from tasks.exports import Table, parse, strangers
 from tasks.probe import Probe, Scene
 
 SECONDS = 10
@@ -27,7 +27,7 @@ echo "tried $? $(echo "$said" | tail -n 1)"
 """
 
 
-def judge(cluster: Cluster, found: Server, status: int | None, said: str, fix: str) -> Check:
+def judge(cluster: Cluster, found: Table, status: int | None, said: str, fix: str) -> Check:
     """Return the verdict: only the data network in the table, and a mount from elsewhere refused.
 
     Args:
@@ -39,11 +39,7 @@ def judge(cluster: Cluster, found: Server, status: int | None, said: str, fix: s
     """
     settings, address = cluster.settings, cluster.head.management_address.ip
     network = str(settings.data_network)
-    wrong = [
-        f"{one.path} is exported to {one.client}"
-        for one in found.exports
-        if related(one.path, settings.share) and one.client != network
-    ]
+    wrong = strangers(cluster, found)
     if status == 0:
         wrong.append(f"{address} could mount {settings.share}")
     elif status is None or not any(sign in said for sign in REFUSALS):
@@ -69,7 +65,7 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     tried = next((one for one in text.splitlines() if one.startswith("tried ")), "")
     _, status, said = f"{tried}  ".split(" ", 2)
     ended = int(status) if status.isdecimal() else None
-    yield judge(cluster, parse_head(text), ended, said.strip(), scene.rebuild)
+    yield judge(cluster, parse(text), ended, said.strip(), scene.rebuild)
 
 
 PROBE = Probe(

@@ -12,40 +12,19 @@ from connections.access import shell
 from inventory.hosts import guest_of
 from inventory.model import Cluster, Guest
 from tasks.check import Check
+from tasks.exports import LOOK, faults, parse
 from tasks.nfs import SERVER_UNIT, unit_name
 from tasks.probe import Probe, Scene
 
 SECONDS = 15
 """For the first access, which mounts: 1 s under emulation. A mount whose head is gone hangs."""
-_HEAD = """
-echo "unit $(systemctl is-active "$2")"
-[ -d "$1" ] && echo "folder $(stat -c %U "$1")"
-exportfs -s | sed "s/^/export /"
-"""
+_HEAD = f'echo "unit $(systemctl is-active "$2")"{LOOK}'
 # `stat -f` asks the file system itself. What hangs in NFS or in an automount ends by SIGKILL.
 _OTHER = """
 echo "unit $(systemctl is-active "$2")"
 timeout -k 1 "$3" stat -f -c "access %T" "$1" 2>&1 || echo "status $?"
 findmnt -n -r -t nfs,nfs4 -o SOURCE,FSTYPE,OPTIONS --mountpoint "$1" | tail -n 1 | sed "s/^/mount /"
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """One line of the kernel's export table."""
-
-    path: str
-    client: str
-    options: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """What the head says of its export; `owner` is empty where the folder is not there."""
-
-    unit: str
-    owner: str
-    exports: tuple[Export, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +37,6 @@ class Mount:
     source: str = ""
     kind: str = ""
     options: frozenset[str] = frozenset()
-
-
-def parse_head(text: str) -> Server:
-    """Read what the probe printed on the head."""
-    unit, owner, exports = "", "", []
-    for line in text.splitlines():
-        word, *fields = line.split()
-        if word == "unit":
-            unit = " ".join(fields)
-        elif word == "folder":
-            owner = " ".join(fields)
-        elif word == "export" and len(fields) > 1:
-            client, _, options = fields[1].partition("(")
-            exports.append(Export(fields[0], client, frozenset(options.rstrip(")").split(","))))
-    return Server(unit, owner, tuple(exports))
 
 
 def parse_mount(text: str) -> Mount:
@@ -92,30 +56,11 @@ def parse_mount(text: str) -> Mount:
     return Mount(unit, status, said, source, kind, frozenset(options.split(",")))
 
 
-def related(path: str, share: str) -> bool:
-    """Whether an exported folder is the share, lies in it or has it within."""
-    path, share = path.rstrip("/") + "/", share.rstrip("/") + "/"
-    return path.startswith(share) or share.startswith(path)
-
-
-def faults_of_head(cluster: Cluster, found: Server) -> list[str]:
-    """Return what is wrong with the head's side, in words."""
-    settings, wrong = cluster.settings, []
-    if found.unit != "active":
-        wrong.append(f"{SERVER_UNIT} is {found.unit or 'not there'}")
-    if found.owner != settings.user:
-        wrong.append(
-            f"{settings.share} belongs to {found.owner}" if found.owner else f"no {settings.share}"
-        )
-    network = str(settings.data_network)
-    ours = [one for one in found.exports if (one.path, one.client) == (settings.share, network)]
-    if not ours:
-        wrong.append(f"{settings.share} is not exported to {network}")
-    for one in ours:
-        lacks = sorted({"rw", "root_squash"} - one.options)
-        if lacks:
-            wrong.append(f"{settings.share} is exported to {network} without {', '.join(lacks)}")
-    return wrong
+def faults_of_head(cluster: Cluster, text: str) -> list[str]:
+    """Return what is wrong with the head's side, in words, from what the probe printed there."""
+    unit = next((one for one in text.splitlines() if one.startswith("unit ")), "unit ")[5:]
+    wrong = [] if unit == "active" else [f"{SERVER_UNIT} is {unit or 'not there'}"]
+    return wrong + faults(cluster, parse(text))
 
 
 def faults_of_mount(cluster: Cluster, found: Mount) -> list[str]:
@@ -157,7 +102,7 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     settings = cluster.settings
     if guest == cluster.head:
         argv = ["sh", "-c", _HEAD, "export", settings.share, SERVER_UNIT]
-        wrong = faults_of_head(cluster, parse_head(login.run(argv, check=False).stdout))
+        wrong = faults_of_head(cluster, login.run(argv, check=False).stdout)
         good = f"{settings.share} is exported to {settings.data_network} with rw, root_squash"
         yield judge(guest, wrong, good, scene.rebuild)
         return

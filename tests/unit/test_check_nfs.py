@@ -6,6 +6,7 @@ import pytest
 
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
+from tasks import exports
 from tasks.checks import nfs_closed, nfs_mount, share
 from tasks.checks.share import Outcome, Token, outcome
 
@@ -35,8 +36,8 @@ TOKEN = Token("/shared/.verify-w", "w")
     ],
 )
 def test_the_heads_side_is_told_by_what_is_wrong(old, new, words):
-    assert nfs_mount.faults_of_head(CLUSTER, nfs_mount.parse_head(HEAD)) == []
-    wrong = nfs_mount.faults_of_head(CLUSTER, nfs_mount.parse_head(HEAD.replace(old, new)))
+    assert nfs_mount.faults_of_head(CLUSTER, HEAD) == []
+    wrong = nfs_mount.faults_of_head(CLUSTER, HEAD.replace(old, new))
     check = nfs_mount.judge(NODE1, wrong, "good", "build")
     assert (check.ok, check.host) == (False, "node1")
     assert words in check.measured
@@ -70,7 +71,7 @@ def test_a_mount_is_told_by_what_is_wrong(text, words):
     [("/shared", True), ("/", True), ("/shared/a", True), ("/shared2", False), ("/srv", False)],
 )
 def test_a_folder_above_or_below_the_share_counts_as_its_export(path, verdict):
-    assert nfs_mount.related(path, "/shared") is verdict
+    assert exports.related(path, "/shared") is verdict
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_folder_above_or_below_the_share_counts_as_its_export(path, verdict):
     ],
 )  # fmt: skip
 def test_closed_is_a_table_without_others_and_a_mount_that_was_refused(table, status, said, words):
-    found = nfs_mount.parse_head(table)
+    found = exports.parse(table)
     check = nfs_closed.judge(CLUSTER, found, status, said, "build")
     assert (check.ok, check.host) == (not words, "node1")
     assert words in check.measured
