@@ -93,6 +93,11 @@ def set_up(ipr: Session, name: str) -> None:
     _set(ipr, name, "brought up", state="up")
 
 
+def set_down(ipr: Session, name: str) -> None:
+    """Take an interface down."""
+    _set(ipr, name, "taken down", state="down")
+
+
 def set_master(ipr: Session, name: str, master: int) -> None:
     """Enslave an interface to the bridge with the index `master`."""
     _set(ipr, name, "enslaved", master=master)
