@@ -171,4 +171,4 @@ def _effect(hop: Hop, narrowest: Hop) -> str:
     said = f"Packets of guests with more than {hop.carries} B do not pass here."
     if hop is narrowest:
         return f"{said} It is the narrowest of all hops: set it to {hop.wanted}."
-    return f"{said} Set it to {hop.wanted}; narrower still: {narrowest.what} of '{narrowest.host}'."
+    return f"{said} Set it to {hop.wanted}; narrower still: {narrowest.what} on '{narrowest.host}'."

@@ -139,7 +139,7 @@ def _told(way: Passage, wanted: int, *, exact: bool) -> str:
 def _because(why: Hop | None) -> str:
     if why is None:
         return ""
-    return f"The narrowest hop is the {why.what} of '{why.host}' with MTU {why.found}."
+    return f"The narrowest hop is the {why.what} on '{why.host}' with MTU {why.found}."
 
 
 def _arrives(way: Passage) -> str:

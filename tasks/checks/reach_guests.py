@@ -67,7 +67,7 @@ def _exact(guest: Guest, other: Guest, one: Contact, view: View) -> Check:
     elif one.more:
         cause = f"A NIC is larger than {mtu}: what it sends gets lost where a hop is not."
     elif why:
-        cause = f"The narrowest hop is the {why.what} of '{why.host}' with MTU {why.found}."
+        cause = f"The narrowest hop is the {why.what} on '{why.host}' with MTU {why.found}."
     else:
         cause = "No hop's MTU explains it: a device between the servers, or in a guest, drops them."
     return Check(

@@ -15,8 +15,8 @@ from tasks.probe import Scene, each
 
 PAYLOAD = 256 << 10
 """Bytes to each peer: far above any MTU, and more than a socket buffers at first."""
-PATIENCE, DEADLINE = 6, 15
-"""Seconds until silence is taken for one, and until a guest waits for no peer any longer."""
+ANSWER, PATIENCE, DEADLINE = 1.0, 6, 15
+"""Seconds for an echo, for a connection, and until a guest waits for no peer any longer."""
 SECONDS = 30
 """For the whole program, its start under emulation included."""
 
@@ -66,7 +66,7 @@ def visit(scene: Scene) -> dict[str, Visit | FarswitchError]:
             "name": name, "nic": DATA_NIC, "address": addresses[name], "mtu": scene.mtu,
             "peers": {other: to for other, to in addresses.items() if other != name},
             "ports": ports(scene.cluster), "bytes": PAYLOAD,
-            "patience": PATIENCE, "deadline": DEADLINE,
+            "answer": ANSWER, "patience": PATIENCE, "deadline": DEADLINE,
         }  # fmt: skip
         argv = ["python3", "-", json.dumps(asked)]
         ended = scene.shell(name).run(argv, stdin=program, timeout=SECONDS, check=False)

@@ -3,12 +3,13 @@
 Usage: python3 - JSON       (the program on its standard input)
 
     {"name": "node1", "nic": "data0", "address": A, "peers": {"node2": B, ...}, "mtu": 1450,
-     "ports": [P, ...], "bytes": 262144, "patience": 6, "deadline": 15}
+     "ports": [P, ...], "bytes": 262144, "answer": 1.0, "patience": 6,
+     "deadline": 15}
 
 It listens on each port of its data address and connects to each of every peer. A peer that refuses
-is not listening yet: it is asked again for `deadline` seconds in all; silence ends after
-`patience`. It prints one JSON document: the NIC's MTU, and what was found out about each peer. It
-ends when all peers that it reached are done with it, or at the deadline.
+is not listening yet: it is asked again for `deadline` seconds in all; a silent one for `patience`,
+an echo's for `answer`. It prints one JSON document: the NIC's MTU, and what was found out about
+each peer. It ends when all peers that it reached are done with it, or at the deadline.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ IP_MTU_DISCOVER, PMTUDISC_PROBE = 10, 3
 HEADERS = 20 + 8
 """Bytes of the IPv4 and ICMP headers of an echo (RFC 791, RFC 792)."""
 SMALL = 84
-ANSWER, ATTEMPTS, STEPS = 1.0, 3, 40
-"""Seconds for an echo, how often it is sent, and how many sizes a round of the search has."""
+ATTEMPTS, STEPS = 3, 40
+"""How often an echo is sent, and how many sizes a round of the search has."""
 SILENCE, PAUSE = 3.0, 0.1
 """Seconds that a connection may take where the peer is there, and between two attempts."""
 GREETING = b"farswitch\n"
@@ -190,7 +191,7 @@ class Pinger:
         found: set[tuple[str, int]] = set()
         for _ in range(attempts):
             waiting = {one for one in wanted - found if self._send(*one)}
-            end = time.monotonic() + ANSWER
+            end = time.monotonic() + ASKED["answer"]
             while waiting - found and time.monotonic() < end:
                 found |= self._answers(end) & wanted
             if not waiting - found:

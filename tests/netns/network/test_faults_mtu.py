@@ -1,0 +1,220 @@
+"""An MTU that is too small on any hop is found, blamed, and mended by the fix as it is printed."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from nornir.core import Nornir
+from nornir.core.inventory import Defaults, Groups, Host, Hosts, Inventory
+from nornir.core.state import GlobalState
+from nornir.plugins.runners import SerialRunner
+
+from connections.local import LocalShell
+from connections.wait import Deadline, wait_until
+from tasks import lanes
+from tasks.bridge import bridge
+from tasks.checks import mtu_and_reach, reach_visit
+from tasks.mtu import mtu
+from tasks.probe import Scene
+from tasks.vxlan import vxlan
+
+pytestmark = pytest.mark.root
+REBUILD = "python -m workflows.build"
+
+
+class Net:
+    """Two servers with a wire of their own between them, and guests; all are namespaces."""
+
+    def __init__(self, lab, *, mtu: int) -> None:
+        servers = [replace(one, local=True) for one in lab.cluster.servers]
+        self.cluster = replace(lab.cluster, hypervisors=(servers[0],), switch=servers[1])
+        self.lab, self.mtu = lab, mtu
+        lab.cluster = self.cluster
+        self._lay_wire()
+        self.spaces = dict(lab.namespaces)
+        self.hosts = {one.name: self._host(one.name, server=one) for one in servers}
+        self.build_servers()
+        for guest in self.cluster.guests:
+            self.spaces[guest.name] = lab.plug(guest, mtu=mtu)
+            self.hosts[guest.name] = self._host(guest.name, guest=guest)
+        lab.settle("server1", *(one.data_tap for one in self.cluster.guests))
+
+    def _lay_wire(self) -> None:
+        """Put a switch of the underlay between the servers, which drops what is too large."""
+        wire = self.wire = self.lab.make("wire")
+        run = self.lab.ip_of
+        run(wire, "link", "add", "w", "type", "bridge")
+        run(wire, "link", "set", "w", "up")
+        self.lab.ip("server1", "link", "del", "u0")
+        for server, port in zip(self.cluster.servers, ("w1", "w2"), strict=True):
+            v6 = server.underlay.version == 6
+            address = f"{server.underlay}/{64 if v6 else 24}"
+            inside = self.lab.namespaces[server.name]
+            run(
+                wire,
+                "link",
+                "add",
+                port,
+                "master",
+                "w",
+                "type",
+                "veth",
+                "peer",
+                "u0",
+                "netns",
+                inside,
+            )
+            run(inside, "addr", "add", address, "dev", "u0", *(["nodad"] if v6 else []))
+            run(inside, "link", "set", "u0", "addrgenmode", "none", "up")
+            run(wire, "link", "set", port, "up")
+        wait_until(self._forwards, Deadline(5), what="The start of the wire")
+
+    def _forwards(self) -> bool:
+        """Tell whether both ports forward: that begins with the carrier, which comes late."""
+        ports = self.lab.ip_of(self.wire, "-d", "link", "show", "master", "w")
+        states = [port["linkinfo"]["info_slave_data"]["state"] for port in ports]
+        return states == ["forwarding", "forwarding"]
+
+    def _host(self, name: str, **data: object) -> Host:
+        host = Host(name=name, data={"cluster": self.cluster, **data}, defaults=Defaults())
+        shell = LocalShell(name, prefix=("ip", "netns", "exec", self.spaces[name]))
+        host.connections["shell"] = SimpleNamespace(connection=shell)
+        if "server" in data:
+            host.connections["netlink"] = SimpleNamespace(connection=self.lab.endpoint(name))
+        return host
+
+    def _run(self, name: str, task, **options) -> None:
+        inventory = Inventory(Hosts({name: self.hosts[name]}), Groups(), Defaults())
+        nornir = Nornir(inventory=inventory, runner=SerialRunner(), data=GlobalState())
+        (result,) = nornir.run(task, cluster=self.cluster, mtu=self.mtu, **options)[name]
+        if result.exception:
+            raise result.exception
+
+    def build_servers(self) -> None:
+        for server in self.cluster.servers:
+            self._run(server.name, bridge)
+            self._run(server.name, vxlan, device="u0")
+
+    def rebuild(self) -> None:
+        """Do what the build does about interfaces."""
+        self.build_servers()
+        for name in self.hosts:
+            self._run(name, mtu)
+
+    def follow(self, check) -> None:
+        """Do what a check says, as it says it."""
+        if check.fix == REBUILD:
+            self.rebuild()
+            return
+        argv = ["ip", "netns", "exec", self.spaces[check.host], "sh", "-c", check.fix]
+        subprocess.run(argv, check=True)
+
+    def verify(self) -> list:
+        """Run the probe as verify does."""
+        scene = Scene(
+            self.cluster, SimpleNamespace(mtu=self.mtu), self.mtu, self.hosts, Path("/ssh"), REBUILD
+        )
+        found = list(mtu_and_reach.PROBE.run(None, scene))
+        assert {check.name for check in found} == set(mtu_and_reach.PROBE.checks)
+        return found
+
+    def failed(self, name: str = "") -> list:
+        return [check for check in self.verify() if not check.ok and check.name.startswith(name)]
+
+
+@pytest.fixture
+def net(two_servers, monkeypatch):
+    """Make such a network."""
+    monkeypatch.setattr(reach_visit, "PATIENCE", 1)
+    monkeypatch.setattr(reach_visit, "ANSWER", 0.3)
+    monkeypatch.setattr(lanes, "PATIENCE", 0.2)
+
+    def make(*, guests=2, v6=False) -> Net:
+        return Net(two_servers(guests=guests, v6=v6), mtu=1430 if v6 else 1450)
+
+    return make
+
+
+HOPS = (
+    ("node1", "data0"),
+    ("server1", "fsd41"),
+    ("server1", "fsb41"),
+    ("server1", "fsv41"),
+    ("server1", "u0"),
+    ("server2", "u0"),
+    ("server2", "fsv41"),
+    ("server2", "fss41"),
+)
+
+
+def test_each_hop_that_is_too_small_is_blamed_alone_and_its_fix_mends_it(net):
+    one = net()
+    for where, device in HOPS:  # that a hop is mended shows when the next one is blamed alone
+        one.lab.ip_of(one.spaces[where], "link", "set", "dev", device, "mtu", "1300")
+        found = one.failed("mtu.hops")
+        blamed = [(check.host, f"'{device}'" in check.measured) for check in found]
+        assert blamed == [(where, True)], f"{device} of {where}"
+        assert "narrowest of all" in found[0].cause
+        one.follow(found[0])
+    assert one.failed() == []
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["IPv4", "IPv6"])
+def test_a_wire_that_is_too_small_is_measured_and_no_interface_is_blamed(net, v6):
+    one = net(v6=v6)
+    one.lab.ip_of(one.wire, "link", "set", "dev", "w1", "mtu", "1300")
+    failed = one.failed()
+    (here, there) = [check for check in failed if check.name == "mtu.hops"]
+    assert (here.host, there.host) == ("server1", "server2")
+    # A bridge lets pass what a VLAN tag would add (`is_skb_forwardable`).
+    assert "path to 'server2': MTU 1304" in here.measured
+    assert "at least 1500" in here.fix
+    assert f"mtu: {1304 - (70 if v6 else 50)}" in here.fix
+    assert [check.host for check in failed if check.name == "mtu.underlay"] == [
+        "server1",
+        "server2",
+    ]
+    one.lab.ip_of(one.wire, "link", "set", "dev", "w1", "mtu", "1500")
+    assert one.failed() == []
+
+
+def test_over_ipv6_the_overhead_is_70_and_the_device_is_blamed(net):
+    one = net(v6=True)
+    one.lab.ip("server2", "link", "set", "dev", "u0", "mtu", "1490")
+    (found,) = one.failed("mtu.hops")
+    assert (found.host, found.expected) == ("server2", "at least MTU 1500, carries 1430")
+    assert "carries 1420" in found.measured
+    one.follow(found)
+    assert one.failed() == []
+
+
+def test_a_rule_that_drops_the_tunnels_port_is_no_matter_of_size(net):
+    one = net()
+    rule = (
+        "add table ip t; add chain ip t c { type filter hook input priority 0; }; "
+        "add rule ip t c udp dport 4789 drop"
+    )
+    subprocess.run(["ip", "netns", "exec", one.spaces["server2"], "nft", rule], check=True)
+    failed = one.failed()
+    (reach,) = [check for check in failed if check.name == "reach.tunnel"]
+    assert reach.host == "server2"
+    assert "0 of 2 tunnels" in reach.measured
+    assert "plain UDP arrives" in reach.measured
+    assert "server.firewall" in reach.cause
+    assert not [check for check in failed if check.name in {"mtu.hops", "mtu.underlay"}]
+
+
+def test_a_dead_switch_costs_bounded_time(net, monkeypatch):
+    monkeypatch.undo()
+    one = net(guests=3)
+    one.lab.ip("server2", "link", "set", "dev", one.cluster.switch_bridge, "down")
+    began = time.monotonic()
+    failed = one.failed("reach")
+    assert time.monotonic() - began < 20
+    assert len([check for check in failed if check.name == "reach.icmp"]) == 6
+    assert len([check for check in failed if check.name == "reach.tcp"]) == 6
