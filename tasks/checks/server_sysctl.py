@@ -86,7 +86,7 @@ def judge(server: str, cluster: str, have: Observed, who: Setters, fixes: Fixes)
         value = have.values.get(key)
         later = next((one for one in have.later if one.startswith(f"{key} ")), "")
         absent = value is None and key != FORWARD
-        told = "not there: br_netfilter is not loaded" if absent else str(value)
+        told = "not there: br_netfilter is not loaded" if absent else value or "not there"
         yield Check(
             name=NAME,
             host=server,
