@@ -200,6 +200,14 @@ class ConnectionLostError(FarswitchError):
         self.cause = cause
 
 
+class UnreachableError(ConnectionLostError):
+    """The host is there, but no TCP connection starts there to where one was asked for."""
+
+    def __init__(self, host: str, address: str, port: int, error: Exception) -> None:
+        self.target = f"{address} port {port}: {error}"
+        super().__init__(host, f"it does not reach {self.target}")
+
+
 class HostKeyError(FarswitchError):
     """The key that a host showed is unknown, or not the one we know."""
 

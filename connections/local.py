@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import IO
 
-from connections.command import TAIL, ConnectionLostError, PrivilegeError, Process, Stream
+from connections.command import TAIL, PrivilegeError, Process, Stream, UnreachableError
 from connections.files import OUTPUT_LIMIT, CommandShell, Raw
 from connections.wait import Deadline
 from inventory.fence import Fence
@@ -66,7 +66,7 @@ class LocalShell(CommandShell):
         try:
             return socket.create_connection((address, port), timeout)
         except OSError as error:
-            raise ConnectionLostError(self.host, f"{address} port {port}: {error}") from error
+            raise UnreachableError(self.host, address, port, error) from error
 
     def close(self) -> None:
         """Do nothing: there is no login."""

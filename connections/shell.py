@@ -19,6 +19,7 @@ from connections.command import (
     Process,
     Shell,
     Stream,
+    UnreachableError,
 )
 from connections.keys import GuestKeys
 from connections.local import LocalShell
@@ -78,7 +79,11 @@ def guest_target(guest: Guest, keys: GuestKeys | None, jump: Host, config: Confi
 
     def through() -> Stream:
         shell = cast("Shell", opened(jump, "shell", config))
-        return shell.channel(address, SSH_PORT, timeout=LOGIN_SECONDS)
+        try:
+            return shell.channel(address, SSH_PORT, timeout=LOGIN_SECONDS)
+        except UnreachableError as error:  # the guest is lost, and not the server
+            cause = f"'{error.host}' does not reach {error.target}"
+            raise ConnectionLostError(guest.name, cause) from error
 
     return Target(
         host=guest.name,

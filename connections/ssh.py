@@ -11,7 +11,13 @@ from typing import Any, cast
 
 import paramiko  # type: ignore[import-untyped]
 
-from connections.command import CommandTimeoutError, ConnectionLostError, Process, Stream
+from connections.command import (
+    CommandTimeoutError,
+    ConnectionLostError,
+    Process,
+    Stream,
+    UnreachableError,
+)
 from connections.exchange import ChannelProcess, exchange
 from connections.files import CommandShell, Raw
 from connections.login import LOGIN_SECONDS, Login, Target
@@ -90,8 +96,7 @@ class SshShell(CommandShell):
                 "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=timeout
             )
         except FAILURES as error:
-            cause = f"it does not reach {address} port {port}: {error}"
-            raise ConnectionLostError(self.host, cause) from error
+            raise UnreachableError(self.host, address, port, error) from error
         return cast("Stream", opened)
 
     def close(self) -> None:
