@@ -123,7 +123,7 @@ class Netlink:
         configuration: Config | None = None,
         **__: object,
     ) -> None:
-        """Make the endpoint; a server that is this machine needs no relay.
+        """Make the endpoint; a server that is this machine needs no relay, if we are root on it.
 
         Args:
             extras: {"server": Server, "host": Host}, and {"fence": Fence} where a run has one.
@@ -132,7 +132,7 @@ class Netlink:
         given = extras or {}
         server = cast("Server", given["server"])
         fence = cast("Fence | None", given.get("fence"))
-        if server.local:
+        if server.local and os.geteuid() == 0:
             self.connection = LocalEndpoint(server.name, fence)
             return
         shell = cast("Shell", opened(given["host"], "shell", configuration))

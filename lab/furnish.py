@@ -59,10 +59,11 @@ FIREWALL = f"""\
 COMMIT
 """
 
-# Not systemd's: no socket activation, hence no polkit either; the socket's mode guards it.
+# Not systemd's: no socket activation, hence no polkit either; the socket's group and mode guard it.
 LIBVIRTD = """\
 auth_unix_rw = "none"
-unix_sock_rw_perms = "0700"
+unix_sock_group = "libvirt"
+unix_sock_rw_perms = "0770"
 host_uuid_source = "machine-id"
 """
 

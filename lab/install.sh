@@ -10,7 +10,7 @@ export PATH LC_ALL=C DEBIAN_FRONTEND=noninteractive
 packages='
     python3 python3-venv python3-dev gcc pkg-config libvirt-dev make git ca-certificates
     libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils
-    iproute2 iptables nftables ebtables procps openssh-server
+    iproute2 iptables nftables ebtables procps openssh-server sudo
     openssh-client
     mmdebstrap e2fsprogs syslinux syslinux-common mtools dosfstools fdisk cpio zstd
 '

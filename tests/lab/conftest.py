@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 
@@ -16,29 +14,9 @@ from lab import container, control
 from lab.addresses import Lab
 from lab.command import PATH
 from tests.lab.clusters import ClusterUnderTest
+from tests.lab.comparison import Snapshot, compare, observe
 
 PROGRAMS = (*control.PROGRAMS, "mmdebstrap", "nft", "qemu-img", "qemu-system-x86_64")
-Snapshot = dict[str, list[str]]
-
-
-def observe(lab: Lab) -> Snapshot:
-    """Return what is on each server, one thing a line."""
-    program = Path(__file__).with_name("snapshot.py").read_text()
-    return {
-        name: container.execute(pid, ["python3", "-"], stdin=program, timeout=120.0).splitlines()
-        for name, pid in container.find(lab).items()
-    }
-
-
-def compare(before: Snapshot, after: Snapshot) -> list[str]:
-    """Return what one snapshot has and the other has not."""
-    assert before.keys() == after.keys()
-    return [
-        f"{server}: {line}"
-        for server in before
-        for line in difflib.unified_diff(before[server], after[server], lineterm="", n=0)
-        if not line.startswith(("---", "+++", "@@"))
-    ]
 
 
 @pytest.fixture(scope="session")

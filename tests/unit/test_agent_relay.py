@@ -7,15 +7,17 @@ import queue
 import socket
 import subprocess
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
-from connections import agent
-from connections.netlink import AGENT, LocalEndpoint, RelayEndpoint
+from connections import agent, netlink
+from connections.netlink import AGENT, LocalEndpoint, Netlink, RelayEndpoint
 from connections.relay import FRAME, HEADER, NLMSG_DONE, NLMSG_ERROR, Relay
 from connections.wait import Deadline, wait_until
+from inventory.model import Server
 
 RTM_GETLINK, DUMP = 18, 0x301
 REQUEST = HEADER.pack(HEADER.size + 16, RTM_GETLINK, DUMP, 7, 0) + bytes(16)
@@ -182,3 +184,15 @@ class Piped:
         self.process.stdin.close()
         self.process.wait(5)
         self.process.stdout.close()
+
+
+@pytest.mark.parametrize(("uid", "kind"), [(0, LocalEndpoint), (1000, RelayEndpoint)])
+def test_on_this_machine_a_user_other_than_root_goes_through_an_agent(uid, kind, monkeypatch):
+    """The agent runs behind sudo; a socket of the user's own could only read."""
+    monkeypatch.setattr(netlink.os, "geteuid", lambda: uid)
+    monkeypatch.setattr(netlink, "opened", lambda *_: "the shell")
+    address = ip_address("198.51.100.1")
+    here = Server("here", "switch", "localhost", address, user="someone", local=True)
+    plugin = Netlink()
+    plugin.open(extras={"server": here, "host": None})
+    assert type(plugin.connection) is kind
