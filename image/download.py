@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
 from image.build import BuiltImage
 from image.cache import default_cache, lock
 from image.fetch import fetch
+from image.header import Format, read
 from image.http import Received
 from image.tree import ImageError, Progress, run
 from inventory.errors import ConfigError
@@ -38,16 +38,11 @@ def download(
     """
     cache = cache or default_cache()
     path = fetch(source, sha256, cache, progress=_percent(source, progress))
-    facts = _facts(path)
-    if "backing-filename" in facts:
-        raise ConfigError(
-            f"The image '{source}' is an overlay of '{facts['backing-filename']}': "
-            "wanted an image that stands alone.",
-            hint="Flatten it with qemu-img convert.",
-        )
-    if facts["format"] != "qcow2":
-        path = _converted(path, str(facts["format"]), sha256.lower(), cache, progress)
-    return BuiltImage(path, None, None, "", sha256.lower(), int(str(facts["virtual-size"])))
+    header = read(path, source)
+    _open(path, header.format)
+    if header.format != "qcow2":
+        path = _converted(path, header.format, sha256.lower(), cache, progress)
+    return BuiltImage(path, None, None, "", sha256.lower(), header.virtual_size)
 
 
 def _percent(source: str, progress: Progress) -> Received:
@@ -64,25 +59,35 @@ def _percent(source: str, progress: Progress) -> Received:
     return received
 
 
-def _facts(path: Path) -> dict[str, object]:
-    argv = ("qemu-img", "info", "--output=json", str(path))
+def _open(path: Path, form: Format) -> None:
+    """Let QEMU open the image, as this format and no other."""
+    argv = ("qemu-img", "info", "-f", form, "--output=json", str(path.absolute()))
     try:
         answer = subprocess.run(argv, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise ImageError("qemu-img", 127, str(error), hint="Install 'qemu-utils'.") from error
     if answer.returncode:
         raise ConfigError(f"The image '{path}' is no disk image: {answer.stderr.strip()}")
-    facts: dict[str, object] = json.loads(answer.stdout)
-    return facts
 
 
-def _converted(path: Path, form: str, digest: str, cache: Path, progress: Progress) -> Path:
+def _converted(path: Path, form: Format, digest: str, cache: Path, progress: Progress) -> Path:
     """Return the image in qcow2 format, written beside and renamed."""
     target = cache / f"{digest}.qcow2"
     with lock(cache, f"{digest}.qcow2"):
         if not target.exists():
             progress(f"Converting the image from {form}")
             partial = cache / f"{digest}.qcow2.partial"
-            run(("qemu-img", "convert", "-f", form, "-O", "qcow2", str(path), str(partial)))
+            run(
+                (
+                    "qemu-img",
+                    "convert",
+                    "-f",
+                    form,
+                    "-O",
+                    "qcow2",
+                    str(path.absolute()),
+                    str(partial),
+                )
+            )
             partial.rename(target)
     return target

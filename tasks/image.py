@@ -115,7 +115,7 @@ def image_source(task: Task, settings: Settings, progress: Progress) -> Result:
     """
     if _missing(libvirt(task), settings):
         local = fetch(settings, progress)
-        _check_size(local, settings)
+        check_size(local, settings)
         task.host.data[LOCAL] = local
     return Result(host=task.host)
 
@@ -163,7 +163,12 @@ def _sources(base: BaseImage, local: LocalImage) -> Iterator[tuple[str, Path]]:
             yield f"{base.name}.{kind}", path
 
 
-def _check_size(local: LocalImage, settings: Settings) -> None:
+def check_size(local: LocalImage, settings: Settings) -> None:
+    """Refuse an image that is larger than the guests' disks.
+
+    Raises:
+        ConfigError: It is.
+    """
     if local.size > settings.disk << 30:
         raise ConfigError(
             f"The image's disk has {local.size >> 20} MiB, wanted at most {settings.disk} GiB.",
