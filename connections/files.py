@@ -25,6 +25,8 @@ from connections.command import (
 
 OUTPUT_LIMIT = 64 << 20
 """Bytes of output that we keep of one command."""
+FILE_SECONDS = 60.0
+"""For reading or replacing a file, its way to the server included."""
 NO_FILE = 66
 """Our scripts' status when a file is not there (EX_NOINPUT of sysexits.h)."""
 NO_PROGRAM = 127
@@ -178,7 +180,7 @@ class CommandShell(ABC):
 
     def _script(self, script: str, *arguments: str, stdin: bytes = b"") -> Raw:
         argv = ("sh", "-c", script, "sh", *arguments)
-        raw = self._raw(argv, stdin, 60.0)
+        raw = self._raw(argv, stdin, FILE_SECONDS)
         if raw.status not in {0, NO_FILE}:
             about = ("sh", "-c", "…", *arguments)
             raise CommandError(self.host, about, raw.status, raw.stderr.decode(errors="replace"))

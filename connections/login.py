@@ -17,19 +17,24 @@ from nornir_netmiko.connections.netmiko import Netmiko
 from paramiko.hostkeys import HostKeyEntry  # type: ignore[import-untyped]
 
 from connections.command import ConnectionLostError, HostKeyError, Stream
+from connections.wait import Deadline, DeadlineError, wait_until
 from inventory.errors import FarswitchError
 
 DEVICE_TYPE = "farswitch_linux"
 LOGIN_SECONDS = 20.0
 """For each of TCP, key exchange and authentication; a guest under emulation takes up to 3 s."""
+REFUSED_SECONDS = 20.0
+"""How long a server is asked again that hangs up before its banner: sshd does so while too many
+others log in (MaxStartups of sshd_config(5)). Nothing has begun then, so asking again is safe."""
 KEEPALIVE_SECONDS = 15
 UNANSWERED_MS = 30_000
 """TCP_USER_TIMEOUT (RFC 5482): a peer that acknowledges nothing for so long is gone."""
 SYSTEM_KNOWN_HOSTS = (Path("~/.ssh/known_hosts"), Path("/etc/ssh/ssh_known_hosts"))
 
+NO_BANNER = "protocol banner"
 SAID = {
     "No existing session": "its ssh did not answer in time",
-    "protocol banner": "it hung up, or did not answer in time, before it showed an ssh banner",
+    NO_BANNER: "it hung up, or did not answer in time, before it showed an ssh banner",
 }
 """What paramiko's messages mean."""
 
@@ -149,20 +154,9 @@ class Login:
         CLASS_MAPPER[DEVICE_TYPE] = ExecOnly
         if DEVICE_TYPE not in platforms:
             platforms.append(DEVICE_TYPE)
-        self._plugin = Netmiko()
-        stream = target.jump() if target.jump else None
         try:
-            self._plugin.open(
-                target.hostname,
-                target.user,
-                None,
-                target.port,
-                DEVICE_TYPE,
-                _extras(target, stream),
-            )
+            self._plugin = _patient(target) if target.jump is None else _attempt(target)
         except Exception as error:
-            if stream is not None:
-                stream.close()
             explained = _explained(target, error)
             if explained is None:
                 raise
@@ -172,6 +166,39 @@ class Login:
     def close(self) -> None:
         """Log out."""
         self._plugin.close()
+
+
+def _patient(target: Target) -> Netmiko:
+    """Log in, and try again where sshd refuses to talk; a guest's boot waits in its own way."""
+    last: list[Exception] = []
+
+    def ask() -> Netmiko | None:
+        try:
+            return _attempt(target)
+        except paramiko.SSHException as error:
+            if NO_BANNER not in str(error) or isinstance(error.__context__, TimeoutError):
+                raise
+            last[:] = [error]
+            return None
+
+    try:
+        return wait_until(ask, Deadline(REFUSED_SECONDS), what="The ssh banner", interval=0.5)
+    except DeadlineError:
+        raise last[0] from None
+
+
+def _attempt(target: Target) -> Netmiko:
+    """Log in, or raise paramiko's own error."""
+    plugin = Netmiko()
+    stream = target.jump() if target.jump else None
+    extras = _extras(target, stream)
+    try:
+        plugin.open(target.hostname, target.user, None, target.port, DEVICE_TYPE, extras)
+    except BaseException:
+        if stream is not None:
+            stream.close()
+        raise
+    return plugin
 
 
 def _extras(target: Target, stream: Stream | None) -> dict[str, Any]:
@@ -205,10 +232,14 @@ def _explained(target: Target, error: Exception) -> FarswitchError | None:
     if isinstance(error, (OSError, EOFError, paramiko.SSHException)):
         said = next((said for part, said in SAID.items() if part in str(error)), str(error))
         cause = f"{target.lookup}: {said or type(error).__name__}"
-        return ConnectionLostError(
-            target.host, cause, hint="Look whether the host is up and its sshd answers there."
-        )
+        return ConnectionLostError(target.host, cause, hint=_silent(str(error)))
     return None
+
+
+def _silent(said: str) -> str:
+    if NO_BANNER in said:
+        return "Look at its sshd's log: MaxStartups, PerSourcePenalties, or a host that hangs."
+    return "Look whether the host is up and its sshd answers there."
 
 
 def _changed(target: Target) -> str:

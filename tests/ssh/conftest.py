@@ -36,6 +36,7 @@ MaxSessions {sessions}
 LogLevel VERBOSE
 SetEnv HOME={folder}
 Subsystem sftp internal-sftp
+{more}
 """
 
 
@@ -52,6 +53,8 @@ class Sshd:
     host: KeyPair = field(default_factory=lambda: generate("host"))
     user: KeyPair = field(default_factory=lambda: generate("user"))
     sessions: int = 10
+    more: str = ""
+    """Further lines of its configuration."""
     within: str = ""
     """Shell commands that make a mount namespace of its own, which sshd then runs in."""
     process: subprocess.Popen[bytes] | None = None
@@ -81,7 +84,7 @@ class Sshd:
         (self.folder / "key").chmod(0o600)
         (self.folder / "known").write_text(f"[127.0.0.1]:{self.port} {self.host.public}\n")
         config = self.folder / "sshd_config"
-        config.write_text(CONFIG.format(port=self.port, folder=self.folder, sessions=self.sessions))
+        config.write_text(CONFIG.format(**vars(self)))
         binary = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
         assert binary is not None
         command = [binary, "-D", "-e", "-f", str(config)]

@@ -99,7 +99,8 @@ def test_a_server_that_accepts_and_says_nothing_is_an_error_in_time(monkeypatch,
     assert "in time" in str(error)
 
 
-def test_a_server_that_hangs_up_is_an_error(sshd):
+def test_a_server_that_hangs_up_is_an_error(monkeypatch, sshd):
+    monkeypatch.setattr("connections.login.REFUSED_SECONDS", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as rude:
 
         def hang_up() -> None:
