@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any, cast
 
 import libvirt
 
-from connections.domains import Domains, DomainState, InterfaceStats, LibvirtError, told
+from connections.domains import Domains, DomainState, InterfaceStats, LibvirtError
 from connections.uri import LOCAL_URI, remote_uri, ssh_program
+from connections.virconnect import open_connection
 from connections.volumes import Volumes, VolumeState
 from inventory.fence import Fence
 from inventory.model import Server
@@ -55,8 +57,10 @@ class Hypervisor(Domains, Volumes):
             if self._connection is None or not self._connection.isAlive():
                 self._drop()
                 hint = f"Look: virsh -c '{self.uri.partition('?')[0]}' list"
-                with told(self.host, "connection", hint=hint):
-                    self._connection = libvirt.open(self.uri)
+                try:
+                    self._connection = open_connection(self.uri)
+                except (libvirt.libvirtError, TimeoutError) as error:
+                    raise LibvirtError(self.host, "connection", error, hint=hint) from error
             return self._connection
 
     def close(self) -> None:
@@ -67,7 +71,7 @@ class Hypervisor(Domains, Volumes):
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with told(self.host, "end of the connection"):
+            with contextlib.suppress(libvirt.libvirtError):  # it may be lost already
                 connection.close()
 
 

@@ -6,6 +6,7 @@ deletes it last: while it stands, `NAME` is incomplete, also after a crash, and 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import uuid
 from collections.abc import Callable, Iterator
@@ -170,7 +171,8 @@ class Volumes:
             with told(self.host, f"upload of volume '{name}' to pool '{pool}'"):
                 self._send(pool, name, source, size, progress)
         except BaseException:
-            self.delete_volume(pool, name)
+            with contextlib.suppress(LibvirtError):  # else the cause of the failure gets lost
+                self.delete_volume(pool, name)
             raise
         self._delete(pool, f"{name}{PART}")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ import pytest
 from connections.libvirt import Hypervisor, Libvirt, LibvirtError
 from connections.wait import Deadline, wait_until
 from inventory.model import Server
+from tests.ssh.conftest import Sshd
+from tests.ssh.proxy import Proxy
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
 PRIVATE = ("/run", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt", "/etc/libvirt")
@@ -26,9 +30,48 @@ def settings_of_the_machine() -> dict[str, int]:
     return {str(path): path.lstat().st_mtime_ns for path in Path("/etc/libvirt").rglob("*")}
 
 
+@dataclass
+class Daemon:
+    """The test's libvirtd, in the mount namespace of its sshd."""
+
+    sshd: Sshd
+    program: str
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def root(self) -> Path:
+        """The server's root folder, as this machine sees it."""
+        assert self.sshd.process is not None
+        return Path(f"/proc/{self.sshd.process.pid}/root")
+
+    def start(self) -> None:
+        inside = ["nsenter", f"--mount={self.root.parent}/ns/mnt", "--", "unshare", "--net", "--"]
+        socket = self.root / "run/libvirt/libvirt-sock"
+        socket.unlink(missing_ok=True)
+        with (self.sshd.folder / "libvirtd.log").open("ab") as log:
+            self.process = subprocess.Popen([*inside, self.program], stdout=log, stderr=log)
+        wait_until(socket.exists, Deadline(20), what="The test's libvirtd")
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    @contextlib.contextmanager
+    def awake_again(self) -> Iterator[None]:
+        """Let it go on at the end, whatever happens."""
+        try:
+            yield
+        finally:
+            self.send(signal.SIGCONT)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        assert self.process is not None
+        self.send(number)
+        self.process.wait(20)
+
+
 @pytest.fixture
-def far(make_sshd) -> Iterator[Server]:
-    """A server whose sshd and libvirtd share folders that nobody else sees."""
+def daemon(make_sshd: Callable[..., Sshd]) -> Iterator[Daemon]:
     libvirtd = shutil.which("libvirtd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if libvirtd is None:
         pytest.skip("no libvirtd is installed")
@@ -36,34 +79,52 @@ def far(make_sshd) -> Iterator[Server]:
     there = [folder for folder in PRIVATE if Path(folder).is_dir()]
     mounts = "; ".join(f"mount -t tmpfs tmpfs {folder}" for folder in there)
     sshd = make_sshd("far", within=f"{mounts}; mkdir -p /run/sshd /run/lock /run/dbus {POOL}")
-    log = (sshd.folder / "libvirtd.log").open("ab")
-    inside = ["nsenter", f"--mount=/proc/{sshd.process.pid}/ns/mnt", "--", "unshare", "--net", "--"]
-    process = subprocess.Popen([*inside, libvirtd], stdout=log, stderr=log)
-    log.close()
-    try:
-        socket = Path(f"/proc/{sshd.process.pid}/root/run/libvirt/libvirt-sock")
-        wait_until(socket.exists, Deadline(20), what="The test's libvirtd")
-        yield Server(
-            name="server1",
-            role="hypervisor",
-            hostname="127.0.0.1",
-            underlay="198.51.100.1",
-            port=sshd.port,
-            key_file=sshd.folder / "key",
-            known_hosts=sshd.folder / "known",
-        )
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+    daemon = Daemon(sshd, libvirtd)
+    daemon.start()
+    yield daemon
+    daemon.stop()
     assert settings_of_the_machine() == before
+
+
+def server_of(sshd: Sshd, port: int) -> Server:
+    return Server(
+        name="server1",
+        role="hypervisor",
+        hostname="127.0.0.1",
+        underlay="198.51.100.1",
+        port=port,
+        key_file=sshd.folder / "key",
+        known_hosts=sshd.folder / "known",
+    )
+
+
+@pytest.fixture
+def far(daemon: Daemon) -> Server:
+    """A server whose sshd and libvirtd share folders that nobody else sees."""
+    return server_of(daemon.sshd, daemon.sshd.port)
+
+
+@contextlib.contextmanager
+def connected(server: Server) -> Iterator[Hypervisor]:
+    plugin = Libvirt()
+    plugin.open(extras={"server": server})
+    yield plugin.connection
+    plugin.close()
 
 
 @pytest.fixture
 def hypervisor(far: Server) -> Iterator[Hypervisor]:
-    plugin = Libvirt()
-    plugin.open(extras={"server": far})
-    yield plugin.connection
-    plugin.close()
+    with connected(far) as hypervisor:
+        yield hypervisor
+
+
+@contextlib.contextmanager
+def wired(daemon: Daemon, *, refuse: int = 0) -> Iterator[tuple[Proxy, Server]]:
+    """A wire to the server, and the server as it is reached by it."""
+    with Proxy(daemon.sshd.port, refuse=refuse) as proxy:
+        with (daemon.sshd.folder / "known").open("a") as known:
+            known.write(f"[127.0.0.1]:{proxy.port} {daemon.sshd.host.public}\n")
+        yield proxy, server_of(daemon.sshd, proxy.port)
 
 
 def test_a_pool_is_made_filled_and_removed(hypervisor):
@@ -105,3 +166,82 @@ def test_a_host_key_that_is_not_known_is_refused(far, tmp_path):
     unknown = replace(far, known_hosts=tmp_path / "none")
     with pytest.raises(LibvirtError, match="Host key verification failed"):
         Libvirt().open(extras={"server": unknown})
+
+
+def test_a_libvirtd_that_was_restarted_is_asked_anew(hypervisor, daemon):
+    assert hypervisor.list_domains() == ()
+    daemon.stop(signal.SIGKILL)
+    daemon.start()
+    wait_until(lambda: not hypervisor._connection.isAlive(), Deadline(5), what="The end")
+    assert hypervisor.list_domains() == ()
+
+
+def test_a_libvirtd_that_does_not_run_is_named(hypervisor, daemon):
+    daemon.stop(signal.SIGKILL)
+    started = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(LibvirtError, match="libvirt on 'server1'") as caught:
+            hypervisor.list_domains()
+    assert "libvirt" in str(caught.value)
+    assert time.monotonic() - started < 5
+    daemon.start()
+    assert hypervisor.list_domains() == ()
+
+
+@pytest.mark.parametrize("what", ["daemon", "wire"])
+def test_a_libvirt_that_hangs_is_an_error_in_time(daemon, what, monkeypatch):
+    monkeypatch.setattr("connections.virconnect.KEEPALIVE_SECONDS", 1)
+    monkeypatch.setattr("connections.virconnect.KEEPALIVE_COUNT", 2)
+    with wired(daemon) as (proxy, server), connected(server) as hypervisor:
+        daemon.send(signal.SIGSTOP) if what == "daemon" else proxy.hang()
+        started = time.monotonic()
+        with daemon.awake_again():
+            with pytest.raises(LibvirtError, match=r"'server1', list of domains: .*keepalive"):
+                hypervisor.list_domains()
+            assert time.monotonic() - started < 8
+
+
+def test_a_libvirt_that_hangs_from_the_start_is_an_error_in_time(daemon, far, monkeypatch):
+    monkeypatch.setattr("connections.virconnect.OPEN_SECONDS", 2.0)
+    daemon.send(signal.SIGSTOP)
+    said = "'server1', connection: it did not answer within 2 s"
+    with daemon.awake_again(), pytest.raises(LibvirtError, match=said):
+        Libvirt().open(extras={"server": far})
+
+
+def test_an_upload_that_is_cut_is_never_used_and_made_anew(daemon, far):
+    data = os.urandom(8 << 20)
+    folder = daemon.root / POOL[1:]
+    with wired(daemon) as (proxy, server), connected(server) as hypervisor:
+        hypervisor.ensure_pool("farswitch", POOL)
+        proxy.after(4 << 20, proxy.close)
+        with pytest.raises(LibvirtError, match="'server1', upload of volume 'image'"):
+            hypervisor.upload("farswitch", "image", data, len(data))
+    with connected(far) as hypervisor:
+        (half,) = hypervisor.volumes("farswitch")
+        assert (half.name, half.complete) == ("image", False)
+        hypervisor.upload("farswitch", "image", data, len(data))
+        (whole,) = hypervisor.volumes("farswitch")
+        assert whole.complete
+    assert (folder / "image").read_bytes() == data
+    assert [one.name for one in folder.iterdir()] == ["image"]
+
+
+def test_a_full_disk_ends_an_upload_and_leaves_nothing(hypervisor, daemon):
+    subprocess.run(
+        ["nsenter", f"--mount={daemon.root.parent}/ns/mnt", "mount", "-t", "tmpfs", "-o", "size=1m",
+         "tmpfs", POOL], check=True,
+    )  # fmt: skip
+    hypervisor.ensure_pool("farswitch", POOL)
+    data = b"x" * (4 << 20)
+    with pytest.raises(LibvirtError, match=r"'server1', upload .*'image'.* No space left"):
+        hypervisor.upload("farswitch", "image", data, len(data))
+    assert hypervisor.volumes("farswitch") == ()
+    assert list((daemon.root / POOL[1:]).iterdir()) == []
+    hypervisor.upload("farswitch", "image", data[:1000], 1000)
+
+
+def test_logins_that_sshd_refuses_for_a_while_do_not_end_libvirt(daemon):
+    with wired(daemon, refuse=2) as (proxy, server), connected(server) as hypervisor:
+        assert hypervisor.list_domains() == ()
+        assert proxy.refused == 2
