@@ -113,6 +113,15 @@ class ClusterUnderTest:
         self.runs.append(run)
         return run
 
+    def follow(self, fix: str) -> None:
+        """Type the command that a check gives as its fix, as a user does."""
+        environment = os.environ | {"XDG_STATE_HOME": str(self.state)}
+        ended = subprocess.run(
+            ["sh", "-c", fix], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, f"{fix}: {ended.stdout}{ended.stderr}"
+
     def good(self, workflow: str, *options: str) -> Run:
         """Run a workflow that must end well."""
         run = self.run(workflow, *options)

@@ -11,6 +11,7 @@ from tests.lab.guests import UNPINNED, counted, mpiexec, names, ring
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 
 PAYLOAD = 4_000_000
+SSHD = "/etc/ssh/sshd_config.d/farswitch.conf"
 
 
 @pytest.fixture
@@ -65,6 +66,32 @@ def test_payload_that_is_not_pinned_is_seen_on_management(
     data, management = carried(built, under=UNPINNED)
     assert min(management) > PAYLOAD / 2
     assert min(data) < 2 * PAYLOAD
+
+
+@pytest.fixture
+def pinned_to_management(built: ClusterUnderTest, leaky_management: None) -> None:
+    for guest in built.guests():
+        guest.root(f"sed -i s/UCX_NET_DEVICES=data0/UCX_NET_DEVICES=mgmt0/ {SSHD}")
+        guest.root("systemctl reload ssh")
+
+
+def test_payload_on_the_management_nic_fails_the_proof_and_the_fix_mends_it(
+    built: ClusterUnderTest, pinned_to_management: None
+) -> None:
+    told = built.run("verify", "--only", "mpi,path")
+    assert told.status == 1, told.said
+    everyone = {"node1", "node2", "node3"}
+    failed = {
+        name: {check["host"] for check in told.failed_checks() if check["name"] == name}
+        for name in ("mpi.nic", "mpi.ports", "path.counters", "path.nics", "path.management")
+    }
+    assert failed == dict.fromkeys(failed, everyone)
+    crossed = int(told.document["conclusion"].split()[0].replace(",", ""))
+    assert crossed < PAYLOAD / 100
+    (fix,) = {check["fix"] for check in told.failed_checks() if check["name"] == "path.counters"}
+    built.follow(fix)
+    mended = built.good("verify", "--only", "mpi,path")
+    assert mended.document["conclusion"].startswith("12,582,912 of 12,582,912 payload bytes")
 
 
 def test_guests_lose_each_other_with_the_switch_and_find_each_other_again(
