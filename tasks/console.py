@@ -11,13 +11,14 @@ TAIL = 8192
 """Bytes read from the end of a console log, however long it is."""
 LINES = 12
 WIDTH = 160
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+"""What begins with ESC and has a form (ECMA-48): colours, cursor, titles."""
 _CONTROLS = re.compile(r"[^\x20-\x7e\n\t]")
 
 
 def plain(text: str) -> list[str]:
     """Return the last lines of a console without escape codes and control characters."""
-    clean = _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+    clean = _CONTROLS.sub("", ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
     lines = [line.rstrip()[:WIDTH] for line in clean.splitlines()]
     return [line for line in lines if line][-LINES:]
 

@@ -17,6 +17,7 @@ from inventory.errors import ConfigError, FarswitchError
 from workflows.logs import log_exception
 from workflows.recorder import Failure
 from workflows.report import FAILED, INTERRUPTED, USAGE, Report
+from workflows.screen import safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,9 @@ def _leave(code: int) -> NoReturn:
 
 def _say(error: FarswitchError, workflow: str, *, as_json: bool) -> None:
     """Print an error that no stage had, and the JSON document that says no more than it."""
-    click.secho(f"Error: {error}", err=True, fg="red")
+    click.secho(safe(f"Error: {error}"), err=True, fg="red")
     if error.hint:
-        click.echo(error.hint, err=True)
+        click.echo(safe(error.hint), err=True)
     if as_json:
         failures = [Failure(host="", stage="", error=str(error), hint=error.hint)]
         report = Report(workflow, cluster="", failures=failures)

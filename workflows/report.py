@@ -14,6 +14,7 @@ from rich.text import Text
 
 from tasks.check import Check
 from workflows.recorder import Failure, Row
+from workflows.screen import shown
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; some host or check failed; usage or configuration; interrupted."""
@@ -109,7 +110,7 @@ def show(report: Report, *, as_json: bool, verbose: int) -> None:
         console.print()
         console.print(_checks(report))
     for note in report.notes:
-        console.print(Text(note))
+        console.print(shown(note))
     _failures(report, console)
     _verdict(report, console)
     if as_json:
@@ -119,11 +120,11 @@ def show(report: Report, *, as_json: bool, verbose: int) -> None:
 def _changes(report: Report, console: Console) -> None:
     for check in report.checks:
         verdict = _VERDICTS[check.ok]
-        console.print(Text(f"{check.host}  {check.name}  {verdict}  {check.measured}"))
+        console.print(shown(f"{check.host}  {check.name}  {verdict}  {check.measured}"))
     for stage, host, diff in report.diffs:
-        console.print(Text(f"{host}  {stage}", style="bold"))
+        console.print(shown(f"{host}  {stage}", style="bold"))
         for line in diff.splitlines():
-            console.print(Text(f"  {line}"))
+            console.print(shown(f"  {line}"))
 
 
 def _stages(report: Report) -> Table:
@@ -132,7 +133,7 @@ def _stages(report: Report) -> Table:
     for row in report.rows:
         style = "red" if row.failed else "yellow" if row.changed else "green"
         counts = (str(len(row.hosts)), str(row.changed), str(len(row.failed)))
-        table.add_row(Text(row.name, style=style), *counts, f"{row.seconds:.1f} s")
+        table.add_row(shown(row.name, style=style), *counts, f"{row.seconds:.1f} s")
     return table
 
 
@@ -146,27 +147,27 @@ def _checks(report: Report) -> Table:
         failed, left = (sum(check.ok is verdict for check in alike) for verdict in (False, None))
         style = "red" if failed else "yellow" if left else "green"
         one = min(alike, key=lambda check: _WORST_FIRST.index(check.ok))
-        example = Text(f"{one.host}: {one.measured}".splitlines()[0])
+        example = shown(f"{one.host}: {one.measured}".splitlines()[0])
         if family and family != one.family:
             table.add_section()
         family = one.family
         counts = (str(len(alike) - left), str(failed), str(left))
-        table.add_row(Text(name, style=style), *counts, example)
+        table.add_row(shown(name, style=style), *counts, example)
     return table
 
 
 def _failures(report: Report, console: Console) -> None:
     for failure in report.failures:
-        title = Text(f"\n{failure.host}  {failure.stage}  ", style="bold red")
-        console.print(title + Text(failure.error, style="default"))
+        title = shown(f"\n{failure.host}  {failure.stage}  ", style="bold red")
+        console.print(title + shown(failure.error, style="default"))
         if failure.hint:
-            console.print(Text(failure.hint))
+            console.print(shown(failure.hint))
     for check in report.checks:
         if check.ok is False:
-            console.print(Text(f"\n{check.host}  {check.name}", style="bold red"))
-            console.print(Text(f"measured: {check.measured}\nexpected: {check.expected}"))
+            console.print(shown(f"\n{check.host}  {check.name}", style="bold red"))
+            console.print(shown(f"measured: {check.measured}\nexpected: {check.expected}"))
             if check.hint:
-                console.print(Text(check.hint))
+                console.print(shown(check.hint))
 
 
 def _verdict(report: Report, console: Console) -> None:

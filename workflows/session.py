@@ -27,6 +27,7 @@ from workflows.logs import start_log, state_folder
 from workflows.options import Options
 from workflows.recorder import Recorder
 from workflows.report import Report, show
+from workflows.screen import shown
 from workflows.stages import Filter, Stage, guests, run_stages
 
 
@@ -199,7 +200,7 @@ class Session:
 
     def _progress(self, line: str) -> None:
         if self._status is not None:
-            self._status.update(line)
+            self._status.update(shown(line))
 
     def _quiet(self) -> None:
         if self._status is not None:

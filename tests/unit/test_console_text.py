@@ -1,8 +1,14 @@
-"""What a guest writes to its console is data: bounded, and without escape codes."""
+"""What servers and guests say is data: bounded, and without escape codes."""
 
 from __future__ import annotations
 
+import pytest
+
+from tasks.check import Check
 from tasks.console import LINES, WIDTH, plain
+from workflows.recorder import Failure
+from workflows.report import Report, show
+from workflows.screen import LONGEST, safe
 
 
 def test_only_the_last_lines_are_kept():
@@ -16,3 +22,42 @@ def test_escape_codes_and_controls_are_stripped():
 
 def test_long_lines_are_cut_and_empty_ones_dropped():
     assert plain("x" * 1000 + "\r\n\r\n\n") == ["x" * WIDTH]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        pytest.param("\x1b[2Jgone", "gone", id="clears-the-screen"),
+        pytest.param("\x1b]52;c;cm0gLXJm\x07pasted", "pasted", id="writes-the-clipboard"),
+        pytest.param("\x1bP1;2q#junk", "1;2q#junk", id="device-control"),
+        pytest.param("\x9b31mred", "31mred", id="one-byte-codes"),
+        pytest.param("over\rwritten\x08\x07\x00", "overwritten", id="controls"),
+        pytest.param("abc\u202egnp", "abcgnp", id="turned-around"),
+        pytest.param("[bold]é ü\tx\ny", "[bold]é ü\tx\ny", id="letters-and-lines-stay"),
+    ],
+)
+def test_a_terminal_obeys_nothing_of_a_text(text, wanted):
+    assert safe(text) == wanted
+
+
+def test_a_text_of_any_length_is_cut():
+    assert len(safe("\x1b[31m" * 10_000_000 + "x")) <= LONGEST + 1
+
+
+EVIL = "\x1b[31m\x9b0m\x07evil"
+
+
+def test_a_report_passes_no_escape_code_on(capsys):
+    wrong = Check("a.b", "node1", ok=False, measured=EVIL, expected=EVIL, cause=EVIL, fix=EVIL)
+    report = Report(
+        "build",
+        "c",
+        checks=[wrong, Check("a.b", "node2", ok=True, measured=EVIL, expected="x")],
+        failures=[Failure("node1", "boot", EVIL, EVIL)],
+        diffs=[("sysctl", "server1", f"+ {EVIL}\n- {EVIL}")],
+        notes=[EVIL],
+    )
+    show(report, as_json=True, verbose=2)
+    said = capsys.readouterr()
+    assert said.err.count("evil") >= 9
+    assert not set("\x1b\x9b\x07") & set(said.err + said.out)
