@@ -46,7 +46,9 @@ def with_a_port_down(built: ClusterUnderTest) -> Iterator[subprocess.Popen[bytes
         [*argv, "--only", "control"], cwd=ROOT, env=environment, stdout=quiet, stderr=quiet,
     )  # fmt: skip
     try:
-        wait_until(lambda: down(built), Deadline(60), what="A port to go down", interval=0.1)
+        wait_until(
+            lambda: down(built) or None, Deadline(90), what="A port to go down", interval=0.1
+        )
         yield process
     finally:
         process.kill()
@@ -77,8 +79,9 @@ def test_a_port_comes_back_by_itself_when_the_controller_hangs(
     with with_a_port_down(built) as control:
         control.send_signal(signal.SIGSTOP)
         wait_until(lambda: not down(built), Deadline(TIMER_SECONDS + 15), what="The switch's timer")
+    name = f"control-{built.name}"
     (outcome,) = wait_until(
-        lambda: look(switch, "control-fst").fired or None, Deadline(20), what="The undo's outcome"
+        lambda: look(switch, name).fired or None, Deadline(20), what="The undo's outcome"
     )
     assert outcome.status == 0
 
@@ -89,7 +92,7 @@ def test_a_port_comes_back_at_once_when_verify_is_killed(
     with with_a_port_down(built) as control:
         control.kill()
         wait_until(lambda: not down(built), Deadline(20), what="The end of the login")
-    (timer,) = look(switch, "control-fst").armed
+    (timer,) = look(switch, f"control-{built.name}").armed
     try:
         refused = built.run("verify", "--only", "control")
         assert refused.status == 1
