@@ -20,12 +20,16 @@ NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way to an address; `mtu` is the route's own, None where it has none."""
+    """The way to an address; `mtu` is the route's own, None where it has none.
+
+    It is `learned` where a router on the way announced it (ICMP): the kernel keeps it for a while.
+    """
 
     device: int
     source: Address | None
     mtu: int | None
     local: bool
+    learned: bool = False
 
 
 def route_to(ipr: Session, address: Address) -> Route | None:
@@ -45,12 +49,13 @@ def route_to(ipr: Session, address: Address) -> Route | None:
             return None
         raise
     source = message.get("prefsrc")
-    metrics = message.get("metrics")
+    metrics, cache = message.get("metrics"), message.get("cacheinfo")
     return Route(
         device=message.get("oif"),
         source=ip_address(source) if source else None,
         mtu=(metrics.get("mtu") or None) if metrics else None,
         local=message["type"] == RTN_LOCAL,
+        learned=bool(cache and cache.get("rta_expires")),
     )
 
 

@@ -17,10 +17,14 @@ Command = Callable[[str, Sequence[str]], str]
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What one server has: its interfaces by name, and its side of the underlay."""
+    """What one server has: its interfaces by name, and its side of the underlay.
+
+    `learned`: a router on the way announced the MTU of a route of it.
+    """
 
     links: Mapping[str, Link]
     underlay: Underlay
+    learned: bool = False
 
     @property
     def device_mtu(self) -> int:
@@ -88,11 +92,14 @@ def of_server(
         cause="A network manager or a person set it after the build.",
     )  # fmt: skip
     if under.mtu < min(wanted, ground.device_mtu):
+        argv = ["ip", "route", "flush", "cache"]
         yield Hop(
-            server.name, "route", "route of the underlay", wanted, under.mtu,
+            server.name, "route", f"route of the underlay from {under.source}", wanted, under.mtu,
             overhead=under.overhead, larger=True,
-            cause="A router on the way announced it (ICMP), or the route has an 'mtu' of its own.",
-            fix=command(server.name, ["ip", "route", "flush", "cache"]),
+            cause="A router on the way announced it (ICMP)." if ground.learned
+            else "The route was given an 'mtu' of its own.",
+            fix=command(server.name, argv) if ground.learned
+            else f"Take 'mtu' off the route from {under.source}, or give it at least {wanted}.",
         )  # fmt: skip
 
 

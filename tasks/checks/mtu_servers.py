@@ -73,6 +73,7 @@ def survey(scene: Scene) -> Survey:
             if isinstance(station, FarswitchError):
                 raise station
         known = measure(scene, grounds, stations)
+    _forget(scene, grounds, known)
     return Survey(grounds, [direction(scene, grounds, known, *ends) for ends in _ends(scene)])
 
 
@@ -89,7 +90,8 @@ def ground(scene: Scene) -> dict[str, Ground]:
         with scene.netlink(name).session() as ipr:
             links = dump(ipr)
             ways = [(peer, route_to(ipr, peer.underlay)) for peer in peers(cluster, server)]
-        return Ground({link.name: link for link in links}, judge(server, links, ways))
+        learned = any(route.learned for _, route in ways if route)
+        return Ground({link.name: link for link in links}, judge(server, links, ways), learned)
 
     found: dict[str, Ground] = {}
     for name, one in each([server.name for server in cluster.servers], call).items():
@@ -120,6 +122,15 @@ def measure(
     try_sizes(stations, wanted, known)
     search(stations, known)
     return known
+
+
+def _forget(scene: Scene, grounds: Mapping[str, Ground], known: Passages) -> None:
+    """Take back what a router taught a server by its answers to our packets."""
+    for name, here in grounds.items():
+        ways = [way for lane, way in known.items() if lane.sender == name and lane.kind != "frame"]
+        if not here.learned and any(way.passed and way.stopped - set(way.errors) for way in ways):
+            family = "-4" if isinstance(here.underlay.source, IPv4Address) else "-6"
+            scene.shell(name).run(["ip", family, "route", "flush", "cache"])
 
 
 def direction(

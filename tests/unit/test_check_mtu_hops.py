@@ -25,13 +25,21 @@ ALL = ["node1 data0", "server1 fsd41", "server1 fsb41", "server1 fsv41", "server
        "server2 fsv41", "server2 fss41", "server2 eth1", "server1 ", "server2 "]  # fmt: skip
 
 
-def ground(server: Server, *, mtu=1450, device=1500, route=9000, overhead=OVERHEAD_V4, **other):
+def ground(
+    server: Server,
+    *,
+    mtu=1450,
+    device=1500,
+    route=9000,
+    overhead=OVERHEAD_V4,
+    learned=False,
+    **other,
+):
     links = {name: Link(1, name, mtu=other.get(name, mtu)) for name in NAMES[server.name]}
     links["eth1"] = Link(9, "eth1", mtu=device)
     links = {name: link for name, link in links.items() if link.mtu}
-    return Ground(
-        links, Underlay(server.name, "eth1", server.underlay, min(device, route), overhead)
-    )
+    under = Underlay(server.name, "eth1", server.underlay, min(device, route), overhead)
+    return Ground(links, under, learned)
 
 
 def command(host, argv):
@@ -75,8 +83,11 @@ BAD = {
                            ground(TWO, mtu=1430, overhead=OVERHEAD_V6),
                            nic=1430, mtu=1430, largest=1490), "server1",
                   "MTU 1490, carries 1420", "ssh server1 ip link set dev eth1 mtu 1500"),
-    "route": (all_hops(ground(ONE, route=1400)), "server1",
-              "route of the underlay: MTU 1400, carries 1350", "ssh server1 ip route flush cache"),
+    "learned-route": (all_hops(ground(ONE, route=1400, learned=True)), "server1",
+                      "route of the underlay from 198.51.100.11: MTU 1400, carries 1350",
+                      "ssh server1 ip route flush cache"),
+    "configured-route": (all_hops(ground(ONE, route=1400)), "server1", "MTU 1400, carries 1350",
+                         "Take 'mtu' off the route from 198.51.100.11, or give it at least 1500."),
     "tap-is-larger": (all_hops(ground(ONE, fsd41=1500)), "server1", "MTU 1500", REBUILD),
     "gone": (all_hops(ground(ONE, fsd41=0)), "server1", "tap 'fsd41' of 'node1': not there",
              REBUILD),
