@@ -16,8 +16,9 @@ from tasks.domain import Mark
 from tasks.ready import BootError, wait_until_ready
 from tasks.record import Record
 
-ANSWER_SECONDS = 20.0
-"""For the login to a guest that runs already; an emulated one takes 1 s, a busy machine ten."""
+ANSWER_SECONDS = 30.0
+"""For the login to a guest that runs already: an emulated one takes 1 s, a busy machine ten. What
+began before may still end well after."""
 REBOOT_SECONDS = 40.0
 """For the login after an orderly reboot, which takes an emulated guest 10 s."""
 SHOWN = 3

@@ -1,4 +1,4 @@
-"""Is each guest who it should be: its name, the cluster's user, addresses, MACs and routes?"""
+"""Is each guest who it should be: its name, the cluster's user, its NICs and routes?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ echo "hostname $(hostname)"
 echo "user $(id -u "$1" 2>/dev/null) $(id -g "$1" 2>/dev/null)"
 for nic in data0 mgmt0; do
     [ -e "/sys/class/net/$nic" ] || continue
-    echo "mac $nic $(cat "/sys/class/net/$nic/address")"
+    echo "nic $nic $(cat "/sys/class/net/$nic/address") $(($(cat "/sys/class/net/$nic/flags") & 1))"
 done
 ip -4 -o address show
 ip -4 route show default
@@ -32,6 +32,7 @@ class Identity:
     hostname: str = ""
     user: str = ""
     macs: dict[str, str] = field(default_factory=dict)
+    down: set[str] = field(default_factory=set)
     addresses: dict[str, list[str]] = field(default_factory=dict)
     routes: list[str] = field(default_factory=list)
 
@@ -45,8 +46,9 @@ def parse(text: str) -> Identity:
                 found.hostname = name
             case ["user", uid, gid]:
                 found.user = f"{uid}:{gid}"
-            case ["mac", nic, mac]:
+            case ["nic", nic, mac, up]:
                 found.macs[nic] = mac
+                found.down |= set() if up == "1" else {nic}
             case [_, nic, "inet", address, *_]:
                 found.addresses.setdefault(nic, []).append(address)
             case ["default", *_]:
@@ -79,11 +81,12 @@ def _of_nic(nic: str, found: Identity, mac: str, address: str) -> Mapping[str, s
     if nic not in found.macs:
         return {f"no interface {nic}": ""}
     wrong, have = {}, found.addresses.get(nic, [])
+    if nic in found.down:
+        wrong[f"{nic} is down"] = f"ip link set {nic} up"
     if found.macs[nic] != mac:
         wrong[f"{nic} has MAC {found.macs[nic]}"] = f"ip link set dev {nic} address {mac}"
     if address not in have:
-        mend = f"ip address replace {address} broadcast + dev {nic}; ip link set {nic} up"
-        wrong[f"{nic} lacks {address}"] = mend
+        wrong[f"{nic} lacks {address}"] = f"ip address replace {address} broadcast + dev {nic}"
     for other in have:
         if other != address:
             wrong[f"{nic} has {other} too"] = f"ip address del {other} dev {nic}"

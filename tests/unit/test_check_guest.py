@@ -12,8 +12,8 @@ from nornir.core.task import Result, Task
 from inventory.errors import FarswitchError
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
-from tasks.checks import guest_drift, guest_hosts, guest_identity, guest_login
-from tasks.checks.guest_login import Dead
+from tasks.checks import guest_drift, guest_hosts, guest_identity, guest_judge, guest_login
+from tasks.checks.guest_judge import Dead
 from tasks.hosts_file import render
 from tasks.probe import Scene
 from tasks.record import complete
@@ -27,8 +27,8 @@ SCENE = Scene(CLUSTER, RECORD, 1450, HOSTS, Path("/logins"), rebuild="build")
 IDENTITY = f"""\
 hostname node2
 user 2000 2000
-mac data0 {NODE2.data_mac}
-mac mgmt0 {NODE2.management_mac}
+nic data0 {NODE2.data_mac} 1
+nic mgmt0 {NODE2.management_mac} 1
 1: lo    inet 127.0.0.1/8 scope host lo
 2: data0    inet 10.0.0.12/24 brd 10.0.0.255 scope global data0
 3: mgmt0    inet 10.10.0.12/24 brd 10.10.0.255 scope global mgmt0
@@ -48,14 +48,14 @@ RESOLVED = "".join(f"{one.data_address.ip} {one.name}\n" for one in CLUSTER.gues
     ],
 )
 def test_a_domain_that_does_not_run_fails_with_what_mends_it(state, fix, words):
-    check = guest_login.judge_running(NODE2, state, "build", "resume")
+    check = guest_judge.judge_running(NODE2, state, "build", "resume")
     assert (check.ok, check.host, check.fix) == (False, "node2", fix)
     assert "lab-node2" in check.measured
     assert words in check.measured
 
 
 def test_a_domain_that_runs_passes():
-    assert guest_login.judge_running(NODE2, "running", "build", "resume").ok
+    assert guest_judge.judge_running(NODE2, "running", "build", "resume").ok
 
 
 @pytest.mark.parametrize(
@@ -68,18 +68,18 @@ def test_a_domain_that_runs_passes():
     ],
 )
 def test_a_port_that_is_dead_is_told_by_what_it_did(answer, kind, words):
-    dead = guest_login.of_port(NODE2, answer)
+    dead = guest_judge.of_port(NODE2, answer)
     assert dead is not None
     assert dead.kind == kind
-    check = guest_login.judge_login(NODE2, dead, "build")
+    check = guest_judge.judge_login(NODE2, dead, "build")
     assert (check.ok, check.host, check.fix) == (False, "node2", "build")
     assert words in check.measured
     assert check.cause
 
 
 def test_a_port_with_ssh_is_alive_and_a_login_there_passes():
-    assert guest_login.of_port(NODE2, "ssh") is None
-    assert guest_login.judge_login(NODE2, "node2", "build").ok
+    assert guest_judge.of_port(NODE2, "ssh") is None
+    assert guest_judge.judge_login(NODE2, "node2", "build").ok
 
 
 def test_the_consoles_last_lines_are_told():
@@ -103,9 +103,11 @@ def test_an_identity_as_it_should_be_passes():
         pytest.param("user 2000 2000", "user  ", "user 'mpi' has no uid", "site", id="no-user"),
         pytest.param(NODE2.data_mac, "02:00:00:00:00:01", "data0 has MAC 02:00:00:00:00:01",
                      f"address {NODE2.data_mac}", id="mac"),
+        pytest.param(f"{NODE2.data_mac} 1", f"{NODE2.data_mac} 0", "data0 is down",
+                     "ip link set data0 up", id="down"),
         pytest.param("10.0.0.12/24", "10.0.0.13/24", "data0 lacks 10.0.0.12/24",
                      "ip address del 10.0.0.13/24 dev data0", id="address"),
-        pytest.param(f"mac mgmt0 {NODE2.management_mac}\n", "", "no interface mgmt0", "site",
+        pytest.param(f"nic mgmt0 {NODE2.management_mac} 1\n", "", "no interface mgmt0", "site",
                      id="no-nic"),
         pytest.param("3: mgmt0", "default via 10.10.0.1 dev mgmt0 \n3: mgmt0",
                      "route 'default via 10.10.0.1 dev mgmt0'",

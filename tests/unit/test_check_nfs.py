@@ -7,8 +7,8 @@ import pytest
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
 from tasks import exports
-from tasks.checks import nfs_closed, nfs_mount, share
-from tasks.checks.share import Outcome, Token, outcome
+from tasks.checks import nfs_closed, nfs_mount, share_judge
+from tasks.checks.share_judge import Outcome, Token, outcome
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE1, NODE2, NODE3 = CLUSTER.guests
@@ -124,7 +124,7 @@ def test_an_outcome_is_read_from_its_own_line(text, found):
     ],
 )
 def test_root_is_squashed_when_it_owns_nothing(found, ok, words):
-    check = share.judge_squash(NODE1, NODE2, found, "build")
+    check = share_judge.judge_squash(NODE1, NODE2, found, "build")
     assert (check.ok, check.host) == (ok, "node1")
     assert words in check.measured
     assert "node2" in check.measured
@@ -140,7 +140,7 @@ def test_root_is_squashed_when_it_owns_nothing(found, ok, words):
     ],
 )
 def test_a_write_is_told_by_how_it_ended(found, ok, words):
-    check = share.judge_write(NODE2, found, "build")
+    check = share_judge.judge_write(NODE2, found, "build")
     assert (check.ok, check.host) == (ok, "node2")
     assert words in check.measured
 
@@ -155,6 +155,6 @@ def test_a_write_is_told_by_how_it_ended(found, ok, words):
     ],
 )  # fmt: skip
 def test_every_writers_file_has_a_verdict(text, verdicts):
-    checks = share.judge_read(NODE2, CLUSTER.guests, TOKEN, text, "build")
+    checks = share_judge.judge_read(NODE2, CLUSTER.guests, TOKEN, text, "build")
     assert [check.ok for check in checks] == verdicts
     assert {check.host for check in checks} == {"node2"}

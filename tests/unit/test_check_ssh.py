@@ -6,7 +6,7 @@ import pytest
 
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
-from tasks.checks.ssh import Answer, Keys, judge, parse
+from tasks.checks.ssh_judge import Answer, Keys, judge, parse
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE1, NODE2, _ = CLUSTER.guests
