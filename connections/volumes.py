@@ -10,7 +10,7 @@ import contextlib
 import io
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
@@ -34,6 +34,15 @@ class VolumeState:
     allocation: int
     path: str
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """A folder pool that is started; `ours` tells that we made it."""
+
+    name: str
+    path: str
+    ours: bool
 
 
 class Volumes:
@@ -61,7 +70,7 @@ class Volumes:
                     f"<target><path>{escape(path)}</path></target></pool>"
                 )
                 pool, changed = self.connection().storagePoolDefineXML(xml), True
-            elif ET.fromstring(pool.XMLDesc()).findtext("target/path") != path:  # noqa: S314
+            elif _path(pool) != path:
                 raise ForeignObjectError("Storage pool", name, self.host)
             if not pool.isActive():
                 pool.build()
@@ -98,18 +107,30 @@ class Volumes:
             pool.undefine()
             return True
 
+    def pools(self) -> tuple[PoolState, ...]:
+        """Return every pool that is started, ours and others', by name."""
+        with told(self.host, "list of pools"):
+            found = [pool for pool in self.connection().listAllStoragePools() if pool.isActive()]
+            states = [PoolState(one.name(), _path(one), _is_ours(one)) for one in found]
+        return tuple(sorted(states, key=lambda state: state.name))
+
     def volumes(self, pool: str) -> tuple[VolumeState, ...]:
-        """Return the pool's volumes by name; none when there is no pool, or it is stopped."""
+        """Return the pool's volumes by name; none when there is no pool, or it is stopped.
+
+        The sign of an upload that broke off before its volume was made is an incomplete one too.
+        """
         with told(self.host, f"pool '{pool}'"):
             found = self._pool(pool)
             if found is None or not found.isActive():
                 return ()
             listed = {volume.name(): volume for volume in found.listAllVolumes()}
-            return tuple(
-                _state(volume, complete=f"{name}{PART}" not in listed)
-                for name, volume in sorted(listed.items())
-                if not name.endswith(PART)
-            )
+            states = {
+                name.removesuffix(PART): _state(volume, complete=f"{name}{PART}" not in listed)
+                for name, volume in sorted(listed.items(), reverse=True)  # NAME after NAME.part
+            }
+            for name in [one for one in states if f"{one}{PART}" in listed]:
+                states[name] = replace(states[name], name=name, complete=False)
+            return tuple(states[name] for name in sorted(states))
 
     def volume(self, pool: str, name: str) -> VolumeState | None:
         """Return one volume, or None when there is none of that name."""
@@ -244,6 +265,10 @@ class Volumes:
 def _state(volume: Any, *, complete: bool) -> VolumeState:
     _, capacity, allocation = volume.info()
     return VolumeState(volume.name(), capacity, allocation, volume.path(), complete)
+
+
+def _path(pool: Any) -> str:
+    return ET.fromstring(pool.XMLDesc()).findtext("target/path", "")  # noqa: S314 - libvirt's own
 
 
 def _pool_mark(name: str) -> str:

@@ -11,6 +11,8 @@ from inventory.errors import ForeignObjectError
 from inventory.model import Cluster
 
 Wanted: TypeAlias = Bridge | Tunnel
+PREFIX = "fs"
+"""What the names of our interfaces start with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,11 @@ class Owner:
         return cls(server=server, mark=cluster.mark, group=cluster.link_group)
 
     def owns(self, link: Link) -> bool:
-        """Tell by alias, and by group while there is no alias that names another cluster."""
+        """Tell by alias, and by group and name while no alias names another cluster."""
         if link.alias.startswith(f"{self.mark}:"):
             return True
-        return link.group == self.group and not link.alias.startswith("farswitch:")
+        grouped = link.group == self.group and link.name.startswith(PREFIX)
+        return grouped and not link.alias.startswith("farswitch:")
 
 
 @dataclass(frozen=True, slots=True)

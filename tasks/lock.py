@@ -53,8 +53,8 @@ class SharedSettingsHeldError(FarswitchError):
 
 def told(holder: Words) -> str:
     """Return a run as people are told it; what a server sends is cut and freed of controls."""
-    words = {key: _plain(holder.get(key, "?")) for key in ("workflow", "user", "host", "pid")}
-    since = _plain(holder.get("since", "?"))
+    words = {key: plain(holder.get(key, "?")) for key in ("workflow", "user", "host", "pid")}
+    since = plain(holder.get("since", "?"))
     return "{workflow} of {user}@{host} (pid {pid})".format(**words) + f" since {since}"
 
 
@@ -171,10 +171,11 @@ def shared_settings(shell: Shell, *, dry_run: bool = False) -> Iterator[tuple[Wo
 
 
 def _clash(server: str, other: Words, what: str) -> str:
-    name = _plain(other.get("cluster", "?"))
+    name = plain(other.get("cluster", "?"))
     who = f"cluster '{name}', which another run works on,"
     return f"On '{server}' {who} has {what} too: {told(other)}."
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """Return a word of a server, cut and without control characters."""
     return "".join(one for one in str(value)[:LONGEST] if one.isprintable())

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from nornir.core.exceptions import NornirSubTaskError
 from nornir.core.inventory import Host
@@ -53,6 +54,7 @@ class Recorder:
         self.notes: list[str] = []
         self.checks: list[Check] = []
         self.diffs: list[tuple[str, str, str]] = []
+        self.extras: dict[str, Any] = {}
         self._progress = progress or (lambda _line: None)
         self._begun: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()

@@ -34,6 +34,7 @@ class Report:
     checks: Sequence[Check] = ()
     diffs: Sequence[tuple[str, str, str]] = ()
     notes: list[str] = field(default_factory=list)
+    extras: dict[str, Any] = field(default_factory=dict)
     dry_run: bool = False
     log: Path | None = None
     conclusion: str = ""
@@ -96,6 +97,7 @@ class Report:
                 }
                 for check in self.checks
             ],
+            **self.extras,
         }
 
 
@@ -174,7 +176,7 @@ def _verdict(report: Report, console: Console) -> None:
     verb = "would change" if report.dry_run else "changed"
     done = Text("done", style="green") if report.ok else Text("failed", style="red")
     console.print(
-        Text(f"\n{report.workflow} of cluster '{report.cluster}' ")
+        Text(f"\n{report.workflow}{f' of cluster {report.cluster!r}' if report.cluster else ''} ")
         + done
         + Text(f" in {report.seconds:.1f} s, {report.changed} {verb}.")
     )

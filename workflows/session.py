@@ -165,6 +165,7 @@ class Session:
             checks=tuple(self.recorder.checks),
             diffs=tuple(self.recorder.diffs),
             notes=self.recorder.notes,
+            extras=self.recorder.extras,
             dry_run=self.options.dry_run,
             log=self.log,
             conclusion=conclusion,

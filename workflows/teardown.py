@@ -6,6 +6,7 @@ It works from what is on the servers, not from what the site or this machine rem
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,8 +22,11 @@ from workflows.lab_up import lab_is_gone
 from workflows.locking import fenced, locked
 from workflows.login import forget
 from workflows.options import Options, main, shared
+from workflows.remains import Wanted, teardown_by_marks
 from workflows.session import Session
 from workflows.stages import Stage, hypervisors, servers, step
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def stages(session: Session, *, keep_image: bool) -> Iterator[Stage]:
@@ -46,14 +50,16 @@ def stages(session: Session, *, keep_image: bool) -> Iterator[Stage]:
 
 
 @main("teardown")
-def teardown(options: Options, *, keep_image: bool) -> int:
+def teardown(options: Options, wanted: Wanted) -> int:
     """Tear down and report."""
+    if wanted.by_marks:
+        return teardown_by_marks(options, wanted)
     with Session("teardown", options) as session:
         if lab_is_gone(session):
             session.note("The lab is down: nothing of the cluster is left on it.")
         else:
             with locked(session, reach_all=False):
-                doing = stages(session, keep_image=keep_image)
+                doing = stages(session, keep_image=wanted.keep_image)
                 session.run(fenced(session, doing), on_failed=True)
         if not options.dry_run and not session.recorder.failures:
             forget(session.cluster.name)
@@ -62,10 +68,17 @@ def teardown(options: Options, *, keep_image: bool) -> int:
 
 @click.command()
 @click.option("--keep-image", is_flag=True, help="Leave the base image for the next build.")
+@click.option("--cluster", metavar="NAME", default="", help="Any cluster, without its site.")
+@click.option("--orphans", is_flag=True, help="List what farswitch has there, of all clusters.")
+@click.option("--remove", is_flag=True, help="With --orphans: remove what nobody needs.")
+@click.option("--server", metavar="USER@HOST", multiple=True, help="Where; else the site's.")
+@click.option("--key-file", metavar="FILE", type=_FILE, help="With --server: the private key.")
+@click.option("--known-hosts", metavar="FILE", type=_FILE, help="With --server: their host keys.")
 @shared
-def command(*, keep_image: bool, **options: Any) -> None:
+def command(**options: Any) -> None:
     """Remove the cluster and give both servers back as they were."""
-    teardown(Options(**options), keep_image=keep_image)
+    wanted = Wanted(**{name: options.pop(name) for name in Wanted.__dataclass_fields__})
+    teardown(Options(**options), wanted=wanted)
 
 
 if __name__ == "__main__":
