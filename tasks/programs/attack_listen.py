@@ -1,22 +1,23 @@
-"""Count the frames that come in with a token, on all interfaces, and say so in JSON at the end.
+"""Count the frames that come in with a token, on all interfaces, and say so at the end.
 
 Usage: python3 attack_listen.py TOKEN SECONDS [INTERFACE ...]   (TOKEN in hexadecimal digits)
-It prints "ready", listens until its input has a line or ends, and then until nothing has come for a
-moment; SECONDS end it in any case. The interfaces named take in frames for others too.
+It prints "ready", listens until its input has a line or ends, and then until nothing has come for
+a moment; SECONDS end it in any case. The interfaces named take in frames for others too. It says
+"frame INTERFACE KIND SENDER BITS" (hexadecimal, a bit for each number), for answers to ARP
+"answer INTERFACE ADDRESS COUNT", then "lost COUNT", and "end".
+
+Only what starts fast is imported: under emulation the library's larger modules cost seconds.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import select
 import signal
 import socket
 import struct
 import sys
 import time
-from collections import defaultdict
-from dataclasses import dataclass, field
 
 ETH_P_ALL, ETH_P_ARP = 0x0003, 0x0806  # linux/if_ether.h
 SO_RCVBUFFORCE, SO_ATTACH_FILTER = 33, 26  # asm-generic/socket.h
@@ -31,13 +32,13 @@ VXLAN over IPv4, or over IPv6."""
 ARP_REPLY = 2
 
 
-@dataclass
 class Heard:
     """Frames by interface, kind and sender, a bit for each number; ARP answers by address."""
 
-    token: bytes
-    frames: dict[tuple[str, int, int], int] = field(default_factory=lambda: defaultdict(int))
-    answers: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    def __init__(self, token: bytes) -> None:
+        self.token = token
+        self.frames: dict[tuple[str, int, int], int] = {}
+        self.answers: dict[tuple[str, str], int] = {}
 
     def take(self, interface: str, frame: bytes) -> None:
         """Count one frame."""
@@ -46,15 +47,17 @@ class Heard:
             label = frame[at + len(self.token) :][:6]
             if len(label) == 6:  # noqa: PLR2004
                 kind, sender, number = struct.unpack("!HHH", label)
-                self.frames[interface, kind, sender] |= 1 << number
+                key = (interface, kind, sender)
+                self.frames[key] = self.frames.get(key, 0) | 1 << number
         elif frame[12:14] == ETH_P_ARP.to_bytes(2, "big") and frame[21:22] == bytes([ARP_REPLY]):
-            self.answers[interface, socket.inet_ntoa(frame[28:32].ljust(4, b"\0"))] += 1
+            answer = (interface, socket.inet_ntoa(frame[28:32].ljust(4, b"\0")))
+            self.answers[answer] = self.answers.get(answer, 0) + 1
 
     def told(self, lost: int) -> str:
-        """Return the report."""
-        frames = [[*key, f"{numbers:x}"] for key, numbers in self.frames.items()]
-        answers = [[*key, number] for key, number in self.answers.items()]
-        return json.dumps({"frames": frames, "answers": answers, "lost": lost})
+        """Return the report, which ends with a word, so that it is known to be whole."""
+        lines = [f"frame {' '.join(map(str, key))} {bits:x}" for key, bits in self.frames.items()]
+        lines += [f"answer {' '.join(key)} {count}" for key, count in self.answers.items()]
+        return "\n".join([*lines, f"lost {lost}", "end"])
 
 
 def program(token: bytes) -> bytes:

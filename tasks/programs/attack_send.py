@@ -1,21 +1,45 @@
-"""Send numbered frames as they are given, round after round, and say in JSON how many went out.
+"""Send numbered frames as they are given, round after round, and say how many went out.
 
-Usage: python3 attack_send.py <PLAN   where PLAN is JSON:
-  {"token": HEX, "gap": SECONDS a round, "streams": [{"interface", "count", "frames": [HEX, ...]}]}
-Each frame has the token, 4 bytes that say what it is, then 4 bytes for its number.
+Usage: python3 attack_send.py TOKEN GAP <STREAMS
+TOKEN is in hexadecimal digits, GAP the seconds of a round. Each line of STREAMS is an interface,
+how many frames, and frames in hexadecimal digits that are sent in turn. A frame has the token, 4
+bytes that say what it is, then 4 bytes for its number. For each stream a line is printed: how many
+frames were sent, and the first error.
+
+Only what starts fast is imported: under emulation the library's larger modules cost seconds.
 """
 
 from __future__ import annotations
 
-import json
 import socket
 import struct
 import sys
 import time
-from typing import Any
 
 LABEL = 4
 """Bytes between the token and the number."""
+
+
+class Stream:
+    """Frames of one kind, sent in turn, and how that went."""
+
+    def __init__(self, line: str) -> None:
+        interface, count, *frames = line.split()
+        self.count = int(count)
+        self.frames = [bytes.fromhex(frame) for frame in frames]
+        self.sent, self.error = 0, ""
+        self.raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.raw.bind((interface, 0))
+
+    def send(self, token: bytes, number: int) -> None:
+        """Send the frame that is next, if any is left."""
+        if number < self.count:
+            frame = self.frames[number % len(self.frames)]
+            try:
+                self.raw.send(numbered(frame, token, number))
+                self.sent += 1
+            except OSError as error:
+                self.error = self.error or str(error)
 
 
 def numbered(frame: bytes, token: bytes, number: int) -> bytes:
@@ -24,30 +48,19 @@ def numbered(frame: bytes, token: bytes, number: int) -> bytes:
     return frame[:at] + struct.pack("!HH", number, 0xFFFF - number) + frame[at + 4 :]
 
 
-def send(plan: dict[str, Any]) -> dict[str, Any]:
+def main() -> None:
     """Send all streams side by side, a frame of each a round."""
-    token, streams = bytes.fromhex(plan["token"]), plan["streams"]
-    frames = [[bytes.fromhex(one) for one in stream["frames"]] for stream in streams]
-    sent, errors = [0] * len(streams), [""] * len(streams)
-    sockets = {}
-    for name in {stream["interface"] for stream in streams}:
-        sockets[name] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        sockets[name].bind((name, 0))
+    token, gap = bytes.fromhex(sys.argv[1]), float(sys.argv[2])
+    streams = [Stream(line) for line in sys.stdin]
     due = time.monotonic()
-    for number in range(max(stream["count"] for stream in streams)):
-        for at, stream in enumerate(streams):
-            if number >= stream["count"]:
-                continue
-            frame = frames[at][number % len(frames[at])]
-            try:
-                sockets[stream["interface"]].send(numbered(frame, token, number))
-                sent[at] += 1
-            except OSError as error:
-                errors[at] = errors[at] or str(error)
-        due += plan["gap"]
+    for number in range(max(stream.count for stream in streams)):
+        for stream in streams:
+            stream.send(token, number)
+        due += gap
         time.sleep(max(0.0, due - time.monotonic()))
-    return {"sent": sent, "errors": errors}
+    for stream in streams:
+        print(stream.sent, stream.error)
 
 
 if __name__ == "__main__":
-    print(json.dumps(send(json.load(sys.stdin))))
+    main()

@@ -169,8 +169,8 @@ def test_the_legitimate_stream_arrives_whole_or_fails(sent, came, ok):
 def test_reports_of_all_listeners_are_one():
     found = merged(
         {
-            "node2": {"frames": [["data0", 1, 1, "ff"], ["data0", 77, 1, "1"]], "answers": []},
-            "node1": {"frames": [["data0", 1, 1, "3"]], "answers": [["mgmt0", "10.10.0.12", 4]]},
+            "node2": [["frame", "data0", "1", "1", "ff"], ["frame", "data0", "77", "1", "1"]],
+            "node1": [["frame", "data0", "1", "1", "3"], ["answer", "mgmt0", "10.10.0.12", "4"]],
         }
     )
     label = Label(Kind.LEGITIMATE, 1)
@@ -217,12 +217,13 @@ class Host:
     [
         ((), "The listener on 'node2' ended: no python"),
         ((b"ready\n",), "The listener on 'node2' ended: no python"),
-        ((b"ready\n", b'{"frames": ['), "The listener on 'node2' ended: no python"),
-        ((b"ready\n", b'{"frames": [], "answers": [],', b' "lost": 3}'),
-         "The listener on 'node2' lost 3 frames."),
+        ((b"ready\n", b"frame data0 1 1 ff\n"), "The listener on 'node2' ended: no python"),
+        ((b"ready\n", b"frame data0 1 1 f"), "The listener on 'node2' ended: no python"),
+        ((b"ready\n", b"lost ", b"3\nend\n"), "The listener on 'node2' lost 3 frames."),
+        ((b"ready\n", b"end\n"), "The listener on 'node2' ended: no python"),
     ],
-    ids=["not started", "ended", "cut off", "overrun"],
-)  # fmt: skip
+    ids=["not started", "ended", "cut off", "cut in a line", "overrun", "mute"],
+)
 def test_a_listener_that_did_not_hear_all_is_an_error_and_no_verdict(said, why):
     program = Program(*said, error="no python")
     with pytest.raises(FarswitchError) as caught:
