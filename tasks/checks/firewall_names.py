@@ -19,6 +19,8 @@ SETTERS = (
     ("f2b-", "fail2ban"),
 )
 """What the names of chains and tables begin with, and whose they are."""
+USUAL = {"FORWARD": "Docker", "INPUT": "ufw"}
+"""Who closes the policy of iptables' chains."""
 
 
 def setter(have: Ruleset, found: Obstacle) -> str:
@@ -34,12 +36,13 @@ def setter(have: Ruleset, found: Obstacle) -> str:
     names = [chain.name, *chain.table.split()]
     if rule is not None:
         names += rule.text.replace('"', " ").split()
-    if rule is None or not _known(names):
+    else:
         same = (one for one in have.chains if (one.tool, one.table) == (chain.tool, chain.table))
-        names += [one.name for one in same if rule is None]
+        names += [one.name for one in same]
     known = _known(names)
     if not known and rule is None:
-        return "somebody's own policy"
+        usual = USUAL.get(chain.name) if chain.tool != NFT else None
+        return f"somebody's own policy, or what {usual} left" if usual else "somebody's own policy"
     return f"usually set by {known}" if known else "somebody's own rule"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from nornir.core.task import Result, Task
 
-from inventory.errors import FarswitchError
+from inventory.errors import FarswitchError, ForeignObjectError
 from tasks.bridge import bridge
 from tasks.check import Check
 from tasks.fdb import fdb
@@ -23,6 +25,23 @@ NAME = "server.drift"
 EXPECTED = "a build would change nothing"
 
 
+@dataclass(frozen=True, slots=True)
+class Fixes:
+    """The command of the build, and what makes the line that runs a program on the server."""
+
+    rebuild: str
+    command: Callable[[Sequence[str]], str]
+
+    def without(self, error: ForeignObjectError) -> str:
+        """Return the line that removes what stands under our name without our mark, and builds."""
+        kind, _, family = error.kind.rstrip(")").partition(" (")
+        argv = {
+            "File": ["rm", error.name],
+            "nft table": ["nft", "delete", "table", family, error.name],
+        }.get(kind, ["ip", "link", "del", "dev", error.name])
+        return f"{self.command(argv)} && {self.rebuild}"
+
+
 def judge(server: str, part: str, would: str, rebuild: str) -> Check:
     """Return the verdict on what one task of the build would change there; pure."""
     lines = would.strip().splitlines()
@@ -37,7 +56,7 @@ def judge(server: str, part: str, would: str, rebuild: str) -> Check:
     )
 
 
-def refused(server: str, part: str, error: FarswitchError, rebuild: str) -> Check:
+def refused(server: str, part: str, error: FarswitchError, fixes: Fixes) -> Check:
     """Return the verdict where a build would refuse to go on; pure."""
     return Check(
         name=NAME,
@@ -46,14 +65,14 @@ def refused(server: str, part: str, error: FarswitchError, rebuild: str) -> Chec
         measured=f"{part}: {error}",
         expected=f"{part}: {EXPECTED}",
         cause=f"A build would stop there. {error.hint}".strip(),
-        fix=rebuild,
+        fix=fixes.without(error) if isinstance(error, ForeignObjectError) else "",
     )
 
 
 def run(task: Task, scene: Scene) -> Iterator[Check]:
     """Ask each task that a build runs on a server."""
     cluster, device = scene.cluster, facts_of(task.host).underlay.device
-    size = scene.mtu
+    size, fixes = scene.mtu, Fixes(scene.rebuild, partial(scene.command, task.host.name))
     asked: dict[str, Callable[[], Result]] = {
         "sysctl": lambda: sysctl(task, cluster, dry_run=True),
         "guard": lambda: guard(task, cluster, device=device, dry_run=True),
@@ -68,7 +87,7 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
         try:
             would = ask()
         except FarswitchError as error:
-            yield refused(task.host.name, part, error, scene.rebuild)
+            yield refused(task.host.name, part, error, fixes)
         else:
             yield judge(task.host.name, part, _changes(would), scene.rebuild)
 

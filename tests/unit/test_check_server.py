@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_interface
 import pytest
 
 from connections.links import Link, Port
-from inventory.errors import FarswitchError
+from inventory.errors import FarswitchError, ForeignObjectError
 from inventory.model import Cluster, Guest, Server, Settings
 from tasks.bridge import wanted_bridges
 from tasks.checks import server_bridges, server_drift, server_guard, server_isolation, server_sysctl
@@ -253,11 +253,29 @@ def test_table_that_should_be_there_and_is_not_is_a_failure():
     assert found.measured == "table inet farswitch_t: it is not there"
 
 
-def test_drift_tells_each_change_and_a_refusal_with_its_hint():
+def test_drift_tells_each_change():
     assert server_drift.judge("server1", "guard", "", "build").ok
     found = server_drift.judge("server1", "guard", "+ a\n~ b\n", "build")
-    assert (found.ok, found.measured) == (False, "guard: + a; ~ b")
-    error = FarswitchError("It is not ours.", hint="Remove it.")
-    found = server_drift.refused("server1", "guard", error, "build")
-    assert (found.ok, found.measured) == (False, "guard: It is not ours.")
-    assert "Remove it." in found.cause
+    assert (found.ok, found.measured, found.fix) == (False, "guard: + a; ~ b", "build")
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        pytest.param(FarswitchError("No.", hint="Do it."), "", id="a-sentence-only"),
+        pytest.param(ForeignObjectError("Interface", "fss41", "server1"),
+                     "on it: ip link del dev fss41 && build", id="interface"),
+        pytest.param(ForeignObjectError("A tunnel with VNI 41 on UDP port 4789, interface", "x",
+                                        "server1"), "on it: ip link del dev x && build",
+                     id="tunnel"),
+        pytest.param(ForeignObjectError("nft table (inet)", "farswitch_t", "server1"),
+                     "on it: nft delete table inet farswitch_t && build", id="table"),
+        pytest.param(ForeignObjectError("File", "/etc/x", "server1"), "on it: rm /etc/x && build",
+                     id="file"),
+    ],
+)  # fmt: skip
+def test_what_a_build_refuses_is_a_failure_with_what_to_do(error, fix):
+    fixes = server_drift.Fixes("build", command)
+    found = server_drift.refused("server1", "guard", error, fixes)
+    assert (found.ok, found.measured, found.fix) == (False, f"guard: {error}", fix)
+    assert error.hint in found.cause

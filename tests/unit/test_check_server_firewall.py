@@ -116,7 +116,10 @@ def test_dockers_policy_stops_bridged_frames_where_the_setting_says_so():
         pytest.param(iptables("INPUT", "-j DROP"), 0, (iptables("DOCKER", user=True),),
                      "somebody's own rule", id="rule-beside-chains"),
         pytest.param(iptables("INPUT"), None, (iptables("DOCKER", table="nat", user=True),),
-                     "somebody's own policy", id="chains-of-another-table"),
+                     "somebody's own policy, or what ufw left", id="chains-of-another-table"),
+        pytest.param(iptables("FORWARD", tool="iptables-legacy"), None, (),
+                     "somebody's own policy, or what Docker left", id="policy-alone"),
+        pytest.param(iptables("in", tool=NFT), None, (), "somebody's own policy", id="nft-policy"),
     ],
 )  # fmt: skip
 def test_who_usually_sets_it(chain, at, others, who):
