@@ -30,7 +30,7 @@ install: packages $(READY)
 
 demo: packages $(READY)
 	$(BIN)/python -m workflows.build
-	$(BIN)/python -m workflows.verify
+	$(BIN)/python -m workflows.verify --attack --control
 	@echo
 	@echo "The cluster stands."
 	@echo "Get in:        ssh -F $${XDG_STATE_HOME:-$$HOME/.local/state}/farswitch/clusters/lab/ssh_config node1"
