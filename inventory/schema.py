@@ -53,6 +53,7 @@ class ClusterKeys(Keys):
     disk: fields.Disk = DEFAULT.disk
     image: ImageKeys = Field(default=ImageKeys(), description="a mapping with 'source'")
     firewall: fields.Firewall = DEFAULT.firewall
+    anti_spoof: fields.Yes = DEFAULT.anti_spoof
     user: fields.User = DEFAULT.user
     uid: fields.Uid = DEFAULT.uid
     share: fields.Share = DEFAULT.share

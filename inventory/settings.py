@@ -56,6 +56,7 @@ class Settings:
     disk: int = 4
     image: Image = field(default_factory=Image)
     firewall: FirewallMode = "reset"
+    anti_spoof: bool = False
     user: str = "mpi"
     uid: int = 2000
     share: str = "/shared"

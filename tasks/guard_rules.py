@@ -9,6 +9,8 @@ through before anything that names a bridge is dropped.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from inventory.model import Address, Cluster, Guest, Server
 
@@ -86,27 +88,49 @@ def _switch(cluster: Cluster, device: str) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Nic:
+    """The tap of a guest's NIC, and the only addresses that may come in from it."""
+
+    tap: str
+    mac: str
+    address: IPv4Address
+
+
+def _management(guest: Guest) -> _Nic:
+    return _Nic(guest.management_tap, guest.management_mac, guest.management_address.ip)
+
+
+def _data(guest: Guest) -> _Nic:
+    return _Nic(guest.data_tap, guest.data_mac, guest.data_address.ip)
+
+
 def _anti_spoof(cluster: Cluster, guests: tuple[Guest, ...]) -> str:
-    """Let only a guest's own addresses in from its management tap, and nothing tap to tap."""
-    taps = _set(f'"{guest.management_tap}"' for guest in guests)
-    ip = _set(_sender(guest, times=1) for guest in guests)
+    """Let only a guest's own addresses in from its management tap, and nothing tap to tap.
+
+    From its data tap too, where the site wants it.
+    """
+    management = [_management(guest) for guest in guests]
+    data = [_data(guest) for guest in guests] if cluster.settings.anti_spoof else []
+    nics = [*management, *data]
+    ip = _set(_sender(nic, times=1) for nic in nics)
     arp_sender = "iifname . ether saddr . arp saddr ether . arp saddr ip"
-    arp = _set(_sender(guest, times=2) for guest in guests)
+    arp = _set(_sender(nic, times=2) for nic in nics)
+    taps, all_taps = (_set(f'"{nic.tap}"' for nic in some) for some in (management, nics))
     return _table(
         "bridge",
         cluster,
         prerouting=[
             f"ether type ip iifname . ether saddr . ip saddr {ip} accept",
             f"ether type arp {arp_sender} {arp} accept",
-            f"iifname {taps} drop",
+            f"iifname {all_taps} drop",
         ],
         forward=[f"iifname {taps} oifname {taps} drop"],
     )
 
 
-def _sender(guest: Guest, *, times: int) -> str:
-    macs = " . ".join([guest.management_mac] * times)
-    return f'"{guest.management_tap}" . {macs} . {guest.management_address.ip}'
+def _sender(nic: _Nic, *, times: int) -> str:
+    return f'"{nic.tap}" . {" . ".join([nic.mac] * times)} . {nic.address}'
 
 
 def _tunnels(cluster: Cluster, server: Server, device: str) -> list[str]:

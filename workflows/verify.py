@@ -20,7 +20,6 @@ from tasks.verify import verify
 from workflows.junit import check_writable, render
 from workflows.login import configuration_of
 from workflows.options import Options, main, shared
-from workflows.screen import safe
 from workflows.selection import select
 from workflows.session import Session
 from workflows.stages import Filter, Stage, guests, hypervisors, servers, step
@@ -131,7 +130,7 @@ def command(*, listed: bool, **options: Any) -> None:
     """Prove that the cluster works and that every byte between guests crosses the switch."""
     if listed:
         for line in names(probes()):
-            click.echo(safe(line))
+            click.echo(line)
         return
     extent = Extent(**{name: options.pop(name) for name in Extent.__dataclass_fields__})
     run(Options(**options), extent=extent)

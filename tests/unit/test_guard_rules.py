@@ -1,5 +1,6 @@
 """The guard's text: what each server's names and what it never does."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -51,6 +52,20 @@ def test_switch_has_no_bridge_table_and_hypervisor_without_guests_neither():
     text = render(lonely, other, "e")
     assert set(text) == {"inet"}
     assert "{  }" not in text["inet"]
+
+
+@pytest.mark.parametrize("anti_spoof", [False, True])
+def test_senders_on_the_data_network_are_pinned_only_where_the_site_wants_it(anti_spoof):
+    cluster = cluster_of()
+    cluster = replace(cluster, settings=replace(cluster.settings, anti_spoof=anti_spoof))
+    text = render(cluster, cluster.server("one"), "eth0")["bridge"]
+    for guest in cluster.guests:
+        assert f'"{guest.management_tap}" . {guest.management_mac} . ' in text
+        pinned = f'"{guest.data_tap}" . {guest.data_mac} . {guest.data_address.ip}'
+        assert (pinned in text) == anti_spoof
+    assert ("fsd41" in text) == anti_spoof
+    forward = text.partition("chain forward")[2]
+    assert "fsd" not in forward, "guests talk to each other on the data network"
 
 
 def test_canonical_form_ignores_numbers_counts_and_the_order_of_sets():

@@ -24,6 +24,7 @@ data:
   disk: 8
   image: {{source: https://images.example.net/a.qcow2, sha256: {"a" * 64}}}
   firewall: narrow
+  anti_spoof: true
   user: alice
   uid: 1500
   share: /srv/data
@@ -44,6 +45,7 @@ SETTINGS = Settings(
     disk=8,
     image=Image("https://images.example.net/a.qcow2", "a" * 64),
     firewall="narrow",
+    anti_spoof=True,
     user="alice",
     uid=1500,
     share="/srv/data",
