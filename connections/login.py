@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, NoReturn, cast
 
 import paramiko  # type: ignore[import-untyped]
@@ -171,6 +172,7 @@ class Login:
 def _patient(target: Target) -> Netmiko:
     """Log in, and try again where sshd refuses to talk; a guest's boot waits in its own way."""
     last: list[Exception] = []
+    apart = SystemRandom().uniform(0.2, 0.6)  # many who were refused at once do not meet again
 
     def ask() -> Netmiko | None:
         try:
@@ -182,7 +184,7 @@ def _patient(target: Target) -> Netmiko:
             return None
 
     try:
-        return wait_until(ask, Deadline(REFUSED_SECONDS), what="The ssh banner", interval=0.5)
+        return wait_until(ask, Deadline(REFUSED_SECONDS), what="The ssh banner", interval=apart)
     except DeadlineError:
         raise last[0] from None
 
