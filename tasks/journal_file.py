@@ -19,9 +19,10 @@ LARGEST = 64 << 20
 _CONFLICT = 75
 """EX_TEMPFAIL of sysexits.h: what the script below says when another controller was faster."""
 
-# The lock is on the folder itself, so that nothing is left to remove but the journal.
+# The lock is on the folder itself, so that nothing is left to remove but the journal. The size is
+# compared because a login that dies in the middle looks like the input's end.
 _REPLACE = """set -eu
-folder=$1 file=$1/$2 before=$3 action=$4
+folder=$1 file=$1/$2 before=$3 action=$4 size=$5
 [ "$action" = remove ] && [ ! -d "$folder" ] && exit 0
 mkdir -p -m 0700 "$folder"
 exec 9<"$folder"
@@ -30,14 +31,18 @@ now=absent
 [ ! -e "$file" ] || { now=$(sha256sum <"$file"); now=${now%% *}; }
 [ "$now" = "$before" ] || exit 75
 if [ "$action" = remove ]; then
-  rm -f "$file"
+  rm -f "$file" "$file.new"
   sync "$folder"
   rmdir "$folder" 2>/dev/null || :
 else
   umask 077
+  trap 'rm -f "$file.new"' EXIT
+  trap 'exit 129' HUP INT TERM
   cat >"$file.new"
+  if [ "$(wc -c <"$file.new")" -ne "$size" ]; then echo "the input was cut" >&2; exit 65; fi
   sync "$file.new"
   mv "$file.new" "$file"
+  trap - EXIT
   sync "$folder"
 fi
 """
@@ -136,7 +141,17 @@ def store(shell: Shell, journal: Journal, *, folder: str = FOLDER) -> Journal:
     if digest == journal.digest:
         return journal
     action = "replace" if journal.claims else "remove"
-    argv = ("sh", "-c", _REPLACE, "journal", folder, NAME, journal.digest, action)
+    argv = (
+        "sh",
+        "-c",
+        _REPLACE,
+        "journal",
+        folder,
+        NAME,
+        journal.digest,
+        action,
+        str(len(content)),
+    )
     done = shell.run(argv, stdin=content, check=False)
     if done.status == _CONFLICT:
         raise JournalConflictError(shell.host)

@@ -17,12 +17,15 @@ from connections.command import CommandTimeoutError, ConnectionLostError, Proces
 from connections.netlink import RelayEndpoint
 from connections.ssh import SshShell
 from connections.wait import Deadline, wait_until
+from tasks.journal import Claim, Journal
+from tasks.journal_file import load, store
 from tests.ssh.conftest import Sshd
 from tests.ssh.proxy import Proxy
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
 
 BIG = b"new" * 1_000_000
+CLAIM = Claim(("0",), ("1",), frozenset({"lab"}))
 
 
 @pytest.fixture
@@ -96,6 +99,25 @@ def test_a_file_whose_writing_breaks_off_is_the_old_one(
 
     wait_until(tidy, Deadline(8), what="The end of what was half-written")
     assert path.read_bytes() == b"old"
+
+
+def test_a_journal_whose_writing_breaks_off_is_the_old_one(
+    wired: SshShell, proxy: Proxy, tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "state")
+    have = store(wired, Journal({"a": CLAIM}), folder=folder)
+    more = {f"sysctl net.{number}": CLAIM for number in range(20_000)}
+    proxy.after(1_000_000, proxy.cut)
+    with pytest.raises(ConnectionLostError, match="'server1'"):
+        store(wired, Journal(more, have.digest), folder=folder)
+    found = Path(folder)
+
+    def tidy() -> bool:
+        return [one.name for one in found.iterdir()] == ["journal.json"]
+
+    wait_until(tidy, Deadline(8), what="The end of what was half-written")
+    assert load(wired, folder=folder) == have
+    assert len(store(wired, Journal(more, have.digest), folder=folder).claims) == 20_000
 
 
 def test_a_file_whose_answer_never_came_is_written_once_by_the_next_try(

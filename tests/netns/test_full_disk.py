@@ -1,0 +1,61 @@
+"""A server whose disk is full: the error says so, and what was there is whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from connections.command import CommandError
+from connections.local import LocalShell
+from inventory.errors import FarswitchError
+from inventory.loader import ROOT, load_site
+from inventory.model import cluster
+from tasks import journal_file, record
+from tasks.journal import Claim, Journal
+
+pytestmark = pytest.mark.root
+
+FOLDER = journal_file.FOLDER
+
+
+@pytest.fixture
+def full(box: LocalShell) -> LocalShell:
+    """A machine with 16 kB for the files of ours."""
+    box.run(["mkdir", "-p", FOLDER])
+    box.run(["mount", "-t", "tmpfs", "-o", "size=16k", "farswitch-test", FOLDER])
+    return box
+
+
+def files(shell: LocalShell) -> list[str]:
+    return sorted(shell.run(["find", FOLDER, "-type", "f"]).stdout.split())
+
+
+def claims(number: int) -> dict[str, Claim]:
+    one = Claim(("0",), ("1",), frozenset({"lab"}))
+    return {f"sysctl net.ipv4.conf.x{index}.forwarding": one for index in range(number)}
+
+
+def test_the_journal_stays_as_it_was(full: LocalShell) -> None:
+    have = journal_file.store(full, Journal(claims(3)))
+    with pytest.raises(FarswitchError, match=r"journal.* on server 'box\d+'.*No space left"):
+        journal_file.store(full, Journal(claims(1000), have.digest))
+    assert files(full) == [f"{FOLDER}/journal.json"]
+    assert journal_file.load(full) == have
+    assert journal_file.store(full, Journal(claims(4), have.digest)).claims == claims(4)
+
+
+def test_the_record_stays_as_it_was(full: LocalShell) -> None:
+    path = record.path_of("lab")
+    small = record.complete(None, cluster(load_site(str(ROOT / "inventory/lab")), 1))
+    large = record.complete(small, cluster(load_site(str(ROOT / "inventory/lab")), 60))
+    full.write(path, record.render(small), mode=0o600)
+    with pytest.raises(CommandError, match=r"on 'box\d+'.*No space left"):
+        full.write(path, record.render(large), mode=0o600)
+    assert files(full) == [path]
+    assert record.read(full, "lab") == small
+
+
+def test_what_a_killed_write_left_goes_with_the_journal(full: LocalShell) -> None:
+    have = journal_file.store(full, Journal(claims(3)))
+    full.write(f"{FOLDER}/journal.json.new", b"half")
+    journal_file.store(full, Journal({}, have.digest))
+    assert files(full) == []
