@@ -121,9 +121,9 @@ class CommandShell(ABC):
         """
         composed = ["sudo", "-n", "--"] if self.sudo else []
         composed += ["env", "LC_ALL=C"]
-        if timeout is not None:
-            composed += ["timeout", "-k", "2", str(math.ceil(timeout))]
-        return [*composed, *argv]
+        # The first env speaks the login's language yet, also when a program is missing.
+        bounded = ["env"] if timeout is None else ["timeout", "-k", "2", str(math.ceil(timeout))]
+        return [*composed, *bounded, *argv]
 
     def run(
         self,
@@ -201,4 +201,4 @@ class CommandShell(ABC):
 def _refused(raw: Raw) -> bool:
     """Tell whether sudo refused the user, or is not there to be asked."""
     refused = raw.status == 1 and raw.stderr.startswith(b"sudo: ")
-    return refused or (raw.status == NO_PROGRAM and b"sudo: not found" in raw.stderr)
+    return refused or (raw.status == NO_PROGRAM and b"sudo: " in raw.stderr)

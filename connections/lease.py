@@ -210,7 +210,7 @@ def _unanswered(host: str, said: str) -> FarswitchError:
     if "python3" in said and "o such file" in said:
         hint = "On Debian and Ubuntu: apt install python3."
         return ConfigError(f"Programs are missing on '{host}': python3.", hint=hint)
-    if said.startswith("sudo: ") or "sudo: not found" in said:
+    if "sudo: " in said:  # its own words, or those of a shell that has none, in any language
         return PrivilegeError(host, said)
     return FarswitchError(
         f"The lock on server '{host}' could not be asked for: {said or 'the login ended'}",

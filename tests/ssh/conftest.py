@@ -34,7 +34,7 @@ PasswordAuthentication no
 PermitRootLogin prohibit-password
 MaxSessions {sessions}
 LogLevel VERBOSE
-SetEnv HOME={folder}
+SetEnv HOME={folder} {environment}
 Subsystem sftp internal-sftp
 {more}
 """
@@ -53,6 +53,8 @@ class Sshd:
     host: KeyPair = field(default_factory=lambda: generate("host"))
     user: KeyPair = field(default_factory=lambda: generate("user"))
     sessions: int = 10
+    environment: str = ""
+    """Further variables of its logins, as SetEnv takes them."""
     more: str = ""
     """Further lines of its configuration."""
     within: str = ""

@@ -59,7 +59,7 @@ def test_the_prefix_is_behind_sudo_and_before_the_command(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     shell = LocalShell("here", ("ip", "netns", "exec", "x"))
     assert shell.compose(["ls"]) == [
-        *("sudo", "-n", "--", "env", "LC_ALL=C", "ip", "netns", "exec", "x", "ls")
+        *("sudo", "-n", "--", "env", "LC_ALL=C", "env", "ip", "netns", "exec", "x", "ls")
     ]
 
 
