@@ -11,11 +11,12 @@ from ipaddress import IPv4Address
 from connections.links import dump
 from connections.routes import route_to
 from inventory.errors import FarswitchError
-from inventory.model import Guest, Server
+from inventory.model import Server
 from tasks.check import Check
 from tasks.checks import mtu_hops
 from tasks.checks.mtu_hops import Ground, Hop
 from tasks.checks.mtu_lanes import Direction, judge_reach, judge_tunnels, judge_underlay
+from tasks.checks.mtu_ways import between, ends, guests_on, plain, tunnel
 from tasks.lanes import SMALL, Lane, Passage, Passages, search, try_sizes
 from tasks.probe import Scene, each
 from tasks.station import Station
@@ -23,10 +24,6 @@ from tasks.underlay import judge, peers
 
 SECONDS = 25
 """How long the measuring may take in all; a healthy one takes a second."""
-SERVER_MARK = 1 << 24
-"""What a server's mark is counted from: above every VNI (24 bits, RFC 7348)."""
-ALONE = "02:fa:ff:00:00:01"
-"""The source of frames to the only guest of a cluster: no other guest has a MAC to lend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def survey(scene: Scene) -> Survey:
                 raise station
         known = measure(scene, grounds, stations)
     _forget(scene, grounds, known)
-    return Survey(grounds, [direction(scene, grounds, known, *ends) for ends in _ends(scene)])
+    return Survey(grounds, [direction(scene, grounds, known, *pair) for pair in ends(scene)])
 
 
 def ground(scene: Scene) -> dict[str, Ground]:
@@ -108,16 +105,16 @@ def measure(
     for name, station in stations.items():
         server = scene.cluster.server(name)
         offset = 28 if isinstance(server.underlay, IPv4Address) else 48
-        tunnels = {guest.tunnel: 0 for guest in _guests(scene, server)}
+        tunnels = {guest.tunnel: 0 for guest in guests_on(scene, server)}
         station.listen({grounds[name].underlay.device: offset} | tunnels)
     wanted: dict[Lane, tuple[int, ...]] = {}
-    for sender, receiver in _ends(scene):
+    for sender, receiver in ends(scene):
         under = scene.mtu + grounds[sender.name].underlay.overhead
         more = (under + 1,) if grounds[sender.name].device_mtu == under else ()
         for kind in ("udp", "icmp"):
-            wanted[_plain(scene, grounds, kind, sender, receiver)] = (SMALL, under, *more)
-        for guest in _between(scene, sender, receiver):
-            wanted[_tunnel(scene, guest, sender, receiver)] = (SMALL, scene.mtu)
+            wanted[plain(scene, grounds, kind, sender, receiver)] = (SMALL, under, *more)
+        for guest in between(scene, sender, receiver):
+            wanted[tunnel(scene, guest, sender, receiver)] = (SMALL, scene.mtu)
     known: Passages = {}
     try_sizes(stations, wanted, known)
     search(stations, known)
@@ -144,51 +141,10 @@ def direction(
     return Direction(
         sender, receiver, grounds[sender.name], grounds[receiver.name],
         port=scene.cluster.settings.udp_port,
-        udp=of(_plain(scene, grounds, "udp", sender, receiver)),
-        icmp=of(_plain(scene, grounds, "icmp", sender, receiver)),
+        udp=of(plain(scene, grounds, "udp", sender, receiver)),
+        icmp=of(plain(scene, grounds, "icmp", sender, receiver)),
         tunnels=[
-            (guest, of(_tunnel(scene, guest, sender, receiver)))
-            for guest in _between(scene, sender, receiver)
+            (guest, of(tunnel(scene, guest, sender, receiver)))
+            for guest in between(scene, sender, receiver)
         ],
     )  # fmt: skip
-
-
-def _ends(scene: Scene) -> list[tuple[Server, Server]]:
-    switch = scene.cluster.switch
-    return [
-        ends
-        for server in scene.cluster.hypervisors
-        for ends in ((server, switch), (switch, server))
-    ]
-
-
-def _guests(scene: Scene, server: Server) -> tuple[Guest, ...]:
-    cluster = scene.cluster
-    return cluster.guests if server.role == "switch" else cluster.guests_of(server.name)
-
-
-def _between(scene: Scene, sender: Server, receiver: Server) -> tuple[Guest, ...]:
-    hypervisor = sender if receiver.role == "switch" else receiver
-    return scene.cluster.guests_of(hypervisor.name)
-
-
-def _plain(
-    scene: Scene, grounds: Mapping[str, Ground], kind: str, sender: Server, receiver: Server
-) -> Lane:
-    return Lane(
-        sender.name, receiver.name, grounds[receiver.name].underlay.device, kind,
-        SERVER_MARK + scene.cluster.servers.index(sender), str(receiver.underlay),
-        scene.cluster.settings.udp_port, str(sender.underlay),
-    )  # fmt: skip
-
-
-def _tunnel(scene: Scene, guest: Guest, sender: Server, receiver: Server) -> Lane:
-    """Return the lane of a guest's tunnel; its frames come from a MAC that belongs to that side."""
-    guests = scene.cluster.guests
-    other = guests[guest.index % len(guests)]
-    source = guest.data_mac if receiver.role == "switch" else other.data_mac
-    if other is guest and receiver.role != "switch":
-        source = ALONE
-    return Lane(
-        sender.name, receiver.name, guest.tunnel, "frame", guest.vni, guest.tunnel, 0, source
-    )

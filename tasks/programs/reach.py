@@ -37,7 +37,7 @@ SMALL = 84
 ATTEMPTS, STEPS = 3, 40
 """How often an echo is sent, and how many sizes a round of the search has."""
 SILENCE, PAUSE = 3.0, 0.1
-"""Seconds that a connection may take where the peer is there, and between two attempts."""
+"""Seconds that a late attempt to connect gets in any case, and between two attempts."""
 GREETING = b"farswitch\n"
 DIGEST = hashlib.sha256().digest_size
 ASKED: dict[str, Any] = json.loads(sys.argv[1])
@@ -71,12 +71,9 @@ def attend(one: socket.socket) -> None:
         words = stream.readline().decode().split()
         if len(words) != 2:  # noqa: PLR2004 - only the port was tried
             return
-        name, size = words[0], int(words[1])
-        if size:
-            one.sendall(hashlib.sha256(stream.read(size)).digest())
-            return
+        one.sendall(hashlib.sha256(stream.read(int(words[1]))).digest())
         with ready:
-            served.add(name)
+            served.add(words[0])
             ready.notify_all()
 
 
@@ -127,17 +124,17 @@ def knock(address: str, found: dict[str, str]) -> None:
 
 
 def visit(name: str, found: dict[str, Any]) -> None:
-    """Try all ports of one peer, send the payload to the first that is ours, and say goodbye."""
+    """Try all ports of one peer, and send the payload to the first that is ours."""
     address = ASKED["peers"][name]
     knock(address, found["ports"])
     for port in [int(port) for port, why in found["ports"].items() if not why]:
-        with contextlib.suppress(OSError), meet(address, port):
+        with contextlib.suppress(OSError), meet(address, port) as one:
             found["reached"] = True
-            found["tcp"] = payload(address, port)
-            with meet(address, port) as one:
-                one.sendall(f"{ASKED['name']} 0\n".encode())
-                one.recv(1)  # nothing: the other side closes
-            return
+            found["tcp"] = payload(one)
+            break
+    if found["reached"] and found["tcp"]:  # nothing more comes from here: it need not wait
+        with contextlib.suppress(OSError), meet(address, port) as one:
+            exchange(one, b"")
 
 
 def meet(address: str, port: int) -> socket.socket:
@@ -146,26 +143,29 @@ def meet(address: str, port: int) -> socket.socket:
     Raises:
         OSError: There is none.
     """
-    one = socket.create_connection((address, port), SILENCE, (ASKED["address"], 0))
+    one = socket.create_connection((address, port), ASKED["patience"], (ASKED["address"], 0))
     with contextlib.suppress(OSError):
-        if one.makefile("rb").readline() == GREETING:
+        if one.recv(len(GREETING), socket.MSG_WAITALL) == GREETING:
             return one
     one.close()
     raise OSError("another process has the port")
 
 
-def payload(address: str, port: int) -> str:
+def payload(one: socket.socket) -> str:
     """Send the payload; return what is wrong, empty when the same bytes arrived."""
     data = os.urandom(1 << 16) * (ASKED["bytes"] >> 16)
     began = time.monotonic()
     try:
-        with meet(address, port) as one:
-            one.settimeout(ASKED["patience"])
-            one.sendall(f"{ASKED['name']} {len(data)}\n".encode() + data)
-            answer = one.makefile("rb").read(DIGEST)
+        answer = exchange(one, data)
     except OSError as error:
         return f"{said(error)} after {time.monotonic() - began:.1f} s"
     return "" if answer == hashlib.sha256(data).digest() else "other bytes arrived"
+
+
+def exchange(one: socket.socket, data: bytes) -> bytes:
+    """Send bytes under our name; return the digest that comes back."""
+    one.sendall(f"{ASKED['name']} {len(data)}\n".encode() + data)
+    return one.makefile("rb").read(DIGEST)
 
 
 def said(error: OSError) -> str:
