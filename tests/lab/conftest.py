@@ -15,6 +15,7 @@ from lab.addresses import Lab
 from lab.command import PATH
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import Snapshot, compare, observe
+from tests.lab.foreign import plant
 
 PROGRAMS = (*control.PROGRAMS, "mmdebstrap", "nft", "qemu-img", "qemu-system-x86_64")
 
@@ -40,7 +41,8 @@ def servers() -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def untouched(servers: Lab) -> Snapshot:
-    """Return what was on the servers before any build."""
+    """Return what was on the servers before any build: among it what somebody else has there."""
+    plant(servers)
     for name, pid in container.find(servers).items():  # then their routes are there too
         wait_until(
             lambda pid=pid: not container.execute(pid, ["ip", "address", "show", "tentative"]),

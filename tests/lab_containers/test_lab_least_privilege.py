@@ -18,7 +18,8 @@ from lab import container, control, ready
 from lab.addresses import MEMBERS, Lab
 from lab.command import ProgramError
 from tests.lab.clusters import ClusterUnderTest
-from tests.lab.comparison import compare, observe
+from tests.lab.comparison import Snapshot, compare, observe
+from tests.lab.foreign import plant
 from workflows import build
 from workflows.locking import fenced, locked
 from workflows.options import Options
@@ -96,6 +97,7 @@ def test_the_user_may_do_what_the_docs_give_and_nothing_else(servers):
 
 
 def test_servers_are_built_and_given_back_by_the_user(servers, cluster):
+    plant(servers)
     before = observe(servers)
     with Session("build", Options(site=str(cluster.site))) as session:
         with locked(session):
@@ -114,6 +116,18 @@ def test_servers_are_built_and_given_back_by_the_user(servers, cluster):
     gone = cluster.good("teardown")
     assert gone.changed > 0
     assert compare(before, observe(servers)) == []
+    assert_planted(before)
+
+
+def assert_planted(snapshot: Snapshot) -> None:
+    """Make sure that the comparison sees what somebody else has there."""
+    for server, lines in snapshot.items():
+        text = "\n".join(lines)
+        for part in ("theirs0", "theirs1", "table inet theirs", "02:00:00:00:00:01",
+                     "/etc/sysctl.d/50-theirs.conf", "farswitch-theirs"):  # fmt: skip
+            assert part in text, (server, part)
+    for part in ("fst-theirs", "theirs/base-own-0123456789abcdef.qcow2"):
+        assert part in "\n".join(snapshot["server1"])
 
 
 def without_guests(session: Session) -> Iterator[Stage]:

@@ -50,7 +50,8 @@ def test_a_guest_sends_under_its_own_addresses_alone_where_the_site_wants_it(net
     good = {"its own": ip(mac, own), "ARP for its own": arp(mac, mac, own)}
     chain = "{ type filter hook prerouting priority -500; }"
     sh(net.two, f"nft add chain bridge count each '{chain}'; "
-                "nft add rule bridge count each iifname fsv41 ether daddr ff:ff:ff:ff:ff:ff counter")  # fmt: skip
+                "nft add rule bridge count each iifname fsv41 ether daddr "
+                "ff:ff:ff:ff:ff:ff counter")  # fmt: skip
 
     def arrived(frame: bytes) -> int:
         before = seen(net)
@@ -73,7 +74,7 @@ def test_a_guest_sends_under_its_own_addresses_alone_where_the_site_wants_it(net
 
 
 def seen(net) -> int:
-    """Return the broadcasts, as ours are, that came out of the first guest's tunnel at the switch."""
+    """Return the broadcasts, as ours are, that left the first guest's tunnel at the switch."""
     listed = net.two.run(("nft", "-j", "list", "chain", "bridge", "count", "each")).stdout
     rule = json.loads(listed)["nftables"][-1]["rule"]
     return next(one["counter"]["packets"] for one in rule["expr"] if "counter" in one)
