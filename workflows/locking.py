@@ -40,7 +40,10 @@ def locked(session: Session, *, reach_all: bool = True) -> Iterator[None]:
             with suppress(*(() if reach_all else (ConnectionLostError,))):
                 locks.take(access.shell(host))
         yield
-    except BaseException:
+    except Exception:  # between two stages: nothing is under way
+        locks.release()
+        raise
+    except BaseException:  # Ctrl-C: the workers may be in the middle of something
         locks.abandon(FarswitchError("The run was ended."))
         raise
     locks.release()

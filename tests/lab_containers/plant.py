@@ -12,6 +12,7 @@ from connections import access
 from tasks.domain import Hardware, Mark, render, seed_volume
 from tasks.image import base_image
 from workflows import build
+from workflows.locking import fenced, locked
 from workflows.options import Options
 from workflows.session import Session
 from workflows.stages import Stage
@@ -42,10 +43,11 @@ def define_guests(session: Session) -> None:
 
 def main() -> int:
     with Session("build", Options(site=sys.argv[1], log=sys.argv[2])) as session:
-        session.recall()
-        session.run(without_guests(session))
-        if not session.recorder.failures:
-            define_guests(session)
+        with locked(session):
+            session.recall()
+            session.run(fenced(session, without_guests(session)))
+            if not session.recorder.failures:
+                define_guests(session)
         return session.finish()
 
 
