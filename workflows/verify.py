@@ -18,6 +18,7 @@ from tasks.preflight import facts_of, preflight
 from tasks.probe import Findings, Probe, Scene
 from tasks.verify import verify
 from workflows.junit import check_writable, render
+from workflows.locking import note_holder
 from workflows.login import configuration_of
 from workflows.options import Options, main, shared
 from workflows.selection import select
@@ -107,6 +108,7 @@ def run(options: Options, extent: Extent) -> int:
         check_writable(extent.junit)
     with Session("verify", options) as session:
         session.recall()
+        note_holder(session)
         findings = Findings()
         session.run(stages(session, chosen, findings))
         for note in findings.notes:
