@@ -45,7 +45,9 @@ def untouched(servers: Lab) -> Snapshot:
     plant(servers)
     for name, pid in container.find(servers).items():  # then their routes are there too
         wait_until(
-            lambda pid=pid: not container.execute(pid, ["ip", "address", "show", "tentative"]),
+            lambda pid=pid: (
+                not container.execute(pid, ["ip", "-6", "-o", "address", "show", "tentative"])
+            ),
             Deadline(30),
             what=f"The end of the search for duplicate addresses on '{name}'",
         )
