@@ -136,6 +136,10 @@ class Shell(Protocol):
         """Return a TCP connection that starts at this host."""
         ...
 
+    def again(self) -> Shell:
+        """Return a shell of the same host with a login of its own, made at its first call."""
+        ...
+
     def close(self) -> None:
         """Close the login; no later call makes a new one."""
         ...

@@ -68,6 +68,10 @@ class LocalShell(CommandShell):
         except OSError as error:
             raise UnreachableError(self.host, address, port, error) from error
 
+    def again(self) -> LocalShell:
+        """Return another shell of this machine."""
+        return LocalShell(self.host, self.prefix, fence=self._fence)
+
     def close(self) -> None:
         """Do nothing: there is no login."""
 

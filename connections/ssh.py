@@ -99,6 +99,10 @@ class SshShell(CommandShell):
             raise UnreachableError(self.host, address, port, error) from error
         return cast("Stream", opened)
 
+    def again(self) -> SshShell:
+        """Return a shell of the same host with a login of its own, made at its first call."""
+        return SshShell(self._target, self._fence)
+
     def close(self) -> None:
         """Log out; no later call logs in again."""
         with self._lock:

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 
 from connections.command import CommandError, Shell
 from inventory.errors import FarswitchError
+from inventory.model import Cluster
 
 FOLDER = "/run/farswitch-deadman"
 """Files of a timer: ID.run (its program), ID.armed (the undo), then ID.fired, then ID.said (how
 the undo ended, until somebody reads it). A reboot takes them, and what they would undo."""
+CONTROL = "control"
+"""The kind of verify's timers, which bring a port of the switch up again."""
 UNDO_SECONDS = 60
 """An undo that takes longer is ended."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -42,7 +45,8 @@ cd / && rmdir -- "$1"
 exit 0
 """
 # The timer first: cut off in between, it fires and finds nothing. Another's end may remove the
-# folder until there is a file in it. Standard input: the timer's program, then the undo.
+# folder until there is a file in it. Standard input: the timer's program, then the undo. systemd
+# would run it in its own network, which a server within a namespace does not have.
 _ARM = """\
 set -u
 umask 077
@@ -63,7 +67,7 @@ trap 'exit 129' HUP INT TERM
 cat >"$id.part"
 if [ "$(wc -c <"$id.part")" -ne "$size" ]; then echo "the input was cut" >&2; exit 65; fi
 head -c "$split" "$id.part" >"$id.run" || exit
-if [ -d /run/systemd/system ]; then
+if [ -d /run/systemd/system ] && [ /proc/1/ns/net -ef /proc/self/ns/net ]; then
   systemd-run --quiet --collect --unit="farswitch-deadman-$id" --on-active="${seconds}s" \
     --timer-property=AccuracySec=100ms sh "$folder/$id.run" "$folder" "$id" 0 >&2 || exit
 else
@@ -100,7 +104,8 @@ if [ -e "$2.fired" ] || [ -e "$2.said" ]; then echo fired; else echo gone; fi
 _LOOK = """\
 cd "$1" 2>/dev/null || exit 0
 for file in "$2".*.armed; do
-  [ -e "$file" ] && echo "armed ${file%.armed} $(($(date +%s) - $(stat -c %Y -- "$file")))"
+  since=$(stat -c %Y -- "$file" 2>/dev/null) || continue
+  echo "armed ${file%.armed} $(($(date +%s) - since))"
 done
 for file in "$2".*.said; do
   [ -e "$file" ] && echo "said ${file%.said} $(tr '\\n' ' ' <"$file")" && rm -f -- "$file"
@@ -137,6 +142,11 @@ class Found:
 
     armed: dict[str, int]
     fired: tuple[Outcome, ...]
+
+
+def name_of(what: str, cluster: Cluster) -> str:
+    """Return the name of a cluster's timers for one kind of change."""
+    return f"{what}-{cluster.name}"
 
 
 def arm(

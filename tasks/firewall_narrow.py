@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,13 @@ from tasks.nft import Json
 from tasks.passage import obstacle, seen_by
 from tasks.ruleset import NFT, Chain, Ruleset
 
+_TAKE_BACK = """
+mark=$1; shift
+nft -a list chain "$@" | sed -n "s/.* comment \\"$mark\\" # handle //p" | while read -r handle; do
+  nft delete rule "$@" handle "$handle"
+done
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Narrow:
@@ -21,6 +29,8 @@ class Narrow:
     transaction: tuple[Json, ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()
     changes: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
+    """Lines of `sh` that take back what is added. Ours that go are not put back: they only open."""
 
 
 def plan_narrow(have: Ruleset, wanted: Sequence[Flow], mark: str) -> Narrow:
@@ -73,7 +83,7 @@ def apply_narrow(shell: Shell, plan: Narrow) -> None:
 def _rewrite(plan: Narrow, chain: Chain, needed: Sequence[Flow], mark: str) -> Narrow:
     """Put our rules of one chain in front anew."""
     ours = [(at, rule) for at, rule in enumerate(chain.rules, start=1) if rule.ours == mark]
-    transaction, commands = list(plan.transaction), list(plan.commands)
+    transaction, commands, undo = list(plan.transaction), list(plan.commands), list(plan.undo)
     if chain.nft is not None and (chain.tool == NFT or chain.tool.startswith("ebtables")):
         family, table, name = chain.nft.place
         place = {"family": family, "table": table, "chain": name}
@@ -81,14 +91,18 @@ def _rewrite(plan: Narrow, chain: Chain, needed: Sequence[Flow], mark: str) -> N
         transaction += [
             {"insert": {"rule": {**place, "expr": flow.nft(), "comment": mark}}} for flow in needed
         ]
+        undo += [shlex.join(["sh", "-c", _TAKE_BACK, "undo", mark, *place.values()])] * bool(needed)
     else:
         wait = () if chain.tool.startswith("ebtables") else ("-w", "10")
         start = (chain.tool, *wait, "-t", chain.table)
         comment = ("-m", "comment", "--comment", mark)
         commands += [(*start, "-D", chain.name, str(at)) for at, _ in reversed(ours)]
         commands += [(*start, "-I", chain.name, "1", *comment, *flow.iptables()) for flow in needed]
+        undo += [
+            shlex.join((*start, "-D", chain.name, *comment, *flow.iptables())) for flow in needed
+        ]
     changes = (
         *(f"{chain}: - {rule.ours}" for _, rule in ours),
         *(f"{chain}: + accept {flow}" for flow in needed),
     )
-    return Narrow(tuple(transaction), tuple(commands), (*plan.changes, *changes))
+    return Narrow(tuple(transaction), tuple(commands), (*plan.changes, *changes), tuple(undo))

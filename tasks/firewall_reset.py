@@ -12,7 +12,7 @@ from inventory.errors import FarswitchError
 from inventory.hosts import server_of
 from inventory.model import Cluster, Server
 from tasks import nft, ruleset_read
-from tasks.firewall_apply import apply_reset, apply_restore
+from tasks.firewall_apply import apply_reset, apply_restore, undo_reset
 from tasks.firewall_narrow import apply_narrow, obstacles, plan_narrow
 from tasks.firewall_plan import PREFIX, plan_reset
 from tasks.firewall_rehearsal import rehearse
@@ -20,6 +20,7 @@ from tasks.firewall_restore import plan_restore
 from tasks.flows import flows
 from tasks.journal_file import FOLDER, load, stored
 from tasks.lock import shared_settings
+from tasks.revert import revertible
 
 _LOOK = "command -v nft >/dev/null || exit 0; nft -j list ruleset"
 
@@ -104,7 +105,8 @@ def converge(
     checking = present and cluster.settings.firewall == "check"
     plan = plan_narrow(have, () if checking else wanted, cluster.mark)
     if not dry_run:
-        apply_narrow(shell, plan)
+        with revertible(shell, cluster, "\n".join(plan.undo)):
+            apply_narrow(shell, plan)
     if checking and (found := obstacles(have, wanted)):
         hint = "Let it pass, or set firewall: narrow (or reset) in the site."
         raise FirewallInTheWayError(shell.host, found, hint=hint)
@@ -134,7 +136,9 @@ def _reset(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Don
     plan = plan_reset(have, book, cluster.name, cluster.mark)
     rehearse(shell, have, plan.emptied)
     if not dry_run:
-        apply_reset(shell, plan, folder)
+        undo = undo_reset(have, cluster.name, cluster.mark)
+        with revertible(shell, cluster, undo):
+            apply_reset(shell, plan, folder)
     return Done(plan.changes, settled=stored(plan.journal))
 
 

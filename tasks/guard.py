@@ -5,7 +5,9 @@ The tables do not outlive a reboot, and neither do the tunnels: the next build m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nornir.core.task import Result, Task
@@ -17,6 +19,7 @@ from inventory.hosts import server_of
 from inventory.model import Cluster, Server
 from tasks import nft
 from tasks.guard_rules import removal, render
+from tasks.revert import revertible, settle
 
 FAMILIES = ("inet", "bridge")
 _SEPARATOR = "\n---\n"
@@ -71,8 +74,9 @@ def guard(
     """
     shell, server = access.shell(task), server_of(task.host)
     dry = task.is_dry_run(dry_run)
+    notes = () if dry else settle(shell, cluster, last=not present)
     changes = converge(shell, cluster, server, device, present=present, dry_run=dry)
-    lines = "\n".join(map(str, changes))
+    lines = "\n".join((*notes, *map(str, changes)))
     return Result(host=task.host, changed=bool(changes), diff=lines, result=len(changes))
 
 
@@ -90,7 +94,8 @@ def converge(
     have, want = observe(shell, cluster, texts)
     changes = plan(have, want, texts, cluster, server=shell.host)
     if changes and not dry_run:
-        shell.run(("nft", "-f", "-"), stdin="".join(change.text for change in changes))
+        with revertible(shell, cluster, undo(changes, have) if present else ""):
+            shell.run(("nft", "-f", "-"), stdin="".join(change.text for change in changes))
     return changes
 
 
@@ -110,6 +115,17 @@ def observe(
     parts = [nft.objects(part) for part in done.stdout.split(_SEPARATOR)[1:]]
     have, want = parts[: len(FAMILIES)], parts[len(FAMILIES) :] or [[], []]
     return dict(zip(FAMILIES, have, strict=True)), dict(zip(FAMILIES, want, strict=True))
+
+
+def undo(changes: Sequence[Change], have: Mapping[str, list[nft.Json]]) -> str:
+    """Return the script that makes our tables what they were, in one transaction; pure."""
+    commands: list[nft.Json] = []
+    for change in changes:
+        table = {"table": {"family": change.family, "name": change.name}}
+        commands += [{"add": table}, {"delete": table}]
+        commands += [{"add": one} for one in have[change.family] if "metainfo" not in one]
+    document = json.dumps({"nftables": commands})
+    return f"printf %s {shlex.quote(document)} | nft -j -f -"
 
 
 def is_foreign(listed: list[nft.Json], mark: str) -> bool:

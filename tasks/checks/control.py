@@ -190,7 +190,7 @@ def _alone(scene: Scene) -> None:
 
 
 def _timer(scene: Scene) -> str:
-    return f"control-{scene.cluster.name}"
+    return deadman.name_of(deadman.CONTROL, scene.cluster)
 
 
 PROBE = Probe(
