@@ -234,7 +234,13 @@ def preflight(task: Task, cluster: Cluster, *, builds: bool = True) -> Result:
 
 
 def facts_of(host: Host) -> Facts:
-    """Return what preflight found out about a server."""
+    """Return what preflight found out about a server.
+
+    Raises:
+        FarswitchError: It found that the server cannot be used.
+    """
+    if FACTS not in host.data:
+        raise FarswitchError(f"'{host.name}' could not be asked for its facts.")
     return cast("Facts", host.data[FACTS])
 
 

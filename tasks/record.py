@@ -28,7 +28,7 @@ RECORD = "record"
 class Record:
     """The number of nodes and the keys: the controller's, the users' own, one a guest's sshd.
 
-    `mtu` is the data network's in bytes as it was built, 0 where an older record does not say.
+    `mtu` is the data network's in bytes as it was built.
     `site` is how many nodes the site named then: when it names another number, that one counts.
     `places` has VNI and addresses of each guest, which it keeps as long as it lives.
     """
@@ -69,7 +69,7 @@ def parse(text: bytes, where: str) -> Record:
         controller, user = KeyPair(**raw["controller"]), KeyPair(**raw["user"])
         places = {str(name): str(place) for name, place in raw.get("places", {}).items()}
         site = int(raw.get("site", 0))
-        mtu = int(raw.get("mtu", 0))
+        mtu = int(raw["mtu"])
         return Record(int(raw["nodes"]), controller, user, hosts, site, places, mtu)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FarswitchError(

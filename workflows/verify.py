@@ -13,8 +13,7 @@ from typing import Any
 import click
 
 from tasks.checks import probes
-from tasks.mtu import derive
-from tasks.preflight import facts_of, preflight
+from tasks.checks.server_ready import NAME as READY
 from tasks.probe import Findings, Probe, Scene
 from tasks.verify import verify
 from workflows.junit import check_writable, render
@@ -37,25 +36,23 @@ class Extent:
     control: bool = False
 
     def chosen(self) -> frozenset[str]:
-        """Return the names of the checks that are made.
+        """Return the names of the checks that are made: what all stand on is always among them.
 
         Raises:
             ConfigError: There is no such check, or nothing is left.
         """
         asked = [name for name in ("attack", "control") if getattr(self, name)]
-        return select(probes(), only=self.only, skip=self.skip, asked=asked)
+        return select(probes(), only=self.only, skip=self.skip, asked=asked) | {READY}
 
 
 def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iterator[Stage]:
     """Yield a stage for each run of probes of one family on the same hosts, in order."""
     cluster = session.cluster
-    yield Stage(servers, (step(preflight, cluster=cluster, builds=False),))
     record = session.record
-    underlays = [facts_of(host).underlay for host in session.hosts(servers)]
     scene = Scene(
         cluster=cluster,
         record=record,
-        mtu=record.mtu or derive(cluster.settings.mtu, underlays),
+        mtu=record.mtu,
         hosts={host.name: host for host in session.hosts(lambda _host: True)},
         logins=configuration_of(cluster.name),
         rebuild=_rebuild(session.options),
