@@ -31,7 +31,7 @@ def run(_task: Task, scene: Scene) -> Iterator[Check]:
         visits = {}
     hops = guest_hops(scene, visits)
     if isinstance(surveyed, Survey):
-        hops += surveyed.hops(scene)
+        hops = mtu_hops.without_build([*hops, *surveyed.hops(scene)], scene.command)
     yield from unasked(scene, visits)
     if isinstance(surveyed, Survey):
         yield from mtu_hops.judge(hops)

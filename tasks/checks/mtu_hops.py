@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connections.links import Link
 from inventory.model import Cluster, Guest, Server
@@ -85,11 +85,11 @@ def of_server(
         yield Hop(server.name, name, what, mtu, link.mtu if link else None, guest, fix=rebuild)
     under = ground.underlay
     wanted = mtu + under.overhead
-    argv = ["ip", "link", "set", "dev", under.device, "mtu", str(wanted)]
     yield Hop(
         server.name, under.device, f"underlay device '{under.device}'", wanted, ground.device_mtu,
-        overhead=under.overhead, larger=True, fix=command(server.name, argv),
+        overhead=under.overhead, larger=True,
         cause="A network manager or a person set it after the build.",
+        fix=command(server.name, _set_mtu(under.device, wanted)),
     )  # fmt: skip
     if under.mtu < min(wanted, ground.device_mtu):
         argv = ["ip", "route", "flush", "cache"]
@@ -101,6 +101,10 @@ def of_server(
             fix=command(server.name, argv) if ground.learned
             else f"Take 'mtu' off the route from {under.source}, or give it at least {wanted}.",
         )  # fmt: skip
+
+
+def _set_mtu(device: str, mtu: int) -> list[str]:
+    return ["ip", "link", "set", "dev", device, "mtu", str(mtu)]
 
 
 def _ours(cluster: Cluster, server: Server) -> Iterator[tuple[str, str, str | None]]:
@@ -138,6 +142,18 @@ def path(sender: Ground, receiver: Ground, largest: int | None, mtu: int) -> Hop
         here.server, "", f"path to '{there.server}'", wanted, found, overhead=here.overhead,
         larger=True, cause=f"A device between {between} has a smaller MTU.", fix=f"{fix}.",
     )  # fmt: skip
+
+
+def without_build(hops: Sequence[Hop], command: Command) -> list[Hop]:
+    """Mend hops one by one while the underlay is too small: a build would take its MTU for all."""
+    if explain(hop for hop in hops if hop.overhead) is None:
+        return list(hops)
+    return [
+        hop
+        if hop.overhead or hop.found is None
+        else replace(hop, fix=command(hop.host, _set_mtu(hop.name, hop.wanted)))
+        for hop in hops
+    ]
 
 
 def judge(hops: Sequence[Hop]) -> list[Check]:

@@ -11,7 +11,7 @@ import pytest
 from connections.links import Link
 from inventory.model import Cluster, Guest, Server, Settings
 from tasks.checks import mtu_hops
-from tasks.checks.mtu_hops import Ground, explain, judge
+from tasks.checks.mtu_hops import Ground, explain, judge, without_build
 from tasks.underlay import OVERHEAD_V4, OVERHEAD_V6, Underlay
 
 REBUILD = "python -m workflows.build"
@@ -130,3 +130,16 @@ def test_the_narrowest_of_two_is_named_by_both():
     assert explain(hops).name == "fss41"
     assert explain(all_hops()) is None
     assert explain([replace(hop, found=None) for hop in hops]) is None
+
+
+def test_a_build_is_no_fix_while_the_underlay_is_too_small_for_it():
+    hops = all_hops(ground(ONE, device=1400, fsd41=1300), nic=1300, largest=1400)
+    mended = without_build(hops, command)
+    fixes = [check.fix for check in judge(mended) if not check.ok]
+    assert fixes == [
+        "ssh node1 ip link set dev data0 mtu 1450",
+        "ssh server1 ip link set dev fsd41 mtu 1450",
+        "ssh server1 ip link set dev eth1 mtu 1500",
+    ]
+    healthy = all_hops(ground(ONE, fsd41=1300))
+    assert without_build(healthy, command) == healthy
