@@ -55,7 +55,7 @@ def verify(task: Task, probe: Probe, scene: Scene, chosen: Collection[str]) -> R
         found = [skipped(name, host, why, said) for name, said in probe.checks.items()]
     else:
         found = _run(task, probe, scene)
-    kept = [check for check in found if check.name in chosen]
+    kept = [one for one in found if one.name in chosen or (probe.vital and one.ok is False)]
     scene.findings.add(kept)
     return Result(host=task.host, checks=kept)
 

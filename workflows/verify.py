@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 from tasks.checks import probes
-from tasks.checks.server_ready import NAME as READY
 from tasks.probe import Findings, Probe, Scene
 from tasks.verify import verify
 from workflows.junit import check_writable, render
@@ -36,13 +35,13 @@ class Extent:
     control: bool = False
 
     def chosen(self) -> frozenset[str]:
-        """Return the names of the checks that are made: what all stand on is always among them.
+        """Return the names of the checks that are made.
 
         Raises:
             ConfigError: There is no such check, or nothing is left.
         """
         asked = [name for name in ("attack", "control") if getattr(self, name)]
-        return select(probes(), only=self.only, skip=self.skip, asked=asked) | {READY}
+        return select(probes(), only=self.only, skip=self.skip, asked=asked)
 
 
 def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iterator[Stage]:
@@ -58,7 +57,7 @@ def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iter
         rebuild=_rebuild(session.options),
         findings=findings,
     )
-    wanted = [probe for probe in probes() if chosen & set(probe.checks)]
+    wanted = [probe for probe in probes() if probe.vital or chosen & set(probe.checks)]
     for (family, where), alike in groupby(wanted, key=lambda probe: (probe.family, probe.on)):
         steps = (step(verify, family, probe=one, scene=scene, chosen=chosen) for one in alike)
         yield Stage(_where(session, where), tuple(steps), vital=False)
