@@ -40,18 +40,20 @@ class Change:
         return f"~ {self.name} mtu {self.found} -> {self.wanted}"
 
 
-def derive(wanted: int | None, underlays: Sequence[Underlay]) -> int:
+def derive(wanted: int | None, underlays: Sequence[Underlay], built: int = 0) -> int:
     """Compute the MTU of the data network.
 
     Args:
         wanted: The site's number, or None: as large as the underlay allows.
         underlays: Of every server.
+        built: What the cluster was built with; an underlay that lost some of it since is a fault
+            to be mended, no wish for a smaller cluster.
 
     Returns:
         The MTU, in bytes of IP packet.
 
     Raises:
-        ConfigError: The site's number does not fit through the underlay.
+        ConfigError: The site's number, or the cluster as built, does not fit through the underlay.
     """
     narrowest = min(underlays, key=lambda one: one.mtu - one.overhead)
     largest = narrowest.mtu - narrowest.overhead
@@ -60,6 +62,14 @@ def derive(wanted: int | None, underlays: Sequence[Underlay]) -> int:
             f"MTU {wanted} does not fit: '{narrowest.device}' on '{narrowest.server}' has MTU "
             f"{narrowest.mtu}, which leaves {largest} after {narrowest.overhead} of VXLAN.",
             hint=f"Write 'mtu: auto' or at most {largest}, or raise the MTU of the underlay.",
+        )
+    if wanted is None and built > largest:
+        raise ConfigError(
+            f"The cluster was built with MTU {built}, and '{narrowest.device}' on "
+            f"'{narrowest.server}' has MTU {narrowest.mtu} now, which leaves {largest}.",
+            hint=f"Set MTU {built + narrowest.overhead} there again (on '{narrowest.server}': ip "
+            f"link set dev {narrowest.device} mtu {built + narrowest.overhead}), or write "
+            f"'mtu: {largest}' into the site to make the cluster's smaller.",
         )
     return largest if wanted is None else wanted
 

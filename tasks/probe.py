@@ -146,7 +146,7 @@ class Probe:
         needs: Names or families of checks; where one failed, this probe is skipped.
         asked: Whether it runs only where its family is asked for, as the attacks do.
         writes: Whether it changes something that it puts back: a dry run leaves it out.
-        vital: Whether it runs always, as all others stand on it: when not chosen, it tells failures.
+        vital: Whether it runs always, as all others stand on it; unasked it tells failures only.
         rank: Where it stands among the probes of its family.
     """
 

@@ -50,7 +50,8 @@ def stages(session: Session) -> Iterator[Stage]:
         source = step(image_source, settings=cluster.settings, progress=progress)
         yield Stage(hypervisors, (source,))
     underlays = [facts_of(host).underlay for host in session.hosts(servers)]
-    size = derive(cluster.settings.mtu, underlays)
+    known = session.record_of(session.head_host)
+    size = derive(cluster.settings.mtu, underlays, known.mtu if known else 0)
     wanted = PerHost(lambda host: {guest.name for guest in cluster.guests_of(host.name)})
     named = len(session.site.guests)
     keep = step(record, cluster=cluster, holder=session.keys, site=named, mtu=size)

@@ -39,6 +39,15 @@ def test_a_number_that_does_not_fit_names_server_device_and_limit():
     assert "1450" in caught.value.hint
 
 
+def test_an_underlay_that_shrank_since_the_build_is_named_and_not_followed():
+    shrunk = [replace(ONE, mtu=1500), replace(TWO, mtu=1400)]
+    with pytest.raises(ConfigError, match="built with MTU 1450, and") as refused:
+        derive(None, shrunk, built=1450)
+    assert f"dev {TWO.device} mtu 1500" in refused.value.hint
+    assert derive(1350, shrunk, built=1450) == 1350
+    assert derive(None, shrunk, built=1350) == 1350
+
+
 def a_cluster() -> Cluster:
     settings = Settings(cluster="lab")
     one = Server("server1", "hypervisor", "server1", ip_address("198.51.100.11"))
