@@ -1,0 +1,65 @@
+"""Builds and tears down again and again, in one process: `python cycles.py SITE LOG COUNT`.
+
+Prints how many descriptors and threads this process has after the first and after the last cycle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import threading
+from pathlib import Path
+
+from connections.wait import Deadline, DeadlineError, wait_until
+from tests.lab_containers.plant import define_guests, without_guests
+from workflows import teardown
+from workflows.locking import fenced, locked
+from workflows.options import Options
+from workflows.session import Session
+
+
+def build(options: Options) -> None:
+    with Session("build", options) as session:
+        with locked(session):
+            session.recall()
+            session.run(fenced(session, without_guests(session)))
+            if not session.recorder.failures:
+                define_guests(session)
+        assert session.finish() == 0
+
+
+def tear_down(options: Options) -> None:
+    with Session("teardown", options) as session:
+        with locked(session, reach_all=False):
+            stages = teardown.stages(session, keep_image=False)
+            session.run(fenced(session, stages), on_failed=True)
+        assert session.finish() == 0
+
+
+def held() -> dict[str, int]:
+    return {
+        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
+        "threads": threading.active_count(),
+    }
+
+
+def settled(wanted: dict[str, int] | None) -> dict[str, int]:
+    """Return what is held once it is as wanted, or after five seconds."""
+    with contextlib.suppress(DeadlineError):
+        wait_until(lambda: held() == wanted, Deadline(5 if wanted else 1), what="The end")
+    return held()
+
+
+def main() -> None:
+    options = Options(site=sys.argv[1], log=sys.argv[2])
+    first: dict[str, int] | None = None
+    for _ in range(int(sys.argv[3])):
+        build(options)
+        tear_down(options)
+        first = first or settled(None)
+    print(json.dumps({"first": first, "last": settled(first)}))
+
+
+if __name__ == "__main__":
+    main()
