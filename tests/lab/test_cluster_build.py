@@ -5,6 +5,7 @@ import pytest
 from tasks.checks import probes
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.guests import mpiexec, names
+from tests.lab.monitors import listening
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 
@@ -31,7 +32,9 @@ def test_build_tells_in_one_document_what_it_did(built: ClusterUnderTest) -> Non
 
 def test_second_build_changes_nothing(built: ClusterUnderTest) -> None:
     boots = built.boots()
-    again = built.good("build")
+    with listening(built.lab) as heard:
+        again = built.good("build")
+    assert heard == [], "links, addresses, rules, domains and pools of both servers"
     assert again.changed == 0
     assert again.document["failures"] == []
     assert built.boots() == boots
