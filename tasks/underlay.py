@@ -54,11 +54,7 @@ def judge(
         FarswitchError: The address of the site is not on the server, a peer cannot be reached, or
             is reached from another address or device.
     """
-    if not any(one.ip == server.underlay for link in links for one in link.addresses):
-        raise FarswitchError(
-            f"The underlay address {server.underlay} is on no interface of '{server.name}'.",
-            hint="Add it there, or correct 'underlay' of this server in the site.",
-        )
+    _check_device(server, links)
     names = {link.index: link.name for link in links}
     ways = [_way(server, peer, route) for peer, route in routes]
     devices = sorted({names[way.device] for way in ways})
@@ -75,6 +71,26 @@ def judge(
         mtu=min([mtu, *(way.mtu for way in ways if way.mtu)]),
         overhead=OVERHEAD_V4 if isinstance(server.underlay, IPv4Address) else OVERHEAD_V6,
     )
+
+
+def _check_device(server: Server, links: Sequence[Link]) -> None:
+    """Refuse an address that is nowhere, and a device that carries nothing."""
+    devices = [link for link in links for one in link.addresses if one.ip == server.underlay]
+    if not devices:
+        raise FarswitchError(
+            f"The underlay address {server.underlay} is on no interface of '{server.name}'.",
+            hint="Add it there, or correct 'underlay' of this server in the site.",
+        )
+    if not any(link.up for link in devices):
+        raise FarswitchError(
+            f"The underlay's device '{devices[0].name}' of '{server.name}' is down.",
+            hint=f"Bring it up there: ip link set {devices[0].name} up",
+        )
+    if not any(link.running for link in devices):
+        raise FarswitchError(
+            f"The underlay's device '{devices[0].name}' of '{server.name}' has no carrier.",
+            hint="Look at its cable, and at the port at the other end.",
+        )
 
 
 def underlay(task: Task, cluster: Cluster) -> Result:

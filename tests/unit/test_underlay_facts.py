@@ -48,6 +48,18 @@ def test_an_ipv6_underlay_costs_twenty_bytes_more():
         pytest.param(
             LINKS[:1], [(TWO, ROUTE)], "198.51.100.11 is on no interface", id="address-is-nowhere"
         ),
+        pytest.param(
+            [LINKS[0], replace(LINKS[1], up=False, running=False)],
+            [(TWO, None)],
+            "device 'eth1' of 'server1' is down",
+            id="device-is-down",
+        ),
+        pytest.param(
+            [LINKS[0], replace(LINKS[1], running=False)],
+            [(TWO, ROUTE)],
+            "device 'eth1' of 'server1' has no carrier",
+            id="no-carrier",
+        ),
         pytest.param(LINKS, [(TWO, None)], "no route to .*198.51.100.12", id="no-route"),
         pytest.param(
             LINKS,
