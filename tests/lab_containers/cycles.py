@@ -28,7 +28,8 @@ def build(options: Options, *, guests: bool = True) -> int:
             session.run(fenced(session, without_guests(session)))
             if guests and not session.recorder.failures:
                 define_guests(session)
-        assert session.finish() == 0
+        if code := session.finish():
+            sys.exit(code)
         return sum(row.changed for row in session.recorder.rows.values())
 
 
@@ -37,7 +38,8 @@ def tear_down(options: Options) -> None:
         with locked(session, reach_all=False):
             stages = teardown.stages(session, keep_image=False)
             session.run(fenced(session, stages), on_failed=True)
-        assert session.finish() == 0
+        if code := session.finish():
+            sys.exit(code)
 
 
 def held() -> dict[str, int]:
