@@ -1,7 +1,10 @@
-"""Two lanes for all tests: one has the cluster of real guests, the other everything else."""
+"""Two lanes for all tests, real guests and everything else; and no warning goes unannounced."""
 
 from __future__ import annotations
 
+import logging
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,34 @@ ALONE = ("test_image_boot.py", "test_cluster_foreign_image.py")
 """Files of real guests that need no cluster of others."""
 LAST = ("test_cluster_teardown.py",)
 """Files that end the cluster that the others share."""
+
+
+class Kept(logging.Handler):
+    """Keeps the lines of our own log that somebody should look at."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.levelname} {record.getMessage()}")
+
+
+@pytest.fixture(autouse=True)
+def announced_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test whose log has a WARNING or worse that its marker `log_tells` does not name.
+
+    A line that was announced and did not come is a failure too.
+    """
+    kept, logger = Kept(), logging.getLogger("farswitch")
+    logger.addHandler(kept)
+    yield
+    logger.removeHandler(kept)
+    patterns = [one for marker in request.node.iter_markers("log_tells") for one in marker.args]
+    found = {one: [line for line in kept.lines if re.search(one, line)] for one in patterns}
+    expected = {line for lines in found.values() for line in lines}
+    assert [line for line in kept.lines if line not in expected] == []
+    assert [one for one, lines in found.items() if not lines] == []
 
 
 def lane(path: Path) -> str:

@@ -48,6 +48,8 @@ def start_log(path: Path, *, verbose: bool) -> None:
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     LOGGER.setLevel(logging.DEBUG if verbose else logging.INFO)
+    # What it calls an error is our business first: a guest that boots refuses many a login.
+    logging.getLogger("paramiko").setLevel(logging.WARNING if verbose else logging.CRITICAL)
     logging.getLogger("nornir.core").setLevel(logging.DEBUG if verbose else logging.INFO)
 
 

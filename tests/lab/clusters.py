@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from tests.lab.guests import Login
 
 ROOT = Path(__file__).parents[2]
 COMMAND_SECONDS = 900.0
+LINE = re.compile(r"\d{4}-\S+ \S+ \d+ .*? ([\w.]+) (DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
+"""A line of the log: who wrote it, and how bad it is."""
 
 DEFAULTS = """\
 data:
@@ -57,6 +60,23 @@ class Run:
 
     def failed_checks(self) -> list[dict[str, Any]]:
         return [check for check in self.document["checks"] if not check["ok"]]
+
+
+def warnings(log: Path, start: int) -> list[str]:
+    """Return the lines of WARNING or above that were written since the log had this size.
+
+    Those of paramiko do not count: it tells of guests that do not answer yet.
+    """
+    if not log.exists():
+        return []
+    content = log.read_bytes()
+    lines = content[start if start <= len(content) else 0 :].decode(errors="replace").splitlines()
+    found = ((line, LINE.match(line)) for line in lines)
+    return [
+        line
+        for line, one in found
+        if one and one[2] not in {"DEBUG", "INFO"} and not one[1].startswith("paramiko")
+    ]
 
 
 @dataclass
@@ -104,12 +124,15 @@ class ClusterUnderTest:
         """Run a workflow as a user does, with `--json`."""
         argv = [sys.executable, "-m", f"workflows.{workflow}", "--site", str(self.site), "--json"]
         environment = os.environ | {"XDG_STATE_HOME": str(self.state)}
+        log = self.state / f"farswitch/{workflow}.log"
+        before = log.stat().st_size if log.exists() else 0
         ended = subprocess.run(
             [*argv, *options], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
         )  # fmt: skip
         document = json.loads(ended.stdout) if ended.stdout.strip() else {}
         run = Run(ended.returncode, document, ended.stderr)
+        assert run.status != 0 or warnings(log, before) == [], "a good run has nothing to warn of"
         self.runs.append(run)
         return run
 

@@ -28,6 +28,7 @@ from tests.unit.test_inventory_any_input import FILES, spoiled
 from workflows import build
 from workflows.build import command
 
+pytestmark = pytest.mark.log_tells("^ERROR ")
 CASES = 1000
 GOOD = {name: json.dumps(data).encode() for name, data in FILES.items()}
 LAUGHS = "\n".join(

@@ -149,6 +149,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         pytest.param(Raw(127, b"", b"sh: 1: exec: sudo: not found\n"), id="no-sudo"),
     ],
 )
+@pytest.mark.log_tells("^ERROR The user on .* may not run commands as root")
 def test_no_privilege_on_a_server_ends_with_2(run: Run, answer: Raw):
     status, said = run(answer=answer)
     assert status == 2, said

@@ -43,6 +43,7 @@ DEFAULTS_ROWS = {
     "user-root": ("user: root", f"'user' is \"root\", {A_USER}"),
     "user-shell": ("user: 'a;b'", f"'user' is \"a;b\", {A_USER}"),
     "firewall": ("firewall: off", "'firewall' is \"off\", wanted 'reset', 'narrow' or 'check'."),
+    "anti-spoof": ("anti_spoof: 'yes'", "'anti_spoof' is \"yes\", wanted true or false."),
     "share-relative": ("share: shared", f"'share' is \"shared\", {A_PATH}"),
     "share-system": ("share: /etc/x", f"'share' is \"/etc/x\", {A_PATH}"),
     "share-not-normal": ("share: /srv/../x", f"'share' is \"/srv/../x\", {A_PATH}"),

@@ -186,6 +186,7 @@ def test_addresses_of_a_server_are_known():
         (("--orphans", "--server", "a", "--server", "root@a"), "named twice"),
     ],
 )
+@pytest.mark.log_tells("^ERROR ")
 def test_options_that_cannot_be_meant_end_with_2(options, sentence, monkeypatch):
     monkeypatch.setenv("FARSWITCH_CONFIG", str(ROOT / "config.yaml"))
     done = CliRunner().invoke(command, options)

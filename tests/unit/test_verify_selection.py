@@ -61,6 +61,7 @@ def test_list_names_every_check_and_touches_nothing() -> None:
 
 
 @pytest.mark.parametrize("options", [["--only", "nothing"], ["--junit", "/nowhere/at/all.xml"]])
+@pytest.mark.log_tells("^ERROR ")
 def test_a_bad_option_ends_with_2_before_anything_is_touched(options: list[str]) -> None:
     told = CliRunner().invoke(command, options)
     assert told.exit_code == 2

@@ -1,0 +1,40 @@
+"""What the log file has, and what it has not."""
+
+import logging
+from logging.handlers import RotatingFileHandler
+
+import pytest
+
+from tests.lab.clusters import warnings
+from workflows.logs import LOGGER, log_exception, start_log
+
+
+@pytest.fixture
+def log(tmp_path):
+    yield tmp_path / "run.log"
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, RotatingFileHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_guest_that_does_not_answer_yet_is_no_error_unless_all_is_wanted(log, verbose):
+    start_log(log, verbose=verbose)
+    logging.getLogger("paramiko.transport").error("Secsh channel 24 open FAILED")
+    LOGGER.info("done")
+    assert ("FAILED" in log.read_text()) == verbose
+    assert "done" in log.read_text()
+    assert warnings(log, 0) == []
+
+
+@pytest.mark.log_tells("^ERROR it broke$")
+def test_the_lab_finds_what_is_wrong_in_the_log(log):
+    start_log(log, verbose=False)
+    before = log.stat().st_size
+    LOGGER.info("an ERROR that was mended")
+    log_exception(ValueError("it broke"))
+    logging.getLogger("nornir.core").error("Host 'node1': task failed")
+    found = warnings(log, before)
+    assert [line.rpartition(" ")[2] for line in found] == ["broke", "failed"]
+    assert warnings(log, log.stat().st_size) == []
