@@ -7,13 +7,15 @@ from pathlib import Path
 
 from image.build import BuiltImage
 from image.cache import default_cache, lock
-from image.fetch import fetch
+from image.fetch import UNBOUNDED, fetch
 from image.header import Format, read
 from image.http import Received
 from image.tree import ImageError, Progress, run
 from inventory.errors import ConfigError
 
 MIB = 1 << 20
+OVERHEAD = 64 * MIB
+"""Of a qcow2 file over its data, beside a 64th for its tables: much more than it needs."""
 
 
 def download(
@@ -22,6 +24,7 @@ def download(
     cache: Path | None = None,
     *,
     progress: Progress = lambda _line: None,
+    most: int = UNBOUNDED,
 ) -> BuiltImage:
     """Return the user's cloud image, downloaded, checked and in qcow2 format.
 
@@ -30,6 +33,7 @@ def download(
         sha256: The digest that the file must have, in hexadecimal.
         cache: The folder that downloads are kept in; the user's own when not given.
         progress: Told how far it is, once a percent.
+        most: Bytes of the disk that a guest may see.
 
     Raises:
         ConfigError: The digest is another one, or it is no disk image that can stand alone.
@@ -37,7 +41,8 @@ def download(
         ImageError: The image could not be converted.
     """
     cache = cache or default_cache()
-    path = fetch(source, sha256, cache, progress=_percent(source, progress))
+    bound = most + most // 64 + OVERHEAD
+    path = fetch(source, sha256, cache, progress=_percent(source, progress), most=bound)
     header = read(path, source)
     _open(path, header.format)
     if header.format != "qcow2":

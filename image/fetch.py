@@ -18,6 +18,7 @@ ATTEMPTS = 5
 """Connections in a row that may bring nothing new before the download is given up."""
 PAUSE = 1.0
 """Seconds before the next attempt, times the attempts that failed."""
+UNBOUNDED = 1 << 62
 
 
 class DownloadError(FarswitchError):
@@ -39,6 +40,7 @@ def fetch(
     *,
     progress: Received = lambda _have, _total: None,
     pause: float = PAUSE,
+    most: int = UNBOUNDED,
 ) -> Path:
     """Return a file that has the wanted digest.
 
@@ -48,12 +50,13 @@ def fetch(
         cache: The folder that downloads are kept in.
         progress: Told how far it is, in bytes.
         pause: Seconds to wait before trying again, times the attempts that failed.
+        most: Bytes that a download may have.
 
     Returns:
         The path itself, or the downloaded file, named by its digest.
 
     Raises:
-        ConfigError: The digest is another one, or there is no such file or way to get it.
+        ConfigError: The digest is another one, it is too large, or there is no way to get it.
         DownloadError: The server could not be reached, or broke off too often.
     """
     wanted = sha256.lower()
@@ -63,7 +66,7 @@ def fetch(
         )
     scheme = urlsplit(source).scheme
     if scheme in {"http", "https"}:
-        return _download(source, wanted, cache, progress, pause)
+        return _download(source, wanted, cache, progress, pause, most=most)
     if "://" in source:
         raise ConfigError(f"The image '{source}' is neither a path nor an http or https URL.")
     return _local(Path(source).expanduser(), wanted, progress)
@@ -78,13 +81,15 @@ def _local(path: Path, wanted: str, progress: Received) -> Path:
     return path
 
 
-def _download(url: str, wanted: str, cache: Path, progress: Received, pause: float) -> Path:
+def _download(
+    url: str, wanted: str, cache: Path, progress: Received, pause: float, *, most: int
+) -> Path:
     target = cache / f"{wanted}.img"
     partial = cache / f"{wanted}.partial"
     with lock(cache, wanted):
         if target.exists():
             return target
-        _complete(url, partial, progress, pause)
+        _complete(url, partial, progress, pause, most)
         found = _digest(partial)
         if found != wanted:
             partial.unlink()
@@ -93,13 +98,13 @@ def _download(url: str, wanted: str, cache: Path, progress: Received, pause: flo
     return target
 
 
-def _complete(url: str, partial: Path, progress: Received, pause: float) -> None:
+def _complete(url: str, partial: Path, progress: Received, pause: float, most: int) -> None:
     """Ask for what is missing until nothing is."""
     failures = 0
     while True:
         before = size(partial)
         try:
-            if receive(url, partial, progress):
+            if receive(url, partial, progress, most):
                 return
             cause = "the connection ended"
         except HTTPError as error:

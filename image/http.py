@@ -11,6 +11,8 @@ from typing import cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from inventory.errors import ConfigError
+
 Received = Callable[[int, int | None], None]
 """Told the bytes that are there, and the bytes that there will be if the server said so."""
 BLOCK = 1 << 20
@@ -18,8 +20,12 @@ SILENCE = 30.0
 """Seconds without a byte after which a connection counts as dead."""
 
 
-def receive(url: str, partial: Path, progress: Received) -> bool:
-    """Append what one connection brings; tell whether the file is complete."""
+def receive(url: str, partial: Path, progress: Received, most: int) -> bool:
+    """Append what one connection brings; tell whether the file is complete.
+
+    Raises:
+        ConfigError: It has more than `most` bytes; nothing of it is kept.
+    """
     have = size(partial)
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310
     try:
@@ -40,12 +46,20 @@ def receive(url: str, partial: Path, progress: Received) -> bool:
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length else None
         with partial.open("ab" if resumed else "wb") as file:
-            while block := answer.read(BLOCK):
+            while (total or 0) <= most and (block := answer.read(BLOCK)):
                 file.write(block)
                 have += len(block)
+                if have > most:
+                    break
                 progress(have, total)
             file.flush()
             os.fsync(file.fileno())
+    if max(have, total or 0) > most:
+        partial.unlink()
+        raise ConfigError(
+            f"The image '{url}' has more than {most >> 20} MiB.",
+            hint="It would not fit on the guests' disks: raise 'disk' in the site's defaults.yaml.",
+        )
     return total is None or have >= total
 
 

@@ -95,7 +95,12 @@ def fetch(settings: Settings, progress: Progress) -> LocalImage:
     if settings.image.own:
         built = build(recipe(), progress=progress)
         return LocalImage(name, built.disk, built.kernel, built.initrd, built.virtual_size)
-    own = download(settings.image.source, settings.image.sha256 or "", progress=progress)
+    own = download(
+        settings.image.source,
+        settings.image.sha256 or "",
+        progress=progress,
+        most=settings.disk << 30,
+    )
     return LocalImage(name, own.disk, None, None, own.virtual_size)
 
 

@@ -25,6 +25,8 @@ class Site:
     cuts: int = 0
     """Answers that break off half-way."""
     ranges: bool = True
+    length: bool = True
+    """Whether it says how long its answer is."""
     status: int = 0
     asked: list[str | None] = field(default_factory=list)
     url: str = ""
@@ -53,7 +55,8 @@ def site() -> Iterator[Site]:
             if wanted and site.ranges:
                 last = len(site.content) - 1
                 self.send_header("Content-Range", f"bytes {first}-{last}/{last + 1}")
-            self.send_header("Content-Length", str(len(body)))
+            if site.length:
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if site.cuts:
                 site.cuts -= 1
@@ -125,6 +128,18 @@ def test_endless_trouble_is_an_error_that_keeps_what_came(site: Site, tmp_path: 
         fetch(site.url, SHA256, tmp_path, pause=0)
     assert len(site.asked) == 5
     assert (tmp_path / f"{SHA256}.partial").read_bytes() == CONTENT[:1000]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_more_bytes_than_wanted_are_refused_and_not_kept(
+    site: Site, tmp_path: Path, *, told: bool
+) -> None:
+    site.length = told
+    with pytest.raises(ConfigError, match="has more than 2 MiB"):
+        fetch(site.url, SHA256, tmp_path, pause=0, most=2 << 20)
+    assert len(site.asked) == 1
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
+    assert fetch(site.url, SHA256, tmp_path, most=len(CONTENT)).read_bytes() == CONTENT
 
 
 def test_missing_image_is_not_asked_for_again(site: Site, tmp_path: Path) -> None:
