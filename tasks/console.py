@@ -11,7 +11,7 @@ TAIL = 8192
 """Bytes read from the end of a console log, however long it is."""
 LINES = 12
 WIDTH = 160
-ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 """What begins with ESC and has a form (ECMA-48): colours, cursor, titles."""
 _CONTROLS = re.compile(r"[^\x20-\x7e\n\t]")
 

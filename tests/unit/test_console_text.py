@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
+from connections.files import Raw
+from connections.local import LocalShell
+from tasks import console
 from tasks.check import Check
 from tasks.console import LINES, WIDTH, plain
 from workflows.recorder import Failure
@@ -61,3 +67,34 @@ def test_a_report_passes_no_escape_code_on(capsys):
     said = capsys.readouterr()
     assert said.err.count("evil") >= 9
     assert not set("\x1b\x9b\x07") & set(said.err + said.out)
+
+
+def test_of_a_huge_console_only_the_end_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "console.log"
+    with path.open("wb") as file:
+        for _ in range(100):
+            file.write(b"\x1b[2J\x1b]0;title\x07\x9bevil\x00" * (1 << 16))
+        file.write(b"\nKernel panic - not syncing\n\x1b[0m")
+    assert path.stat().st_size > 100 << 20
+    monkeypatch.setattr(console, "console_log", lambda _domain: str(path))
+    read: list[int] = []
+
+    class Counting(LocalShell):
+        def execute(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
+            raw = super().execute(argv, stdin, timeout)
+            read.append(len(raw.stdout))
+            return raw
+
+    *_, last = console.tail(Counting("server1"), "lab-node1")
+    assert last == "Kernel panic - not syncing"
+    assert read == [console.TAIL]
+
+
+def test_a_title_without_an_end_does_not_swallow_the_next_line():
+    assert plain("a\x1b]0;title\nKernel panic\n") == ["a", "Kernel panic"]
+
+
+def test_a_line_without_end_is_cut_and_what_is_left_of_codes_is_harmless():
+    (line,) = plain("31m\x1b[" + "\x1b(" * 4000 + "\x9b" + "x" * 4000 + "\x1b")
+    assert len(line) == WIDTH
+    assert line.isprintable()
