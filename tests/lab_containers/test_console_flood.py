@@ -1,0 +1,72 @@
+"""A guest that writes to its console without an end, escape codes among it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connections.login import Target
+from connections.ssh import SshShell
+from connections.wait import Deadline, wait_until
+from lab import container
+from lab.addresses import MEMBERS, Lab
+from tasks import console
+from tasks.domain import CONSOLE_FOLDER, console_log
+
+pytestmark = pytest.mark.root
+
+DISK = "/var/lib/libvirt/images/flood.img"
+DOMAIN = f"""
+<domain type='qemu'>
+  <name>flood</name><memory unit='MiB'>32</memory>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <devices>
+    <disk type='file'><driver name='qemu' type='raw'/><source file='{DISK}'/>
+      <target dev='sda' bus='sata'/></disk>
+    <serial type='pty'><log file='{console_log("flood")}' append='off'/></serial>
+  </devices>
+</domain>"""
+TEXT = b"\x1b[2J\x1b[31m\x1b]0;evil\x07Kernel panic: all is lost\r\n\0"
+SECTOR = bytes.fromhex(
+    "31c0 8ed8"  # xor ax, ax; mov ds, ax
+    "baf803"  # mov dx, 0x3f8: the first serial port
+    "be127c"  # again: mov si, text
+    "ac 84c0 74f8"  # next: lodsb; test al, al; jz again
+    "ee ebf8"  # out dx, al; jmp next
+)
+LARGEST = 10 << 20
+"""Bytes: virtlogd's four files of 2 MiB (virtlogd.conf, max_size and max_backups), and some."""
+
+
+@pytest.fixture
+def shell(lab: Lab) -> Iterator[SshShell]:
+    address = str(lab.address(MEMBERS[0]).ip)
+    target = Target("server1", address, known_hosts=(lab.known_hosts,), key_file=lab.key)
+    shell = SshShell(target)
+    shell.write(DISK, (SECTOR + TEXT).ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+    yield shell
+    shell.run(["virsh", "destroy", "flood"], check=False)
+    shell.remove(DISK)
+    shell.run(["sh", "-c", f"rm -f {CONSOLE_FOLDER}/flood*"])
+    shell.close()
+
+
+def test_a_console_without_end_is_bounded_on_the_disk_and_plain_on_the_screen(
+    lab: Lab, shell: SshShell
+) -> None:
+    shell.run(["virsh", "create", "/dev/stdin"], stdin=DOMAIN)
+    folder = Path(f"/proc/{container.find(lab)['server1']}/root{CONSOLE_FOLDER}")
+    wait_until(
+        (folder / "flood-console.log.0").exists,
+        Deadline(60), what="The first file that is full",
+    )  # fmt: skip
+    wait_until(lambda: console.tail(shell, "flood"), Deadline(5), what="More")
+    began = time.monotonic()
+    lines = console.tail(shell, "flood")
+    assert time.monotonic() - began < 5
+    assert 0 < len(lines) <= console.LINES
+    assert set(lines[1:-1]) == {"Kernel panic: all is lost"}
+    assert sum(one.stat().st_size for one in folder.glob("flood-console*")) < LARGEST
