@@ -33,6 +33,7 @@ STATES: tuple[State, ...] = (
     "suspended",
 )
 """In the order of `virDomainState`."""
+DISK_FAILED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
 
 
 class LibvirtError(FarswitchError):
@@ -47,7 +48,10 @@ class LibvirtError(FarswitchError):
 
 @dataclass(frozen=True, slots=True)
 class DomainState:
-    """A domain as libvirt has it; `cluster` and `guest` come from our mark, None without it."""
+    """A domain as libvirt has it; `cluster` and `guest` come from our mark, None without it.
+
+    `disk_failed` says that libvirt paused it because a disk of it could not be read or written.
+    """
 
     name: str
     uuid: str
@@ -56,6 +60,7 @@ class DomainState:
     xml: str
     cluster: str | None
     guest: str | None
+    disk_failed: bool = False
 
     @property
     def active(self) -> bool:
@@ -177,7 +182,7 @@ def _state(domain: Any) -> DomainState | None:
     """Return the domain's state; None when it went away while we looked."""
     try:
         xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-        number, persistent = domain.state()[0], bool(domain.isPersistent())
+        (number, reason), persistent = domain.state(), bool(domain.isPersistent())
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None
@@ -192,6 +197,7 @@ def _state(domain: Any) -> DomainState | None:
         xml=xml,
         cluster=ours.get("cluster"),
         guest=ours.get("guest"),
+        disk_failed=(number, reason) == DISK_FAILED,
     )
 
 

@@ -9,7 +9,7 @@ from nornir.core.task import Task
 
 from connections.access import shell
 from connections.command import ConnectionLostError, HostKeyError, Shell
-from connections.libvirt import Hypervisor
+from connections.libvirt import DomainState, Hypervisor
 from connections.wait import Deadline, wait_until
 from inventory.errors import FarswitchError
 from inventory.hosts import guest_of, hypervisor_of
@@ -90,7 +90,7 @@ def _login(task: Task, hypervisor: Hypervisor, guest: Guest, deadline: Deadline)
         nonlocal last
         state = hypervisor.domain(guest.domain)
         if state is None or state.state != "running":
-            raise FarswitchError(f"Its domain is {state.state if state else 'gone'}.")
+            raise FarswitchError(_stopped(state))
         try:
             return shell(task)
         except HostKeyError:
@@ -103,6 +103,14 @@ def _login(task: Task, hypervisor: Hypervisor, guest: Guest, deadline: Deadline)
         return wait_until(attempt, deadline, what="The ssh login")
     except FarswitchError as error:
         raise FarswitchError(f"{error} {last}".strip()) from error
+
+
+def _stopped(state: DomainState | None) -> str:
+    if state is None:
+        return "Its domain is gone."
+    if state.disk_failed:
+        return "Its domain is paused by an error of its disk: is the hypervisor's disk full?"
+    return f"Its domain is {state.state}."
 
 
 def _system(login: Shell, deadline: Deadline) -> None:
