@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable
 
 from nornir.core.task import Result, Task
@@ -10,6 +11,8 @@ from connections.command import ConnectionLostError
 from inventory.errors import FarswitchError
 from tasks.check import Check, skipped
 from tasks.probe import Probe, Scene
+
+LOGGER = logging.getLogger("farswitch")
 
 
 def unmade(probe: Probe, host: str, found: Iterable[Check], why: str, hint: str) -> list[Check]:
@@ -71,6 +74,10 @@ def _run(task: Task, probe: Probe, scene: Scene) -> list[Check]:
         found += unmade(probe, host, _failures(found), str(error), error.hint)
     except FarswitchError as error:
         found += unmade(probe, host, _failures(found), str(error), error.hint)
+    except Exception as error:  # a fault of ours is no reason to miss a check
+        LOGGER.exception("A probe of '%s'", probe.family)
+        said, hint = f"{type(error).__name__}: {error}", "The log file has the traceback."
+        found += unmade(probe, host, _failures(found), said, hint)
     else:
         found += unmade(probe, host, found, "the probe ended without a verdict", "")
     return found

@@ -64,6 +64,12 @@ def test_an_error_fails_what_passed_so_far_too(scene: Scene) -> None:
     assert found == {"x.one": [True, False], "x.two": [False]}
 
 
+@pytest.mark.log_tells("A probe of 'x'")
+def test_a_fault_of_a_probe_fails_its_checks_and_ends_no_others(scene: Scene) -> None:
+    assert run(scene, GOOD, KeyError("tap")) == {"x.one": [True, False], "x.two": [False]}
+    assert run(scene, GOOD, GOOD)["x.one"] == [True, True]
+
+
 def test_a_failure_that_was_found_is_not_told_twice(scene: Scene) -> None:
     found = run(scene, BAD, FarswitchError("No."))
     assert found == {"x.one": [False], "x.two": [False]}
