@@ -58,9 +58,14 @@ def verify(task: Task, probe: Probe, scene: Scene, chosen: Collection[str]) -> R
         found = [skipped(name, host, why, said) for name, said in probe.checks.items()]
     else:
         found = _run(task, probe, scene)
-    kept = [one for one in found if one.name in chosen or (probe.vital and one.ok is False)]
+    kept = [one for one in found if one.name in chosen or _tells(one, probe, scene)]
     scene.findings.add(kept)
     return Result(host=task.host, checks=kept)
+
+
+def _tells(check: Check, probe: Probe, scene: Scene) -> bool:
+    """Whether a check is told unasked: it failed, and others are left out because of it."""
+    return check.ok is False and (probe.vital or check.host in scene.findings.lost)
 
 
 def _run(task: Task, probe: Probe, scene: Scene) -> list[Check]:

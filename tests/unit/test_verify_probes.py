@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -109,6 +110,18 @@ def test_a_dry_run_leaves_out_what_writes(scene: Scene) -> None:
 
 def test_only_what_was_asked_for_is_told(scene: Scene) -> None:
     assert run(scene, GOOD, chosen=("x.two",)) == {"x.two": [False]}
+
+
+def test_a_failure_for_which_a_host_is_left_alone_is_told_unasked(scene: Scene) -> None:
+    """All that is asked for of it later is skipped: without this failure the run would pass."""
+    scene.findings.lose("node1", "it refuses logins")
+    probe = Probe("guests", CHECKS, lambda _task, _scene: [BAD, replace(GOOD, host="node2")])
+    task = SimpleNamespace(host=scene.hosts["node2"], is_dry_run=lambda: False)
+    told = verify(cast("Task", task), probe, scene, ["x.two"]).checks
+    assert [(one.name, one.host) for one in told if one.ok is False] == [
+        ("x.one", "node1"),
+        ("x.two", "node2"),
+    ]
 
 
 def test_each_gives_a_result_or_an_error_for_every_name() -> None:
