@@ -17,7 +17,9 @@ ONCE_FLOOR, ONCE_SHARE = 50_000, 1.5
 _READ = """
 cd /sys/class/net || exit 1
 for name in "$@"; do
-    echo "$name $(cat "$name/statistics/rx_bytes") $(cat "$name/statistics/tx_bytes")"
+    received=$(cat "$name/statistics/rx_bytes") || exit
+    sent=$(cat "$name/statistics/tx_bytes") || exit
+    echo "$name $received $sent"
 done
 """
 

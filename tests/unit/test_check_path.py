@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from connections.command import CommandError
+from connections.local import LocalShell
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
-from tasks.checks.path import Count, Reading, Transfer, Walk, conclude, judge
+from tasks.checks.path import Count, Reading, Transfer, Walk, conclude, judge, read
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), 2)
 NODE1, NODE2 = CLUSTER.guests
@@ -103,3 +105,9 @@ def test_a_guest_whose_counters_are_missing_has_failed() -> None:
 @pytest.mark.parametrize(("carried", "good"), [(69_000, True), (71_000, False)])
 def test_management_has_a_stated_bound(carried: int, good: bool) -> None:
     assert (both("path.management") <= failed(walk(reading(management=carried)))) is not good
+
+
+def test_an_interface_that_is_not_there_has_no_counters() -> None:
+    assert list(read(LocalShell("here"), ["lo"])) == ["lo"]
+    with pytest.raises(CommandError, match="nosuch"):
+        read(LocalShell("here"), ["lo", "nosuch"])
