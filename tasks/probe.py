@@ -116,8 +116,15 @@ class Scene:
         return f"ssh -F {shlex.quote(str(self.logins))} {host} {shlex.quote(line)}"
 
 
-def each(names: Iterable[str], call: Callable[[str], T]) -> dict[str, T | FarswitchError]:
+def each(
+    names: Iterable[str], call: Callable[[str], T], at_once: int = AT_ONCE
+) -> dict[str, T | FarswitchError]:
     """Call a function for several hosts side by side.
+
+    Args:
+        names: The hosts.
+        call: What is done for each.
+        at_once: How many at a time; those that wait for each other need all.
 
     Returns:
         What it returned for each name, or the error that it raised there.
@@ -130,7 +137,7 @@ def each(names: Iterable[str], call: Callable[[str], T]) -> dict[str, T | Farswi
             return error
 
     names = list(names)
-    with ThreadPoolExecutor(min(AT_ONCE, max(1, len(names)))) as pool:
+    with ThreadPoolExecutor(max(1, min(at_once, len(names)))) as pool:
         return dict(zip(names, pool.map(attempt, names), strict=True))
 
 

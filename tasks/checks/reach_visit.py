@@ -72,7 +72,7 @@ def visit(scene: Scene) -> dict[str, Visit | FarswitchError]:
         ended = scene.shell(name).run(argv, stdin=program, timeout=SECONDS, check=False)
         return parse(name, ended)
 
-    found = each(guests, call)
+    found = each(guests, call, at_once=len(guests))
     for name, one in found.items():
         if isinstance(one, ConnectionLostError):
             scene.findings.lose(name, one.cause)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from inventory.loader import ROOT, load_site
 from inventory.model import cluster
 from tasks.check import Check, skipped
 from tasks.checks import FAMILIES, probes
-from tasks.probe import Findings, Probe, Scene, each
+from tasks.probe import AT_ONCE, Findings, Probe, Scene, each
 from tasks.verify import verify
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")))
@@ -133,7 +134,13 @@ def test_each_gives_a_result_or_an_error_for_every_name() -> None:
     found = each(["a", "b", "c"], ask)
     assert (found["a"], found["c"]) == ("A", "C")
     assert str(found["b"]) == "No b."
-    assert each([], ask) == {}
+    assert each([], ask, at_once=0) == {}
+
+
+def test_each_calls_for_all_at_the_same_time_where_they_wait_for_each_other() -> None:
+    together = Barrier(AT_ONCE + 1, timeout=20)
+    found = each(map(str, range(AT_ONCE + 1)), lambda _: together.wait(), at_once=AT_ONCE + 1)
+    assert sorted(cast("Any", list(found.values()))) == list(range(AT_ONCE + 1))
 
 
 def test_every_probe_says_what_each_check_proves() -> None:
