@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from connections.netlink import Endpoint
 from inventory.errors import FarswitchError
 from inventory.hosts import SERVER, server_of
 from inventory.model import Cluster, Guest
-from tasks.check import Check
+from tasks.check import Check, skipped
 from tasks.record import Record
 
 T = TypeVar("T")
@@ -103,6 +103,15 @@ class Scene:
         """Return the guests (all by default) that answered so far."""
         chosen = self.cluster.guests if guests is None else guests
         return tuple(guest for guest in chosen if guest.name not in self.findings.lost)
+
+    def left_out(self, checks: Mapping[str, str]) -> Iterator[Check]:
+        """Yield the skips of the guests that did not answer, for checks that all take part in."""
+        for guest in self.cluster.guests:
+            if why := self.findings.lost.get(guest.name):
+                for name, sentence in checks.items():
+                    yield skipped(
+                        name, guest.name, f"'{guest.name}' cannot be logged in to ({why})", sentence
+                    )
 
     def command(self, host: str, argv: Sequence[str]) -> str:
         """Return the line that runs a program as root on a host, as one types it here."""

@@ -41,10 +41,7 @@ def run(task: Task, scene: Scene) -> Iterable[Check]:
         why = "a guest alone has nobody to attack"
         yield from (skipped(name, host, why, said) for name, said in CHECKS.items())
         return
-    for guest in cluster.guests:
-        if guest not in guests:
-            why = f"'{guest.name}' cannot be logged in to"
-            yield from (skipped(name, guest.name, why, said) for name, said in CHECKS.items())
+    yield from scene.left_out(CHECKS)
     names = [*(one.name for one in cluster.servers), *(one.name for one in guests)]
     shells = {name: scene.shell(name) for name in names}
     devices = {one.name: facts_of(scene.hosts[one.name]).underlay.device for one in cluster.servers}

@@ -68,6 +68,7 @@ def control(_task: Task, scene: Scene) -> Iterator[Check]:
         why = "one node has nobody to be cut off from"
         yield from (skipped(name, scene.cluster.switch.name, why) for name in CHECKS)
         return
+    yield from scene.left_out(CHECKS)
     word = f"farswitch-control-{secrets.token_hex(8)}"
     _alone(scene)
     try:

@@ -35,6 +35,12 @@ CHECKS = {
     "path.nics": "They used data0 and its tunnel.",
     "path.management": "The management NICs carried none of them.",
 }
+EACH = {
+    name: said
+    for name, said in CHECKS.items()
+    if name.startswith(("mpi.ports", "mpi.pairs", "path."))
+}
+"""Those that have a verdict for each guest."""
 CAUSES = {
     "mpi.init": "MPICH is pinned to a NIC that does not lead to the others (see mpi.nic), the "
     "launcher's ports are closed, or the nodes have different MPICH.",
@@ -124,6 +130,7 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
         for name, sentence in CHECKS.items():
             yield skipped(name, host, "there are no two nodes that answer", sentence)
         return
+    yield from scene.left_out(EACH)
     yield _launch(task, scene, guests)
     counted: path.Walk | None = None
     sizes = [str(size) for size in around_mtu(scene.mtu)]

@@ -59,6 +59,7 @@ def share(task: Task, scene: Scene) -> Iterator[Check]:
         del guests[name]
         for check in ("nfs.write", "nfs.read"):
             yield skipped(check, name, "its 'nfs.mount' failed")
+    yield from scene.left_out({name: PROBE.checks[name] for name in ("nfs.write", "nfs.read")})
     token = Token.fresh(settings)
     local, user = shell(task), as_user(settings, [])
 

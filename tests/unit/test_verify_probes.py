@@ -92,6 +92,17 @@ def test_a_host_that_is_lost_is_left_alone_afterwards(scene: Scene) -> None:
     assert [guest.name for guest in scene.there()] == ["node2", "node3"]
 
 
+def test_a_guest_that_is_left_out_is_a_skip_with_its_reason(scene: Scene) -> None:
+    assert list(scene.left_out(CHECKS)) == []
+    scene.findings.lose("node2", "it is off")
+    told = list(scene.left_out(CHECKS))
+    assert [(one.name, one.host, one.ok) for one in told] == [
+        ("x.one", "node2", None),
+        ("x.two", "node2", None),
+    ]
+    assert "it is off" in told[0].measured
+
+
 def test_what_failed_before_skips_what_needs_it(scene: Scene) -> None:
     scene.findings.add([Check("reach.icmp", "node2", ok=False, measured="", expected="")])
     assert run(scene, GOOD, needs=("reach",)) == {"x.one": [None], "x.two": [None]}
