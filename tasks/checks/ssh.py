@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nornir.core.task import Task
@@ -13,7 +13,7 @@ from connections.command import FileFacts
 from inventory.errors import FarswitchError
 from inventory.hosts import guest_of
 from inventory.model import Guest, Settings
-from tasks.check import Check
+from tasks.check import Check, skipped
 from tasks.checks.ssh_judge import Keys, judge, parse
 from tasks.mpi_run import as_user
 from tasks.probe import Probe, Scene
@@ -38,12 +38,22 @@ printf "%s\\n" "$@" | xargs -P "$together" -I NAME sh -c "$one" ssh "$seconds" N
 
 def run(task: Task, scene: Scene) -> Iterator[Check]:
     """Log in from one guest to every guest, itself included."""
-    login, guest, targets = shell(task), guest_of(task.host), scene.there()
+    login, guest = shell(task), guest_of(task.host)
+    targets = [one for one in after(guest, scene.cluster.guests) if one in scene.there()]
+    for one in scene.cluster.guests:
+        if one not in targets:
+            yield skipped("ssh.pair", guest.name, f"'{one.name}' cannot be logged in to")
     names = [one.name for one in targets]
     argv = ["sh", "-c", _ALL, "ssh", _ONE, str(SECONDS), str(SIDE_BY_SIDE), *names]
     most = SECONDS * math.ceil(len(names) / SIDE_BY_SIDE) + 10
     said = login.run(as_user(scene.cluster.settings, argv), timeout=most, check=False)
     yield from judge(guest, targets, parse(said.stdout), Look(scene, guest), scene.rebuild)
+
+
+def after(guest: Guest, guests: Sequence[Guest]) -> list[Guest]:
+    """Return all guests, from one on: so not all begin with a login to the same."""
+    at = guests.index(guest)
+    return [*guests[at:], *guests[:at]]
 
 
 @dataclass(frozen=True, slots=True)

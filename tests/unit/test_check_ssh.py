@@ -6,6 +6,7 @@ import pytest
 
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
+from tasks.checks.ssh import after
 from tasks.checks.ssh_judge import Answer, Keys, judge, parse
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
@@ -81,6 +82,12 @@ def test_a_refused_login_with_both_keys_points_at_modes(keys):
     check = verdict(DENIED, keys)
     assert " lacks " not in check.measured
     assert "mode" in check.cause
+
+
+def test_no_two_nodes_begin_with_a_login_to_the_same_one():
+    orders = [after(one, CLUSTER.guests) for one in CLUSTER.guests]
+    assert [order[0] for order in orders] == list(CLUSTER.guests)
+    assert all(set(order) == set(CLUSTER.guests) for order in orders)
 
 
 def test_every_target_has_a_verdict_whatever_the_probe_said():
