@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from connections.wait import Deadline, wait_until
 from lab import container
 from lab.addresses import Lab
 
@@ -18,6 +19,17 @@ def observe(lab: Lab) -> Snapshot:
         name: container.execute(pid, ["python3", "-"], stdin=program, timeout=120.0).splitlines()
         for name, pid in container.find(lab).items()
     }
+
+
+def settle(lab: Lab) -> None:
+    """Wait until the servers' IPv6 addresses are theirs: their routes are there then too."""
+    ask = ["ip", "-6", "-o", "address", "show", "tentative"]
+    for name, pid in container.find(lab).items():
+        wait_until(
+            lambda pid=pid: not container.execute(pid, ask),
+            Deadline(30),
+            what=f"The end of the search for duplicate addresses on '{name}'",
+        )
 
 
 def compare(before: Snapshot, after: Snapshot) -> list[str]:

@@ -9,12 +9,11 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from connections.wait import Deadline, wait_until
-from lab import container, control
+from lab import control
 from lab.addresses import Lab
 from lab.command import PATH
 from tests.lab.clusters import ClusterUnderTest
-from tests.lab.comparison import Snapshot, compare, observe
+from tests.lab.comparison import Snapshot, compare, observe, settle
 from tests.lab.foreign import plant
 
 PROGRAMS = (*control.PROGRAMS, "mmdebstrap", "nft", "qemu-img", "qemu-system-x86_64")
@@ -43,14 +42,7 @@ def servers() -> Iterator[Lab]:
 def untouched(servers: Lab) -> Snapshot:
     """Return what was on the servers before any build: among it what somebody else has there."""
     plant(servers)
-    for name, pid in container.find(servers).items():  # then their routes are there too
-        wait_until(
-            lambda pid=pid: (
-                not container.execute(pid, ["ip", "-6", "-o", "address", "show", "tentative"])
-            ),
-            Deadline(30),
-            what=f"The end of the search for duplicate addresses on '{name}'",
-        )
+    settle(servers)
     return observe(servers)
 
 

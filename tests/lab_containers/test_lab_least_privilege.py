@@ -18,7 +18,7 @@ from lab import container, control, ready
 from lab.addresses import MEMBERS, Lab
 from lab.command import ProgramError
 from tests.lab.clusters import ClusterUnderTest
-from tests.lab.comparison import Snapshot, compare, observe
+from tests.lab.comparison import Snapshot, compare, observe, settle
 from tests.lab.foreign import plant
 from workflows import build
 from workflows.locking import fenced, locked
@@ -98,6 +98,7 @@ def test_the_user_may_do_what_the_docs_give_and_nothing_else(servers):
 
 def test_servers_are_built_and_given_back_by_the_user(servers, cluster):
     plant(servers)
+    settle(servers)
     before = observe(servers)
     with Session("build", Options(site=str(cluster.site))) as session:
         with locked(session):
