@@ -16,7 +16,7 @@ OPTIONS = {
     "ServerAliveInterval": "5",
     "ServerAliveCountMax": "3",
 }
-"""libvirt's own keepalive needs an event loop, which we do not run: ssh's does the same."""
+"""What libvirt's own keepalive does not cover: a server that is silent during the login."""
 
 
 def remote_uri(server: Server, program: Path) -> str:
