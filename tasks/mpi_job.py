@@ -103,6 +103,10 @@ class Job:
                 return told
             raise JobError(f"the program said {line[:200]!r} where '{rung}' was due")
 
+    def unheard(self) -> int:
+        """Return how many lines were said that nobody heard yet."""
+        return self._lines.qsize()
+
     def _ended(self) -> str:
         return f"the job ended{self._errors()}"
 

@@ -22,7 +22,15 @@ from inventory.errors import FarswitchError
 from inventory.model import Guest
 from tasks import deadman
 from tasks.check import Check, skipped
-from tasks.checks.control_job import Watched, heard, program, running, sweep, watch
+from tasks.checks.control_job import (
+    Watched,
+    await_lap,
+    heard,
+    program,
+    running,
+    sweep,
+    watch,
+)
 from tasks.checks.control_judge import (
     BACK_SECONDS,
     STALL_SECONDS,
@@ -115,6 +123,7 @@ def _cut(scene: Scene, guest: Guest, guests: Sequence[Guest], job: Job) -> Cut:
     login = scene.shell(switch).start(["sh", "-c", _WITH_THE_LOGIN, "up", port])
     with ThreadPoolExecutor(1) as pool:
         try:
+            await_lap(job)
             with scene.netlink(switch).session() as ipr:
                 set_down(ipr, port)
             asked = pool.submit(_ask, scene, guests, ECHO_SECONDS)

@@ -19,6 +19,8 @@ START_SECONDS = 60.0
 LIFE_SECONDS = 120
 """A job ends by itself after this time, also where nobody is left to end it."""
 FIRST_LAPS = 3
+LAP_SECONDS = 20.0
+"""For one more lap of a job that runs: several a second under emulation."""
 SWEEP_SECONDS = 10
 """Ranks that were cut off hear of their job's end when the port is up again."""
 
@@ -78,6 +80,16 @@ def running(login: Shell, settings: Settings, guests: Sequence[Guest], word: str
         for _ in range(FIRST_LAPS):
             job.hear("lap", START_SECONDS)
         yield job
+
+
+def await_lap(job: Job) -> None:
+    """Wait until a lap has ended from now on, so that what ends the job later is not long past.
+
+    Raises:
+        JobError: The job has ended, or hangs.
+    """
+    for _ in range(job.unheard() + 1):
+        job.hear("lap", LAP_SECONDS)
 
 
 def watch(job: Job, seconds: float) -> Watched:

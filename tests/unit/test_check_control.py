@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
 from connections.links import Link
+from connections.wait import Deadline, wait_until
 from inventory.errors import FarswitchError
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
 from tasks.check import Check
-from tasks.checks import control
-from tasks.checks.control_job import Watched
+from tasks.checks import control, control_job
+from tasks.checks.control_job import Watched, await_lap
 from tasks.checks.control_judge import (
     State,
     judge_back,
@@ -21,6 +24,7 @@ from tasks.checks.control_judge import (
     judge_left,
     judge_timer,
 )
+from tasks.mpi_job import Job, JobError
 
 GUESTS = cluster(load_site(str(ROOT / "inventory/lab")), 3).guests
 NODE1, NODE2, NODE3 = GUESTS
@@ -86,6 +90,39 @@ def test_a_running_job_fails_in_time(watched, ok, measured):
     check = judge_job(NODE2, watched, "fsv42")
     assert (check.name, check.host, check.ok) == ("control.job", "node2", ok)
     assert measured in check.measured
+
+
+class Said:
+    """A job's process that has said some laps: then it says no more, or ends."""
+
+    def __init__(self, laps: int, *, ends: bool) -> None:
+        self.lines = b'{"rung": "lap"}\n' * laps
+        self.over = Event()
+        if ends:
+            self.over.set()
+
+    def read(self, _limit):
+        lines, self.lines = self.lines, b""
+        if not lines:
+            self.over.wait()
+        return lines
+
+    def stderr_tail(self):
+        return ""
+
+    def close(self):
+        self.over.set()
+
+
+@pytest.mark.parametrize(("ends", "why"), [(True, "the job ended"), (False, "nothing was heard")])
+def test_a_job_that_ended_or_hung_before_the_cut_is_no_proof(monkeypatch, ends, why):
+    monkeypatch.setattr(control_job, "LAP_SECONDS", 0.2)
+    login = SimpleNamespace(start=lambda _argv: Said(4, ends=ends))
+    with Job(login, NODE1.settings, GUESTS, [], 1) as job:
+        deadline = Deadline(5.0)
+        wait_until(lambda: job.unheard() >= 4, deadline, what="Laps", interval=0.01)
+        with pytest.raises(JobError, match=why):
+            await_lap(job)
 
 
 LINK = Link(7, NODE2.tunnel, "vxlan", 1450, master="fss41")
