@@ -20,7 +20,7 @@ _TRY = """
 exportfs -s | sed "s/^/export /"
 folder=$(mktemp -d) || exit 1
 trap 'umount -fl "$folder" 2>/dev/null; rmdir "$folder"' EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT TERM PIPE
 said=$(timeout -k 1 "$3" mount -t nfs4 -o vers=4.2,soft,timeo=30,retrans=1,retry=0 \
     "$1:$2" "$folder" 2>&1)
 echo "tried $? $(echo "$said" | tail -n 1)"
@@ -40,6 +40,8 @@ def judge(cluster: Cluster, found: Table, status: int | None, said: str, fix: st
     settings, address = cluster.settings, cluster.head.management_address.ip
     network = str(settings.data_network)
     wrong = strangers(cluster, found)
+    if not found.exports:
+        wrong.append("not proved: the head's export table is empty, or could not be read")
     if status == 0:
         wrong.append(f"{address} could mount {settings.share}")
     elif status is None or not any(sign in said for sign in REFUSALS):

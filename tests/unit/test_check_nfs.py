@@ -88,6 +88,7 @@ def test_a_folder_above_or_below_the_share_counts_as_its_export(path, verdict):
         pytest.param(EXPORT, 124, "", "not proved", id="hangs"),
         pytest.param(EXPORT, 32, "mount.nfs4: Connection refused", "not proved", id="no-server"),
         pytest.param(EXPORT, None, "", "not proved", id="not-tried"),
+        pytest.param("", 32, "access denied", "not proved", id="no-table"),
     ],
 )  # fmt: skip
 def test_closed_is_a_table_without_others_and_a_mount_that_was_refused(table, status, said, words):
