@@ -65,13 +65,15 @@ def _legal(text: str) -> str:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a file that could not be written at the end, before anything is measured.
+    """Refuse a file that could not be written at the end; empty it, before anything is measured.
+
+    What an earlier run wrote must not be read as the result of one that ended early.
 
     Raises:
         ConfigError: Its folder is not there, or not ours to write.
     """
     try:
-        path.open("a").close()
+        path.open("w").close()
     except OSError as error:
         raise ConfigError(
             f"The file '{path}' of --junit cannot be written: {error.strerror}."

@@ -96,3 +96,10 @@ def test_junit_has_a_suite_a_family_and_a_case_a_check() -> None:
 
 def test_a_file_that_can_be_written_is_taken(tmp_path: Path) -> None:
     check_writable(tmp_path / "verify.xml")
+
+
+def test_what_an_earlier_run_wrote_is_no_result_of_this_one(tmp_path: Path) -> None:
+    earlier = tmp_path / "verify.xml"
+    earlier.write_text("<testsuites/>")
+    check_writable(earlier)
+    assert earlier.read_text() == ""
