@@ -90,9 +90,26 @@ def judge_nodes(host: str, nodes: Sequence[str], guests: Sequence[Guest], fix: s
     )
 
 
-def judge_pair(guests: Sequence[Guest], told: dict[str, Any], fix: str) -> Check:
+def judge_round(
+    guests: Sequence[Guest],
+    pairs: Sequence[tuple[int, int]],
+    told: Sequence[dict[str, Any]],
+    fix: str,
+) -> Iterator[Check]:
+    """Yield the verdicts on both directions of each pair that was to meet in a round."""
+    found = {(one["from"], one["to"]): one for one in told}
+    for pair in pairs:
+        for first, second in (pair, pair[::-1]):
+            yield judge_pair(guests[first], guests[second], found.get((first, second)), fix)
+
+
+def judge_pair(first: Guest, second: Guest, told: dict[str, Any] | None, fix: str) -> Check:
     """Return the verdict on one direction of a pair; latency in µs, bandwidth in Mbit/s."""
-    first, second = guests[told["from"]], guests[told["to"]]
+    if told is None or told["bytes"] != PAYLOAD:
+        sent = f"{told['bytes']:,} B" if told else "nothing"
+        return Check("mpi.pairs", first.name, ok=False, measured=f"to {second.name}: {sent} sent",
+                     expected=f"to {second.name}: {PAYLOAD:,} B intact",
+                     cause=CAUSES["mpi.pairs"], fix=fix)  # fmt: skip
     return Check(
         name="mpi.pairs",
         host=first.name,
@@ -196,7 +213,7 @@ def _walk(job: Job, scene: Scene, guests: Sequence[Guest], climb: Climb) -> path
         for one in told:
             sender, receiver = guests[one["from"]], guests[one["to"]]
             climb.transfers.append(path.Transfer(sender, receiver, one["bytes"], after - before))
-            climb.checks.append(judge_pair(guests, one, scene.rebuild))
+        climb.checks += judge_round(guests, pairs, told, scene.rebuild)
         climb.pairs += told
         before = after
     nics = path.growth(inside, _nics(scene, guests))

@@ -14,7 +14,7 @@ from tasks.rounds import rounds
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")))
 NODE1, NODE2, NODE3 = CLUSTER.guests
-PAIR = {"from": 0, "to": 1, "bytes": 2_000_000, "seconds": 0.1, "latency": 0.0005, "intact": True}
+PAIR = {"from": 0, "to": 1, "bytes": mpi.PAYLOAD, "seconds": 0.1, "latency": 0.0005, "intact": True}
 SOCKETS = """\
 300 301
 0 0 10.0.0.11:22 10.10.0.1:40000 users:(("sshd",pid=9,fd=4))
@@ -34,11 +34,18 @@ def test_each_two_meet_once_and_nobody_is_in_two_pairs_of_a_round(count: int) ->
 
 
 def test_a_pair_tells_latency_and_bandwidth() -> None:
-    check = mpi.judge_pair(CLUSTER.guests, PAIR, "fix")
-    assert (check.ok, check.host, check.measured) == (True, "node1", "to node2: 500 µs, 160 Mbit/s")
-    spoiled = mpi.judge_pair(CLUSTER.guests, PAIR | {"intact": False}, "fix")
+    check = mpi.judge_pair(NODE1, NODE2, PAIR, "fix")
+    assert (check.ok, check.host, check.measured) == (True, "node1", "to node2: 500 µs, 168 Mbit/s")
+    spoiled = mpi.judge_pair(NODE1, NODE2, PAIR | {"intact": False}, "fix")
     assert spoiled.ok is False
     assert "changed" in spoiled.measured
+    assert mpi.judge_pair(NODE1, NODE2, PAIR | {"bytes": 1}, "fix").ok is False
+
+
+def test_a_direction_of_which_nothing_was_told_has_failed() -> None:
+    (there, back) = mpi.judge_round(CLUSTER.guests, [(0, 1)], [PAIR], "fix")
+    assert (there.ok, there.host) == (True, "node1")
+    assert (back.ok, back.host, back.measured) == (False, "node2", "to node1: nothing sent")
 
 
 @pytest.mark.parametrize(
@@ -66,8 +73,8 @@ def test_the_matrix_has_a_row_a_sender() -> None:
     lines = mpi.matrix(CLUSTER.guests[:2], [PAIR, back])
     assert [line.split() for line in lines] == [
         ["µs", "/", "Mbit/s", "to", "node1", "node2"],
-        ["from", "node1", "-", "500/160"],
-        ["from", "node2", "500/80", "-"],
+        ["from", "node1", "-", "500/168"],
+        ["from", "node2", "500/84", "-"],
     ]
 
 
