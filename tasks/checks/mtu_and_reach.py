@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from nornir.core.task import Task
 
@@ -21,14 +22,10 @@ Visits = dict[str, Visit | FarswitchError]
 
 def run(_task: Task, scene: Scene) -> Iterator[Check]:
     """Measure between the servers and between the guests, then judge with all hops known."""
-    jobs: dict[str, Callable[[], Survey | Visits]] = {
-        "servers": lambda: survey(scene),
-        "guests": lambda: reach_visit.visit(scene),
-    }
-    found = each(jobs, lambda name: jobs[name]())
-    surveyed, visits = found["servers"], found["guests"]
-    if not isinstance(visits, dict):
-        visits = {}
+    with ThreadPoolExecutor(1) as pool:
+        visiting = pool.submit(reach_visit.visit, scene)
+        surveyed = each(["servers"], lambda _: survey(scene))["servers"]
+    visits = visiting.result()
     hops = guest_hops(scene, visits)
     if isinstance(surveyed, Survey):
         hops = mtu_hops.without_build([*hops, *surveyed.hops(scene)], scene.command)

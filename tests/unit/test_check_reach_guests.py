@@ -9,6 +9,7 @@ import pytest
 from connections.command import Completed
 from inventory.errors import FarswitchError
 from inventory.model import Cluster, Guest, Server, Settings
+from tasks.checks import mtu_and_reach
 from tasks.checks.mtu_hops import Hop
 from tasks.checks.reach_guests import NAMES, View, judge
 from tasks.checks.reach_visit import Contact, Visit, parse, ports
@@ -117,3 +118,13 @@ def test_a_guest_without_our_tools_is_a_failure_that_says_so(ended, words):
 def test_the_ends_of_both_port_ranges_are_tried():
     server = Server("s", "switch", "s", None)
     assert ports(Cluster(SETTINGS, (), server, ())) == [20000, 20099, 21000, 21999]
+
+
+def test_guests_that_could_not_be_asked_at_all_are_no_skips(monkeypatch):
+    def fail(_scene):
+        raise FarswitchError("No program to run.")
+
+    monkeypatch.setattr(mtu_and_reach, "survey", fail)
+    monkeypatch.setattr(mtu_and_reach.reach_visit, "visit", fail)
+    with pytest.raises(FarswitchError, match="No program"):
+        list(mtu_and_reach.run(None, None))
