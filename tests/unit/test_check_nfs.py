@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from connections.local import LocalShell
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
 from tasks import exports
-from tasks.checks import nfs_closed, nfs_mount, share_judge
+from tasks.checks import nfs_closed, nfs_mount, share, share_judge
 from tasks.checks.share_judge import Outcome, Token, outcome
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
@@ -159,3 +160,13 @@ def test_every_writers_file_has_a_verdict(text, verdicts):
     checks = share_judge.judge_read(NODE2, CLUSTER.guests, TOKEN, text, "build")
     assert [check.ok for check in checks] == verdicts
     assert {check.host for check in checks} == {"node2"}
+
+
+def test_what_was_written_goes_with_the_login(tmp_path):
+    """As where verify is killed: nobody is left to remove it."""
+    folder = tmp_path / ".verify-w"
+    (folder / "root").mkdir(parents=True)
+    process = LocalShell("here").start(["sh", "-c", share._WITH_THE_LOGIN, "tidy", str(folder)])
+    assert folder.exists()
+    process.close()
+    assert not folder.exists()
