@@ -76,7 +76,7 @@ class Scene:
 
     `mtu` is of the data network, in bytes. `options` are those of the command line that change
     what a probe does. `logins` is the ssh configuration that a build leaves to its user, and
-    `rebuild` the command of that build: both for the fixes.
+    `rebuild` the command of that build, `again` that of verify: all for the fixes.
     """
 
     cluster: Cluster
@@ -85,6 +85,7 @@ class Scene:
     hosts: Mapping[str, Host]
     logins: Path
     rebuild: str = "python -m workflows.build"
+    again: str = "python -m workflows.verify"
     findings: Findings = field(default_factory=Findings)
 
     def shell(self, name: str) -> Shell:

@@ -54,7 +54,8 @@ def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iter
         mtu=record.mtu,
         hosts={host.name: host for host in session.hosts(lambda _host: True)},
         logins=configuration_of(cluster.name),
-        rebuild=_rebuild(session.options),
+        rebuild=_command("build", session.options),
+        again=_command("verify", session.options),
         findings=findings,
     )
     wanted = [probe for probe in probes() if probe.vital or chosen & set(probe.checks)]
@@ -80,13 +81,13 @@ def _where(session: Session, where: str) -> Filter:
     return {"servers": servers, "hypervisors": hypervisors, "guests": guests}[where]
 
 
-def _rebuild(options: Options) -> str:
-    """Return the command that builds the cluster again, as one types it here."""
+def _command(workflow: str, options: Options) -> str:
+    """Return the command that runs a workflow on the same site, as one types it here."""
     python = Path(sys.executable)
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
     site = ["--site", options.site] if options.site else []
-    return shlex.join([str(python), "-m", "workflows.build", *site])
+    return shlex.join([str(python), "-m", f"workflows.{workflow}", *site])
 
 
 def names(all_probes: tuple[Probe, ...]) -> Iterator[str]:

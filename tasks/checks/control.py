@@ -95,9 +95,9 @@ def _ports(scene: Scene, guests: Sequence[Guest], word: str) -> Iterator[Check]:
         for guest in guests:
             cut = _cut(scene, guest, guests, job)
             where = f"{guest.tunnel} of '{scene.cluster.switch.name}'"
-            yield judge_timer(guest, cut.seconds, in_time=cut.in_time)
-            yield judge_cut(guest, guests, cut.heard, where)
-            yield judge_job(guest, cut.watched, where)
+            yield judge_timer(guest, cut.seconds, in_time=cut.in_time, again=scene.again)
+            yield judge_cut(guest, guests, cut.heard, where, scene.again)
+            yield judge_job(guest, cut.watched, where, scene.again)
             jobs.close()
             with ThreadPoolExecutor(1) as pool:
                 asked = pool.submit(_ask, scene, guests, BACK_SECONDS)

@@ -66,7 +66,7 @@ CUTS = {
 
 @pytest.mark.parametrize(("found", "ok", "measured"), CUTS.values(), ids=CUTS)
 def test_exactly_one_node_is_cut_off(found, ok, measured):
-    check = judge_cut(NODE2, GUESTS, found, "fsv42 of 'server2'")
+    check = judge_cut(NODE2, GUESTS, found, "fsv42 of 'server2'", "verify")
     assert (check.name, check.host, check.ok) == ("control.cut", "node2", ok)
     assert measured in check.measured
     assert check.measured.startswith("fsv42 of 'server2' down: ")
@@ -87,7 +87,7 @@ JOBS = {
 
 @pytest.mark.parametrize(("watched", "ok", "measured"), JOBS.values(), ids=JOBS)
 def test_a_running_job_fails_in_time(watched, ok, measured):
-    check = judge_job(NODE2, watched, "fsv42")
+    check = judge_job(NODE2, watched, "fsv42", "verify")
     assert (check.name, check.host, check.ok) == ("control.job", "node2", ok)
     assert measured in check.measured
 
@@ -180,8 +180,8 @@ def test_all_is_as_before(case: Back):
 
 @pytest.mark.parametrize(("in_time", "measured"), [(True, "disarmed after"), (False, "it fired")])
 def test_a_timer_that_fired_is_told(in_time, measured):
-    check = judge_timer(NODE2, 7.0, in_time=in_time)
-    assert check.ok is in_time
+    check = judge_timer(NODE2, 7.0, in_time=in_time, again="verify")
+    assert (check.ok, check.fix) == (in_time, "" if in_time else "verify --only control")
     assert measured in check.measured
 
 
@@ -203,10 +203,10 @@ def test_what_the_jobs_left_is_told(found, ok, measured):
 
 def test_every_check_is_announced():
     made: list[Check] = [
-        judge_cut(NODE1, GUESTS, {}, ""),
-        judge_job(NODE1, Watched((), 5.0), ""),
+        judge_cut(NODE1, GUESTS, {}, "", ""),
+        judge_job(NODE1, Watched((), 5.0), "", ""),
         judge_back(NODE1, GUESTS, {}, job="", states=(BEFORE, BEFORE), rebuild=""),
-        judge_timer(NODE1, 1.0, in_time=True),
+        judge_timer(NODE1, 1.0, in_time=True, again=""),
         judge_left(NODE1, None),
     ]
     assert {check.name for check in made} == set(control.PROBE.checks)
