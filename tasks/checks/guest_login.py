@@ -59,6 +59,9 @@ print(json.dumps(said))
 def run(task: Task, scene: Scene) -> Iterator[Check]:
     """Judge all guests of one hypervisor."""
     guests = scene.cluster.guests_of(task.host.name)
+    if not guests:
+        yield from (skipped(name, task.host.name, "no guest is on it") for name in PROBE.checks)
+        return
     states = {state.name: state for state in libvirt(task).list_domains()}
     running = []
     for guest in guests:

@@ -88,6 +88,7 @@ def judge_reach(one: Direction, rebuild: str) -> Check:
     """
     port, sender, receiver = one.port, one.sender.name, one.receiver.name
     through = sum(bool(way.passed) for _, way in one.tunnels)
+    good = bool(through if one.tunnels else one.udp.passed)
     device = one.there.underlay.device
     measured = (
         f"to UDP port {port} of '{receiver}': {through} of {len(one.tunnels)} tunnels let a frame "
@@ -110,8 +111,8 @@ def judge_reach(one: Direction, rebuild: str) -> Check:
         cause, fix = "The underlay lets nothing through.", _underlay_up(one)
     return Check(
         name="reach.tunnel",
-        host=host if not through else sender,
-        ok=bool(through),
+        host=sender if good else host,
+        ok=good,
         measured=measured,
         expected=f"to UDP port {port} of '{receiver}': frames come through",
         cause=cause,

@@ -56,6 +56,8 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     with netlink(task).session() as ipr:
         have = dump(ipr)
     guests = scene.cluster.guests_of(server_of(task.host).name)
+    if not guests:
+        yield skipped(NAME, task.host.name, "no guest is on it")
     yield from judge(scene.cluster, guests, have, scene.rebuild)
 
 

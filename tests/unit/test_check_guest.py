@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -209,3 +210,14 @@ def test_dead_guests_are_judged_and_left_alone_from_then_on():
     assert "Out of memory" in checks["guest.login", "node1"].measured
     assert set(scene.findings.lost) == {"node1", "node2", "node3"}
     assert scene.there() == ()
+
+
+def test_a_hypervisor_without_guests_is_a_skip():
+    server = Host("server9", data={"server": replace(CLUSTER.hypervisors[0], name="server9")})
+    for kind in ("libvirt", "shell"):
+        server.connections[kind] = SimpleNamespace(connection=Hypervisor())
+    scene = Scene(CLUSTER, RECORD, 1450, HOSTS | {"server9": server}, Path("/l"), rebuild="build")
+    task = Task(guest_login.run, SimpleNamespace(config=None), False, None)
+    task.host = server
+    told = [(one.name, one.ok) for one in guest_login.run(task, scene)]
+    assert told == [("guest.running", None), ("guest.login", None)]

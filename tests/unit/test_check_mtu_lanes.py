@@ -34,7 +34,7 @@ def direction(udp=ALL, icmp=ALL, tunnels=(ALL, ALL), *, device=1500, overhead=50
         )
         for one in (ONE, TWO)
     ]
-    ways = [(guest, passage(way)) for guest, way in zip(NODES, tunnels, strict=True)]
+    ways = [(guest, passage(way)) for guest, way in zip(NODES, tunnels, strict=False)]
     return Direction(ONE, TWO, *grounds, 4789, passage(udp, why), passage(icmp), ways)
 
 
@@ -102,6 +102,11 @@ def test_tunnels(tunnels, ok, measured, cause):
     [
         pytest.param(direction(), True, "server1", "", id="open"),
         pytest.param(direction(tunnels=(ALL, NONE)), True, "server1", "", id="one-is-enough"),
+        pytest.param(direction(tunnels=()), True, "server1", "", id="no-guest-there"),
+        pytest.param(
+            direction(NONE, ALL, ()), False, "server1", "A firewall between the servers",
+            id="no-guest-there-and-dropped",
+        ),
         pytest.param(
             direction(tunnels=(NONE, NONE)), False, "server2", "a rule of 'server2' drops it",
             id="dropped-by-the-receiver",
