@@ -188,8 +188,10 @@ def teardown_by_marks(options: Options, wanted: Wanted) -> int:
         elif any(one.of(wanted.cluster) for one in found.values()):
             _remove(session, wanted.cluster, keep_image=wanted.keep_image)
         elif not session.recorder.failures:
-            where = ", ".join(found)
-            session.note(f"Nothing of cluster '{wanted.cluster}' was found on {where}.")
+            session.adopt(wanted.cluster)
+            with locked(session):  # what a killed run left of its lock goes with ours
+                where = ", ".join(found)
+                session.note(f"Nothing of cluster '{wanted.cluster}' was found on {where}.")
         if wanted.cluster and not options.dry_run and not session.recorder.failures:
             forget(wanted.cluster)
         session.adopt(wanted.cluster)
