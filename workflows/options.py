@@ -6,8 +6,10 @@ import functools
 import json
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -65,7 +67,8 @@ def main(workflow: str) -> Callable[[Callable[..., int]], Callable[..., None]]:
         @functools.wraps(command)
         def wrapper(options: Options, **others: Any) -> None:
             try:
-                code = command(options, **others)
+                with _ended_like_by_ctrl_c():
+                    code = command(options, **others)
             except KeyboardInterrupt:
                 click.echo("Interrupted. Run the same command again to go on.", err=True)
                 _leave(INTERRUPTED)
@@ -79,6 +82,16 @@ def main(workflow: str) -> Callable[[Callable[..., int]], Callable[..., None]]:
         return wrapper
 
     return decorate
+
+
+@contextmanager
+def _ended_like_by_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, by which a service manager or a CI ends a run, do what Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _told(error: Exception) -> FarswitchError:
