@@ -5,12 +5,13 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
-.PHONY: help install demo test check bench packages down clean
+.PHONY: help install demo test soak check bench packages down clean
 
 help:
 	@echo "make demo     install what is missing, raise the lab, build a cluster, verify it"
 	@echo "make down     tear the demo's cluster and its lab down"
 	@echo "make test     install what is missing, run every test that this machine can run"
+	@echo "make soak     kill the controller at every border and 50 random moments: an hour"
 	@echo "make check    format, lint, types, imports: seconds"
 	@echo "make bench    how fast guests boot, and what a build costs beyond that"
 	@echo "make install  packages and .venv, nothing else: for servers of your own"
@@ -38,6 +39,9 @@ demo: packages $(READY)
 
 test: packages $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+soak: packages $(READY)
+	$(BIN)/python -m pytest -m soak tests/soak
 
 check: packages $(READY)
 	$(BIN)/ruff format --check .

@@ -62,3 +62,16 @@ def _order(item: pytest.Item) -> tuple[bool, bool, bool]:
     """Return what sorts a test: lab, cluster before image, the cluster's end last."""
     name = lane(item.path)
     return name not in {"cluster", "image"}, name == "image", item.path.name in LAST
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how often the controller was killed, when, and from which seed that follows."""
+    passed = terminalreporter.stats.get("passed", [])
+    found = [(name, str(value)) for one in passed for name, value in one.user_properties]
+    crashes = [value for name, value in found if name == "crash"]
+    if not crashes:
+        return
+    seeds = sorted({value for name, value in found if name == "seed"})
+    terminalreporter.section(f"{len(crashes)} crashes survived, SOAK_SEED={' '.join(seeds)}")
+    for crash in crashes:
+        terminalreporter.line(crash)

@@ -1,0 +1,89 @@
+"""The servers of the crash tests, their seed, and what is told of each crash."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network
+from random import Random
+
+import pytest
+
+from lab import control
+from lab.addresses import Lab
+from lab.command import PATH
+from tests.lab.clusters import ClusterUnderTest
+from tests.soak.ground import Ground
+
+PROGRAMS = (*control.PROGRAMS, "mmdebstrap", "nft", "qemu-img", "qemu-system-x86_64")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes an hour unless it is asked for: `-m soak`."""
+    if "soak" in config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("soak")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
+
+
+@pytest.fixture(scope="session")
+def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Return servers that nobody else uses, with a cluster of two that does not stand yet."""
+    missing = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
+    if os.geteuid() != 0 or missing:
+        pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'}")
+    number = 228 + os.getpid() % 28  # two test runs at a time do not meet
+    lab = Lab(
+        f"fsk{os.getpid()}",
+        IPv4Network(f"198.18.{number}.0/24"),  # for such tests, RFC 2544
+        IPv4Network(f"198.19.{number}.0/24"),
+    )
+    folder = tmp_path_factory.mktemp("soak")
+    ground = Ground(ClusterUnderTest("fsk", 8001, "10.94.0", "10.94.1", lab, folder, size=2))
+    try:
+        yield ground
+    finally:
+        control.down(lab)
+
+
+@pytest.fixture
+def ground(field: Ground) -> Ground:
+    """Return the servers as they were, with guests that stand still."""
+    field.real, field.cluster.size = False, 2
+    field.mend()
+    return field
+
+
+@pytest.fixture
+def guests(field: Ground) -> Ground:
+    """Return the servers as they were, with a guest that boots."""
+    field.real, field.cluster.size = True, 1
+    field.mend()
+    field.cluster.write_site()
+    return field
+
+
+@pytest.fixture(scope="session")
+def seed() -> str:
+    """Return what all random moments follow from; SOAK_SEED repeats an earlier run."""
+    return os.environ.get("SOAK_SEED") or str(secrets.randbelow(1_000_000))
+
+
+@pytest.fixture
+def draw(seed: str, request: pytest.FixtureRequest) -> Random:
+    """Return the random numbers of one test, which follow from the seed and its name."""
+    return Random(f"{seed}/{request.node.name}")
+
+
+@pytest.fixture
+def told(record_property: Callable[[str, object], None], seed: str) -> Callable[[str], None]:
+    """Return the function that notes a crash for the summary."""
+
+    def note(what: str) -> None:
+        record_property("crash", what)
+        record_property("seed", seed)
+
+    return note
