@@ -51,8 +51,12 @@ def lane(path: Path) -> str:
     return "image" if path.name in ALONE else "cluster"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its lane, the longest lanes first, and what ends the cluster at its end."""
+    """Give each test its lane, the longest lanes first, and what ends the cluster at its end.
+
+    It comes before xdist's own hook, which looks at the marks.
+    """
     for item in items:
         item.add_marker(pytest.mark.xdist_group(lane(item.path)))
     items.sort(key=_order)
