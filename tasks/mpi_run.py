@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from nornir.core.task import Result, Task
@@ -113,9 +114,10 @@ def mpi_run(task: Task, settings: Settings, guests: Sequence[Guest], mtu: int) -
     Raises:
         FarswitchError: MPI does not work across them.
     """
-    login = shell(task)
-    launched = launch(login, settings, guests[:2])
-    around = ring(login, settings, guests, around_mtu(mtu))
+    # A login keeps the variables that sshd had for it when it began: before the build's changes.
+    with closing(shell(task).again()) as login:
+        launched = launch(login, settings, guests[:2])
+        around = ring(login, settings, guests, around_mtu(mtu))
     return Result(host=task.host, notes=describe(launched, around))
 
 
