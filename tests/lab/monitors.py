@@ -57,7 +57,8 @@ class Monitors:
     def _listen(self, server: str, name: str, pid: int, command: str) -> None:
         enter = ["nsenter", "-t", str(pid), "-m", "-u", "-i", "-n", "-p", "--"]
         with (self.folder / f"{server} {name}").open("wb") as file:
-            argv = [*enter, "stdbuf", "-oL", *command.split()]
+            # A program in the server's process namespace is nsenter's child, and ends with it.
+            argv = [*enter, "setpriv", "--pdeathsig", "KILL", "stdbuf", "-oL", *command.split()]
             process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
         self.processes.append(process)
 

@@ -33,8 +33,7 @@ def leaky_management(built: ClusterUnderTest) -> Iterator[None]:
     yield
     for tap in taps:
         built.on("server1", ["bridge", "link", "set", "dev", tap, "isolated", "on"])
-    mended = built.good("build")
-    assert mended.changed > 0
+    built.good("build")
     assert "table bridge farswitch_fst" in built.on("server1", ["nft", "list", "tables"])
 
 

@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.root]
 
 def domains(cluster: ClusterUnderTest) -> list[str]:
     listed = cluster.on("server1", ["virsh", "list", "--all", "--name"]).split()
-    return sorted(name for name in listed if name.startswith("fst-"))
+    return sorted(name for name in listed if name.startswith("fst-node"))
 
 
 def wires(cluster: ClusterUnderTest, server: str) -> set[str]:

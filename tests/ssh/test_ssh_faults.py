@@ -97,7 +97,7 @@ def test_a_file_whose_writing_breaks_off_is_the_old_one(
     def tidy() -> bool:
         return [one.name for one in path.parent.iterdir()] == ["file"]
 
-    wait_until(tidy, Deadline(8), what="The end of what was half-written")
+    wait_until(tidy, Deadline(60), what="The end of what was half-written")
     assert path.read_bytes() == b"old"
 
 
@@ -115,7 +115,7 @@ def test_a_journal_whose_writing_breaks_off_is_the_old_one(
     def tidy() -> bool:
         return [one.name for one in found.iterdir()] == ["journal.json"]
 
-    wait_until(tidy, Deadline(8), what="The end of what was half-written")
+    wait_until(tidy, Deadline(60), what="The end of what was half-written")
     assert load(wired, folder=folder) == have
     assert len(store(wired, Journal(more, have.digest), folder=folder).claims) == 20_000
 
