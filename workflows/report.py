@@ -19,6 +19,8 @@ from workflows.screen import shown
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; some host or check failed; usage or configuration; interrupted."""
 _VERDICTS = {True: "ok", False: "FAILED", None: "skipped"}
+IN_FULL = 6
+"""Failures with one cause and fix that are told one by one; the rest are counted."""
 _WORST_FIRST = (False, None, True)
 
 
@@ -45,7 +47,9 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        return not self.failures and all(check.ok is not False for check in self.checks)
+        """Whether no host and no check failed; checks that were all skipped prove nothing."""
+        proved = not self.checks or any(check.ok for check in self.checks)
+        return proved and not self.failures and all(one.ok is not False for one in self.checks)
 
     @property
     def exit_code(self) -> int:
@@ -164,12 +168,27 @@ def _failures(report: Report, console: Console) -> None:
         console.print(title + shown(failure.error, style="default"))
         if failure.hint:
             console.print(shown(failure.hint))
-    for check in report.checks:
-        if check.ok is False:
+    failed = [check for check in report.checks if check.ok is False]
+    for alike in _groups(failed):
+        for check in alike[:IN_FULL]:
             console.print(shown(f"\n{check.host}  {check.name}", style="bold red"))
             console.print(shown(f"measured: {check.measured}\nexpected: {check.expected}"))
             if check.hint:
                 console.print(shown(check.hint))
+        if rest := alike[IN_FULL:]:
+            hosts = ", ".join(dict.fromkeys(check.host for check in rest))
+            line = f"\n{alike[0].name}: {len(rest)} more with this cause, on {hosts} (-v)"
+            console.print(shown(line, style="bold red"))
+    if report.checks and not any(check.ok for check in report.checks):
+        console.print(Text("\nEvery check was skipped: nothing is proved.", style="bold red"))
+
+
+def _groups(failed: Sequence[Check]) -> list[list[Check]]:
+    """Return the failures that have name, cause and fix in common, in the order of the first."""
+    groups: dict[tuple[str, str, str], list[Check]] = {}
+    for check in failed:
+        groups.setdefault((check.name, check.cause, check.fix), []).append(check)
+    return list(groups.values())
 
 
 def _verdict(report: Report, console: Console) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from inventory.errors import FarswitchError
 from tasks.checks import probes
 from tasks.probe import Findings, Probe, Scene
 from tasks.verify import verify
@@ -19,6 +20,7 @@ from workflows.junit import check_writable, render
 from workflows.locking import note_holder
 from workflows.login import configuration_of
 from workflows.options import Options, main, shared
+from workflows.recorder import Failure
 from workflows.selection import select
 from workflows.session import Session
 from workflows.stages import Filter, Stage, guests, hypervisors, servers, step
@@ -97,6 +99,18 @@ def names(all_probes: tuple[Probe, ...]) -> Iterator[str]:
             yield f"{name:<24} {sentence}{f' (--{probe.family})' if probe.asked else ''}"
 
 
+def _recall(session: Session, extent: Extent) -> None:
+    """Read the cluster's record; a run that ends there says so in the JUnit file too."""
+    try:
+        session.recall()
+        _ = session.record
+    except FarswitchError as error:
+        if extent.junit:
+            failure = Failure(session.head_host.name, "record", str(error), error.hint)
+            extent.junit.write_text(render([], [failure], session.seconds), encoding="utf-8")
+        raise
+
+
 @main("verify")
 def run(options: Options, extent: Extent) -> int:
     """Verify and report."""
@@ -104,7 +118,7 @@ def run(options: Options, extent: Extent) -> int:
     if extent.junit:
         check_writable(extent.junit)
     with Session("verify", options) as session:
-        session.recall()
+        _recall(session, extent)
         note_holder(session)
         findings = Findings()
         session.run(stages(session, chosen, findings))

@@ -168,7 +168,8 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     yield from path.judge(scene.cluster, guests, counted, scene.rebuild)
     for line in matrix(guests, climb.pairs):
         scene.findings.note(line)
-    scene.findings.conclude(path.conclude(scene.cluster, guests, counted))
+    left = [guest.name for guest in scene.cluster.guests if guest not in guests]
+    scene.findings.conclude(path.conclude(scene.cluster, guests, counted, left))
 
 
 def _launch(task: Task, scene: Scene, guests: Sequence[Guest]) -> Check:
@@ -265,4 +266,4 @@ def _uncounted(host: str, rung: str, fix: str) -> Iterator[Check]:
                         expected=sentence, fix=fix)  # fmt: skip
 
 
-PROBE = Probe("head", CHECKS, run, needs=("reach",))
+PROBE = Probe("head", CHECKS, run, needs=("reach.icmp",))

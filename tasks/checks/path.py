@@ -123,19 +123,22 @@ def judge(cluster: Cluster, guests: Sequence[Guest], walk: Walk, fix: str) -> It
         payload = sum(
             one.size for one in walk.transfers if guest.name in (one.sender.name, one.receiver.name)
         )
-        yield _once(cluster, guest, payload, walk)
+        yield _once(cluster, guest, payload, walk, fix)
         yield _nics(guest, payload, walk, fix)
         yield _management(guest, payload, walk, fix)
 
 
-def conclude(cluster: Cluster, guests: Sequence[Guest], walk: Walk) -> str:
-    """Return the sentence that verify ends with."""
+def conclude(
+    cluster: Cluster, guests: Sequence[Guest], walk: Walk, left: Sequence[str] = ()
+) -> str:
+    """Return the sentence that verify ends with, and who of the cluster took no part."""
     wanted = sum(one.size for one in walk.transfers)
     crossed = sum(one.crossed for one in walk.transfers)
     management = sum(walk.counted.hypervisors[guest.management_tap].total for guest in guests)
     return (
         f"{crossed:,} of {wanted:,} payload bytes between {len(guests)} nodes crossed switch "
         f"'{cluster.switch.name}'; management carried {management / 1e3:,.1f} kB."
+        + (f" Left out: {', '.join(left)}." if left else "")
     )
 
 
@@ -162,7 +165,7 @@ def _crossed(
     )
 
 
-def _once(cluster: Cluster, guest: Guest, payload: int, walk: Walk) -> Check:
+def _once(cluster: Cluster, guest: Guest, payload: int, walk: Walk, fix: str) -> Check:
     counted = walk.counted.switch[guest.tunnel].total
     bound = ONCE_FLOOR + int(payload * ONCE_SHARE)
     return Check(
@@ -173,9 +176,9 @@ def _once(cluster: Cluster, guest: Guest, payload: int, walk: Walk) -> Check:
         f"for {payload:,} B",
         expected=f"at most {bound:,} B",
         cause="Frames cross the switch twice or are flooded to ports that they are not for: a loop "
-        "behind a port, or a wrong entry in the switch's FDB.",
-        fix=f"bridge fdb show br {cluster.switch_bridge} on '{cluster.switch.name}' tells who is "
-        "looked for where; other traffic of the guests counts too: verify again when it ended.",
+        "behind a port, or a wrong entry in the switch's FDB. Other traffic of the guests counts "
+        "too: let it end first.",
+        fix=fix,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nornir.core.task import Task
 
-from connections.access import netlink
+from connections.access import libvirt, netlink
 from connections.links import Link, dump
 from inventory.hosts import server_of
 from inventory.model import Cluster, Guest
@@ -17,7 +17,11 @@ NAME = "server.isolation"
 
 
 def judge(
-    cluster: Cluster, guests: Sequence[Guest], have: Sequence[Link], rebuild: str
+    cluster: Cluster,
+    guests: Sequence[Guest],
+    have: Sequence[Link],
+    running: Mapping[str, str],
+    rebuild: str,
 ) -> Iterator[Check]:
     """Yield one verdict a guest of a hypervisor.
 
@@ -25,6 +29,7 @@ def judge(
         cluster: For the bridge's name.
         guests: The hypervisor's.
         have: All its interfaces.
+        running: The names of its running domains, each with the command that ends it.
         rebuild: The command of the build.
     """
     links = {link.name: link for link in have}
@@ -32,6 +37,17 @@ def judge(
         tap, bridge = guest.management_tap, cluster.management_bridge
         expected = f"{tap} of {guest.name}: isolated in {bridge}"
         link = links.get(tap)
+        if link is None and guest.domain in running:
+            yield Check(
+                name=NAME,
+                host=guest.hypervisor,
+                ok=False,
+                measured=f"{tap} of {guest.name} is not there, and its domain runs",
+                expected=expected,
+                cause="Somebody removed it: only a new start of the guest makes it again.",
+                fix=f"{running[guest.domain]} && {rebuild}",
+            )
+            continue
         if link is None:
             why = f"{tap} of {guest.name} is not there: the guest is off"
             yield skipped(NAME, guest.hypervisor, why, expected)
@@ -58,7 +74,18 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     guests = scene.cluster.guests_of(server_of(task.host).name)
     if not guests:
         yield skipped(NAME, task.host.name, "no guest is on it")
-    yield from judge(scene.cluster, guests, have, scene.rebuild)
+    missing = {guest.management_tap for guest in guests} - {link.name for link in have}
+    end = _running(task, scene) if missing else {}
+    yield from judge(scene.cluster, guests, have, end, scene.rebuild)
+
+
+def _running(task: Task, scene: Scene) -> dict[str, str]:
+    """Return the running domains of a hypervisor, each with the command that ends it."""
+    return {
+        one.name: scene.command(task.host.name, ["virsh", "destroy", one.name])
+        for one in libvirt(task).list_domains()
+        if one.active
+    }
 
 
 PROBE = Probe(

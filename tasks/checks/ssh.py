@@ -88,4 +88,9 @@ def _paths(settings: Settings) -> tuple[str, str]:
     return f"{home}/id_ed25519", f"{home}/authorized_keys"
 
 
-PROBE = Probe("guests", {"ssh.pair": "Each node logs in to each node without a password."}, run)
+PROBE = Probe(
+    "guests",
+    {"ssh.pair": "Each node logs in to each node without a password."},
+    run,
+    needs=("reach.icmp",),
+)

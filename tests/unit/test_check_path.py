@@ -56,6 +56,11 @@ def test_bytes_on_both_ports_once_are_a_proof() -> None:
     )
 
 
+def test_the_sentence_names_who_took_no_part() -> None:
+    told = conclude(CLUSTER, CLUSTER.guests, walk(reading()), ["node3"])
+    assert told.endswith("Left out: node3.")
+
+
 def test_a_direction_that_the_ports_did_not_see_fails_for_its_sender() -> None:
     walked = walk(reading(there=SIZE - 1))
     assert ("path.counters", "node1") in failed(walked)

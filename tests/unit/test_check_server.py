@@ -188,10 +188,17 @@ def test_management_bridge_without_its_address_is_told():
     ],
 )  # fmt: skip
 def test_isolation_of_a_management_port(link, ok, words):
-    (found,) = server_isolation.judge(CLUSTER, GUESTS[:1], [link], "build")
+    (found,) = server_isolation.judge(CLUSTER, GUESTS[:1], [link], {}, "build")
     assert (found.host, found.ok) == ("server1", ok)
     assert words in found.measured
     assert "fsm41 of node1" in found.measured
+
+
+def test_a_running_guest_without_its_management_port_is_no_guest_that_is_off():
+    running = {GUESTS[0].domain: "end it"}
+    (found,) = server_isolation.judge(CLUSTER, GUESTS[:1], [], running, "build")
+    assert (found.ok, found.fix) == (False, "end it && build")
+    assert "its domain runs" in found.measured
 
 
 def listing(*rules, prio=-150, policy="accept", chain="input", comment="farswitch:t"):

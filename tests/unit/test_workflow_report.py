@@ -150,3 +150,25 @@ def test_a_configuration_error_is_one_of_usage(nornir: Nornir, recorder: Recorde
     broken = failing("node1", ConfigError("Bad."))
     run_stages(nornir, [Stage(guests, (broken,), vital=False)])
     assert recorder.failures[0].usage
+
+
+SKIPPED = Check("mpi.init", "node1", ok=None, measured="not probed: why", expected="")
+
+
+@pytest.mark.parametrize(("checks", "code"), [([SKIPPED], 1), ([SKIPPED, GOOD], 0), ([], 0)])
+def test_checks_that_were_all_skipped_prove_nothing(checks: list[Check], code: int):
+    assert Report("verify", "lab", checks=checks).exit_code == code
+
+
+def test_failures_with_one_cause_are_counted_after_the_first(capsys):
+    many = [
+        Check(
+            "reach.icmp", f"node{one}", ok=False, measured="no answer", expected="", cause="Gone."
+        )
+        for one in range(20)
+    ]
+    show(Report("verify", "lab", checks=[*many, BAD]), as_json=False, verbose=0)
+    told = capsys.readouterr().out
+    assert told.count("measured: no answer") == 6
+    assert "reach.icmp: 14 more with this cause, on node6, node7" in told
+    assert "Raise it." in told
