@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 LAB = Path(__file__).parent / "lab"
 ALONE = ("test_image_boot.py", "test_cluster_foreign_image.py")
@@ -51,14 +53,21 @@ def lane(path: Path) -> str:
     return "image" if path.name in ALONE else "cluster"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its lane, the longest lanes first, and what ends the cluster at its end.
+class Lanes(LoadScopeScheduling):
+    """Gives each process of xdist whole lanes, in their order."""
 
-    It comes before xdist's own hook, which looks at the marks.
-    """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(lane(item.path)))
+    def _split_scope(self, nodeid: str) -> str:
+        return lane(Path(__file__).parents[1] / nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
+    """Let `make test` share the tests out by lanes."""
+    return Lanes(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest lanes come first, and what ends the cluster at its end."""
     items.sort(key=_order)
 
 
