@@ -107,7 +107,7 @@ def _told(error: Exception) -> FarswitchError:
 def _leave(code: int) -> NoReturn:
     """End the process now: worker threads may wait for a guest for minutes yet.
 
-    Every change is safe to be cut off at any point, and connections were closed before.
+    Every change is safe to be cut off at any point, and the kernel closes the connections.
     """
     logging.shutdown()
     sys.stdout.flush()

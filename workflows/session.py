@@ -187,9 +187,13 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close every connection."""
+        """Close every connection; after Ctrl-C the end of the process does, which comes at once.
+
+        Worker threads use them still then, and libvirt's library does not bear that.
+        """
         self._quiet()
-        self.nornir.close_connections(on_good=True, on_failed=True)
+        if kind is None or issubclass(kind, Exception):
+            self.nornir.close_connections(on_good=True, on_failed=True)
 
     def note(self, line: str) -> None:
         """Add a line to what is printed below the table."""
