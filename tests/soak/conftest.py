@@ -54,6 +54,7 @@ def ground(field: Ground) -> Ground:
     """Return the servers as they were, with guests that stand still."""
     field.real, field.cluster.size = False, 2
     field.mend()
+    field.cluster.write_site()
     return field
 
 
