@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,16 @@ ALONE = ("test_image_boot.py", "test_cluster_foreign_image.py")
 """Files of real guests that need no cluster of others."""
 LAST = ("test_cluster_teardown.py",)
 """Files that end the cluster that the others share."""
+
+
+def pytest_configure() -> None:
+    """Choose what the random moments of tests/soak follow from, for all processes alike."""
+    os.environ["SOAK_SEED"] = os.environ.get("SOAK_SEED") or str(secrets.randbelow(1_000_000))
+
+
+def pytest_report_header() -> str:
+    """Tell the seed before anything can go wrong."""
+    return f"SOAK_SEED={os.environ['SOAK_SEED']} (repeats the random moments of tests/soak)"
 
 
 class Kept(logging.Handler):
@@ -80,11 +92,12 @@ def _order(item: pytest.Item) -> tuple[bool, bool, bool]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell how often the controller was killed, when, and from which seed that follows."""
     passed = terminalreporter.stats.get("passed", [])
-    found = [(name, str(value)) for one in passed for name, value in one.user_properties]
-    crashes = [value for name, value in found if name == "crash"]
+    noted = (found for one in passed for found in one.user_properties)
+    crashes = [str(value) for name, value in noted if name == "crash"]
     if not crashes:
         return
-    seeds = sorted({value for name, value in found if name == "seed"})
-    terminalreporter.section(f"{len(crashes)} crashes survived, SOAK_SEED={' '.join(seeds)}")
+    terminalreporter.section(
+        f"{len(crashes)} crashes survived, SOAK_SEED={os.environ['SOAK_SEED']}"
+    )
     for crash in crashes:
         terminalreporter.line(crash)

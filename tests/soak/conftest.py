@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
@@ -67,24 +67,13 @@ def guests(field: Ground) -> Ground:
     return field
 
 
-@pytest.fixture(scope="session")
-def seed() -> str:
-    """Return what all random moments follow from; SOAK_SEED repeats an earlier run."""
-    return os.environ.get("SOAK_SEED") or str(secrets.randbelow(1_000_000))
-
-
 @pytest.fixture
-def draw(seed: str, request: pytest.FixtureRequest) -> Random:
+def draw(request: pytest.FixtureRequest) -> Random:
     """Return the random numbers of one test, which follow from the seed and its name."""
-    return Random(f"{seed}/{request.node.name}")
+    return Random(f"{os.environ['SOAK_SEED']}/{request.node.name}")
 
 
 @pytest.fixture
-def told(record_property: Callable[[str, object], None], seed: str) -> Callable[[str], None]:
+def told(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Return the function that notes a crash for the summary."""
-
-    def note(what: str) -> None:
-        record_property("crash", what)
-        record_property("seed", seed)
-
-    return note
+    return functools.partial(record_property, "crash")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,8 @@ END_SECONDS = 15.0
 """For what the controller had started itself, as its ssh to libvirt."""
 FOREGROUND = ("env", "--default-signal=INT")
 """A job in a shell's background would not hear of Ctrl-C."""
+WARNED = re.compile(r" (WARNING|ERROR|CRITICAL) ")
+"""In the log of a run that ended well there is none."""
 TENTATIVE = ("ip", "-6", "-o", "address", "show", "tentative")
 
 
@@ -95,6 +98,8 @@ class Ground:
         status = running.process.wait(seconds)
         printed = running.out.read_text(encoding="utf-8")
         said = running.out.with_suffix(".err").read_text(encoding="utf-8")
+        warned = [line for line in running.said().splitlines() if WARNED.search(line)]
+        assert status or not warned, warned
         return Run(status, json.loads(printed) if printed.strip() else {}, said)
 
     def crash(self, moment: Moment, workflow: str, *options: str) -> bool:
