@@ -43,7 +43,7 @@ folder=${1%/*}
 beside="$1.farswitch.$$"
 : > "$beside"
 trap 'rm -f -- "$beside"' EXIT
-trap 'exit 129' HUP INT TERM
+trap 'exit 129' HUP INT TERM PIPE
 cat >> "$beside"
 if [ "$(wc -c < "$beside")" -ne "$4" ]; then echo "the input was cut" >&2; exit 65; fi
 chown -- "$3" "$beside"
