@@ -406,7 +406,8 @@ def test_rules_of_other_interfaces_are_no_fault(net):
     }
 
 
-def test_guest_that_is_off_is_no_fault_of_the_servers(net):
+def test_guest_that_is_off_is_no_fault_of_the_servers(net, monkeypatch):
+    monkeypatch.setattr(server_isolation, "_running", lambda _task, _scene: {})
     sh(net.boxes["server1"], "ip link del fsd42; ip link del fsm42")
     assert net.failed("tunnel.ports") == []
     skips = [check for check in net.checks("server.isolation") if check.ok is None]
