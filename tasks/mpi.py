@@ -18,6 +18,7 @@ from image.tree import FINALIZE
 from inventory.errors import FarswitchError
 from inventory.hosts import guest_of
 from inventory.model import Cluster, Settings
+from tasks import sshd
 from tasks.files import apply, observe, plan, render
 
 HOSTFILE = "/etc/farswitch/hostfile"
@@ -82,11 +83,11 @@ def environment(settings: Settings, *, finalize: bool, built_with: str = DEVICE)
 def wanted(cluster: Cluster, *, finalize: bool, built_with: str = DEVICE) -> tuple[File, ...]:
     """Return the files that every guest gets; see `environment`."""
     variables = environment(cluster.settings, finalize=finalize, built_with=built_with)
-    sshd = "SetEnv " + " ".join(f"{name}={value}" for name, value in variables.items())
+    session = "SetEnv " + " ".join(f"{name}={value}" for name, value in variables.items())
     profile = "\n".join(f"export {name}={value}" for name, value in variables.items())
     hosts = "\n".join(str(guest.data_address.ip) for guest in cluster.guests)
     return (
-        _root_file(SSHD, cluster, sshd),
+        _root_file(SSHD, cluster, session),
         _root_file(PROFILE, cluster, profile),
         _root_file(HOSTFILE, cluster, hosts),
         *map(_program, (RING, LADDER)),
@@ -134,7 +135,7 @@ def mpi(
     if not task.is_dry_run(dry_run):
         apply(login, changes)
         if any(change.file.path == SSHD for change in changes):
-            login.run(["systemctl", "reload", "ssh"])
+            sshd.reload(login)
     return Result(host=task.host, changed=bool(changes), diff=render(changes), result=len(changes))
 
 

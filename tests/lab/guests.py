@@ -49,6 +49,10 @@ class Login:
         """Run a line of shell as root that must end well."""
         return self.good(command, user="root", stdin=stdin)
 
+    def answers(self) -> bool:
+        """Return whether a login works now."""
+        return self.run("true").returncode == 0
+
     def pings(self, address: str, options: str = "") -> bool:
         """Return whether an address answers one of two."""
         command = f"ping -q -n -c 2 -i 0.2 -W 2 {options} {address}"

@@ -72,6 +72,8 @@ def pinned_to_management(built: ClusterUnderTest, leaky_management: None) -> Non
     for guest in built.guests():
         guest.root(f"sed -i s/UCX_NET_DEVICES=data0/UCX_NET_DEVICES=mgmt0/ {SSHD}")
         guest.root("systemctl reload ssh")
+    for guest in built.guests():  # sshd closes its port while it starts itself anew
+        wait_until(guest.answers, Deadline(60), what=f"A login to {guest.name}")
 
 
 def test_payload_on_the_management_nic_fails_the_proof_and_the_fix_mends_it(
