@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from connections.wait import Deadline, wait_until
 from lab import container, control
-from tests.lab.clusters import ROOT, ClusterUnderTest, Run
+from tests.lab.clusters import ROOT, ClusterUnderTest, Run, warnings
 from tests.lab.comparison import Snapshot, compare, observe
 from tests.soak.moments import RUN_SECONDS, Moment, Running, await_moment
 
@@ -29,8 +28,6 @@ END_SECONDS = 15.0
 """For what the controller had started itself, as its ssh to libvirt."""
 FOREGROUND = ("env", "--default-signal=INT")
 """A job in a shell's background would not hear of Ctrl-C."""
-WARNED = re.compile(r" (WARNING|ERROR|CRITICAL) ")
-"""In the log of a run that ended well there is none."""
 TENTATIVE = ("ip", "-6", "-o", "address", "show", "tentative")
 
 
@@ -98,7 +95,7 @@ class Ground:
         status = running.process.wait(seconds)
         printed = running.out.read_text(encoding="utf-8")
         said = running.out.with_suffix(".err").read_text(encoding="utf-8")
-        warned = [line for line in running.said().splitlines() if WARNED.search(line)]
+        warned = warnings(running.log, 0)
         assert status or not warned, warned
         return Run(status, json.loads(printed) if printed.strip() else {}, said)
 
