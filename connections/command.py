@@ -11,6 +11,8 @@ from inventory.errors import ConfigError, FarswitchError
 
 TAIL = 400
 """Characters of a command's standard error that a message quotes."""
+LONGEST_LINE = 1 << 20
+"""Bytes that we wait for of one answer of a program that goes on."""
 
 
 class Stream(Protocol):
@@ -129,7 +131,11 @@ class Shell(Protocol):
         ...
 
     def facts(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
-        """Return what is known of each file in one round trip; None when it is not there."""
+        """Return what is known of each file in one round trip; None when it is not there.
+
+        Raises:
+            OutputLimitError: A file is larger than anything that we write.
+        """
         ...
 
     def channel(self, address: str, port: int, *, timeout: float) -> Stream:

@@ -25,6 +25,8 @@ from connections.command import (
 
 OUTPUT_LIMIT = 64 << 20
 """Bytes of output that we keep of one command."""
+FILE_LIMIT = 16 << 20
+"""Bytes of one file that we compare with what it should be: ours have less than one MiB."""
 FILE_SECONDS = 60.0
 """For reading or replacing a file, its way to the server included."""
 NO_FILE = 66
@@ -53,7 +55,7 @@ mv -fT -- "$beside" "$1"
 trap - EXIT
 sync -- "${folder:-/}"
 """
-# The loops leave in "$@" the files that are there, then those with content: one stat and one cat
+# The loops leave in "$@" the files that are there, then those with content: one stat and one head
 # serve all, because each fork costs a slow guest 40 ms.
 FACTS = """\
 set -e
@@ -67,8 +69,8 @@ for path; do
   shift
   if [ -f "$path" ]; then set -- "$@" "$path"; fi
 done
-[ $# -eq 0 ] || exec cat -- "$@"
-"""
+[ $# -eq 0 ] || exec head -q -c LIMIT -- "$@"
+""".replace("LIMIT", str(FILE_LIMIT + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,9 @@ class CommandShell(ABC):
         there = [path for path, flag in zip(paths, flags, strict=False) if flag == b"1"]
         *lines, rest = rest.split(b"\n", len(there))
         stats = {path: _Stat.parse(line) for path, line in zip(there, lines, strict=True)}
+        for path, one in stats.items():
+            if one.file and one.size > FILE_LIMIT:
+                raise OutputLimitError(self.host, f"File '{path}'", FILE_LIMIT)
         contents = self._contents({path: one.size for path, one in stats.items() if one.file}, rest)
         found: dict[str, FileFacts | None] = dict.fromkeys(paths)
         for path, one in stats.items():

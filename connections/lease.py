@@ -13,10 +13,10 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from connections import lock_agent
-from connections.command import PrivilegeError, Process, Shell
+from connections.command import LONGEST_LINE, PrivilegeError, Process, Shell
 from inventory.errors import ConfigError, FarswitchError
 
 FOLDER = "/run/farswitch"
@@ -68,7 +68,7 @@ class Holder:
         with self._told:
             self._told.wait_for(lambda: self._ended or b"\n" in self._line, ANSWER_SECONDS)
         try:
-            self.answer: Words = json.loads(self._line.partition(b"\n")[0])
+            self.answer: Words = _words(self._line.partition(b"\n")[0])
         except ValueError:
             said = self._process.stderr_tail().strip()
             self._process.close()
@@ -87,6 +87,8 @@ class Holder:
                 block = b""
             with self._told:
                 self._hear(block)
+                if len(self._line) > LONGEST_LINE:
+                    self._line, block = b"", b""
                 self._ended = self._ended or not block
                 self._told.notify_all()
             if not block:
@@ -198,7 +200,26 @@ class Lease(Holder):
 
 def held_by(shell: Shell, *, folder: str = FOLDER) -> tuple[Words, ...]:
     """Return who works on a server now, of whatever cluster; disturbs nobody."""
-    return tuple(json.loads(shell.run((*AGENT, "ask", folder)).stdout)["others"])
+    try:
+        return tuple(_words(shell.run((*AGENT, "ask", folder)).stdout).get("others", ()))
+    except ValueError as error:
+        raise _unanswered(shell.host, str(error)) from None
+
+
+def _words(line: str | bytes) -> Words:
+    """Read an answer; a server may send anything.
+
+    Raises:
+        ValueError: It is none of the agent's.
+    """
+    try:
+        said = json.loads(line)
+    except RecursionError:
+        raise ValueError("its answer is nested too deep") from None
+    known = isinstance(said, dict) and said.get("others", [])
+    if not isinstance(known, list) or not all(isinstance(one, dict) for one in known):
+        raise ValueError("its answer is none of the lock's")  # noqa: TRY004 - a server's, no bug
+    return cast("Words", said)
 
 
 def _now() -> float:

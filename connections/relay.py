@@ -24,6 +24,7 @@ TIMEVAL = struct.Struct("@ll")
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_ACK, NLM_F_DUMP = 0x4, 0x300
 DATAGRAM = 1 << 20
+"""Bytes that the agent takes of one answer: it sends no longer frame."""
 
 
 class Relay:
@@ -114,6 +115,9 @@ class Relay:
                 with contextlib.suppress(OSError):
                     if datagram:
                         self._ours.send(datagram)
+            if len(received) > FRAME.size + DATAGRAM:
+                self._fail("it sends what is no answer of netlink")
+                return
         if not self._closing:
             self._fail("its netlink agent ended")
 

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from connections.command import Shell
+from connections.command import LONGEST_LINE, Shell
 from connections.wait import Deadline
 from inventory.errors import FarswitchError
 from inventory.model import Guest, Settings
 from tasks.mpi_run import as_user
 
 BLOCK = 1 << 16
+MOST_LINES = 10_000
+"""Lines that may wait to be heard: a job says one for each thing that it is asked."""
 GRACE = 5
 """Seconds that a job has to end by itself before it is killed."""
 
@@ -64,6 +66,8 @@ class Job:
                 *lines, rest = (rest + block).split(b"\n")
                 for line in lines:
                     self._lines.put(line)
+                if len(rest) > LONGEST_LINE or self._lines.qsize() > MOST_LINES:
+                    break
         except (OSError, EOFError, FarswitchError):
             pass
         self._lines.put(b"")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple, Self
 
-from connections.command import Shell
+from connections.command import LONGEST_LINE, Shell
 from inventory.errors import FarswitchError
 
 BLOCK = 1 << 16
@@ -83,6 +83,12 @@ class Station:
                 if not block:
                     raise self._ended()
                 self._received += block
+                if len(self._received) > LONGEST_LINE:
+                    raise FarswitchError(
+                        f"The test program on '{self.host}' gave more than {LONGEST_LINE} bytes "
+                        "in one line.",
+                        hint=HINT,
+                    )
         except (OSError, ValueError) as error:
             raise self._ended() from error
         line, _, self._received = self._received.partition(b"\n")
