@@ -218,7 +218,7 @@ def _words(line: str | bytes) -> Words:
         raise ValueError("its answer is nested too deep") from None
     known = isinstance(said, dict) and said.get("others", [])
     if not isinstance(known, list) or not all(isinstance(one, dict) for one in known):
-        raise ValueError("its answer is none of the lock's")  # noqa: TRY004 - a server's, no bug
+        raise ValueError("its answer is none of the lock's")
     return cast("Words", said)
 
 

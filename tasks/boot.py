@@ -126,6 +126,14 @@ class Boot:
             self.define(dataclasses.replace(mark, state="ready"))
         self.hypervisor.delete_volume(self.pool, seed_volume(self.guest))
 
+    def withdraw_seed(self, mark: Mark) -> None:
+        """Remove the seed of a guest that failed: the next build writes another.
+
+        A guest that still reads it goes on; the definition must not ask for a volume that is gone.
+        """
+        self.define(mark)
+        self.hypervisor.delete_volume(self.pool, seed_volume(self.guest))
+
     def fail(self, mark: Mark, *, damaged: bool = False) -> None:
         """Note what the next build has to do: restart the guest, or give it a new disk."""
         if mark.state != "new":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from nornir.core.task import Result, Task
 from connections.access import libvirt, shell
 from connections.command import Shell
 from connections.libvirt import DomainState, Hypervisor, LibvirtError
-from inventory.errors import ForeignObjectError
+from inventory.errors import FarswitchError, ForeignObjectError
 from inventory.hosts import guest_of, hypervisor_of
 from inventory.model import Cluster, Guest
 from tasks.boot import Boot
@@ -96,6 +97,14 @@ def apply(boot: Boot, actions: Sequence[Action], have: Have | None, record: Reco
     return mark
 
 
+def _withdraw_seed(boot: Boot) -> None:
+    """Remove the seed of a boot that failed, where that can be done; it holds a host key."""
+    with contextlib.suppress(FarswitchError):  # else the cause of the failure gets lost
+        have = observe(boot.hypervisor, boot.guest)
+        if have is not None:
+            boot.withdraw_seed(have.mark)
+
+
 def vm_boot(
     task: Task,
     cluster: Cluster,
@@ -136,7 +145,11 @@ def vm_boot(
             login = shell(server)
             if have and is_damaged(login, f"{hardware.pool_path}/{have.mark.disk_volume}"):
                 boot.fail(have.mark, damaged=True)
+            _withdraw_seed(boot)
             raise BootError(guest, "start", str(error), tail(login, guest.domain)) from error
+        except FarswitchError:
+            _withdraw_seed(boot)
+            raise
         boot.settle(mark)
     count = len(actions) + len(told)
     diff = "\n".join(f"+ {action} {guest.domain}" for action in actions)

@@ -66,6 +66,7 @@ def test_first_boot_from_a_broken_disk(cluster: ClusterUnderTest, tmp_path: Path
         broken = cluster.run("build", "--nodes", "3")
     assert_names_node3_alone(cluster, broken)
     assert "No disk is labelled farswitch" in broken.errors, "its console's last lines"
+    assert "seed" not in cluster.on("server1", ["virsh", "vol-list", "farswitch"])
     with spoiled(cluster.pool() / "fst.node3.2.qcow2", HEADER):
         refused = cluster.run("build")
     assert_names_node3_alone(cluster, refused)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -127,11 +128,18 @@ def wired(daemon: Daemon, *, refuse: int = 0) -> Iterator[tuple[Proxy, Server]]:
         yield proxy, server_of(daemon.sshd, proxy.port)
 
 
-def test_a_pool_is_made_filled_and_removed(hypervisor):
+def test_a_pool_is_made_filled_and_removed(hypervisor, daemon):
     assert hypervisor.ensure_pool("farswitch", POOL)
     assert not hypervisor.ensure_pool("farswitch", POOL)
     data, steps = os.urandom(3 << 20), []
-    hypervisor.upload("farswitch", "image", data, len(data), mode=0o600, progress=steps.append)
+    modes = set()
+
+    def step(sent: int) -> None:
+        steps.append(sent)
+        modes.add(stat.S_IMODE((daemon.root / POOL[1:] / "image").stat().st_mode))
+
+    hypervisor.upload("farswitch", "image", data, len(data), mode=0o600, progress=step)
+    assert modes == {0o600}, "a seed is nobody else's to read, from its first byte on"
     assert steps[-1] == len(data)
     assert steps == sorted(steps)
     (image,) = hypervisor.volumes("farswitch")
