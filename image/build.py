@@ -8,12 +8,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from image import disk, initrd, tree
+from image import disk, initrd, sums, tree
 from image.cache import default_cache, lock
 from image.recipe import GUEST, Recipe
 from image.tree import Progress
 from inventory.errors import FarswitchError
 
+SUMS = "sums.json"
 COMMAND_LINE = "console=ttyS0 net.ifnames=0 loglevel=5 systemd.show_status=auto"
 """Errors and units that fail or are slow reach the console; the rest of the boot says nothing."""
 
@@ -40,7 +41,7 @@ def build(
     stock: bool = False,
     progress: Progress = lambda _line: None,
 ) -> BuiltImage:
-    """Return the image of a recipe, made now if the cache has none.
+    """Return the image of a recipe, made now if the cache has none that is as it was made.
 
     Args:
         recipe: What goes into it.
@@ -55,12 +56,20 @@ def build(
     cache = cache or default_cache()
     name = f"{'stock' if stock else 'fast'}-{recipe.digest[:16]}"
     image = cache / name
-    if not image.is_dir():
+    if not _good(image):
         _require_root(image)
         with lock(cache, name):
+            if image.is_dir() and not _good(image):
+                progress("The image in the cache is damaged: making it anew")
+                shutil.rmtree(image)
             if not image.is_dir():
                 _make(recipe, image, stock=stock, progress=progress)
     return _built(recipe, image)
+
+
+def _good(image: Path) -> bool:
+    """Whether it is there as it was made; nobody wrote down how the first versions made theirs."""
+    return image.is_dir() and (sums.intact(image / SUMS) or not (image / SUMS).exists())
 
 
 def _make(recipe: Recipe, image: Path, *, stock: bool, progress: Progress) -> None:
@@ -77,6 +86,7 @@ def _make(recipe: Recipe, image: Path, *, stock: bool, progress: Progress) -> No
             _make_fast(recipe, root, partial, progress)
         shutil.rmtree(root)
         (partial / "recipe.json").write_text(json.dumps({"digest": recipe.digest}) + "\n")
+        sums.seal(partial / SUMS, sorted(path for path in partial.iterdir() if path.is_file()))
         os.sync()
         partial.rename(image)
     except BaseException:

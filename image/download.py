@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from image import sums
 from image.build import BuiltImage
 from image.cache import default_cache, lock
 from image.fetch import UNBOUNDED, fetch
@@ -78,8 +79,9 @@ def _open(path: Path, form: Format) -> None:
 def _converted(path: Path, form: Format, digest: str, cache: Path, progress: Progress) -> Path:
     """Return the image in qcow2 format, written beside and renamed."""
     target = cache / f"{digest}.qcow2"
+    made = cache / f"{digest}.qcow2.sums"
     with lock(cache, f"{digest}.qcow2"):
-        if not target.exists():
+        if not sums.intact(made):
             progress(f"Converting the image from {form}")
             partial = cache / f"{digest}.qcow2.partial"
             run(
@@ -95,4 +97,5 @@ def _converted(path: Path, form: Format, digest: str, cache: Path, progress: Pro
                 )
             )
             partial.rename(target)
+            sums.seal(made, [target])
     return target

@@ -88,7 +88,9 @@ def _download(
     partial = cache / f"{wanted}.partial"
     with lock(cache, wanted):
         if target.exists():
-            return target
+            if _digest(target) == wanted:
+                return target
+            target.unlink()  # its disk, or somebody, has changed it since
         _complete(url, partial, progress, pause, most)
         found = _digest(partial)
         if found != wanted:

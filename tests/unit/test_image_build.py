@@ -50,6 +50,19 @@ def test_second_build_comes_from_the_cache(made: list[str], tmp_path: Path) -> N
     assert left(tmp_path) == [NAME]
 
 
+@pytest.mark.parametrize("damage", [b"dis", b"disc", b""])
+def test_image_that_was_damaged_since_is_made_anew(
+    made: list[str], tmp_path: Path, damage: bytes
+) -> None:
+    told: list[str] = []
+    build(RECIPE, tmp_path, stock=True).disk.write_bytes(damage)
+    again = build(RECIPE, tmp_path, stock=True, progress=told.append)
+    assert again.disk.read_bytes() == b"disk"
+    assert made == ["tree", "disk"] * 2
+    assert told == ["The image in the cache is damaged: making it anew"]
+    assert left(tmp_path) == [NAME]
+
+
 def test_failed_build_leaves_nothing(
     made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

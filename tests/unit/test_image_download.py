@@ -42,6 +42,16 @@ def test_raw_image_is_converted_once(tmp_path: Path) -> None:
     assert told[-1].endswith(": 100 % of 2 MiB")
 
 
+def test_converted_image_that_was_damaged_since_is_converted_again(tmp_path: Path) -> None:
+    image, cache = tmp_path / "cloud.raw", tmp_path / "cache"
+    image.write_bytes(b"some disk" + bytes(SIZE))
+    digest = hashlib.sha256(image.read_bytes()).hexdigest()
+    disk = download(str(image), digest, cache).disk
+    good = disk.read_bytes()
+    disk.write_bytes(good[: len(good) // 2])
+    assert download(str(image), digest, cache).disk.read_bytes() == good
+
+
 def test_image_on_top_of_another_is_refused(tmp_path: Path) -> None:
     make(tmp_path / "base.qcow2", "-f", "qcow2", "-o", f"size={SIZE}")
     image = tmp_path / "overlay.qcow2"

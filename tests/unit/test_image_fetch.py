@@ -84,6 +84,16 @@ def test_image_is_named_by_its_digest_and_fetched_once(site: Site, tmp_path: Pat
     assert len(site.asked) == 1
 
 
+@pytest.mark.parametrize("damage", [CONTENT[:-1], b"x" + CONTENT[1:]])
+def test_image_that_was_damaged_since_is_fetched_again(
+    site: Site, tmp_path: Path, damage: bytes
+) -> None:
+    path = fetch(site.url, SHA256, tmp_path)
+    path.write_bytes(damage)
+    assert fetch(site.url, SHA256, tmp_path).read_bytes() == CONTENT
+    assert site.asked == [None, None]
+
+
 def test_broken_download_goes_on_where_it_stopped(site: Site, tmp_path: Path) -> None:
     site.cuts = 2
     assert fetch(site.url, SHA256, tmp_path, pause=0).read_bytes() == CONTENT
