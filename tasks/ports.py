@@ -13,6 +13,9 @@ from connections.links import Link, Port, Session, dump
 from inventory.hosts import server_of
 from inventory.model import Cluster, Server
 
+UNPLUGGED = "unplugged"
+"""The key of the guests without one of their taps in a hypervisor's Nornir data."""
+
 
 @dataclass(frozen=True, slots=True)
 class PortWanted:
@@ -76,6 +79,12 @@ def plan(have: Sequence[Link], want: Sequence[PortWanted]) -> list[Change]:
     ]
 
 
+def unplugged(have: Sequence[Link], want: Sequence[PortWanted]) -> frozenset[str]:
+    """Return the guests of which a tap is not there: they are off, or somebody removed it."""
+    names = {link.name for link in have}
+    return frozenset(one.guest for one in want if one.tap and one.name not in names)
+
+
 def differences(port: Port, *, isolated: bool) -> Iterator[tuple[str, bool, bool]]:
     """Yield name, found and wanted of what a bridge should do otherwise with a port."""
     yield from (
@@ -112,6 +121,7 @@ def ports(
     with netlink(task).session() as ipr:
         have = dump(ipr)
         changes = plan(have, want)
+        task.host.data[UNPLUGGED] = unplugged(have, want)
         if changes and not task.is_dry_run(dry_run):
             _apply(ipr, changes, {link.name: link.index for link in have})
     diff = "\n".join(map(str, changes))

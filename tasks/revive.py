@@ -23,7 +23,7 @@ REBOOT_SECONDS = 40.0
 """For the login after an orderly reboot, which takes an emulated guest 10 s."""
 SHOWN = 3
 """Lines of the console that are told of a guest that was restarted."""
-STARTS = frozenset({"create", "replace", "start", "restart"})
+STARTS = frozenset({"create", "replace", "start", "restart", "replug"})
 
 
 def word() -> str:
@@ -63,7 +63,7 @@ def bring_up(
             done.append(f"Guest '{name}' was asked to reboot. {why}")
             why = "That did not help."
         if failed is not None:
-            _write_out(task)
+            write_out(task)
             mark = boot.restart(mark, boot.seed(record, again=word()))
             failed = _failure(task, boot)
             done.append(f"Guest '{name}' was restarted, its keys written again. {why}")
@@ -94,11 +94,17 @@ def _reboot(task: Task, boot: Boot) -> FarswitchError | None:
     return _failure(task, boot, REBOOT_SECONDS)
 
 
-def _write_out(task: Task) -> None:
-    """Let a guest that can be asked write its data, and forget the login to this boot."""
-    if "shell" in task.host.connections:
+def write_out(task: Task, *, ask: bool = False) -> None:
+    """Let a guest that can be asked write its data, and forget the login to this boot.
+
+    Args:
+        task: Runs on the guest.
+        ask: Also by a new login.
+    """
+    if ask or "shell" in task.host.connections:
         with contextlib.suppress(FarswitchError):
             shell(task).run(["sync"])
+    if "shell" in task.host.connections:
         with contextlib.suppress(FarswitchError):
             task.host.close_connection("shell")
 

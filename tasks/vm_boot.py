@@ -19,14 +19,15 @@ from inventory.model import Cluster, Guest
 from tasks.boot import Boot
 from tasks.console import tail
 from tasks.domain import Hardware, Mark, read_mark
+from tasks.ports import UNPLUGGED
 from tasks.ready import BootError
 from tasks.record import Record
-from tasks.revive import bring_up, word
+from tasks.revive import bring_up, word, write_out
 
 DOOMED = frozenset({"new", "failed"})
 """States of a guest that gets a new disk, of the image that the site names now."""
 
-Action = Literal["create", "replace", "start", "restart", "redefine"]
+Action = Literal["create", "replace", "start", "restart", "redefine", "replug"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,13 @@ def observe(hypervisor: Hypervisor, guest: Guest) -> Have | None:
     return Have(state, mark)
 
 
-def plan(have: Have | None, definition: str) -> list[Action]:
+def plan(have: Have | None, definition: str, *, plugged: bool = True) -> list[Action]:
     """Return what brings the guest to a running domain of the wanted definition.
 
     Args:
         have: The domain, or None.
         definition: The digest of the wanted definition.
+        plugged: Whether both taps are there; QEMU makes one that was removed at its start alone.
     """
     if have is None:
         return ["create"]
@@ -70,6 +72,8 @@ def plan(have: Have | None, definition: str) -> list[Action]:
         actions.append("start")
     elif have.mark.state == "stuck":
         actions.append("restart")
+    elif not plugged:
+        actions.append("replug")
     return actions
 
 
@@ -116,7 +120,7 @@ def vm_boot(
     """Converge one guest to a running virtual machine that answers.
 
     A guest that was ready once and does not answer is asked to reboot, then restarted with all its
-    keys and settings written again; its disk stays.
+    keys and settings written again; its disk stays. One without its tap is started anew.
 
     Args:
         task: Runs on a guest.
@@ -135,9 +139,12 @@ def vm_boot(
     if have is not None and have.mark.state not in DOOMED:  # its disk lies on that image
         hardware = dataclasses.replace(hardware, image=hardware.image.named(have.mark.image))
     boot = Boot(hypervisor, cluster, guest, hardware)
-    actions = plan(have, boot.definition(have.mark if have else None))
+    plugged = guest.name not in server.data.get(UNPLUGGED, ())
+    actions = plan(have, boot.definition(have.mark if have else None), plugged=plugged)
     told: list[str] = []
     if not task.is_dry_run(dry_run):
+        if "replug" in actions:
+            write_out(task, ask=True)
         try:
             mark = apply(boot, actions, have, record)
             mark, told = bring_up(task, boot, mark, actions, record)

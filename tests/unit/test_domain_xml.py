@@ -94,3 +94,16 @@ def have(state: str, progress: str = "ready", digest: str = "d") -> Have:
 )
 def test_a_boot_does_what_is_missing(found: Have | None, actions: list[str]):
     assert plan(found, "d") == actions
+
+
+@pytest.mark.parametrize(
+    ("found", "actions"),
+    [
+        pytest.param(have("running"), ["replug"], id="started-anew"),
+        pytest.param(have("shut off"), ["start"], id="one-that-is-off-has-none"),
+        pytest.param(have("running", "stuck"), ["restart"], id="a-restart-plugs-it-in-too"),
+        pytest.param(have("running", "new"), ["replace"], id="a-new-one-too"),
+    ],
+)
+def test_a_guest_without_its_tap_is_started_anew(found: Have, actions: list[str]):
+    assert plan(found, "d", plugged=False) == actions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from nornir.core.inventory import Host
 
 from connections.domains import DomainState
 from connections.libvirt import LibvirtError
@@ -78,7 +79,7 @@ def run(monkeypatch):
         monkeypatch.setattr(vm_boot, "shell", lambda _host: None)
         monkeypatch.setattr(vm_boot, "tail", lambda *_: [])
         monkeypatch.setattr(vm_boot, "is_damaged", lambda *_: False)
-        task = SimpleNamespace(host="node2", is_dry_run=lambda _dry: False)
+        task = SimpleNamespace(host=Host("node2"), is_dry_run=lambda _dry: False)
         vm_boot.vm_boot(task, CLUSTER, RECORD, HARDWARE)
 
     return boot

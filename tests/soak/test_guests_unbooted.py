@@ -1,0 +1,31 @@
+"""What a build does about guests' taps and seeds, with guests that stand still."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.soak.ground import Ground
+
+pytestmark = [pytest.mark.root, pytest.mark.soak]
+
+
+def test_a_tap_that_somebody_removed_comes_back_by_one_build(ground: Ground):
+    cluster = ground.cluster
+    assert ground.run("build").status == 0
+
+    def pid(guest: str) -> str:
+        return cluster.on("server1", ["cat", f"/run/libvirt/qemu/{guest}.pid"])
+
+    other = pid("fsk-node2")
+    cluster.on("server1", ["ip", "link", "del", "fsd8001"])
+    assert "+ replug fsk-node1" in ground.run("build", "--dry-run", "-v").said
+    mended = ground.run("build")
+    assert (mended.status, mended.changed) == (0, 1), mended.said
+    (tap,) = json.loads(cluster.on("server1", ["ip", "-j", "link", "show", "fsd8001"]))
+    assert tap["master"] == "fsb8001"
+    assert pid("fsk-node2") == other
+    ground.converges()
+    assert ground.run("teardown").status == 0
+    assert ground.leftovers() == []
