@@ -14,6 +14,7 @@ from lab.addresses import Lab
 from lab.command import PATH
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import Snapshot, compare, observe, settle
+from tests.lab.executed import Executed
 from tests.lab.foreign import plant
 
 PROGRAMS = (*control.PROGRAMS, "mmdebstrap", "nft", "qemu-img", "qemu-system-x86_64")
@@ -47,15 +48,25 @@ def untouched(servers: Lab) -> Snapshot:
 
 
 @pytest.fixture(scope="session")
+def executed() -> Executed:
+    """Return what was started on this machine while the cluster was built."""
+    return Executed()
+
+
+@pytest.fixture(scope="session")
 def built(
-    servers: Lab, untouched: Snapshot, tmp_path_factory: pytest.TempPathFactory
+    servers: Lab,
+    untouched: Snapshot,
+    executed: Executed,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ClusterUnderTest]:
     """Return the cluster, built with three guests."""
     folder = tmp_path_factory.mktemp("cluster")
     cluster = ClusterUnderTest("fst", 5001, "10.98.0", "10.99.0", servers, folder)
     cluster.write_site()
     try:
-        cluster.good("build")
+        with executed:
+            cluster.good("build")
         yield cluster
     finally:
         cluster.run("teardown")

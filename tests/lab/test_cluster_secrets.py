@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.clusters import ClusterUnderTest
+from tests.lab.executed import Executed
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 
@@ -85,6 +86,19 @@ def test_controller_tells_no_key_in_logs_reports_or_arguments(
             continue
     assert [name for name, body in keys.items() if body in said] == []
     assert "PRIVATE KEY" not in "".join(run.said for run in built.runs)
+
+
+def test_no_program_was_given_a_key_while_the_cluster_was_built(
+    built: ClusterUnderTest, executed: Executed, keys: dict[str, str]
+) -> None:
+    if not executed.texts:
+        pytest.skip("the kernel tells nobody here of the programs that start")
+    record = f"/var/lib/farswitch/clusters/{built.name}.json"
+    assert executed.with_words(record.encode()), "what writes the keys down was heard"
+    assert executed.with_words(b"guest=fst-node3"), "and so was QEMU"
+    told = [name for name, body in keys.items() if executed.with_words(body.encode())]
+    assert told == []
+    assert executed.with_words(b"PRIVATE KEY") == []
 
 
 def test_a_guest_has_the_users_key_and_its_own_host_key_alone(
