@@ -167,7 +167,7 @@ class Lease(Holder):
         self.close()
 
     def abandon(self) -> None:
-        """Let go in haste; the file stays, and the next run takes it over."""
+        """Let go in haste, as a run that dies does: the far end hears no good-bye."""
         self._stop()
         self.close()
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import threading
-from pathlib import Path
 from typing import Any, cast
 
 import libvirt
 
 from connections.domains import Domains, DomainState, InterfaceStats, LibvirtError
+from connections.scratch import Scratch
 from connections.uri import LOCAL_URI, remote_uri, ssh_program
 from connections.virconnect import open_connection
 from connections.volumes import Volumes, VolumeState
@@ -81,7 +80,7 @@ class Libvirt:
     connection: Hypervisor
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: Scratch | None = None
 
     def open(self, *_: object, extras: dict[str, Any] | None = None, **__: object) -> None:
         """Connect to the server's system instance, behind ssh unless it is this machine.
@@ -94,21 +93,21 @@ class Libvirt:
         if server.local:
             self.connection = Hypervisor(server.name, LOCAL_URI, fence)
             return
-        self._folder = tempfile.TemporaryDirectory(prefix="farswitch-")
+        self._scratch = Scratch()
         try:
-            program = Path(self._folder.name) / "ssh"
+            program = self._scratch.program
             program.write_text(ssh_program(server), encoding="utf-8")
             program.chmod(0o700)
             self.connection = Hypervisor(server.name, remote_uri(server, program), fence)
         except BaseException:
-            self._folder.cleanup()
+            self._scratch.close()
             raise
 
     def close(self) -> None:
         """Close the connection and remove the script that it ran ssh by."""
         self.connection.close()
-        if self._folder is not None:
-            self._folder.cleanup()
+        if self._scratch is not None:
+            self._scratch.close()
 
 
 def _silent(*_: object) -> None:

@@ -130,26 +130,26 @@ def hold(folder: Path, name: str, silence: float, words: Words, claims: Words) -
     shared = take(folder / SHARED, PATIENCE)
     if shared is None:
         say(shared=PATIENCE)
+        leave(path, fd)
         return
     others = [one for one in holders(folder) if one.get("cluster") != name]
     write(fd, {**words, "claims": claims})
     leave(folder / SHARED, shared)
     say(held=words, others=others)
-    if keep(silence):
+    try:
+        keep(silence)
+    finally:
         leave(path, fd)
 
 
-def keep(silence: float) -> bool:
-    """Return each sign of life; tell at the end whether the run is done in good order."""
+def keep(silence: float) -> None:
+    """Return each sign of life, until the run is done, its login ended, or it is silent."""
     while select.select([0], [], [], silence)[0]:
         block = os.read(0, 4096)
-        if not block:
-            return False
-        if b"q" in block:
-            return True
+        if not block or b"q" in block:
+            return
         os.write(1, block)
     end_login()
-    return False
 
 
 def end_login() -> None:

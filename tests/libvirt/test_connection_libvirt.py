@@ -12,6 +12,7 @@ from nornir.core.inventory import ConnectionOptions, Host
 
 from connections import access
 from connections.libvirt import Hypervisor, Libvirt, LibvirtError
+from connections.scratch import Scratch
 from connections.uri import remote_uri, ssh_program
 from inventory.errors import ForeignObjectError
 from inventory.model import Server
@@ -219,18 +220,26 @@ def test_ssh_is_told_to_check_the_host_key_of_the_given_file(tmp_path):
     assert settings["userknownhostsfile"] == "/k/known 100% hosts"
 
 
-def test_the_plugin_connects_and_cleans_up(tmp_path, monkeypatch):
+def test_the_plugin_connects_and_cleans_up_also_after_a_run_that_was_killed(tmp_path, monkeypatch):
     node = tmp_path / "node.xml"
     node.write_text("<node/>")
     monkeypatch.setattr("connections.libvirt.remote_uri", lambda *_: f"test://{node}")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    plugin = Libvirt()
+    (tmp_path / "farswitch-ssh-dead").mkdir()
+    (tmp_path / "farswitch-ssh-dead/ssh").touch()
+    (tmp_path / "farswitch-ssh-theirs").mkdir()
+    (tmp_path / "farswitch-ssh-theirs/file").touch()
+    living, plugin = Scratch(), Libvirt()
+    living.program.touch()
     plugin.open(extras={"server": server()})
-    (program,) = tmp_path.glob("farswitch-*/ssh")
+    (program,) = set(tmp_path.glob("farswitch-ssh-*/ssh")) - {living.program}
     assert program.stat().st_mode & 0o777 == 0o700
+    assert program.parent.stat().st_mode & 0o777 == 0o700
     assert plugin.connection.list_domains() == ()
+    assert living.program.exists()
+    living.close()
     plugin.close()
-    assert list(tmp_path.glob("farswitch-*")) == []
+    assert [one.name for one in tmp_path.glob("farswitch-*")] == ["farswitch-ssh-theirs"]
 
 
 def test_many_threads_open_a_hosts_connection_once(tmp_path, monkeypatch):

@@ -118,7 +118,7 @@ def test_a_run_whose_lock_fell_is_told_and_its_fence_stays_shut(folder: str):
         fence.check()
     with pytest.raises(LockLostError):
         LocalShell("here", fence=fence).run(["touch", folder])
-    assert not Path(folder).is_file()
+    assert not Path(folder).exists()
 
 
 def test_a_run_that_heard_nothing_for_long_asks_before_it_goes_on(folder: str):
@@ -140,9 +140,23 @@ def test_asking_keeps_nobody_from_taking(folder: str, here: LocalShell):
 
 
 def test_what_is_left_in_the_file_of_a_dead_run_is_nobodys_lock(folder: str, here: LocalShell):
-    take(folder, 1).abandon()
-    assert list(Path(folder).iterdir()) == [Path(folder) / "c.lock"]
+    Path(folder).mkdir(parents=True)
+    Path(folder, "c.lock").write_text('{"cluster": "c", "pid": 4711}')  # its agent was killed too
     assert held_by(here, folder=folder) == ()
+    lease = take(folder, 1)
+    assert lease.held
+    lease.release()
+    assert not Path(folder).exists()
+
+
+def test_a_run_that_is_killed_or_stopped_leaves_no_lock(folder: str, holder: subprocess.Popen[str]):
+    assert Path(folder, "c.lock").exists()
+    holder.send_signal(signal.SIGSTOP)
+    wait_until(lambda: not Path(folder).exists(), Deadline(10), what="The end of its lock")
+    holder.send_signal(signal.SIGCONT)
+    other = take(folder, 1)
+    other.abandon()
+    wait_until(lambda: not Path(folder).exists(), Deadline(10), what="The end of the other")
 
 
 def test_the_second_of_two_clusters_sees_what_the_first_lays_claim_to(folder: str):
