@@ -136,6 +136,20 @@ class Volumes:
         """Return one volume, or None when there is none of that name."""
         return next((volume for volume in self.volumes(pool) if volume.name == name), None)
 
+    def backing(self, pool: str, name: str) -> str:
+        """Return the path of the volume below another; "" when it lies on none, or is not there."""
+        with told(self.host, f"volume '{name}' in pool '{pool}'"):
+            try:
+                volume = (
+                    self.connection().storagePoolLookupByName(pool).storageVolLookupByName(name)
+                )
+            except libvirt.libvirtError as error:
+                if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+                    return ""
+                raise
+            xml = ET.fromstring(volume.XMLDesc())  # noqa: S314 - libvirt's own
+            return xml.findtext("backingStore/path", "")
+
     def create_volume(self, pool: str, xml: str) -> None:
         """Create a volume from libvirt's XML."""
         name = ET.fromstring(xml).findtext("name", "?")  # noqa: S314 - we wrote it

@@ -7,9 +7,11 @@ import dataclasses
 from connections.libvirt import Hypervisor
 from image.cloud import render as render_seed
 from image.seed import Nic, Seed, User
+from inventory.errors import ForeignObjectError
 from inventory.model import Cluster, Guest
 from tasks import hosts_file, mpi, nfs, ssh_keys
 from tasks.domain import Hardware, Mark, definition, render, seed_volume
+from tasks.image import is_our_disk
 from tasks.record import Record
 
 GIB = 1 << 30
@@ -87,13 +89,18 @@ class Boot:
         return definition(self.cluster, self.guest, mark, self.hardware)
 
     def create(self, have: Mark | None, seed: bytes) -> Mark:
-        """Make disk, seed and domain, and start it; a disk that was ever ready is kept."""
+        """Make disk, seed and domain, and start it; a disk that was ever ready is kept.
+
+        Raises:
+            ForeignObjectError: A volume has the disk's name and lies on none of our images.
+        """
         mark = self._mark(disk=have.disk + 1 if have else 1)
         hypervisor, guest = self.hypervisor, self.guest
         if have is not None:
             hypervisor.destroy(guest.domain)
             if have.state == "new":
                 hypervisor.delete_volume(self.pool, have.disk_volume)
+        self._refuse_foreign(mark.disk_volume)
         hypervisor.delete_volume(self.pool, mark.disk_volume)
         hypervisor.create_overlay(
             self.pool,
@@ -138,6 +145,11 @@ class Boot:
         """Note what the next build has to do: restart the guest, or give it a new disk."""
         if mark.state != "new":
             self.define(dataclasses.replace(mark, state="failed" if damaged else "stuck"))
+
+    def _refuse_foreign(self, name: str) -> None:
+        there = self.hypervisor.volume(self.pool, name)
+        if there is not None and not is_our_disk(self.hypervisor, self.pool, there):
+            raise ForeignObjectError("Volume", name, self.guest.hypervisor)
 
     def _start_with(self, mark: Mark, seed: bytes) -> None:
         name = seed_volume(self.guest)

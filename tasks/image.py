@@ -10,7 +10,7 @@ from pathlib import Path
 from nornir.core.task import Result, Task
 
 from connections.access import libvirt, shell
-from connections.libvirt import Hypervisor
+from connections.libvirt import Hypervisor, VolumeState
 from image.build import COMMAND_LINE, build
 from image.download import download
 from image.recipe import recipe
@@ -25,6 +25,8 @@ OURS = re.compile(rf"{PREFIX}({OWN}|{USER})-[0-9a-f]{{16}}\.(qcow2|kernel|initrd
 """The volumes of base images: others may lie in the same pool."""
 GUESTS = re.compile(r"([a-z0-9-]+)\.([a-z0-9-]+)\.([0-9]+\.qcow2|seed\.iso)")
 """The volumes of guests, of whatever cluster: CLUSTER.GUEST.WHAT."""
+LEFT = 1 << 20
+"""Bytes: an unfinished disk has less."""
 LOCAL = "local_image"
 """The key of the image's files on the controller in a hypervisor's Nornir data."""
 
@@ -166,6 +168,15 @@ def _sources(base: BaseImage, local: LocalImage) -> Iterator[tuple[str, Path]]:
     for kind, path in files.items():
         if path is not None:
             yield f"{base.name}.{kind}", path
+
+
+def is_our_disk(hypervisor: Hypervisor, pool: str, volume: VolumeState) -> bool:
+    """Tell a guest's disk by what it lies on: libvirt keeps no metadata of volumes.
+
+    What a libvirt that was killed left of a disk that it made is so small that it is nobody's.
+    """
+    below = hypervisor.backing(pool, volume.name).rpartition("/")[2]
+    return volume.capacity < LEFT or OURS.fullmatch(below) is not None
 
 
 def check_size(local: LocalImage, settings: Settings) -> None:

@@ -29,3 +29,22 @@ def test_a_tap_that_somebody_removed_comes_back_by_one_build(ground: Ground):
     ground.converges()
     assert ground.run("teardown").status == 0
     assert ground.leftovers() == []
+
+
+def test_somebody_elses_volume_of_our_name_is_refused_and_kept(ground: Ground):
+    cluster, name = ground.cluster, "fsk.node2.1.qcow2"
+    assert ground.run("build", "--nodes", "1").status == 0
+    add = ("vol-create-as", "farswitch", name, "2M", "--format", "raw")
+    cluster.on("server1", ["virsh", "-q", *add])
+    refused = ground.run("build", "--nodes", "2")
+    assert refused.status == 1
+    assert f"Volume '{name}' on server 'server1' exists without our mark" in refused.said
+    ground.run("build", "--nodes", "1")
+    assert name in cluster.on("server1", ["virsh", "vol-list", "farswitch"])
+    cluster.on("server1", ["virsh", "-q", "vol-delete", name, "farswitch"])
+    ground.converges("--nodes", "2")
+    cluster.on("server1", ["virsh", "-q", "undefine", "fsk-node2"])  # as our hint tells
+    cluster.on("server1", ["virsh", "-q", "destroy", "fsk-node2"])
+    ground.converges()
+    assert ground.run("teardown").status == 0
+    assert ground.leftovers() == []
