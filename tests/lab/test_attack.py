@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from connections.wait import Deadline, wait_until
+from lab import container, ready
 from tests.lab.clusters import ClusterUnderTest
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
@@ -20,6 +22,15 @@ OPEN = {
 """What stands open without the guard; the isolation of the ports closes the rest."""
 
 
+def libvirt_starts_anew(cluster: ClusterUnderTest) -> None:
+    """Kill libvirt on the hypervisor; what watches it there starts it again."""
+    server = container.find(cluster.lab)["server1"]
+    before = cluster.on("server1", ["pidof", "libvirtd"])
+    cluster.on("server1", ["sh", "-c", "kill -KILL $(pidof libvirtd)"])
+    wait_until(lambda: ready.runs_libvirt(server), Deadline(30), what="libvirt's return")
+    assert cluster.on("server1", ["pidof", "libvirtd"]) != before
+
+
 def test_every_way_that_the_guard_closes_is_found_open_without_it_and_the_fix_closes_it(
     built: ClusterUnderTest,
 ) -> None:
@@ -34,6 +45,7 @@ def test_every_way_that_the_guard_closes_is_found_open_without_it_and_the_fix_cl
     attacks = [check for check in failed if check["name"] != "attack.legitimate"]
     (fix,) = {check["fix"] for check in attacks}
     built.follow(fix)
+    libvirt_starts_anew(built)  # it writes rules of its own then
     healthy = built.good("verify", "--only", "attack", "--attack").document["checks"]
     size = len(built.guests())
     assert sum(check["ok"] for check in healthy) == 8 * size + 2 + size
