@@ -11,7 +11,7 @@ help:
 	@echo "make demo     install what is missing, raise the lab, build a cluster, verify it"
 	@echo "make down     tear the demo's cluster and its lab down"
 	@echo "make test     install what is missing, run every test that this machine can run"
-	@echo "make soak     kill the controller at every border and 50 random moments: an hour"
+	@echo "make soak     kill the controller at 100 moments, stop it, let it race: two hours"
 	@echo "make check    format, lint, types, imports: seconds"
 	@echo "make bench    how fast guests boot, and what a build costs beyond that"
 	@echo "make install  packages and .venv, nothing else: for servers of your own"

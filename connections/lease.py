@@ -20,8 +20,15 @@ from connections.command import LONGEST_LINE, PrivilegeError, Process, Shell
 from inventory.errors import ConfigError, FarswitchError
 
 FOLDER = "/run/farswitch"
-SILENCE = 30.0
-"""Seconds without a sign of life after which the far end lets go."""
+SILENCE = 40.0
+"""Seconds without a sign of life after which the far end lets go.
+
+More than libvirtd lets a client be silent (31 s from the last it heard: `keepalive_interval` times
+`keepalive_count` + 1 of libvirtd.conf, and its clock counts seconds) and a sign of life's pause: so
+a call of libvirt that a stopped run had on its lips does not arrive after its lock fell.
+"""
+PAUSES = 8
+"""Signs of life in that time."""
 ANSWER_SECONDS = 75.0
 """More than the far end waits for the server's shared settings."""
 FAREWELL_SECONDS = 5.0
@@ -131,7 +138,10 @@ class Lease(Holder):
             self.close()
             return
         self._heart = threading.Thread(
-            target=self._beat, args=(silence / 6,), name=f"sign of life to {self.host}", daemon=True
+            target=self._beat,
+            args=(silence / PAUSES,),
+            name=f"sign of life to {self.host}",
+            daemon=True,
         )
         self._heart.start()
 
@@ -149,10 +159,13 @@ class Lease(Holder):
             if not (self._ended or self._fresh()):
                 self._wake.set()
                 self._told.wait_for(lambda: self._ended or self._fresh(), self._patience)
-            if self._ended:
-                raise LockLostError(self.host, "its process there ended, or the login did")
-            if not self._fresh():
-                raise LockLostError(self.host, "the server does not answer")
+            if self._ended or not self._fresh():
+                raise self._lost()
+
+    def doubt(self) -> LockLostError | None:
+        """Return the error when the lock may be another run's by now; asks nobody."""
+        with self._told:
+            return None if self._fresh() else self._lost()
 
     def release(self) -> None:
         """Let go in good order: nothing is left of the lock then."""
@@ -170,6 +183,10 @@ class Lease(Holder):
         """Let go in haste, as a run that dies does: the far end hears no good-bye."""
         self._stop()
         self.close()
+
+    def _lost(self) -> LockLostError:
+        ended, silent = "its process there ended, or the login did", "the server does not answer"
+        return LockLostError(self.host, ended if self._ended else silent)
 
     def _stop(self) -> None:
         self._over = True

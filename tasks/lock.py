@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 
-from connections.lease import FOLDER, SILENCE, Holder, Lease, Words, held_by
+from connections.lease import FOLDER, SILENCE, Holder, Lease, LockLostError, Words, held_by
 from connections.shell import Shell
 from inventory.errors import ConfigError, FarswitchError
 from inventory.fence import Fence
@@ -127,6 +127,11 @@ class Locks:
         others = lease.answer.get("others", ())
         if found := list(clashes(self._claims, others, shell.host)):
             raise ConfigError("\n".join(found), hint="Change the site, or tear the other down.")
+
+    def doubts(self) -> tuple[LockLostError, ...]:
+        """Return an error for each lock that may be another run's by now; asks nobody."""
+        found = (lease.doubt() for lease in self._leases)
+        return tuple(error for error in found if error is not None)
 
     def release(self) -> None:
         """Let go in good order, the first lock last."""

@@ -90,14 +90,14 @@ def _order(item: pytest.Item) -> tuple[bool, bool, bool]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell how often the controller was killed, when, and from which seed that follows."""
+    """Tell how often the controller was killed, stopped or in a race, when, and from which seed."""
     passed = terminalreporter.stats.get("passed", [])
     noted = (found for one in passed for found in one.user_properties)
     crashes = [str(value) for name, value in noted if name == "crash"]
     if not crashes:
         return
     terminalreporter.section(
-        f"{len(crashes)} crashes survived, SOAK_SEED={os.environ['SOAK_SEED']}"
+        f"{len(crashes)} crashes, races and long runs survived, SOAK_SEED={os.environ['SOAK_SEED']}"
     )
     for crash in crashes:
         terminalreporter.line(crash)

@@ -40,6 +40,9 @@ def locked(session: Session, *, reach_all: bool = True) -> Iterator[None]:
             with suppress(*(() if reach_all else (ConnectionLostError,))):
                 locks.take(access.shell(host))
         yield
+        if session.recorder.failures:  # of a run that woke up they tell only of cut logins
+            for error in locks.doubts():
+                session.note(f"{error} {error.hint}")
     except Exception:  # between two stages: nothing is under way
         locks.release()
         raise

@@ -23,7 +23,7 @@ TALK = Path(__file__).with_name("talk.py").read_text(encoding="utf-8")
 UNBOOTED = str(Path(__file__).with_name("unbooted.py"))
 MTU = 1450
 QUIET_SECONDS = 100.0
-"""More than a timer of the firewall runs (60 s), or a lock's process hears nothing (30 s)."""
+"""More than a timer of the firewall runs (60 s), or a lock's process hears nothing (40 s)."""
 END_SECONDS = 15.0
 """For what the controller had started itself, as its ssh to libvirt."""
 FOREGROUND = ("env", "--default-signal=INT")
@@ -70,12 +70,21 @@ class Ground:
         """Go on from a controller that knows nothing of earlier runs."""
         shutil.rmtree(self.cluster.state, ignore_errors=True)
 
-    def start(self, workflow: str, *options: str) -> Running:
-        """Start a build or teardown of the site."""
+    def start(
+        self, workflow: str, *options: str, program: str = UNBOOTED, **environment: str
+    ) -> Running:
+        """Start a build or teardown of the site.
+
+        Args:
+            workflow: Which.
+            options: More of its options.
+            program: In the place of a build whose guests boot.
+            environment: More variables of its environment.
+        """
         site = ("--site", str(self.cluster.site))
         if workflow == "build" and not self.real:
-            return self._start(UNBOOTED, *site, *options)
-        return self._start("-m", f"workflows.{workflow}", *site, *options)
+            return self._start(program, *site, *options, **environment)
+        return self._start("-m", f"workflows.{workflow}", *site, *options, **environment)
 
     def run(self, workflow: str, *options: str) -> Run:
         """Run a build or teardown of the site to its end."""
@@ -182,12 +191,13 @@ class Ground:
         passed = ("ps -e ",) if guests else ("ps -e ", "/usr/bin/qemu-system")
         return Counter(line.strip() for line in listed if not line.startswith(passed))
 
-    def _start(self, *argv: str) -> Running:
+    def _start(self, *argv: str, **more: str) -> Running:
         self._runs += 1
         log, out = (self.cluster.folder / f"run{self._runs}.{kind}" for kind in ("log", "out"))
         environment = os.environ | {
             "XDG_STATE_HOME": str(self.cluster.state),
             "PYTHONPATH": str(ROOT),
+            **more,
         }
         with out.open("wb") as said, out.with_suffix(".err").open("wb") as complained:
             process = subprocess.Popen(

@@ -2,11 +2,13 @@
 
 All is done as ever, disks, seeds, domains and their taps included; but libvirt starts each guest
 paused, and nobody waits for its boot or configures it. So a build takes seconds without KVM.
+SOAK_SILENCE in its environment are the seconds after which a server lets go of its lock.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ import libvirt
 
 from connections import domains
 from tasks import vm_boot
+from tasks.lock import Locks
 from workflows import build
 from workflows.session import Session
 from workflows.stages import Stage
@@ -51,6 +54,8 @@ def main() -> None:
     vm_boot.bring_up = lambda _task, _boot, mark, _actions, _record: (mark, [])
     vm_boot.write_out = lambda _task, **_: None
     build.stages = without_logins
+    if silence := os.environ.get("SOAK_SILENCE"):
+        Locks.__init__.__kwdefaults__["silence"] = float(silence)
     build.command(prog_name="python -m workflows.build")
 
 

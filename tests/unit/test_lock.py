@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.lease import Lease, LockLostError, held_by
+from connections.lease import PAUSES, SILENCE, Lease, LockLostError, held_by
 from connections.local import LocalShell
 from connections.wait import Deadline, wait_until
 from inventory.errors import ConfigError, FarswitchError
@@ -22,6 +22,8 @@ from tasks import lock
 from tasks.lock import LockHeldError, Locks, clashes, shared_settings, told
 
 PAIRS = 50
+INTERVAL, COUNT = 5, 5
+"""Of libvirtd.conf, as it comes: `keepalive_interval` and `keepalive_count`."""
 OURS = {"vnis": [41, 43], "port": 4789, "networks": ["10.0.0.0/24", "10.10.0.0/24"]}
 HOLDER = """\
 import os, signal, sys
@@ -127,6 +129,23 @@ def test_a_run_that_heard_nothing_for_long_asks_before_it_goes_on(folder: str):
     lease.check()
     assert lease._fresh()
     lease.release()
+
+
+def test_a_run_that_ends_after_long_silence_knows_that_its_lock_may_be_anothers(folder: str):
+    lease = take(folder, 1)
+    assert lease.doubt() is None
+    lease._process.close()
+    lease._heard -= SILENCE
+    doubt = wait_until(lease.doubt, Deadline(5), what="The doubt")
+    assert isinstance(doubt, LockLostError)
+    assert doubt.server == "here"
+    lease.release()
+
+
+def test_a_server_lets_go_later_than_its_libvirt_hangs_up():
+    clocks = 1  # libvirtd counts whole seconds
+    hangs_up = INTERVAL * (COUNT + 1) + clocks
+    assert hangs_up < SILENCE - SILENCE / PAUSES
 
 
 def test_asking_keeps_nobody_from_taking(folder: str, here: LocalShell):
