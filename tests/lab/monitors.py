@@ -24,15 +24,20 @@ DOMAIN = """<domain type='qemu'><name>NAME</name><memory unit='MiB'>32</memory>
 <os><type arch='x86_64'>hvm</type></os></domain>"""
 SOUND = r"""
 name=$1; domain=$2
-ip link add "$name" type bridge && ip link set "$name" up
-bridge fdb add 02:00:00:00:00:01 dev "$name" self permanent; ip link del "$name"
+ip link add "$name" type bridge || ip link set "$name" down
+ip link set "$name" up
+bridge fdb del 02:00:00:00:00:01 dev "$name" self
+bridge fdb add 02:00:00:00:00:01 dev "$name" self permanent
 nft add table inet "$name"; nft delete table inet "$name"
 [ -S /run/libvirt/libvirt-sock ] || exit 0
 echo "$domain" >"/tmp/$name"; virsh -q define "/tmp/$name" && virsh -q undefine "$name"
 rm "/tmp/$name"
 virsh -q pool-define-as "$name" dir --target /tmp && virsh -q pool-undefine "$name"
 """
-"""Something that each listener hears: that it listens, and that it heard all before."""
+"""Something that each listener hears: that it listens, and that it heard all before.
+
+The bridge stays until everybody has: a listener that is late could not tell its name any more.
+"""
 
 TRAFFIC = (
     r"\[NEIGH\].*",  # who was asked for whose address: logins and guests do that
@@ -73,7 +78,11 @@ class Monitors:
             heard.update(one for one in self.folder.iterdir() if name in one.read_text())
             return len(heard) == len(self.processes)
 
-        wait_until(everybody, Deadline(20), what=f"The sound '{name}'", interval=0.3)
+        try:
+            wait_until(everybody, Deadline(20), what=f"The sound '{name}'", interval=0.3)
+        finally:
+            for pid in container.find(self.lab).values():
+                container.execute(pid, ["ip", "link", "del", name])
 
     def rest(self) -> dict[Path, int]:
         """Wait until nothing new is heard, and return how long each listener's text is."""

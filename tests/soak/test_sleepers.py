@@ -15,7 +15,7 @@ from connections.lease import SILENCE
 from connections.wait import Deadline, wait_until
 from lab.addresses import Lab
 from tests.lab.clusters import Run
-from tests.lab.comparison import Snapshot, compare, observe
+from tests.lab.comparison import Snapshot, compare, observe, settle
 from tests.lab.monitors import listening
 from tests.soak.ground import Ground
 from tests.soak.moments import Border, Moment, Running, When, await_moment
@@ -84,6 +84,7 @@ def sleeps(ground: Ground, running: Running, taker: str, *, group: bool, silence
         await_fall(ground, silence)
         taken = ground.run(taker)
         assert taken.status == 0, taken.said
+        settle(lab)
         before = lasting(lab)
         with listening(lab) as heard:
             send(running, signal.SIGCONT, group=group)
