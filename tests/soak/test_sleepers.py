@@ -22,6 +22,8 @@ from tests.soak.moments import Border, Moment, Running, When, await_moment
 
 pytestmark = pytest.mark.root
 Told = Callable[[str], None]
+ENDING = ("processes ", "files /run/farswitch ", "files /run/farswitch/")
+"""Of a snapshot: logins and locks."""
 SHORT = 3.0
 """Seconds without a sign of life that the servers of a short test wait for."""
 DOZING = str(Path(__file__).with_name("dozing.py"))
@@ -48,9 +50,9 @@ def await_fall(ground: Ground, silence: float) -> None:
 
 
 def lasting(lab: Lab) -> Snapshot:
-    """Return what is on each server, but for processes: logins of the stopped run may end."""
+    """Return what is on each server, but for the logins and locks of the stopped run: they end."""
     return {
-        server: [line for line in lines if not line.startswith("processes ")]
+        server: [line for line in lines if not line.startswith(ENDING)]
         for server, lines in observe(lab).items()
     }
 
