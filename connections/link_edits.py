@@ -17,8 +17,8 @@ from inventory.model import GROUP_BASE
 QUIET = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", GEN_MODE_NONE)]})]}
 """IFLA_AF_SPEC for an interface that makes itself no IPv6 link-local address."""
 
-DOOMED_GROUP = GROUP_BASE + (1 << 24)
-"""A link group that no cluster has, one above the last: what is deleted together."""
+DOOMED_BASE = GROUP_BASE + (1 << 24)
+"""Upper byte of the link groups of what is deleted together: above those of all clusters."""
 HINTS = {
     errno.EPERM: "The login needs root, or CAP_NET_ADMIN.",
     errno.EOPNOTSUPP: "The kernel lacks this kind of interface: modprobe bridge vxlan.",
@@ -178,7 +178,8 @@ def delete(ipr: Session, doomed: Sequence[Link], have: Sequence[Link]) -> None:
     going = {link.index for link in doomed}
     group = doomed[0].group
     if group == 0 or any(link.group == group and link.index not in going for link in have):
-        group = DOOMED_GROUP
+        # An index is one interface's alone: what others delete meanwhile is in another group.
+        group = DOOMED_BASE | doomed[0].index & 0xFFFFFF
     for link in doomed:
         if link.group != group:
             set_group(ipr, link.name, group)

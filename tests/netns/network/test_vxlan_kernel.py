@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from connections import link_edits
+from connections.links import dump
 from connections.wait import Deadline, wait_until
 from inventory.errors import FarswitchError, ForeignObjectError
 from tasks.bridge import bridge
@@ -217,3 +218,23 @@ def test_all_of_it_works_through_the_relay_of_a_remote_server(two_servers):
     assert lab.build(TASKS, mtu=MTU) == 0
     assert lab.run("server2", remove_links).result == 3
     assert lab.links("server2") == ["lo", "u0"]
+
+
+def test_two_clusters_that_delete_at_the_same_time_do_not_meet(two_servers, monkeypatch):
+    """One is through between the other's two requests: neither takes what is not its own."""
+    lab = two_servers(guests=1)
+    for name in ("one", "two"):
+        lab.ip("server1", "link", "add", name, "type", "bridge")
+    delete_group = link_edits.delete_group
+    with lab.endpoint("server1").session() as ipr:
+        have = {link.name: link for link in dump(ipr)}
+
+        def deleting(ipr, group):
+            monkeypatch.setattr(link_edits, "delete_group", delete_group)
+            link_edits.delete(ipr, [have["two"]], list(have.values()))
+            assert "one" in lab.links("server1")
+            delete_group(ipr, group)
+
+        monkeypatch.setattr(link_edits, "delete_group", deleting)
+        link_edits.delete(ipr, [have["one"]], list(have.values()))
+    assert not {"one", "two"} & set(lab.links("server1"))
