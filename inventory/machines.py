@@ -11,6 +11,8 @@ from inventory.settings import FIRST_GUEST_OFFSET, Settings
 
 Role = Literal["hypervisor", "switch"]
 Address = IPv4Address | IPv6Address
+DATA_NIC, MANAGEMENT_NIC = "data0", "mgmt0"
+"""What a guest's two interfaces are called in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,15 @@ from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
 from inventory.errors import ConfigError
-from inventory.machines import Address, Guest, Role, Server, interface
+from inventory.machines import (
+    DATA_NIC,
+    MANAGEMENT_NIC,
+    Address,
+    Guest,
+    Role,
+    Server,
+    interface,
+)
 from inventory.nodeset import resized
 from inventory.settings import (
     DATA_NETWORK,
@@ -28,10 +36,12 @@ from inventory.settings import (
 
 __all__ = [
     "DATA_NETWORK",
+    "DATA_NIC",
     "DEFAULT_LAB_NAME",
     "FIRST_GUEST_OFFSET",
     "GROUP_BASE",
     "MANAGEMENT_NETWORK",
+    "MANAGEMENT_NIC",
     "OWN_IMAGE",
     "PORTS_PER_BRIDGE",
     "VNI_MAX",

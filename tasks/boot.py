@@ -8,7 +8,7 @@ from connections.libvirt import Hypervisor
 from image.cloud import render as render_seed
 from image.seed import Nic, Seed, User
 from inventory.errors import ForeignObjectError
-from inventory.model import Cluster, Guest
+from inventory.model import DATA_NIC, MANAGEMENT_NIC, Cluster, Guest
 from tasks import hosts_file, mpi, nfs, ssh_keys
 from tasks.domain import Hardware, Mark, definition, render, seed_volume
 from tasks.image import is_our_disk
@@ -45,8 +45,8 @@ def seed_of(
         instance_id=f"{guest.domain}-{key.public.split()[1][-16:]}{again}",
         hostname=guest.name,
         nics=(
-            Nic("data0", guest.data_mac, guest.data_address, mtu),
-            Nic("mgmt0", guest.management_mac, guest.management_address, None),
+            Nic(DATA_NIC, guest.data_mac, guest.data_address, mtu),
+            Nic(MANAGEMENT_NIC, guest.management_mac, guest.management_address, None),
         ),
         host_key=key.private.encode(),
         host_key_public=key.public.strip(),

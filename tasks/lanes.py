@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from connections.wait import Deadline
-from inventory.errors import FarswitchError
-from tasks.probe import each
+from tasks.probe import each_or_raise
 from tasks.station import Arrival, Packet, Station
 
 T = TypeVar("T")
@@ -122,7 +121,7 @@ def _send(
         return stations[name].send([lane.packet(size) for lane, size in by_sender[name]])
 
     errors: dict[tuple[Lane, int], str] = {}
-    for name, answers in _all(stations, call).items():
+    for name, answers in each_or_raise(stations, call).items():
         errors |= {one: why for one, why in zip(by_sender[name], answers, strict=True) if why}
     return errors
 
@@ -145,14 +144,4 @@ def _arrived(
             found |= {expected[name][one] for one in came if one in expected[name]}
         return found
 
-    return {one for found in _all(stations, call).values() for one in found}
-
-
-def _all(stations: Mapping[str, Station], call: Callable[[str], T]) -> dict[str, T]:
-    """Call a function for all servers at once; the first error is raised."""
-    answers: dict[str, T] = {}
-    for name, answer in each(stations, call).items():
-        if isinstance(answer, FarswitchError):
-            raise answer
-        answers[name] = answer
-    return answers
+    return {one for found in each_or_raise(stations, call).values() for one in found}

@@ -17,7 +17,7 @@ from image.seed import File
 from image.tree import FINALIZE
 from inventory.errors import FarswitchError
 from inventory.hosts import guest_of
-from inventory.model import Cluster, Settings
+from inventory.model import DATA_NIC, Cluster, Settings
 from tasks import sshd
 from tasks.files import apply, observe, plan, render
 
@@ -26,7 +26,6 @@ PROGRAMS = "/usr/local/lib/farswitch"
 RING, LADDER = f"{PROGRAMS}/ring.py", f"{PROGRAMS}/ladder.py"
 SSHD = "/etc/ssh/sshd_config.d/farswitch.conf"
 PROFILE = "/etc/profile.d/farswitch.sh"
-DATA_NIC = "data0"
 DEVICE = "ch4:ucx"
 """What the MPICH of Debian 12, Ubuntu 22.04 and our image was built with."""
 CH3_PORTS = "MPIR_CVAR_CH3_PORT_RANGE"

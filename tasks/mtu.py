@@ -13,10 +13,9 @@ from connections.links import Link, dump
 from connections.shell import CommandError, Shell
 from inventory.errors import ConfigError, FarswitchError
 from inventory.hosts import SERVER, server_of
-from inventory.model import Cluster, Server
+from inventory.model import DATA_NIC, Cluster, Server
 from tasks.underlay import Underlay
 
-DATA_NIC = "data0"
 """The guest's NIC on the data network."""
 
 

@@ -151,6 +151,20 @@ def each(
         return dict(zip(names, pool.map(attempt, names), strict=True))
 
 
+def each_or_raise(names: Iterable[str], call: Callable[[str], T]) -> dict[str, T]:
+    """Call a function for several hosts side by side, as `each` does.
+
+    Raises:
+        FarswitchError: The error of the first host that has one.
+    """
+    given: dict[str, T] = {}
+    for name, one in each(names, call).items():
+        if isinstance(one, FarswitchError):
+            raise one
+        given[name] = one
+    return given
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """A measurement with the judgements that follow from it: one subject, one file.

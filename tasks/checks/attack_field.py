@@ -8,16 +8,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
-from typing import TypeVar
 
 from connections.command import Shell
 from inventory.errors import FarswitchError
 from tasks.checks.attack_judge import Heard, Sent
 from tasks.checks.attack_kinds import Kind, Label, Place, Stream
-from tasks.probe import AT_ONCE, each
+from tasks.probe import AT_ONCE, each_or_raise
 from tasks.programs import attack_listen, attack_send
 
-T = TypeVar("T")
 GAP = 0.01
 """Seconds between two rounds: slow enough that no queue on the way overflows under emulation."""
 SENDING = 60.0
@@ -121,10 +119,10 @@ def fight(
             listener.await_start()
             return listener
 
-        listeners = _all(each(places, start))
+        listeners = each_or_raise(places, start)
         by_name = {one.name: one for one in senders}
-        sent = _all(each(by_name, lambda name: send(by_name[name], token)))
-        heard = _all(each(listeners, lambda name: listeners[name].report()))
+        sent = each_or_raise(by_name, lambda name: send(by_name[name], token))
+        heard = each_or_raise(listeners, lambda name: listeners[name].report())
     return {label: one for found in sent.values() for label, one in found.items()}, merged(heard)
 
 
@@ -156,13 +154,3 @@ def merged(reports: Mapping[str, Sequence[Sequence[str]]]) -> Heard:
             elif what == "answer":
                 answers[place][words[0]] = int(words[1])
     return Heard(frames, answers)
-
-
-def _all(found: Mapping[str, T | FarswitchError]) -> dict[str, T]:
-    """Return what every host gave; the first error is raised."""
-    given: dict[str, T] = {}
-    for name, one in found.items():
-        if isinstance(one, FarswitchError):
-            raise one
-        given[name] = one
-    return given

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 
+from inventory.model import DATA_NIC, MANAGEMENT_NIC
 from tasks.check import Check
-from tasks.checks.attack_kinds import DATA, MANAGEMENT, Duel, Kind, Label, Place
+from tasks.checks.attack_kinds import Duel, Kind, Label, Place
 from tasks.checks.attack_wanted import Attack
 
 UNHEARD = (
@@ -80,7 +81,7 @@ def judge(attack: Attack, sent: Sent | None, heard: Heard, fix: str) -> Check:
 def judge_legitimate(duel: Duel, sender: Sent | None, heard: Heard, fix: str) -> Check:
     """Return the verdict on what a guest sent over the switch while the attacks went on."""
     label = legitimate(duel)
-    came = heard.at(label, Place(duel.victim.name, DATA))
+    came = heard.at(label, Place(duel.victim.name, DATA_NIC))
     wanted, left = (sender.wanted, sender.sent) if sender else (0, 0)
     said = f": {sender.error}" if sender and sender.error else ""
     return Check(
@@ -107,7 +108,7 @@ def _arrived(attack: Attack, heard: Heard) -> tuple[int, list[str]]:
         if place in attack.closed and place.host != attack.spared
     }
     where = [f"{numbers.bit_count()} at {place}" for place, numbers in sorted(found.items())]
-    answers = heard.answers.get(Place(attack.spared, MANAGEMENT), {})
+    answers = heard.answers.get(Place(attack.spared, MANAGEMENT_NIC), {})
     where += [f"{answers[one]} answers from {one}" for one in attack.silent if one in answers]
     return reduce(or_, found.values(), 0).bit_count(), where
 

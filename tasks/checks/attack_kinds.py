@@ -14,7 +14,6 @@ ROUNDS = 100
 """Frames of each attack."""
 EXTRA = 10
 """Further frames of what is legitimate, when the attacks are over."""
-DATA, MANAGEMENT = "data0", "mgmt0"
 
 
 class Kind(IntEnum):

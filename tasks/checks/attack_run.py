@@ -8,16 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from connections.command import Shell
-from inventory.errors import FarswitchError
-from inventory.model import Cluster, Guest
+from inventory.model import DATA_NIC, MANAGEMENT_NIC, Cluster, Guest
 from tasks.check import Check
 from tasks.checks.attack_field import Sender, fight
 from tasks.checks.attack_judge import judge, judge_legitimate, legitimate
-from tasks.checks.attack_kinds import DATA, MANAGEMENT, Ground, Outside, duels
+from tasks.checks.attack_kinds import Ground, Outside, duels
 from tasks.checks.attack_streams import guest_streams
 from tasks.checks.attack_tunnels import outside_streams
 from tasks.checks.attack_wanted import guest_attacks, outside_attacks
-from tasks.probe import each
+from tasks.probe import each_or_raise
 
 TOKEN_BYTES = 8
 THIRD = "a third host"
@@ -50,10 +49,8 @@ def survey(cluster: Cluster, devices: Mapping[str, str], shells: Mapping[str, Sh
 
     macs: dict[str, str] = {}
     gateways: dict[str, str] = {}
-    for name, found in each(devices, read).items():
-        if isinstance(found, FarswitchError):
-            raise found
-        macs[name], *gateway = found
+    for name, (mac, *gateway) in each_or_raise(devices, read).items():
+        macs[name] = mac
         if gateway:
             gateways[name] = gateway[0]
     return Ground(cluster, devices, macs, gateways)
@@ -89,7 +86,7 @@ def attack(
         streams = outside_streams(ground, third.outside, token)
         senders.append(Sender(THIRD, third.shell, streams))
     places: dict[str, Sequence[str]] = {server.name: () for server in ground.cluster.servers}
-    places |= {guest.name: (DATA, MANAGEMENT) for guest in guests}
+    places |= {guest.name: (DATA_NIC, MANAGEMENT_NIC) for guest in guests}
     sent, heard = fight(token, senders, places, lambda name: shells[name])
     wanted = [*guest_attacks(ground, guests, pairs)]
     if third:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from inventory.model import Address
+from inventory.model import DATA_NIC, MANAGEMENT_NIC, Address
 from tasks.checks.attack_frames import ALL_NODES, ALL_NODES_MAC, BROADCAST, arp, echo, link_local
 from tasks.checks.attack_kinds import (
-    DATA,
     EXTRA,
-    MANAGEMENT,
     ROUNDS,
     Duel,
     Ground,
@@ -38,7 +36,7 @@ def guest_streams(ground: Ground, duel: Duel, token: bytes) -> tuple[Stream, ...
     return tuple(
         Stream(
             Label(kind, duel.attacker.index),
-            DATA if kind is Kind.LEGITIMATE else MANAGEMENT,
+            DATA_NIC if kind is Kind.LEGITIMATE else MANAGEMENT_NIC,
             found,
             ROUNDS + EXTRA if kind in allowed else ROUNDS,
         )

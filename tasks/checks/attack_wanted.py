@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from inventory.model import Guest
+from inventory.model import DATA_NIC, MANAGEMENT_NIC, Guest
 from tasks.checks.attack_causes import cause_of
-from tasks.checks.attack_kinds import DATA, MANAGEMENT, Duel, Ground, Kind, Label, Place
+from tasks.checks.attack_kinds import Duel, Ground, Kind, Label, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,9 @@ def guest_attacks(
     ground: Ground, guests: Sequence[Guest], duels: Sequence[Duel]
 ) -> Iterator[Attack]:
     """Yield every attack of a guest that has to be judged."""
-    nics = frozenset(Place(guest.name, nic) for guest in guests for nic in (DATA, MANAGEMENT))
+    nics = frozenset(
+        Place(guest.name, nic) for guest in guests for nic in (DATA_NIC, MANAGEMENT_NIC)
+    )
     for duel in duels:
         for kind in Kind:
             if kind not in {Kind.LEGITIMATE, Kind.UPWARD, Kind.THIRD_HOST}:
@@ -56,8 +58,8 @@ def _guest_attack(ground: Ground, nics: frozenset[Place], duel: Duel, kind: Kind
     tunnels = {Place(victim.hypervisor, victim.tunnel)}
     own, next_ = Label(Kind.LEGITIMATE, attacker.index), Label(Kind.LEGITIMATE, victim.index)
     controls = [
-        (own, Place(victim.name, DATA)),
-        (Label(Kind.UPWARD, victim.index), Place(victim.name, MANAGEMENT)),
+        (own, Place(victim.name, DATA_NIC)),
+        (Label(Kind.UPWARD, victim.index), Place(victim.name, MANAGEMENT_NIC)),
     ]
     closed: set[Place] = set()
     if kind in {Kind.SPOOF_MAC, Kind.SPOOF_ADDRESS}:
@@ -88,7 +90,7 @@ def outside_attacks(
     ground: Ground, guests: Sequence[Guest], duels: Sequence[Duel]
 ) -> Iterator[Attack]:
     """Yield the third host's attacks: one a server."""
-    nics = frozenset(Place(guest.name, DATA) for guest in guests)
+    nics = frozenset(Place(guest.name, DATA_NIC) for guest in guests)
     for number, server in enumerate(ground.cluster.servers):
         switch = server.role == "switch"
         here = [one for one in guests if switch or one.hypervisor == server.name]

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from nornir.core.task import Task
@@ -43,13 +43,12 @@ from tasks.checks.control_judge import (
     judge_left,
     judge_timer,
 )
+from tasks.checks.undone import when_login_ends
 from tasks.mpi_job import Job
 from tasks.probe import Probe, Scene, each
 
 ECHO_SECONDS = 2.5
 """How long everybody asks everybody while a port is down: ten questions each."""
-_WITH_THE_LOGIN = 'cat >/dev/null; exec ip link set "$1" up'
-"""Brings a port up when our login ends, long before the timer where that is noticed at once."""
 CHECKS = {
     "control.cut": "With its port of the switch down, a node is cut off, and only it.",
     "control.job": f"A running MPI job fails or hangs within {STALL_SECONDS:.0f} s of that.",
@@ -117,10 +116,10 @@ def _cut(scene: Scene, guest: Guest, guests: Sequence[Guest], job: Job) -> Cut:
     """Take a port down, look, and bring it up; the switch does that if we cannot."""
     switch, port = scene.cluster.switch.name, guest.tunnel
     began = time.monotonic()
-    armed = deadman.arm(
-        scene.shell(switch), _timer(scene), ["ip", "link", "set", port, "up"], TIMER_SECONDS
-    )
-    login = scene.shell(switch).start(["sh", "-c", _WITH_THE_LOGIN, "up", port])
+    bring_up = ["ip", "link", "set", port, "up"]
+    armed = deadman.arm(scene.shell(switch), _timer(scene), bring_up, TIMER_SECONDS)
+    # Long before the timer, where the end of our login is noticed at once.
+    undo = when_login_ends(scene.shell(switch), bring_up)
     with ThreadPoolExecutor(1) as pool:
         try:
             await_lap(job)
@@ -130,7 +129,7 @@ def _cut(scene: Scene, guest: Guest, guests: Sequence[Guest], job: Job) -> Cut:
             watched = watch(job, STALL_SECONDS)
             said = asked.result()
         finally:
-            with closing(login), scene.netlink(switch).session() as ipr:
+            with undo, scene.netlink(switch).session() as ipr:
                 set_up(ipr, port)
             in_time = deadman.disarm(scene.shell(switch), armed)
     return Cut(said, watched, in_time, time.monotonic() - began)

@@ -9,7 +9,7 @@ from nornir.core.task import Task
 
 from connections.access import shell
 from inventory.hosts import guest_of
-from inventory.model import Guest
+from inventory.model import DATA_NIC, MANAGEMENT_NIC, Guest
 from tasks.check import Check
 from tasks.probe import Probe, Scene
 
@@ -67,8 +67,8 @@ def differences(guest: Guest, found: Identity) -> dict[str, str]:
     if found.user != f"{settings.uid}:{settings.uid}":
         wrong[f"user '{settings.user}' has {found.user or 'no'} uid:gid"] = ""
     wanted = {
-        "data0": (guest.data_mac, str(guest.data_address)),
-        "mgmt0": (guest.management_mac, str(guest.management_address)),
+        DATA_NIC: (guest.data_mac, str(guest.data_address)),
+        MANAGEMENT_NIC: (guest.management_mac, str(guest.management_address)),
     }
     for nic, (mac, address) in wanted.items():
         wrong |= _of_nic(nic, found, mac, address)

@@ -10,13 +10,13 @@ from nornir.core.task import Task
 
 from connections.access import shell
 from inventory.errors import FarswitchError
-from inventory.model import Guest
+from inventory.model import DATA_NIC, Guest
 from tasks.check import Check, skipped
 from tasks.checks import mpi_sockets, path
 from tasks.mpi import LADDER
 from tasks.mpi_job import Job
 from tasks.mpi_run import around_mtu, launch
-from tasks.probe import Probe, Scene, each
+from tasks.probe import Probe, Scene, each, each_or_raise
 from tasks.rounds import rounds
 
 PAYLOAD = 2 << 20
@@ -228,12 +228,7 @@ def _counters(scene: Scene, guests: Sequence[Guest]) -> path.Reading:
     for guest in guests:
         here = names.setdefault(guest.hypervisor, [])
         here += [guest.tunnel, guest.management_tap]
-    found = each(names, lambda name: path.read(scene.shell(name), names[name]))
-    counts: dict[str, dict[str, path.Count]] = {}
-    for name, told in found.items():
-        if isinstance(told, FarswitchError):
-            raise told
-        counts[name] = told
+    counts = each_or_raise(names, lambda name: path.read(scene.shell(name), names[name]))
     switch = counts.pop(cluster.switch.name)
     return path.Reading(
         switch, {name: one for told in counts.values() for name, one in told.items()}
@@ -243,7 +238,7 @@ def _counters(scene: Scene, guests: Sequence[Guest]) -> path.Reading:
 def _nics(scene: Scene, guests: Sequence[Guest]) -> dict[str, path.Count]:
     """Read each guest's own counters of its data NIC."""
     names = [guest.name for guest in guests]
-    found = each(names, lambda name: path.read(scene.shell(name), ["data0"])["data0"])
+    found = each(names, lambda name: path.read(scene.shell(name), [DATA_NIC])[DATA_NIC])
     return {name: told for name, told in found.items() if isinstance(told, path.Count)}
 
 

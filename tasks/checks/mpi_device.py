@@ -8,9 +8,9 @@ from nornir.core.task import Task
 
 from connections.access import shell
 from inventory.hosts import guest_of
-from inventory.model import Guest, Settings
+from inventory.model import DATA_NIC, Guest, Settings
 from tasks.check import Check
-from tasks.mpi import DATA_NIC, device, pins
+from tasks.mpi import device, pins
 from tasks.mpi_run import as_user
 from tasks.probe import Probe, Scene
 

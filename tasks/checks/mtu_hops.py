@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from connections.links import Link
-from inventory.model import Cluster, Guest, Server
+from inventory.model import DATA_NIC, Cluster, Guest, Server
 from tasks.check import Check
-from tasks.mtu import DATA_NIC
 from tasks.underlay import Underlay
 
 Command = Callable[[str, Sequence[str]], str]

@@ -18,7 +18,7 @@ from tasks.checks.mtu_hops import Ground, Hop
 from tasks.checks.mtu_lanes import Direction, judge_reach, judge_tunnels, judge_underlay
 from tasks.checks.mtu_ways import between, ends, guests_on, plain, tunnel
 from tasks.lanes import SMALL, Lane, Passage, Passages, search, try_sizes
-from tasks.probe import Scene, each
+from tasks.probe import Scene, each, each_or_raise
 from tasks.station import Station
 from tasks.underlay import judge, peers
 
@@ -90,12 +90,7 @@ def ground(scene: Scene) -> dict[str, Ground]:
         learned = any(route.learned for _, route in ways if route)
         return Ground({link.name: link for link in links}, judge(server, links, ways), learned)
 
-    found: dict[str, Ground] = {}
-    for name, one in each([server.name for server in cluster.servers], call).items():
-        if isinstance(one, FarswitchError):
-            raise one
-        found[name] = one
-    return found
+    return each_or_raise([server.name for server in cluster.servers], call)
 
 
 def measure(

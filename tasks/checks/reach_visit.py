@@ -9,8 +9,7 @@ from importlib import resources
 
 from connections.command import Completed, ConnectionLostError
 from inventory.errors import FarswitchError
-from inventory.model import Cluster
-from tasks.mtu import DATA_NIC
+from inventory.model import DATA_NIC, Cluster
 from tasks.probe import Scene, each
 
 PAYLOAD = 256 << 10

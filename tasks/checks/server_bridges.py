@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
 
 from nornir.core.task import Task
 
@@ -14,6 +12,7 @@ from inventory.errors import ForeignObjectError
 from inventory.hosts import server_of
 from tasks.bridge import wanted_bridges
 from tasks.check import Check
+from tasks.checks.fixes import Fixes
 from tasks.link_plan import Add, Change, Owner, Set, plan
 from tasks.probe import Probe, Scene
 
@@ -27,22 +26,6 @@ CAUSES = {
 }
 GONE = "Somebody removed it, or the server was started anew since the build."
 OTHER = "Somebody changed it since the build."
-
-
-@dataclass(frozen=True, slots=True)
-class Fixes:
-    """The command of the build, and what makes the line that runs a program on the server."""
-
-    rebuild: str
-    command: Callable[[Sequence[str]], str]
-
-    def without(self, name: str, address: str) -> str:
-        """Return the command that takes an address away."""
-        return self.command(["ip", "addr", "del", address, "dev", name])
-
-    def removed(self, name: str) -> str:
-        """Return the command that removes an interface, by name or altname."""
-        return self.command(["ip", "link", "del", "dev", name])
 
 
 def judge(
@@ -67,11 +50,14 @@ def judge(
             changes = plan(have, [bridge], owner, kind="bridge")
             built = list(_told(changes))
             added = [] if any(isinstance(one, Add) for one in changes) else _more(link, bridge)
-            fix = [fixes.without(bridge.name, address) for address in added]
+            fix = [
+                fixes.command(["ip", "addr", "del", address, "dev", bridge.name])
+                for address in added
+            ]
             fix += [fixes.rebuild] if built else []
         except ForeignObjectError as error:
             built, added = [(str(error), "Another program uses our names.")], []
-            fix = [fixes.removed(error.name), fixes.rebuild]
+            fix = [fixes.then_build(["ip", "link", "del", "dev", error.name])]
         wrong = [*built, *((f"it has the address {one}", CAUSES["arp"]) for one in added)]
         yield Check(
             name="server.bridges",
@@ -106,7 +92,7 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
         have = dump(ipr)
     want = wanted_bridges(scene.cluster, server, mtu=scene.mtu)
     owner = Owner.of(scene.cluster, server.name)
-    fixes = Fixes(scene.rebuild, partial(scene.command, server.name))
+    fixes = Fixes.of(scene, server.name)
     yield from judge(server.name, have, want, owner, fixes)
 
 

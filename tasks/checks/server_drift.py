@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator
 
 from nornir.core.task import Result, Task
 
 from inventory.errors import FarswitchError, ForeignObjectError
 from tasks.bridge import bridge
 from tasks.check import Check
+from tasks.checks.fixes import Fixes
 from tasks.fdb import fdb
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
@@ -25,21 +24,13 @@ NAME = "server.drift"
 EXPECTED = "a build would change nothing"
 
 
-@dataclass(frozen=True, slots=True)
-class Fixes:
-    """The command of the build, and what makes the line that runs a program on the server."""
-
-    rebuild: str
-    command: Callable[[Sequence[str]], str]
-
-    def without(self, error: ForeignObjectError) -> str:
-        """Return the line that removes what stands under our name without our mark, and builds."""
-        kind, _, family = error.kind.rstrip(")").partition(" (")
-        argv = {
-            "File": ["rm", error.name],
-            "nft table": ["nft", "delete", "table", family, error.name],
-        }.get(kind, ["ip", "link", "del", "dev", error.name])
-        return f"{self.command(argv)} && {self.rebuild}"
+def removal(error: ForeignObjectError) -> list[str]:
+    """Return what removes something that stands under our name without our mark; pure."""
+    kind, _, family = error.kind.rstrip(")").partition(" (")
+    return {
+        "File": ["rm", error.name],
+        "nft table": ["nft", "delete", "table", family, error.name],
+    }.get(kind, ["ip", "link", "del", "dev", error.name])
 
 
 def judge(server: str, part: str, would: str, rebuild: str) -> Check:
@@ -65,14 +56,14 @@ def refused(server: str, part: str, error: FarswitchError, fixes: Fixes) -> Chec
         measured=f"{part}: {error}",
         expected=f"{part}: {EXPECTED}",
         cause=f"A build would stop there. {error.hint}".strip(),
-        fix=fixes.without(error) if isinstance(error, ForeignObjectError) else "",
+        fix=fixes.then_build(removal(error)) if isinstance(error, ForeignObjectError) else "",
     )
 
 
 def run(task: Task, scene: Scene) -> Iterator[Check]:
     """Ask each task that a build runs on a server."""
     cluster, device = scene.cluster, facts_of(task.host).underlay.device
-    size, fixes = scene.mtu, Fixes(scene.rebuild, partial(scene.command, task.host.name))
+    size, fixes = scene.mtu, Fixes.of(scene, task.host.name)
     asked: dict[str, Callable[[], Result]] = {
         "sysctl": lambda: sysctl(task, cluster, dry_run=True),
         "guard": lambda: guard(task, cluster, device=device, dry_run=True),

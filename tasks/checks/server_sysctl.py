@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from nornir.core.task import Task
 
 from connections.access import shell
 from connections.command import Shell
 from tasks.check import Check
+from tasks.checks.fixes import Fixes
 from tasks.probe import Probe, Scene
 from tasks.sysctl import observe
 from tasks.sysctl_files import SYSCTL_FILE, UDEV_FILE, WANTED, owners_in, render
@@ -43,18 +43,6 @@ class Setters:
                 key = key.strip().lstrip("-").strip().replace("/", ".")
                 lines.append((path, key, value.strip()))
         return cls("DOCKER" in text.splitlines(), tuple(lines))
-
-
-@dataclass(frozen=True, slots=True)
-class Fixes:
-    """The command of the build, and what makes the line that runs a program on the server."""
-
-    rebuild: str
-    command: Callable[[Sequence[str]], str]
-
-    def without(self, path: str) -> str:
-        """Return the command that removes a file of somebody else, and builds."""
-        return f"{self.command(['rm', path])} && {self.rebuild}"
 
 
 def cause_of(key: str, value: str, who: Setters) -> str:
@@ -107,7 +95,7 @@ def judge(server: str, cluster: str, have: Observed, who: Setters, fixes: Fixes)
             expected=f"{path}: as written for '{cluster}'",
             cause="Somebody removed or edited it since the build: a reboot, or a later load of "
             "br_netfilter, sets other values.",
-            fix=fixes.without(path) if foreign else fixes.rebuild,
+            fix=fixes.then_build(["rm", path]) if foreign else fixes.rebuild,
         )
 
 
@@ -132,7 +120,7 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     """Read the settings and files of a server, and judge."""
     login = shell(task)
     have = observe(login)
-    fixes = Fixes(scene.rebuild, partial(scene.command, task.host.name))
+    fixes = Fixes.of(scene, task.host.name)
     yield from judge(task.host.name, scene.cluster.name, have, setters(login), fixes)
 
 

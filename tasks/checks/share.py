@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 
 from nornir.core.task import Task
 
@@ -19,6 +18,7 @@ from tasks.checks.share_judge import (
     judge_write,
     outcome,
 )
+from tasks.checks.undone import when_login_ends
 from tasks.mpi_run import as_user
 from tasks.probe import Probe, Scene, each
 
@@ -26,8 +26,6 @@ OPEN = "root"
 """The folder in which everybody may write: a root who is not squashed shows there."""
 SQUASHED = "root of another node owns nothing in the share"
 _MAKE = 'mkdir -m 0755 "$1" && mkdir "$1/$2" && chmod 1777 "$1/$2"'
-_WITH_THE_LOGIN = 'cat >/dev/null; rm -rf -- "$1"'
-"""Removes the folder when our login ends, also where this program was killed."""
 # $1 folder, $2 word, $3 this node's name, $4 seconds; the rest is the way to become the user
 _WRITE = """
 folder=$1 word=$2 name=$3 seconds=$4
@@ -74,7 +72,8 @@ def share(task: Task, scene: Scene) -> Iterator[Check]:
         argv = as_user(settings, ["sh", "-c", _READ, "share", token.folder])
         return scene.shell(name).run(argv, timeout=SECONDS, check=False)
 
-    tidy = local.start(["sh", "-c", _WITH_THE_LOGIN, "tidy", token.folder])
+    remove = ["rm", "-rf", "--", token.folder]
+    tidy = when_login_ends(local, remove)
     try:
         local.run(as_user(settings, ["sh", "-c", _MAKE, "share", token.folder, OPEN]))
         wrote = {name: _text(ended) for name, ended in each(guests, write).items()}
@@ -91,8 +90,8 @@ def share(task: Task, scene: Scene) -> Iterator[Check]:
         if not others:
             yield skipped("nfs.squash", head.name, "no other node writes into it", SQUASHED)
     finally:
-        with closing(tidy):
-            local.run(["rm", "-rf", "--", token.folder], timeout=SECONDS)
+        with tidy:
+            local.run(remove, timeout=SECONDS)
 
 
 def _text(ended: Completed | FarswitchError) -> str:

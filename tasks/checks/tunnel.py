@@ -10,7 +10,6 @@ from nornir.core.task import Task
 from connections import fdb
 from connections.fdb import Entry
 from connections.links import Link, dump
-from inventory.errors import FarswitchError
 from inventory.model import Server
 from tasks.check import Check
 from tasks.checks.tunnel_ends import judge_ends, judge_vnis
@@ -18,7 +17,7 @@ from tasks.checks.tunnel_fdb import judge_fdb
 from tasks.checks.tunnel_ports import judge_ports
 from tasks.checks.tunnel_sight import Sight
 from tasks.preflight import facts_of
-from tasks.probe import Probe, Scene, each
+from tasks.probe import Probe, Scene, each_or_raise
 
 
 def look(scene: Scene) -> dict[str, Sight]:
@@ -33,12 +32,7 @@ def look(scene: Scene) -> dict[str, Sight]:
         with scene.netlink(name).session() as ipr:
             return _sight(scene, servers[name], (dump(ipr), fdb.entries(ipr)))
 
-    found: dict[str, Sight] = {}
-    for name, sight in each(servers, read).items():
-        if isinstance(sight, FarswitchError):
-            raise sight
-        found[name] = sight
-    return found
+    return each_or_raise(servers, read)
 
 
 def judge(scene: Scene, sights: Mapping[str, Sight]) -> Iterator[Check]:

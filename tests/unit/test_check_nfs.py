@@ -8,8 +8,9 @@ from connections.local import LocalShell
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
 from tasks import exports
-from tasks.checks import nfs_closed, nfs_mount, share, share_judge
+from tasks.checks import nfs_closed, nfs_mount, share_judge
 from tasks.checks.share_judge import Outcome, Token, outcome
+from tasks.checks.undone import when_login_ends
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE1, NODE2, NODE3 = CLUSTER.guests
@@ -166,7 +167,6 @@ def test_what_was_written_goes_with_the_login(tmp_path):
     """As where verify is killed: nobody is left to remove it."""
     folder = tmp_path / ".verify-w"
     (folder / "root").mkdir(parents=True)
-    process = LocalShell("here").start(["sh", "-c", share._WITH_THE_LOGIN, "tidy", str(folder)])
-    assert folder.exists()
-    process.close()
+    with when_login_ends(LocalShell("here"), ["rm", "-rf", "--", str(folder)]):
+        assert folder.exists()
     assert not folder.exists()

@@ -12,6 +12,7 @@ from inventory.errors import FarswitchError, ForeignObjectError
 from inventory.model import Cluster, Guest, Server, Settings
 from tasks.bridge import wanted_bridges
 from tasks.checks import server_bridges, server_drift, server_guard, server_isolation, server_sysctl
+from tasks.checks.fixes import Fixes
 from tasks.checks.server_sysctl import Setters, cause_of
 from tasks.guard import is_foreign
 from tasks.link_plan import Owner
@@ -37,7 +38,7 @@ def settings(values=None, files=None, later=(), who=None):
     if values and None in values.values():
         kept = {key: one for key, one in have.values.items() if one is not None}
         have = replace(have, values=kept)
-    fixes = server_sysctl.Fixes("build", command)
+    fixes = Fixes("build", command)
     return list(server_sysctl.judge("server1", "t", have, who or Setters(), fixes))
 
 
@@ -92,7 +93,7 @@ def test_file_that_is_not_as_written_is_named(path, content, told, fix):
     files = {path: content} if content is not None else {}
     have = {one: text for one, text in FILES.items() if one != path} | files
     seen = Observed(dict(WANTED), have, frozenset())
-    fixes = server_sysctl.Fixes("build", command)
+    fixes = Fixes("build", command)
     (found,) = (
         one for one in server_sysctl.judge("server1", "t", seen, Setters(), fixes) if not one.ok
     )
@@ -131,7 +132,7 @@ def bridges(server=TWO, **changed):
     ]  # fmt: skip
     have = [replace(link, **changed.get(link.name, {})) for link in have]
     have = [link for link in have if link.name not in changed.get("gone", ())]
-    owner, fixes = Owner.of(CLUSTER, server.name), server_bridges.Fixes("build", command)
+    owner, fixes = Owner.of(CLUSTER, server.name), Fixes("build", command)
     return list(server_bridges.judge(server.name, have, want, owner, fixes))
 
 
@@ -282,7 +283,7 @@ def test_drift_tells_each_change():
     ],
 )  # fmt: skip
 def test_what_a_build_refuses_is_a_failure_with_what_to_do(error, fix):
-    fixes = server_drift.Fixes("build", command)
+    fixes = Fixes("build", command)
     found = server_drift.refused("server1", "guard", error, fixes)
     assert (found.ok, found.measured, found.fix) == (False, f"guard: {error}", fix)
     assert error.hint in found.cause
