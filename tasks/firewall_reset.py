@@ -11,18 +11,17 @@ from connections.shell import Shell
 from inventory.errors import FarswitchError
 from inventory.hosts import server_of
 from inventory.model import Cluster, Server
-from tasks import nft, ruleset_read
+from tasks import ruleset_read
 from tasks.firewall_apply import apply_reset, apply_restore, undo_reset
 from tasks.firewall_narrow import apply_narrow, obstacles, plan_narrow
 from tasks.firewall_plan import PREFIX, plan_reset
 from tasks.firewall_rehearsal import rehearse
 from tasks.firewall_restore import plan_restore
 from tasks.flows import flows
+from tasks.guest_firewall import check_guest
 from tasks.journal_file import FOLDER, load, stored
 from tasks.lock import shared_settings
 from tasks.revert import revertible
-
-_LOOK = "command -v nft >/dev/null || exit 0; nft -j list ruleset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,8 @@ def firewall_reset(
         The count of rules and policies that were (or would be) changed.
 
     Raises:
-        FirewallInTheWayError: Mode `check`, or a guest: something would drop the cluster's traffic.
+        FirewallInTheWayError: Mode `check`: something would drop the cluster's traffic.
+        GuestFirewallError: The guest filters.
         RestoreError: Rules could not be given back as they are, so none was taken away.
     """
     shell, dry = access.shell(task), task.is_dry_run(dry_run)
@@ -111,24 +111,6 @@ def converge(
         hint = "Let it pass, or set firewall: narrow (or reset) in the site."
         raise FirewallInTheWayError(shell.host, found, hint=hint)
     return Done((*done.changes, *plan.changes), done.notes, done.settled)
-
-
-def check_guest(shell: Shell) -> int:
-    """Make sure that a guest filters nothing; without nft nothing can.
-
-    Returns:
-        0, the count of changes.
-
-    Raises:
-        FirewallInTheWayError: A chain drops by policy or has a rule.
-    """
-    listed = nft.objects(shell.run(("sh", "-c", _LOOK)).stdout)
-    closed = [one for one in nft.chains(listed) if one.policy == "drop" or one.rules]
-    if closed:
-        names = ", ".join(" ".join(one.place) for one in closed)
-        hint = "Use an image without a firewall, or remove its rules: nft flush ruleset."
-        raise FirewallInTheWayError(shell.host, (f"Chains with rules: {names}.",), hint=hint)
-    return 0
 
 
 def _reset(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Done:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import TypeVar
 
 from nornir.core.task import Result, Task
 
+from connections.access import shell
 from inventory.errors import FarswitchError
+from tasks import guest_firewall
 from tasks.check import Check
-from tasks.firewall_reset import firewall_reset
 from tasks.guest_files import guest_files
+from tasks.guest_firewall import GuestRules
 from tasks.mpi import mpi
 from tasks.mtu import mtu
 from tasks.nfs import nfs
 from tasks.probe import Probe, Scene
 from tasks.ssh_keys import ssh_keys
 
+T = TypeVar("T")
 AS_BUILT = "as built"
 CAUSE = "Somebody or something changed it since the build."
+OPEN = "filters nothing"
+UNSEEN = "Its kernel has, or may have, rules that no program in it can show."
 FILTERED = "The image has a firewall, or somebody added rules; MPI and the share need it open."
 CHECKS = {
     "guest.mtu": "data0 has the MTU of the data network.",
@@ -53,18 +60,32 @@ def judge(name: str, host: str, found: Result | FarswitchError, rebuild: str) ->
     )
 
 
-def judge_firewall(host: str, found: Result | FarswitchError, emptied: str) -> Check:
-    """Return the verdict on a guest's own firewall; `emptied` is the command that empties it."""
-    passed = isinstance(found, Result)
+def judge_firewall(
+    host: str, found: GuestRules | FarswitchError, line: Callable[[Sequence[str]], str]
+) -> Check:
+    """Return the verdict on a guest's own firewall.
+
+    Args:
+        host: The guest's name.
+        found: What was seen, or why nothing was.
+        line: Makes the line that runs a program on the guest.
+    """
+    cause, fix = FILTERED, ""
+    if isinstance(found, FarswitchError):
+        measured, cause, fix = f"not probed: {found}", "", found.hint
+    elif found.closed:
+        measured = f"chains with rules: {', '.join(found.closed)}"
+        fix = line(["sh", "-ec", "; ".join(map(shlex.join, found.mend))])
+    elif found.unseen:
+        missing = ", ".join(found.unseen)
+        measured, cause = f"not looked at: the guest has no {missing}", UNSEEN
+        fix = f"Use an image that has {missing}."
+    else:
+        measured = OPEN
     return Check(
-        "guest.firewall",
-        host,
-        ok=passed,
-        measured="filters nothing" if passed else str(found),
-        expected="filters nothing",
-        cause=FILTERED,
-        fix=emptied,
-    )
+        "guest.firewall", host, ok=measured == OPEN, measured=measured, expected=OPEN,
+        cause=cause, fix=fix,
+    )  # fmt: skip
 
 
 def run(task: Task, scene: Scene) -> Iterator[Check]:
@@ -79,11 +100,11 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     }
     for name, of in tasks.items():
         yield judge(name, host, _ask(of), scene.rebuild)
-    looked = _ask(partial(firewall_reset, task, cluster, dry_run=True))
-    yield judge_firewall(host, looked, scene.command(host, ["nft", "flush", "ruleset"]))
+    looked = _ask(partial(guest_firewall.observe, shell(task)))
+    yield judge_firewall(host, looked, partial(scene.command, host))
 
 
-def _ask(of: Callable[[], Result]) -> Result | FarswitchError:
+def _ask(of: Callable[[], T]) -> T | FarswitchError:
     try:
         return of()
     except FarswitchError as error:

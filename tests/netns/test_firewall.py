@@ -14,7 +14,7 @@ from nornir.core.task import Task
 from connections import access
 from inventory.errors import FarswitchError
 from inventory.model import Cluster, Guest, Server, Settings
-from tasks.firewall_reset import FirewallInTheWayError, check_guest, converge, firewall_reset
+from tasks.firewall_reset import FirewallInTheWayError, converge, firewall_reset
 from tasks.guard import converge as guard
 from tasks.guard import guard as guard_task
 from tasks.journal import Journal
@@ -365,13 +365,6 @@ def test_check_is_content_with_an_administrators_own_rule(box):
         run(box, cluster)
     sh(box, "iptables-nft -I INPUT -p udp -s 10.99.0.0/16 --dport 4000:5000 -j ACCEPT")
     assert run(box, cluster).changes == ()
-
-
-def test_guest_with_rules_is_told(box):
-    assert check_guest(box) == 0
-    sh(box, "ip6tables-nft -P INPUT DROP")
-    with pytest.raises(FirewallInTheWayError, match="ip6 filter INPUT"):
-        check_guest(box)
 
 
 def test_other_addresses_replace_the_narrow_rules(hostile):

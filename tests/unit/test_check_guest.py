@@ -13,6 +13,7 @@ from nornir.core.task import Result, Task
 from inventory.errors import FarswitchError
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
+from tasks import guest_firewall
 from tasks.checks import guest_drift, guest_hosts, guest_identity, guest_judge, guest_login
 from tasks.checks.guest_judge import Dead
 from tasks.hosts_file import render
@@ -167,10 +168,42 @@ def test_drift_is_what_a_build_would_change(found, ok, measured, fix):
     assert measured in check.measured
 
 
-def test_a_firewall_in_a_guest_is_emptied_by_its_fix():
-    closed = guest_drift.judge_firewall("node2", FarswitchError("Chains: x."), "flush")
-    assert (closed.ok, closed.measured, closed.fix) == (False, "Chains: x.", "flush")
-    assert guest_drift.judge_firewall("node2", Result(host=None), "flush").ok
+NFT = (
+    '=== nft\n{"nftables": [{"chain": {"family": "inet", "table": "t", "name": "in", '
+    '"type": "filter", "hook": "input", "prio": 0, "policy": "drop"}}]}\n'
+)
+OPEN = '=== nft\n{"nftables": [{"metainfo": {}}]}\n'
+SAVED = "\n=== iptables-legacy\n*filter\n:INPUT DROP [0:0]\n:OWN - [0:0]\n-A OWN -j DROP\nCOMMIT\n"
+EMPTIED = "iptables-legacy -t filter -P INPUT ACCEPT; iptables-legacy -t filter -F"
+
+
+@pytest.mark.parametrize(
+    ("text", "ok", "measured", "fix"),
+    [
+        pytest.param("", True, "filters nothing", "", id="no-kernel-part-of-any"),
+        pytest.param(OPEN, True, "filters nothing", "", id="nothing"),
+        pytest.param(NFT, False, "inet t in", "nft flush ruleset", id="nft"),
+        pytest.param(OPEN + SAVED, False, "filter INPUT (iptables-legacy), filter OWN",
+                     EMPTIED, id="legacy"),
+        pytest.param(SAVED, False, "filter OWN", EMPTIED, id="legacy-without-nft"),
+        pytest.param(NFT + SAVED, False, "inet t in, filter INPUT",
+                     f"nft flush ruleset; {EMPTIED}", id="both"),
+        pytest.param("=== unseen nft\n", False, "not looked at: the guest has no nft",
+                     "Use an image that has nft.", id="nft-is-missing"),
+        pytest.param(OPEN + "\n=== unseen ip6tables-legacy\n", False, "not looked at",
+                     "Use an image that has ip6tables-legacy.", id="legacy-is-missing"),
+    ],
+)  # fmt: skip
+def test_a_guest_that_filters_or_was_not_looked_at_is_no_pass(text, ok, measured, fix):
+    found = guest_firewall.parse(text)
+    check = guest_drift.judge_firewall("node2", found, lambda argv: argv[-1])
+    assert (check.ok, check.fix) == (ok, fix)
+    assert measured in check.measured
+
+
+def test_a_look_at_a_guests_firewall_that_failed_is_a_failure():
+    check = guest_drift.judge_firewall("node2", FarswitchError("No nft.", hint="Look."), str)
+    assert (check.ok, check.measured, check.fix) == (False, "not probed: No nft.", "Look.")
 
 
 class Hypervisor:
