@@ -76,7 +76,7 @@ class Scene:
 
     `mtu` is of the data network, in bytes. `options` are those of the command line that change
     what a probe does. `logins` is the ssh configuration that a build leaves to its user, and
-    `rebuild` the command of that build, `again` that of verify: all for the fixes.
+    `rebuild` the command of that build: both for the fixes.
     """
 
     cluster: Cluster
@@ -85,7 +85,6 @@ class Scene:
     hosts: Mapping[str, Host]
     logins: Path
     rebuild: str = "python -m workflows.build"
-    again: str = "python -m workflows.verify"
     findings: Findings = field(default_factory=Findings)
 
     def shell(self, name: str) -> Shell:
@@ -174,23 +173,41 @@ class Probe:
         checks: The names of all checks that it yields, each with a sentence of what is proved.
         run: Measures on one host and yields its checks. It may raise FarswitchError: each check
             that it did not get to has failed then.
+        each: Those of the names that have a verdict, or a skip, for each guest by its name.
+        guests: Whether it works with guests, though it runs elsewhere: those that do not answer
+            are found out before.
         needs: Names or families of checks; where one failed, this probe is skipped.
         asked: Whether it runs only where its family is asked for, as the attacks do.
         writes: Whether it changes something that it puts back: a dry run leaves it out.
-        vital: Whether it runs always, as all others stand on it; unasked it tells failures only.
+        vital: Whether it runs always, or wherever guests are worked with, as all others stand on
+            it; unasked it tells failures only.
         rank: Where it stands among the probes of its family.
+        place: The family among whose probes it runs, where that is not its own.
     """
 
     on: Where
     checks: Mapping[str, str]
     run: Callable[[Task, Scene], Iterable[Check]]
+    each: frozenset[str] = frozenset()
+    guests: bool = False
     needs: tuple[str, ...] = ()
     asked: bool = False
     writes: bool = False
-    vital: bool = False
+    vital: Literal["", "always", "guests"] = ""
     rank: int = 50
+    place: str = ""
 
     @property
     def family(self) -> str:
-        """The family of its first check: it decides when the probe runs."""
+        """The family of its first check."""
         return next(iter(self.checks)).partition(".")[0]
+
+    @property
+    def stage(self) -> str:
+        """The family that decides when it runs."""
+        return self.place or self.family
+
+    @property
+    def visits(self) -> bool:
+        """Whether it works with guests."""
+        return self.guests or self.on in {"guests", "head"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any, NamedTuple, Self
 
 from connections.command import LONGEST_LINE, Shell
 from inventory.errors import FarswitchError
+from tasks.programs import source
 
 BLOCK = 1 << 16
 HINT = "The server needs python3, and packet sockets for root."
@@ -49,8 +49,9 @@ class Station:
 
     def __init__(self, login: Shell, token: bytes, seconds: int) -> None:
         self.host = login.host
-        program = resources.files("tasks.programs").joinpath("frames.py").read_text("utf-8")
-        self._process = login.start(["python3", "-IS", "-c", program, str(seconds), token.hex()])
+        self._process = login.start(
+            ["python3", "-IS", "-c", source("frames"), str(seconds), token.hex()]
+        )
         self._watchdog = threading.Timer(seconds + 2, self._process.close)
         self._watchdog.daemon = True
         self._received = b""

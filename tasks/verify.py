@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from nornir.core.task import Result, Task
 
@@ -13,10 +13,13 @@ from tasks.check import Check, skipped
 from tasks.probe import Probe, Scene
 
 LOGGER = logging.getLogger("farswitch")
+UNYIELDED = "the probe ended without a verdict"
 
 
-def unmade(probe: Probe, host: str, found: Iterable[Check], why: str, hint: str) -> list[Check]:
-    """Return a failure for each of the probe's checks that have no verdict of this host's run.
+def fallen(probe: Probe, host: str, found: Iterable[Check], why: str, hint: str) -> list[Check]:
+    """Return what an error leaves of a probe: a failure for each check that has none yet.
+
+    What passed so far may have more to judge, so only failures are final.
 
     Args:
         probe: What was run.
@@ -25,12 +28,31 @@ def unmade(probe: Probe, host: str, found: Iterable[Check], why: str, hint: str)
         why: What ended it.
         hint: What to do about that.
     """
-    judged = {check.name for check in found}
-    return [
-        Check(name, host, ok=False, measured=f"not probed: {why}", expected=sentence, fix=hint)
-        for name, sentence in probe.checks.items()
-        if name not in judged
-    ]
+    failed = {check.name for check in found if check.ok is False}
+    return [_unmade(probe, name, host, why, hint) for name in probe.checks if name not in failed]
+
+
+def missing(
+    probe: Probe, host: str, found: Sequence[Check], guests: Sequence[str]
+) -> Iterator[Check]:
+    """Yield a failure for each check that a probe left out, though it came to its end.
+
+    A skip counts for its own host alone: every other one still has to have a verdict.
+
+    Args:
+        probe: What was run.
+        host: Where.
+        found: What it yielded.
+        guests: The names of the guests that it covers.
+    """
+    told = {(check.name, check.host) for check in found}
+    judged = {check.name for check in found if check.ok is not None or check.host == host}
+    for name in probe.checks:
+        if name in probe.each:
+            where = [guest for guest in guests if (name, guest) not in told]
+        else:
+            where = [] if name in judged else [host]
+        yield from (_unmade(probe, name, one, UNYIELDED, "") for one in where)
 
 
 def reason_to_skip(probe: Probe, host: str, scene: Scene, *, dry: bool) -> str:
@@ -65,7 +87,7 @@ def verify(task: Task, probe: Probe, scene: Scene, chosen: Collection[str]) -> R
 
 def _tells(check: Check, probe: Probe, scene: Scene) -> bool:
     """Whether a check is told unasked: it failed, and others are left out because of it."""
-    return check.ok is False and (probe.vital or check.host in scene.findings.lost)
+    return check.ok is False and (bool(probe.vital) or check.host in scene.findings.lost)
 
 
 def _run(task: Task, probe: Probe, scene: Scene) -> list[Check]:
@@ -76,18 +98,25 @@ def _run(task: Task, probe: Probe, scene: Scene) -> list[Check]:
     except ConnectionLostError as error:
         if error.host in scene.hosts:
             scene.findings.lose(error.host, error.cause)
-        found += unmade(probe, host, _failures(found), str(error), error.hint)
+        found += fallen(probe, host, found, str(error), error.hint)
     except FarswitchError as error:
-        found += unmade(probe, host, _failures(found), str(error), error.hint)
+        found += fallen(probe, host, found, str(error), error.hint)
     except Exception as error:  # a fault of ours is no reason to miss a check
         LOGGER.exception("A probe of '%s'", probe.family)
         said, hint = f"{type(error).__name__}: {error}", "The log file has the traceback."
-        found += unmade(probe, host, _failures(found), said, hint)
+        found += fallen(probe, host, found, said, hint)
     else:
-        found += unmade(probe, host, found, "the probe ended without a verdict", "")
+        found += list(missing(probe, host, found, _covered(probe, host, scene)))
     return found
 
 
-def _failures(found: Iterable[Check]) -> list[Check]:
-    """After an error a check that passed so far may have more to judge: only failures are final."""
-    return [check for check in found if check.ok is False]
+def _covered(probe: Probe, host: str, scene: Scene) -> list[str]:
+    """Return the guests that a probe covers: those of its hypervisor, or all."""
+    cluster = scene.cluster
+    here = cluster.guests_of(host) if probe.on == "hypervisors" else cluster.guests
+    return [guest.name for guest in here]
+
+
+def _unmade(probe: Probe, name: str, host: str, why: str, hint: str) -> Check:
+    expected = probe.checks[name]
+    return Check(name, host, ok=False, measured=f"not probed: {why}", expected=expected, fix=hint)

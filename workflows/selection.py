@@ -40,6 +40,13 @@ def select(
     return frozenset(chosen)
 
 
+def wanted(probes: Sequence[Probe], chosen: frozenset[str]) -> list[Probe]:
+    """Return the probes that run: those of the chosen checks, and those on which they stand."""
+    asked = [probe for probe in probes if chosen & set(probe.checks)]
+    needed = {"always", *("guests" for probe in asked if probe.visits)}
+    return [probe for probe in probes if probe in asked or probe.vital in needed]
+
+
 def _family(name: str) -> str:
     return name.partition(".")[0]
 

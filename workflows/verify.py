@@ -21,7 +21,7 @@ from workflows.locking import note_holder
 from workflows.login import configuration_of
 from workflows.options import Options, main, shared
 from workflows.recorder import Failure
-from workflows.selection import select
+from workflows.selection import select, wanted
 from workflows.session import Session
 from workflows.stages import Filter, Stage, guests, hypervisors, servers, step
 
@@ -56,12 +56,11 @@ def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iter
         mtu=record.mtu,
         hosts={host.name: host for host in session.hosts(lambda _host: True)},
         logins=configuration_of(cluster.name),
-        rebuild=_command("build", session.options),
-        again=_command("verify", session.options),
+        rebuild=_rebuild(session.options),
         findings=findings,
     )
-    wanted = [probe for probe in probes() if probe.vital or chosen & set(probe.checks)]
-    for (family, where), alike in groupby(wanted, key=lambda probe: (probe.family, probe.on)):
+    runs = wanted(probes(), chosen)
+    for (family, where), alike in groupby(runs, key=lambda probe: (probe.stage, probe.on)):
         steps = (step(verify, family, probe=one, scene=scene, chosen=chosen) for one in alike)
         yield Stage(_where(session, where), tuple(steps), vital=False)
 
@@ -83,13 +82,13 @@ def _where(session: Session, where: str) -> Filter:
     return {"servers": servers, "hypervisors": hypervisors, "guests": guests}[where]
 
 
-def _command(workflow: str, options: Options) -> str:
-    """Return the command that runs a workflow on the same site, as one types it here."""
+def _rebuild(options: Options) -> str:
+    """Return the command that builds the same site, as one types it here."""
     python = Path(sys.executable)
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
     site = ["--site", options.site] if options.site else []
-    return shlex.join([str(python), "-m", f"workflows.{workflow}", *site])
+    return shlex.join([str(python), "-m", "workflows.build", *site])
 
 
 def names(all_probes: tuple[Probe, ...]) -> Iterator[str]:

@@ -28,6 +28,6 @@ def probes() -> tuple[Probe, ...]:
 
 
 def _place(probe: Probe) -> tuple[int, int, str]:
-    family = probe.family
-    place = FAMILIES.index(family) if family in FAMILIES else len(FAMILIES)
+    stage = probe.stage
+    place = FAMILIES.index(stage) if stage in FAMILIES else len(FAMILIES)
     return place, probe.rank, next(iter(probe.checks))

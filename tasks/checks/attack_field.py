@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Timer
 
 from connections.command import Shell
@@ -14,14 +13,12 @@ from inventory.errors import FarswitchError
 from tasks.checks.attack_judge import Heard, Sent
 from tasks.checks.attack_kinds import Kind, Label, Place, Stream
 from tasks.probe import AT_ONCE, each_or_raise
-from tasks.programs import attack_listen, attack_send
+from tasks.programs import source
 
 GAP = 0.01
 """Seconds between two rounds: slow enough that no queue on the way overflows under emulation."""
 SENDING = 60.0
 """Seconds until a sender is ended; it needs about two, and ten where the machine is busy."""
-_LISTEN = Path(attack_listen.__file__).read_text(encoding="utf-8")
-_SEND = Path(attack_send.__file__).read_text(encoding="utf-8")
 _BLOCK = 1 << 16
 PYTHON = ("python3", "-IS", "-c")
 """Without the folders of the user and the site: it starts faster, and nobody changes it."""
@@ -40,7 +37,7 @@ class Listener:
     """A program on a host that counts frames with a token; it ends in any case after `seconds`."""
 
     def __init__(self, shell: Shell, token: bytes, seconds: float, nics: Sequence[str]) -> None:
-        argv = (*PYTHON, _LISTEN, token.hex(), str(int(seconds)), *nics)
+        argv = (*PYTHON, source("attack_listen"), token.hex(), str(int(seconds)), *nics)
         self.host = shell.host
         self._process = shell.start(argv)
         self._timer = Timer(seconds, self._process.close)
@@ -132,7 +129,7 @@ def send(sender: Sender, token: bytes) -> dict[Label, Sent]:
         f"{one.interface} {one.count} {' '.join(frame.hex() for frame in one.frames)}\n"
         for one in sender.streams
     )
-    argv = (*PYTHON, _SEND, token.hex(), str(GAP))
+    argv = (*PYTHON, source("attack_send"), token.hex(), str(GAP))
     said = sender.shell.run(argv, stdin=plan, timeout=SENDING).stdout
     found = {}
     for stream, line in zip(sender.streams, said.splitlines(), strict=False):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from connections.command import Shell
 from inventory.model import DATA_NIC, MANAGEMENT_NIC, Cluster, Guest
-from tasks.check import Check
+from tasks.check import Check, skipped
 from tasks.checks.attack_field import Sender, fight
 from tasks.checks.attack_judge import judge, judge_legitimate, legitimate
-from tasks.checks.attack_kinds import Ground, Outside, duels
+from tasks.checks.attack_kinds import Ground, Kind, Outside, duels
 from tasks.checks.attack_streams import guest_streams
 from tasks.checks.attack_tunnels import outside_streams
 from tasks.checks.attack_wanted import guest_attacks, outside_attacks
@@ -90,8 +90,19 @@ def attack(
     sent, heard = fight(token, senders, places, lambda name: shells[name])
     wanted = [*guest_attacks(ground, guests, pairs)]
     if third:
-        wanted += outside_attacks(ground, guests, pairs)
+        outside = list(outside_attacks(ground, guests, pairs))
+        yield from unjudged(ground.cluster, {one.host for one in outside})
+        wanted += outside
     for one in wanted:
         yield judge(one, sent.get(one.label), heard, fix)
     for pair in pairs:
         yield judge_legitimate(pair, sent.get(legitimate(pair)), heard, fix)
+
+
+def unjudged(cluster: Cluster, judged: Collection[str]) -> Iterator[Check]:
+    """Yield a skip for each server whose tunnels no guest uses: nothing shows that one listens."""
+    for server in cluster.servers:
+        if server.name not in judged:
+            lost = [guest.name for guest in cluster.guests_of(server.name)]
+            why = f"of its guests none answers ({', '.join(lost)})" if lost else "it has no guest"
+            yield skipped(Kind.THIRD_HOST.check, server.name, why, "no frame of a third host")

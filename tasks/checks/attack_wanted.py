@@ -89,7 +89,7 @@ def _guest_attack(ground: Ground, nics: frozenset[Place], duel: Duel, kind: Kind
 def outside_attacks(
     ground: Ground, guests: Sequence[Guest], duels: Sequence[Duel]
 ) -> Iterator[Attack]:
-    """Yield the third host's attacks: one a server."""
+    """Yield the third host's attacks: one a server that has a tunnel of these guests."""
     nics = frozenset(Place(guest.name, DATA_NIC) for guest in guests)
     for number, server in enumerate(ground.cluster.servers):
         switch = server.role == "switch"

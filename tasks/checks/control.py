@@ -26,7 +26,6 @@ from tasks.checks.control_job import (
     Watched,
     await_lap,
     heard,
-    program,
     running,
     sweep,
     watch,
@@ -46,6 +45,7 @@ from tasks.checks.control_judge import (
 from tasks.checks.undone import when_login_ends
 from tasks.mpi_job import Job
 from tasks.probe import Probe, Scene, each
+from tasks.programs import source
 
 ECHO_SECONDS = 2.5
 """How long everybody asks everybody while a port is down: ten questions each."""
@@ -71,11 +71,11 @@ class Cut:
 def control(_task: Task, scene: Scene) -> Iterator[Check]:
     """Take each port down in turn, look, and bring it up again; nothing is left of the jobs."""
     guests = scene.there()
+    yield from scene.left_out(CHECKS)
     if len(guests) < 2:  # noqa: PLR2004
         why = "one node has nobody to be cut off from"
-        yield from (skipped(name, scene.cluster.switch.name, why) for name in CHECKS)
+        yield from (skipped(name, one.name, why) for one in guests for name in CHECKS)
         return
-    yield from scene.left_out(CHECKS)
     word = f"farswitch-control-{secrets.token_hex(8)}"
     _alone(scene)
     try:
@@ -94,9 +94,10 @@ def _ports(scene: Scene, guests: Sequence[Guest], word: str) -> Iterator[Check]:
         for guest in guests:
             cut = _cut(scene, guest, guests, job)
             where = f"{guest.tunnel} of '{scene.cluster.switch.name}'"
-            yield judge_timer(guest, cut.seconds, in_time=cut.in_time, again=scene.again)
-            yield judge_cut(guest, guests, cut.heard, where, scene.again)
-            yield judge_job(guest, cut.watched, where, scene.again)
+            bring_up = scene.command(scene.cluster.switch.name, _up(guest.tunnel))
+            yield judge_timer(guest, cut.seconds, in_time=cut.in_time, bring_up=bring_up)
+            yield judge_cut(guest, guests, cut.heard, where, scene.rebuild)
+            yield judge_job(guest, cut.watched, where, scene.rebuild)
             jobs.close()
             with ThreadPoolExecutor(1) as pool:
                 asked = pool.submit(_ask, scene, guests, BACK_SECONDS)
@@ -116,10 +117,9 @@ def _cut(scene: Scene, guest: Guest, guests: Sequence[Guest], job: Job) -> Cut:
     """Take a port down, look, and bring it up; the switch does that if we cannot."""
     switch, port = scene.cluster.switch.name, guest.tunnel
     began = time.monotonic()
-    bring_up = ["ip", "link", "set", port, "up"]
-    armed = deadman.arm(scene.shell(switch), _timer(scene), bring_up, TIMER_SECONDS)
+    armed = deadman.arm(scene.shell(switch), _timer(scene), _up(port), TIMER_SECONDS)
     # Long before the timer, where the end of our login is noticed at once.
-    undo = when_login_ends(scene.shell(switch), bring_up)
+    undo = when_login_ends(scene.shell(switch), _up(port))
     with ThreadPoolExecutor(1) as pool:
         try:
             await_lap(job)
@@ -135,13 +135,17 @@ def _cut(scene: Scene, guest: Guest, guests: Sequence[Guest], job: Job) -> Cut:
     return Cut(said, watched, in_time, time.monotonic() - began)
 
 
+def _up(port: str) -> list[str]:
+    return ["ip", "link", "set", port, "up"]
+
+
 def _ask(scene: Scene, guests: Sequence[Guest], seconds: float) -> Heard:
     """Let every guest ask every other for an echo, all at once."""
     addresses = {one.name: str(one.data_address.ip) for one in guests}
 
     def ask(name: str) -> frozenset[str]:
         others = [address for one, address in addresses.items() if one != name]
-        argv = ["python3", "-IS", "-c", program("echo"), str(seconds), *others]
+        argv = ["python3", "-IS", "-c", source("echo"), str(seconds), *others]
         return heard(scene.shell(name).run(argv, timeout=seconds + 20.0).stdout)
 
     return each(addresses, ask)
@@ -173,7 +177,7 @@ def _states(scene: Scene, guests: Sequence[Guest]) -> dict[str, State]:
         if link is None or not link.up:
             raise FarswitchError(
                 f"Port '{guest.tunnel}' of '{switch}' is not up: it cannot be taken down.",
-                hint=scene.command(switch, ["ip", "link", "set", guest.tunnel, "up"]),
+                hint=scene.command(switch, _up(guest.tunnel)),
             )
     return found
 
@@ -206,6 +210,8 @@ PROBE = Probe(
     "switch",
     CHECKS,
     control,
+    each=frozenset(CHECKS),
+    guests=True,
     needs=("reach", "ssh", "mpi.launcher"),
     asked=True,
     writes=True,

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
 
 from connections.command import Shell
 from inventory.errors import FarswitchError
 from inventory.model import Guest, Settings
 from tasks.mpi_job import Job, JobError
+from tasks.programs import source
 
 START_SECONDS = 60.0
 """Until a job has run its first laps: 3 to 5 s under emulation, more on a busy machine."""
@@ -37,11 +37,6 @@ while pids=$(echo "$word" | grep -slaF -f - /proc/[0-9]*/cmdline | tr -dc '0-9\\
 done
 echo "$(echo "$pids" | wc -w) $killed"
 """
-
-
-def program(name: str) -> str:
-    """Return the text of a program that guests run without having it."""
-    return resources.files("tasks.programs").joinpath(f"{name}.py").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +67,7 @@ def running(login: Shell, settings: Settings, guests: Sequence[Guest], word: str
     Raises:
         FarswitchError: It did not run, or not on all of them.
     """
-    argv = ["python3", "-c", program("laps"), str(LIFE_SECONDS), word]
+    argv = ["python3", "-c", source("laps"), str(LIFE_SECONDS), word]
     with Job(login, settings, guests, argv, LIFE_SECONDS) as job:
         nodes = sorted(map(str, job.hear("start", START_SECONDS)["nodes"]))
         if nodes != sorted(guest.name for guest in guests):

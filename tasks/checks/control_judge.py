@@ -40,7 +40,9 @@ class State:
     places: Mapping[str, frozenset[str]]
 
 
-def judge_cut(guest: Guest, guests: Sequence[Guest], heard: Heard, where: str, again: str) -> Check:
+def judge_cut(
+    guest: Guest, guests: Sequence[Guest], heard: Heard, where: str, rebuild: str
+) -> Check:
     """Return the verdict on who reached whom while a guest's port was down.
 
     A guest that could not ask has failed, whatever the others say.
@@ -50,7 +52,7 @@ def judge_cut(guest: Guest, guests: Sequence[Guest], heard: Heard, where: str, a
         guests: All that asked each other.
         heard: What they heard.
         where: The port, as people read it.
-        again: The command of verify.
+        rebuild: The command that puts ports, guard and guests back.
     """
     wrong = _astray(guests, heard, cut=guest)
     others = [one.name for one in guests if one != guest]
@@ -63,12 +65,15 @@ def judge_cut(guest: Guest, guests: Sequence[Guest], heard: Heard, where: str, a
         expected=f"{guest.name} is cut off from {', '.join(others)}, and nobody else is",
         cause="Guests that still hear each other have a way around the switch; others that do not "
         "share more than the switch with this port.",
-        fix=f"{again} --attack" if wrong else "",
+        fix=rebuild if wrong else "",
     )
 
 
-def judge_job(guest: Guest, watched: Watched, where: str, again: str) -> Check:
-    """Return the verdict on the job that ran while a guest's port went down."""
+def judge_job(guest: Guest, watched: Watched, where: str, rebuild: str) -> Check:
+    """Return the verdict on the job that ran while a guest's port went down.
+
+    `rebuild` is the command that pins MPI to the data NIC again.
+    """
     late = [lap for lap in watched.laps if lap > LAST_LAP]
     stalled = watched.seconds >= STALL_SECONDS and not late
     if watched.ended:
@@ -87,7 +92,7 @@ def judge_job(guest: Guest, watched: Watched, where: str, again: str) -> Check:
         measured=f"{where} down: {measured}",
         expected=f"a running MPI job ends, or ends no more laps, within {STALL_SECONDS:.0f} s",
         cause="Its messages do not cross this port of the switch.",
-        fix="" if watched.ended or stalled else f"{again} --only path",
+        fix="" if watched.ended or stalled else rebuild,
     )
 
 
@@ -119,14 +124,14 @@ def judge_back(
     )
 
 
-def judge_timer(guest: Guest, seconds: float, *, in_time: bool, again: str) -> Check:
+def judge_timer(guest: Guest, seconds: float, *, in_time: bool, bring_up: str) -> Check:
     """Return the verdict on the timer of the switch that would have brought a port up again.
 
     Args:
         guest: Whose port it was.
         seconds: From its arming until it was disarmed.
         in_time: Whether it had not fired by then.
-        again: The command of verify.
+        bring_up: The command that brings the port up.
     """
     how = "disarmed" if in_time else "it fired before it was disarmed,"
     return Check(
@@ -137,7 +142,7 @@ def judge_timer(guest: Guest, seconds: float, *, in_time: bool, again: str) -> C
         expected=f"disarmed within {TIMER_SECONDS} s, the port up",
         cause="The machine is so busy that the control took too long: its other verdicts on this "
         "port say nothing.",
-        fix="" if in_time else f"{again} --only control",
+        fix="" if in_time else bring_up,
     )
 
 

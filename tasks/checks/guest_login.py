@@ -116,5 +116,7 @@ PROBE = Probe(
         "guest.login": "Each guest can be logged in to over management.",
     },
     run,
+    each=frozenset({"guest.running", "guest.login"}),
+    vital="guests",
     rank=0,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from inventory.errors import FarswitchError
 from inventory.model import DATA_NIC, Guest
 from tasks.check import Check, skipped
 from tasks.checks import mpi_sockets, path
+from tasks.checks.mpi_matrix import bandwidth, latency, matrix
 from tasks.mpi import LADDER
 from tasks.mpi_job import Job
 from tasks.mpi_run import around_mtu, launch
@@ -114,8 +116,7 @@ def judge_pair(first: Guest, second: Guest, told: dict[str, Any] | None, fix: st
         name="mpi.pairs",
         host=first.name,
         ok=bool(told["intact"]),
-        measured=f"to {second.name}: {told['latency'] * 1e6:.0f} µs, "
-        f"{told['bytes'] * 8 / told['seconds'] / 1e6:.0f} Mbit/s"
+        measured=f"to {second.name}: {latency(told):.0f} µs, {bandwidth(told):.0f} Mbit/s"
         + ("" if told["intact"] else ", changed on the way"),
         expected=f"to {second.name}: {told['bytes']:,} B intact",
         cause=CAUSES["mpi.pairs"],
@@ -123,47 +124,34 @@ def judge_pair(first: Guest, second: Guest, told: dict[str, Any] | None, fix: st
     )
 
 
-def matrix(guests: Sequence[Guest], pairs: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a table of all pairs: latency in µs and bandwidth in Mbit/s, a row a sender."""
-    cells = {
-        (one["from"], one["to"]): f"{one['latency'] * 1e6:.0f}/"
-        f"{one['bytes'] * 8 / one['seconds'] / 1e6:.0f}"
-        for one in pairs
-    }
-    rows = [["µs / Mbit/s to", *(guest.name for guest in guests)]]
-    for row, guest in enumerate(guests):
-        rows.append(
-            [f"from {guest.name}", *(cells.get((row, one), "-") for one in range(len(guests)))]
-        )
-    width = max(len(cell) for line in rows for cell in line)
-    return ["  ".join(cell.rjust(width) for cell in line) for line in rows]
-
-
 def run(task: Task, scene: Scene) -> Iterator[Check]:
     """Climb from the launcher to all pairs, and judge the bytes' way by both servers' counters."""
     host, guests = task.host.name, scene.there()
     settings, climb = scene.cluster.settings, Climb()
+    yield from scene.left_out(EACH)
     if len(guests) < 2:  # noqa: PLR2004 - a pair
         for name, sentence in CHECKS.items():
             yield skipped(name, host, "there are no two nodes that answer", sentence)
         return
-    yield from scene.left_out(EACH)
     yield _launch(task, scene, guests)
     counted: path.Walk | None = None
     sizes = [str(size) for size in around_mtu(scene.mtu)]
     seconds = int(2 * START_SECONDS + RUNG_SECONDS * len(sizes) + ROUND_SECONDS * len(guests))
-    job = Job(shell(task), settings, guests, ["python3", LADDER, *sizes], seconds)
+    word = f"farswitch-mpi-{secrets.token_hex(8)}"
+    # Python takes any name after -X: it marks our own job among those of others on these guests.
+    argv = ["python3", "-X", word, LADDER, *sizes]
+    job = Job(shell(task), settings, guests, argv, seconds)
     try:
         with job:
             _climb(job, host, guests, climb, scene)
-            climb.checks += mpi_sockets.look(scene, guests)
+            climb.checks += mpi_sockets.look(scene, guests, word)
             climb.rung = "mpi.pairs"
             counted = _walk(job, scene, guests, climb)
     except FarswitchError as error:
-        climb.checks += _fallen(climb, host, error, scene.rebuild)
+        climb.checks += _fallen(climb, host, error, guests, scene.rebuild)
     yield from climb.checks
     if counted is None:
-        yield from _uncounted(host, climb.rung, scene.rebuild)
+        yield from _uncounted(guests, climb.rung, scene.rebuild)
         return
     yield from path.judge(scene.cluster, guests, counted, scene.rebuild)
     for line in matrix(guests, climb.pairs):
@@ -242,23 +230,28 @@ def _nics(scene: Scene, guests: Sequence[Guest]) -> dict[str, path.Count]:
     return {name: told for name, told in found.items() if isinstance(told, path.Count)}
 
 
-def _fallen(climb: Climb, host: str, error: FarswitchError, fix: str) -> Iterator[Check]:
+def _fallen(
+    climb: Climb, host: str, error: FarswitchError, guests: Sequence[Guest], fix: str
+) -> Iterator[Check]:
     """Yield the failure of the rung that was not reached, and skip those above."""
     above = [name for name in CAUSES if name not in {check.name for check in climb.checks}]
     missed = climb.rung if climb.rung not in above else above[0]
     yield Check(missed, host, ok=False, measured=str(error), expected=CHECKS[missed],
                 cause=CAUSES[missed], fix=fix)  # fmt: skip
-    for name in [*above, "mpi.ports"]:
-        if name != missed and (name != "mpi.ports" or missed != "mpi.pairs"):
-            yield skipped(name, host, f"'{missed}' failed", CHECKS[name])
+    told = {(check.name, check.host) for check in climb.checks} | {(missed, host)}
+    for name in [*above, "mpi.ports", "mpi.pairs"]:
+        for where in [guest.name for guest in guests] if name in EACH else [host]:
+            if (name, where) not in told:
+                told.add((name, where))
+                yield skipped(name, where, f"'{missed}' failed", CHECKS[name])
 
 
-def _uncounted(host: str, rung: str, fix: str) -> Iterator[Check]:
+def _uncounted(guests: Sequence[Guest], rung: str, fix: str) -> Iterator[Check]:
     """Yield a failure for all that is judged by counters: nothing was proved."""
-    for name, sentence in CHECKS.items():
-        if name.startswith("path."):
-            yield Check(name, host, ok=False, measured=f"nothing was counted: '{rung}' failed",
-                        expected=sentence, fix=fix)  # fmt: skip
+    for name in (name for name in CHECKS if name.startswith("path.")):
+        for guest in guests:
+            yield Check(name, guest.name, ok=False, expected=CHECKS[name], fix=fix,
+                        measured=f"nothing was counted: '{rung}' failed")  # fmt: skip
 
 
-PROBE = Probe("head", CHECKS, run, needs=("reach.icmp",))
+PROBE = Probe("head", CHECKS, run, each=frozenset(EACH), needs=("reach.icmp",))

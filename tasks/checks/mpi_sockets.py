@@ -11,16 +11,28 @@ from connections.command import Completed
 from inventory.errors import FarswitchError
 from inventory.model import Guest, PortRange, Settings
 from tasks.check import Check
-from tasks.mpi import LADDER
 from tasks.probe import Scene, each
 
+# The word comes on standard input: no process but the job's has it as an argument. A rank is a
+# Python with the word, its parent the launcher's proxy here; others with the word started the job.
 _LOOK = """
-ranks=$(pgrep -f "^python3 $1") || exit 3
+read -r word
+ranks=
+starters=
+for pid in $(echo "$word" | grep -slaF -f - /proc/[0-9]*/cmdline | tr -dc '0-9\\n'); do
+  case $(cat "/proc/$pid/comm" 2>/dev/null) in
+  python3*)
+    ranks="$ranks $pid"
+    starters="$starters $(sed -n 's/^PPid://p' "/proc/$pid/status" 2>/dev/null)" ;;
+  *) starters="$starters $pid" ;;
+  esac
+done
+[ "$ranks" ] || exit 3
 echo $ranks
+echo $starters
 ss -Htnp state established
 """
-_OWNER = re.compile(r'\("([^"]+)",pid=(\d+)')
-LAUNCHERS = ("hydra_pmi_proxy", "mpiexec.mpich", "mpiexec.hydra")
+_OWNER = re.compile(r",pid=(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +45,17 @@ class Socket:
 
 
 def parse(text: str) -> list[Socket]:
-    """Read the pids of the ranks and what `ss` says; other programs' connections are left out."""
-    first, *lines = text.splitlines() or [""]
-    ranks = set(first.split())
+    """Read the pids of a job's ranks, of what started them, and what `ss` says of all programs."""
+    first, second, *lines = [*text.splitlines(), "", ""]
+    ranks, starters = set(first.split()), set(second.split())
     found = []
     for line in lines:
         words = line.split(None, 4)
         if len(words) < 5:  # noqa: PLR2004 - queues, both ends, owners
             continue
-        owners = _OWNER.findall(words[4])
-        rank = any(pid in ranks for _, pid in owners)
-        if rank or any(name in LAUNCHERS for name, _ in owners):
-            found.append(Socket(rank, _end(words[2]), _end(words[3])))
+        owners = set(_OWNER.findall(words[4]))
+        if owners & (ranks | starters):
+            found.append(Socket(bool(owners & ranks), _end(words[2]), _end(words[3])))
     return found
 
 
@@ -99,11 +110,18 @@ def _payload(settings: Settings, socket: Socket) -> bool:
     return any(_within(port, settings.payload_ports) for _, port in (socket.local, socket.peer))
 
 
-def look(scene: Scene, guests: Sequence[Guest]) -> Iterator[Check]:
-    """Yield the verdict on each guest; one that cannot be looked into has failed."""
-    argv = ["sh", "-c", _LOOK, "look", LADDER]
+def look(scene: Scene, guests: Sequence[Guest], word: str) -> Iterator[Check]:
+    """Yield the verdict on each guest; one that cannot be looked into has failed.
+
+    Args:
+        scene: The logins.
+        guests: Those that take part.
+        word: An argument of the job, and of no other.
+    """
+    argv = ["sh", "-c", _LOOK]
     found = each(
-        [one.name for one in guests], lambda name: scene.shell(name).run(argv, check=False)
+        [one.name for one in guests],
+        lambda name: scene.shell(name).run(argv, stdin=f"{word}\n", check=False),
     )
     for guest in guests:
         told = found[guest.name]

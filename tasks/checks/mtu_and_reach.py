@@ -88,5 +88,7 @@ PROBE = Probe(
         "reach.mpi_ports": "MPI's ports can be connected to from each guest to each other one.",
     },
     run,
+    each=frozenset(reach_guests.NAMES),
+    guests=True,
     rank=40,
 )

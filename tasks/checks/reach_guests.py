@@ -43,6 +43,8 @@ def judge(
             yield Check(name, guest.name, ok=False, measured=f"not probed: {found}",
                         expected="a verdict for each other guest", fix=found.hint)  # fmt: skip
         return
+    if not others:
+        yield from (skipped(name, guest.name, "there is no other guest") for name in NAMES)
     for other in others:
         contact = found.contacts.get(other.name)
         if contact is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 
 from connections.command import Completed, ConnectionLostError
 from inventory.errors import FarswitchError
 from inventory.model import DATA_NIC, Cluster
 from tasks.probe import Scene, each
+from tasks.programs import source
 
 PAYLOAD = 256 << 10
 """Bytes to each peer: far above any MTU, and more than a socket buffers at first."""
@@ -56,7 +56,6 @@ def visit(scene: Scene) -> dict[str, Visit | FarswitchError]:
     Returns:
         What each found, or why it found nothing.
     """
-    program = resources.files("tasks.programs").joinpath("reach.py").read_bytes()
     guests = {guest.name: guest for guest in scene.there()}
     addresses = {name: str(guest.data_address.ip) for name, guest in guests.items()}
 
@@ -68,7 +67,7 @@ def visit(scene: Scene) -> dict[str, Visit | FarswitchError]:
             "answer": ANSWER, "patience": PATIENCE, "deadline": DEADLINE,
         }  # fmt: skip
         argv = ["python3", "-", json.dumps(asked)]
-        ended = scene.shell(name).run(argv, stdin=program, timeout=SECONDS, check=False)
+        ended = scene.shell(name).run(argv, stdin=source("reach"), timeout=SECONDS, check=False)
         return parse(name, ended)
 
     found = each(guests, call, at_once=len(guests))

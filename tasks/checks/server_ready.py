@@ -50,6 +50,6 @@ PROBE = Probe(
     "servers",
     {NAME: "The server can be logged in to, has its tools, and leads to its peers."},
     run,
-    vital=True,
+    vital="always",
     rank=0,
 )

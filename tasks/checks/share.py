@@ -107,5 +107,6 @@ PROBE = Probe(
         "nfs.squash": "Root of another node owns nothing in the share.",
     },
     share,
+    each=frozenset({"nfs.write", "nfs.read"}),
     writes=True,
 )

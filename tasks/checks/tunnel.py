@@ -13,7 +13,6 @@ from connections.links import Link, dump
 from inventory.model import Server
 from tasks.check import Check
 from tasks.checks.tunnel_ends import judge_ends, judge_vnis
-from tasks.checks.tunnel_fdb import judge_fdb
 from tasks.checks.tunnel_ports import judge_ports
 from tasks.checks.tunnel_sight import Sight
 from tasks.preflight import facts_of
@@ -43,7 +42,6 @@ def judge(scene: Scene, sights: Mapping[str, Sight]) -> Iterator[Check]:
     for server in cluster.servers:
         yield from judge_vnis(cluster, sights[server.name], rebuild)
         yield from judge_ports(cluster, sights[server.name], rebuild)
-        yield from judge_fdb(cluster, sights[server.name], rebuild)
 
 
 def run(_task: Task, scene: Scene) -> Iterator[Check]:
@@ -63,7 +61,6 @@ PROBE = Probe(
         "tunnel.ends": "Both ends of each guest's tunnel fit, are up, and in their bridges.",
         "tunnel.vni": "No other interface has a guest's VNI.",
         "tunnel.ports": "Each bridge has its guests' ports, and no others.",
-        "tunnel.fdb": "Each guest's address is on its own port, and on no other.",
     },
     run,
 )

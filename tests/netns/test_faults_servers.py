@@ -19,7 +19,6 @@ from nornir.plugins.runners import SerialRunner
 
 from connections.local import LocalShell
 from connections.netlink import NetnsEndpoint
-from connections.wait import Deadline, wait_until
 from inventory.model import Cluster, Guest, Server, Settings
 from tasks.bridge import bridge
 from tasks.check import Check
@@ -31,6 +30,7 @@ from tasks.checks import (
     server_isolation,
     server_sysctl,
     tunnel,
+    tunnel_fdb,
 )
 from tasks.fdb import fdb
 from tasks.firewall_reset import firewall_reset
@@ -50,7 +50,7 @@ PROBES = [
     one.PROBE
     for one in (
         server_bridges, server_drift, server_firewall, server_guard, server_isolation,
-        server_sysctl, tunnel,
+        server_sysctl, tunnel, tunnel_fdb,
     )
 ]  # fmt: skip
 SSH = """#!/bin/sh
@@ -61,8 +61,8 @@ exec nsenter --target="$(cat "{folder}/$name")" --net --mount -- sh -c "$*"
 MAC = {"node1": "02:fa:00:00:00:29", "node2": "02:fa:00:00:00:2a"}
 
 
-def sh(box: LocalShell, script: str) -> str:
-    return box.run(("sh", "-ec", script)).stdout
+def sh(box: LocalShell, script: str, *words: str) -> str:
+    return box.run(("sh", "-ec", script, "sh", *words)).stdout
 
 
 def pid(box: LocalShell) -> str:
@@ -171,6 +171,9 @@ def built(lasting_boxes, tmp_path_factory) -> Net:
     for name, text in (("ssh", SSH.format(folder=folder)), (REBUILD, "#!/bin/sh\n")):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
+    for guest in guests:
+        hosts[guest.name] = Host(guest.name, data={"guest": guest}, defaults=Defaults())
+        hosts[guest.name].connections["shell"] = SimpleNamespace(connection=boxes["guests"])
     scene = Scene(cluster, None, MTU, hosts, folder / "ssh_config", REBUILD)
     return Net(scene, boxes, folder)
 
@@ -415,15 +418,40 @@ def test_guest_that_is_off_is_no_fault_of_the_servers(net, monkeypatch):
             for check in skips] == [True]  # fmt: skip
 
 
-def test_learnt_address_is_told(net):
-    entry = "bridge fdb show br fsb41 | grep -q '02:fa:00:00:00:29 dev fsd41'"
+def forget(net: Net, *guests: str) -> None:
+    """Let all bridges forget where guests are."""
+    for name in ("server1", "server2"):
+        sh(net.boxes[name], "for mac; do for port in fsv41 fsv42 fsd41 fsd42; do "
+           "bridge fdb del $mac dev $port master 2>/dev/null || :; done; done",
+           *(MAC[guest] for guest in guests))  # fmt: skip
 
-    def learnt() -> bool:
-        return net.boxes["server1"].run(("sh", "-c", entry), check=False).status == 0
 
-    wait_until(learnt, Deadline(20), what="The first frame of node1")
-    told = {check.measured for check in net.checks("tunnel.fdb") if check.host == "server1"}
-    assert "node1 (02:fa:00:00:00:29): on fsd41 of fsb41 (learnt)" in "\n".join(told)
+def test_guests_that_were_silent_are_in_every_bridge_when_they_are_asked_to_speak(net):
+    forget(net, *MAC)
+    told = "\n".join(check.measured for check in net.checks("tunnel.fdb"))
+    assert net.failed("tunnel.fdb") == []
+    for place in ("fsd41 of fsb41", "fsv41 of fss41", "fsv42 of fsb42"):
+        assert f"on {place} (learnt)" in told
+
+
+@pytest.mark.parametrize(
+    ("server", "spoil", "missed"),
+    [
+        pytest.param("server2", "bridge link set dev fsv41 learning off", {"fss41"}, id="switch"),
+        pytest.param("server1", "bridge link set dev fsd41 learning off", {"fsb41"}, id="tap"),
+        pytest.param("server1", "ip link set fsd41 down", {"fsb41", "fsb42", "fss41"}, id="down"),
+    ],
+)
+def test_a_bridge_that_knows_nothing_of_a_guest_is_no_pass(net, server, spoil, missed):
+    sh(net.boxes[server], spoil)
+    forget(net, "node1")
+    failed = net.failed("tunnel.fdb")
+    assert {check.measured.split()[0] for check in failed} == {"node1"}
+    told = {bridge for bridge in ("fss41", "fsb41", "fsb42")
+            if any(bridge in check.measured for check in failed)}  # fmt: skip
+    assert told == missed
+    net.follow(failed[0].fix)
+    assert net.failed("tunnel.fdb") == []
 
 
 def test_server_that_does_not_answer_fails_every_check_of_the_tunnels(net, monkeypatch):

@@ -1,5 +1,7 @@
 """The verdicts on attacks, from what was counted."""
 
+from dataclasses import replace
+
 import pytest
 
 from connections.wait import Deadline, wait_until
@@ -9,6 +11,7 @@ from tasks.checks.attack_causes import cause_of
 from tasks.checks.attack_field import Listener, fight, merged
 from tasks.checks.attack_judge import Heard, Sent, judge, judge_legitimate
 from tasks.checks.attack_kinds import Kind, Label, Place, duels
+from tasks.checks.attack_run import unjudged
 from tasks.checks.attack_wanted import guest_attacks, outside_attacks
 from tests.unit.test_check_attack_frames import ground
 
@@ -136,6 +139,16 @@ def test_the_third_host_is_kept_out_of_each_server():
         assert judge(attack, FINE, heard_of(attack), "mend").ok
         heard = heard_of(attack, (Place("node3", "data0"), 1))
         assert judge(attack, FINE, heard, "mend").ok is False
+
+
+def test_a_server_whose_guests_are_all_lost_is_a_skip_with_its_reason():
+    judged = {one.host for one in outside_attacks(GROUND, GUESTS, DUELS)}
+    assert list(unjudged(GROUND.cluster, judged)) == []
+    (skip,) = unjudged(GROUND.cluster, judged - {"server1"})
+    assert (skip.name, skip.host, skip.ok) == ("attack.third_host", "server1", None)
+    assert "none answers (node1, node2, node3)" in skip.measured
+    empty = replace(GROUND.cluster, guests=())
+    assert "it has no guest" in next(iter(unjudged(empty, {"far"}))).measured
 
 
 def test_every_wanted_attack_has_a_sentence_and_a_cause():

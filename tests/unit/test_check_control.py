@@ -180,8 +180,8 @@ def test_all_is_as_before(case: Back):
 
 @pytest.mark.parametrize(("in_time", "measured"), [(True, "disarmed after"), (False, "it fired")])
 def test_a_timer_that_fired_is_told(in_time, measured):
-    check = judge_timer(NODE2, 7.0, in_time=in_time, again="verify")
-    assert (check.ok, check.fix) == (in_time, "" if in_time else "verify --only control")
+    check = judge_timer(NODE2, 7.0, in_time=in_time, bring_up="up")
+    assert (check.ok, check.fix) == (in_time, "" if in_time else "up")
     assert measured in check.measured
 
 
@@ -206,9 +206,17 @@ def test_every_check_is_announced():
         judge_cut(NODE1, GUESTS, {}, "", ""),
         judge_job(NODE1, Watched((), 5.0), "", ""),
         judge_back(NODE1, GUESTS, {}, job="", states=(BEFORE, BEFORE), rebuild=""),
-        judge_timer(NODE1, 1.0, in_time=True, again=""),
+        judge_timer(NODE1, 1.0, in_time=True, bring_up=""),
         judge_left(NODE1, None),
     ]
     assert {check.name for check in made} == set(control.PROBE.checks)
     assert control.PROBE.asked
     assert control.PROBE.writes
+
+
+def test_fixes_are_what_mends_and_no_second_look():
+    """A build puts guard, ports, pins and guests back; the port itself comes up by its own line."""
+    cut = judge_cut(NODE2, GUESTS, ALL, "fsv42", "build")
+    job = judge_job(NODE2, Watched((1.0, 4.9), 5.0), "fsv42", "build")
+    timer = judge_timer(NODE2, 61.0, in_time=False, bring_up="ssh far ip link set fsv42 up")
+    assert [cut.fix, job.fix, timer.fix] == ["build", "build", "ssh far ip link set fsv42 up"]

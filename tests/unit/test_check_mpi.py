@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from inventory.errors import FarswitchError
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
+from tasks.check import Check
 from tasks.checks import mpi, mpi_device, mpi_sockets
+from tasks.checks.mpi_matrix import MATRIX, matrix
 from tasks.rounds import rounds
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")))
@@ -17,8 +20,12 @@ NODE1, NODE2, NODE3 = CLUSTER.guests
 PAIR = {"from": 0, "to": 1, "bytes": mpi.PAYLOAD, "seconds": 0.1, "latency": 0.0005, "intact": True}
 SOCKETS = """\
 300 301
+200 299 300
 0 0 10.0.0.11:22 10.10.0.1:40000 users:(("sshd",pid=9,fd=4))
-0 0 10.0.0.11:20000 10.0.0.12:50001 users:(("mpiexec.mpich",pid=200,fd=7))
+0 0 10.10.0.11:40001 10.10.0.12:40002 users:(("mpiexec.mpich",pid=900,fd=7))
+0 0 10.10.0.11:40003 10.10.0.12:40004 users:(("hydra_pmi_proxy",pid=901,fd=7))
+0 0 10.10.0.11:40005 10.10.0.12:40006 users:(("python3",pid=902,fd=7))
+0 0 10.0.0.11:20000 10.0.0.12:50001 users:(("mpiexec.mpich",pid=200,fd=7),("x",pid=1,fd=7))
 0 0 10.0.0.11:36816 10.0.0.13:21364 users:(("python3",pid=300,fd=25))
 """
 
@@ -70,12 +77,38 @@ def test_a_ring_counts_where_the_message_is_intact(intact: bool) -> None:
 
 def test_the_matrix_has_a_row_a_sender() -> None:
     back: dict[str, Any] = PAIR | {"from": 1, "to": 0, "seconds": 0.2}
-    lines = mpi.matrix(CLUSTER.guests[:2], [PAIR, back])
+    lines = matrix(CLUSTER.guests[:2], [PAIR, back])
     assert [line.split() for line in lines] == [
         ["µs", "/", "Mbit/s", "to", "node1", "node2"],
         ["from", "node1", "-", "500/168"],
         ["from", "node2", "500/84", "-"],
     ]
+
+
+@pytest.mark.parametrize("count", [3, MATRIX, MATRIX + 1, 32, 100])
+def test_the_matrix_fits_on_a_screen_and_has_a_row_a_sender(count: int) -> None:
+    guests = cluster(load_site(str(ROOT / "inventory/lab")), count).guests
+    pairs = [
+        PAIR | {"from": one, "to": other}
+        for one in range(count)
+        for other in range(count)
+        if one != other
+    ]
+    lines = matrix(guests, pairs)
+    assert len(lines) == 1 + count
+    assert max(map(len, lines)) <= 100
+    assert all("500" in line and "168" in line for line in lines[1:])
+
+
+def test_a_large_matrix_names_the_slowest_pair_of_each_sender() -> None:
+    guests = cluster(load_site(str(ROOT / "inventory/lab")), 20).guests
+    pairs: list[dict[str, Any]] = [PAIR | {"from": 0, "to": one} for one in range(1, 19)]
+    pairs[3] |= {"latency": 0.009}
+    pairs[6] |= {"seconds": 1.0}
+    first, second = matrix(guests, pairs)[1:3]
+    assert first.split()[2:6] == ["500", "500", "9000", "node5"]
+    assert first.split()[6:] == ["17", "168", "168", "node8"]
+    assert second.split() == ["from", "node2", *["-"] * 8]
 
 
 def test_a_jobs_sockets_are_told_from_others() -> None:
@@ -93,7 +126,10 @@ def test_a_jobs_sockets_are_told_from_others() -> None:
         ('0 0 10.0.0.11:36816 10.0.0.13:40001 users:(("python3",pid=300,fd=1))', "no port of"),
         ('0 0 10.10.0.11:21001 10.10.0.13:4 users:(("python3",pid=300,fd=1))', "10.10.0.11:21001"),
         ('0 0 [fe80::1]:21001 [fe80::2]:4 users:(("python3",pid=300,fd=1))', "not on the data"),
-        ('0 0 10.0.0.11:21000 10.0.0.13:4 users:(("mpiexec.mpich",pid=2,fd=1))', "no port of 2000"),
+        (
+            '0 0 10.0.0.11:21000 10.0.0.13:4 users:(("hydra_pmi_proxy",pid=299,fd=1))',
+            "no port of 2000",
+        ),
     ],
 )
 def test_a_socket_elsewhere_is_named(line: str, why: str) -> None:
@@ -103,8 +139,23 @@ def test_a_socket_elsewhere_is_named(line: str, why: str) -> None:
 
 
 def test_a_job_without_payload_connections_is_no_proof() -> None:
-    assert mpi_sockets.judge(NODE1, mpi_sockets.parse("300\n"), "").ok is False
+    assert mpi_sockets.judge(NODE1, mpi_sockets.parse("300\n299\n"), "").ok is False
     assert mpi_sockets.judge(NODE1, mpi_sockets.parse(""), "").ok is False
+
+
+@pytest.mark.parametrize(("rung", "judged"), [("mpi.init", 0), ("mpi.ring", 2), ("mpi.pairs", 3)])
+def test_a_rung_that_was_not_reached_leaves_a_word_on_each_node(rung: str, judged: int) -> None:
+    climb = mpi.Climb(rung=rung)
+    for name in ("mpi.init", "mpi.barrier", "mpi.ring")[:judged]:
+        climb.checks.append(Check(name, "node1", ok=True, measured="", expected=""))
+    found = [*mpi._fallen(climb, "node1", FarswitchError("No."), CLUSTER.guests, "fix")]
+    found += mpi._uncounted(CLUSTER.guests, rung, "fix")
+    assert [(one.name, one.host) for one in found if one.name == rung and one.ok is False] == [
+        (rung, "node1")
+    ]
+    told = {(one.name, one.host) for one in found}
+    assert {(name, one.name) for name in mpi.EACH for one in CLUSTER.guests} <= told
+    assert all(one.ok is None for one in found if one.name != rung and "path" not in one.name)
 
 
 ENVIRONMENT = """\

@@ -12,7 +12,7 @@ from connections.links import Link, Port
 from inventory.model import Cluster, Guest, Server, Settings
 from tasks import fdb, ports
 from tasks.checks.tunnel_ends import judge_ends, judge_vnis
-from tasks.checks.tunnel_fdb import judge_fdb
+from tasks.checks.tunnel_fdb import Spoken, judge_fdb
 from tasks.checks.tunnel_ports import judge_ports
 from tasks.checks.tunnel_sight import Sight
 
@@ -193,6 +193,10 @@ def test_ports(seen, told, fix):
     assert found[0].fix == fix
 
 
+QUIET = Spoken(silent={"node1": "it is off", "node2": "it is off"})
+"""Nobody spoke, so that only what is there is judged."""
+
+
 def entry(mac, device, bridge, **how):
     return Entry(mac, device, bridge, **how)
 
@@ -200,7 +204,6 @@ def entry(mac, device, bridge, **how):
 @pytest.mark.parametrize(
     ("server", "entries", "told"),
     [
-        pytest.param(TWO, [], {}, id="nothing-learnt-yet"),
         pytest.param(TWO, [entry(MAC["node1"], "fsv41", "fss41")], {}, id="own-port"),
         pytest.param(TWO, [entry(MAC["node1"], "fsv41", "fss41", static=True)], {},
                      id="static-on-its-own-port"),
@@ -221,17 +224,51 @@ def entry(mac, device, bridge, **how):
 )  # fmt: skip
 def test_addresses_of_guests(server, entries, told):
     seen = sight(server, entries=[*entries_of(server), *entries])
-    found = list(judge_fdb(CLUSTER, seen, "build"))
-    assert [one.measured.split()[0] for one in found] == ["node1", "node2"]
-    wrong = {one.measured.split()[0]: one.measured for one in found if not one.ok}
+    found = list(judge_fdb(CLUSTER, seen, "build", QUIET))
+    assert [one.host for one in found] == [server.name] * 2
+    wrong = {one.measured.split()[0]: one.measured for one in found if one.ok is False}
     assert wrong == {name: f"{name} ({MAC[name]}): {text}" for name, text in told.items()}
     removed, lost = fdb.plan(seen.entries, CLUSTER, server, seen.tunnels)
     assert (bool(removed), lost) == (bool(told), [])
 
 
-def test_no_entry_yet_is_told():
-    (first, _) = judge_fdb(CLUSTER, sight(TWO), "build")
-    assert (first.ok, "no entry yet" in first.measured) == (True, True)
+@pytest.mark.parametrize(
+    ("server", "entries", "ok", "told"),
+    [
+        pytest.param(TWO, [], False, "no entry in fss41", id="switch"),
+        pytest.param(TWO, [entry(MAC["node1"], "eth7", "br0")], False, "no entry in fss41",
+                     id="on-somebody-elses-bridge"),
+        pytest.param(TWO, [entry(MAC["node1"], "fsv41", "fss41")], True, "on fsv41 of fss41",
+                     id="learnt"),
+        pytest.param(TWO, [entry(MAC["node1"], "fsv41", "fss41", static=True)], True, "(static)",
+                     id="written"),
+        pytest.param(ONE, [], False, "no entry in fsb41, fsb42", id="hypervisor"),
+        pytest.param(ONE, [entry(MAC["node1"], "fsd41", "fsb41")], False, "no entry in fsb42",
+                     id="not-in-the-others-bridge"),
+        pytest.param(ONE, [entry(MAC["node1"], "fsd41", "fsb41"),
+                           entry(MAC["node1"], "fsv42", "fsb42")], True, "on fsv42 of fsb42",
+                     id="in-both"),
+    ],
+)  # fmt: skip
+def test_a_guest_that_spoke_has_an_entry_in_every_bridge(server, entries, ok, told):
+    seen = sight(server, entries=[*entries_of(server), *entries])
+    first, _ = judge_fdb(CLUSTER, seen, "build", Spoken())
+    assert (first.ok, told in first.measured) == (ok, True)
+    assert ok or (first.fix, "does not learn" in first.cause) == ("build", True)
+
+
+def test_a_guest_that_is_lost_is_a_skip_and_one_that_could_not_speak_a_failure():
+    silent = Spoken(silent={"node1": "it is off"}, failed={"node2": "no interface"})
+    first, second = judge_fdb(CLUSTER, sight(TWO), "build", silent)
+    assert (first.ok, "it is off" in first.measured) == (None, True)
+    assert (second.ok, "could not say anything: no interface" in second.measured) == (False, True)
+
+
+def test_an_entry_that_moved_when_the_guest_spoke_was_wrong_all_the_same():
+    before = {"server2": (entry(MAC["node1"], "fsv42", "fss41"),)}
+    now = sight(TWO, entries=[*entries_of(TWO), entry(MAC["node1"], "fsv41", "fss41")])
+    first, _ = judge_fdb(CLUSTER, now, "build", Spoken(before=before))
+    assert (first.ok, "on fsv42 of fss41 (learnt)" in first.measured) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -255,8 +292,8 @@ def test_no_entry_yet_is_told():
 def test_tunnel_that_sends_elsewhere_is_made_anew(own, told):
     rest = [one for one in entries_of(TWO) if one.device != "fsv41"]
     seen = sight(TWO, entries=[*own, *rest])
-    first, second = judge_fdb(CLUSTER, seen, "build")
-    assert (first.ok, second.ok) == (False, True)
+    first, second = judge_fdb(CLUSTER, seen, "build", QUIET)
+    assert (first.ok, second.ok) == (False, None)
     assert all(f"fsv41 {text}" in first.measured for text in told)
     removed, lost = fdb.plan(seen.entries, CLUSTER, TWO, seen.tunnels)
     assert ([one.name for one in lost], removed) == (["fsv41"], [])

@@ -36,7 +36,7 @@ def scene() -> Scene:
 
 def run(
     scene: Scene, *yields: Check | Exception, needs: tuple[str, ...] = (), writes: bool = False,
-    dry: bool = False, chosen: tuple[str, ...] = ("x.one", "x.two"),
+    dry: bool = False, chosen: tuple[str, ...] = ("x.one", "x.two"), each: tuple[str, ...] = (),
 ) -> dict[str, list[bool | None]]:  # fmt: skip
     """Run a probe that yields checks or raises, and return the verdicts by name."""
 
@@ -46,7 +46,7 @@ def run(
                 raise one
             yield one
 
-    probe = Probe("guests", CHECKS, measure, needs=needs, writes=writes)
+    probe = Probe("guests", CHECKS, measure, each=frozenset(each), needs=needs, writes=writes)
     task = SimpleNamespace(host=scene.hosts["node1"], is_dry_run=lambda: dry)
     told = verify(cast("Task", task), probe, scene, chosen).checks
     verdicts: dict[str, list[bool | None]] = {}
@@ -58,6 +58,25 @@ def run(
 def test_a_check_that_the_probe_did_not_yield_has_failed(scene: Scene) -> None:
     assert run(scene, GOOD) == {"x.one": [True], "x.two": [False]}
     assert run(scene) == {"x.one": [False], "x.two": [False]}
+
+
+def test_a_skip_of_another_host_is_no_verdict_on_this_one(scene: Scene) -> None:
+    elsewhere = skipped("x.two", "node2", "it is off")
+    assert run(scene, GOOD, elsewhere) == {"x.one": [True], "x.two": [None, False]}
+    here = skipped("x.two", "node1", "there is nothing to measure")
+    assert run(scene, GOOD, here, elsewhere) == {"x.one": [True], "x.two": [None, None]}
+
+
+def test_a_check_of_each_guest_has_failed_where_one_has_no_verdict(scene: Scene) -> None:
+    each = ("x.one",)
+    two = replace(GOOD, name="x.two")
+    off = skipped("x.one", "node2", "it is off")
+    third = replace(GOOD, host="node3")
+    assert run(scene, GOOD, off, third, two, each=each)["x.one"] == [True, None, True]
+    assert run(scene, GOOD, off, two, each=each)["x.one"] == [True, None, False]
+    told = [one for one in scene.findings.checks if one.ok is False]
+    assert [(one.name, one.host) for one in told] == [("x.one", "node3")]
+    assert run(scene, two, each=each)["x.one"] == [False, False, False]
 
 
 def test_an_error_fails_what_passed_so_far_too(scene: Scene) -> None:
@@ -158,14 +177,15 @@ def test_every_probe_says_what_each_check_proves() -> None:
     names = [name for probe in probes() for name in probe.checks]
     assert len(names) == len(set(names))
     for probe in probes():
-        assert probe.family in FAMILIES
+        assert {probe.family, probe.stage} <= set(FAMILIES)
+        assert probe.each <= set(probe.checks)
         for name, sentence in probe.checks.items():
             assert sentence.endswith("."), name
             assert name.partition(".")[2], name
 
 
 def test_probes_come_in_the_order_of_families() -> None:
-    places = [FAMILIES.index(probe.family) for probe in probes()]
+    places = [FAMILIES.index(probe.stage) for probe in probes()]
     assert places == sorted(places)
 
 

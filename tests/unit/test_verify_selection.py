@@ -14,7 +14,7 @@ from tasks.checks import probes
 from tasks.probe import Probe
 from workflows.junit import check_writable, render
 from workflows.recorder import Failure
-from workflows.selection import select
+from workflows.selection import select, wanted
 from workflows.verify import command
 
 PROBES = (
@@ -22,6 +22,25 @@ PROBES = (
     Probe("head", {"mpi.init": ".", "path.once": "."}, lambda _task, _scene: ()),
     Probe("head", {"attack.arp": "."}, lambda _task, _scene: (), asked=True),
 )
+
+
+def runs(only: str) -> list[str]:
+    """Return the first checks of the probes that run with `--only`."""
+    chosen = select(probes(), only=only)
+    return [next(iter(one.checks)) for one in wanted(probes(), chosen)]
+
+
+@pytest.mark.parametrize(
+    "only", ["mpi", "path.once", "mtu.exact", "tunnel.fdb", "guest.nfs", "control"]
+)
+def test_guests_that_do_not_answer_are_found_out_before_they_are_worked_with(only: str) -> None:
+    found = runs(only)
+    assert found[0] == "server.ready"
+    assert found.index("guest.running") < len(found) - 1
+
+
+def test_guests_are_left_alone_where_only_servers_are_asked() -> None:
+    assert runs("server.sysctl,tunnel.ends") == ["server.ready", "server.sysctl", "tunnel.ends"]
 
 
 @pytest.mark.parametrize(
