@@ -15,7 +15,7 @@ from tasks.probe import Scene, each
 
 # The word comes on standard input: no process but the job's has it as an argument. A rank is a
 # Python with the word, its parent the launcher's proxy here; others with the word started the job.
-_LOOK = """
+LOOK = """
 read -r word
 ranks=
 starters=
@@ -118,7 +118,7 @@ def look(scene: Scene, guests: Sequence[Guest], word: str) -> Iterator[Check]:
         guests: Those that take part.
         word: An argument of the job, and of no other.
     """
-    argv = ["sh", "-c", _LOOK]
+    argv = ["sh", "-c", LOOK]
     found = each(
         [one.name for one in guests],
         lambda name: scene.shell(name).run(argv, stdin=f"{word}\n", check=False),
