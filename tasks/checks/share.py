@@ -80,6 +80,8 @@ def share(task: Task, scene: Scene) -> Iterator[Check]:
         for name, text in wrote.items():
             yield judge_write(guests[name], outcome(text, "write"), scene.rebuild)
         able = [name for name, text in wrote.items() if outcome(text, "write").status == 0]
+        for name in guests.keys() - set(able):
+            yield skipped("nfs.read", name, "its 'nfs.write' failed")
         said = {name: _text(ended) for name, ended in each(able, read).items()}
         for name in able:
             writers = [guests[one] for one in able]

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+from nornir.core.inventory import Host
+from nornir.core.task import Task
+
+from connections.command import Completed
 from connections.local import LocalShell
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
 from tasks import exports
-from tasks.checks import nfs_closed, nfs_mount, share_judge
+from tasks.checks import nfs_closed, nfs_mount, share, share_judge
 from tasks.checks.share_judge import Outcome, Token, outcome
 from tasks.checks.undone import when_login_ends
+from tasks.probe import Scene
+from tasks.verify import verify
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE1, NODE2, NODE3 = CLUSTER.guests
@@ -170,3 +178,31 @@ def test_what_was_written_goes_with_the_login(tmp_path):
     with when_login_ends(LocalShell("here"), ["rm", "-rf", "--", str(folder)]):
         assert folder.exists()
     assert not folder.exists()
+
+
+class Node:
+    """A guest's login: a write ends with `status`, and what is read is empty."""
+
+    def __init__(self, host, status):
+        self.host, self.status = host, status
+
+    def start(self, _argv):
+        return SimpleNamespace(close=lambda: None)
+
+    def run(self, argv, **_):
+        wrote = f"write {self.status} \nroot 0 65534\n" if share._WRITE in argv else ""
+        return Completed(tuple(argv), 0, wrote, "")
+
+
+def test_a_node_that_could_not_write_is_not_asked_to_read_and_says_so():
+    nodes = {one.name: Node(one.name, int(one.name == "node2")) for one in CLUSTER.guests}
+    hosts = {name: Host(name) for name in nodes}
+    for name, host in hosts.items():
+        host.connections["shell"] = SimpleNamespace(connection=nodes[name])
+    scene = Scene(CLUSTER, None, 1450, hosts, Path("/logins"))
+    task = Task(verify, SimpleNamespace(config=None), False, None)
+    task.host = hosts["node1"]
+    told = verify(task, share.PROBE, scene, set(share.PROBE.checks)).checks
+    read = {(one.host, one.ok) for one in told if one.name == "nfs.read"}
+    assert read == {("node1", False), ("node2", None), ("node3", False)}
+    assert [one.host for one in told if one.name == "nfs.write" and not one.ok] == ["node2"]
