@@ -101,14 +101,31 @@ while [ -e "$2.fired" ] && [ $tries -lt {10 * UNDO_SECONDS} ]; do
 done
 if [ -e "$2.fired" ] || [ -e "$2.said" ]; then echo fired; else echo gone; fi
 """
-_LOOK = """\
+_LOOK = f"""\
 cd "$1" 2>/dev/null || exit 0
-for file in "$2".*.armed; do
-  since=$(stat -c %Y -- "$file" 2>/dev/null) || continue
-  echo "armed ${file%.armed} $(($(date +%s) - since))"
+tell=$2
+shift 2
+fired() {{
+  for name; do for file in $name.fired; do [ ! -e "$file" ] || echo "$file"; done; done
+}}
+tries=0
+while [ -n "$(fired "$@")" ] && [ $tries -lt {10 * UNDO_SECONDS + 50} ]; do
+  tries=$((tries + 1))
+  sleep 0.1
 done
-for file in "$2".*.said; do
-  [ -e "$file" ] && echo "said ${file%.said} $(tr '\\n' ' ' <"$file")" && rm -f -- "$file"
+for file in $(fired "$@"); do
+  printf '1\\nnobody saw its end' >"${{file%.fired}}.said"
+  rm -f -- "$file"
+done
+for name; do
+  for file in $name.armed; do
+    since=$(stat -c %Y -- "$file" 2>/dev/null) || continue
+    echo "armed ${{file%.armed}} $(($(date +%s) - since))"
+  done
+  for file in $name.said; do
+    [ "$tell" = yes ] && [ -e "$file" ] || continue
+    echo "said ${{file%.said}} $(tr '\\n' ' ' <"$file")" && rm -f -- "$file"
+  done
 done
 cd / && rmdir -- "$1" 2>/dev/null
 exit 0
@@ -142,6 +159,18 @@ class Found:
 
     armed: dict[str, int]
     fired: tuple[Outcome, ...]
+
+
+class TimerGoneError(FarswitchError):
+    """A server has no such timer: it was rebooted, or the timer was disarmed before."""
+
+    def __init__(self, server: str, timer: str, folder: str) -> None:
+        super().__init__(
+            f"The timer '{timer}' is not on '{server}' any more: was it rebooted?",
+            hint=f"Look: ls {folder}",
+        )
+        self.server = server
+        self.timer = timer
 
 
 def name_of(what: str, cluster: Cluster) -> str:
@@ -186,24 +215,29 @@ def disarm(login: Shell, armed: Armed, *, folder: str = FOLDER) -> bool:
         True: it had not fired, and never will. False: it had, and its undo has ended.
 
     Raises:
-        FarswitchError: The server has no such timer any more: it was rebooted, or this is the
-            second call for it.
+        TimerGoneError: The server was rebooted, or this is the second call for the timer.
     """
     argv = ("sh", "-c", _DISARM, "deadman", folder, armed.id)
     said = login.run(argv, timeout=UNDO_SECONDS + 30.0).stdout.strip()
     if said == "gone":
-        raise FarswitchError(
-            f"The timer '{armed.id}' is not on '{login.host}' any more: was it rebooted?",
-            hint=f"Look: ls {folder}",
-        )
+        raise TimerGoneError(login.host, armed.id, folder)
     return said == "disarmed"
 
 
-def look(login: Shell, name: str, *, folder: str = FOLDER) -> Found:
-    """Return the timers of a name on a server; how an undo ended is told once and then gone."""
+def look(login: Shell, *names: str, tell: bool = True, folder: str = FOLDER) -> Found:
+    """Return the timers of some names on a server; an undo that is under way is waited for.
+
+    Args:
+        login: To the server.
+        names: Of timers; `*` stands for any letters.
+        tell: Return how an undo ended, which is told once and then gone.
+        folder: Where the server keeps its timers.
+    """
     armed: dict[str, int] = {}
     fired: list[Outcome] = []
-    for line in login.run(("sh", "-c", _LOOK, "deadman", folder, name)).stdout.splitlines():
+    patterns = (f"{name}.*" for name in names)
+    argv = ("sh", "-c", _LOOK, "deadman", folder, "yes" if tell else "no", *patterns)
+    for line in login.run(argv, timeout=UNDO_SECONDS + 30.0).stdout.splitlines():
         kind, timer, rest = line.split(" ", 2)
         first, _, more = rest.partition(" ")
         if kind == "armed":

@@ -1,20 +1,18 @@
-"""Carries out what firewall_plan.py decided, and writes down beforehand what would undo it."""
+"""Carries out what firewall_plan.py and firewall_restore.py decided."""
 
 from __future__ import annotations
 
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from connections.command import CommandError
 from connections.shell import Shell
 from tasks import nft, xtables
-from tasks.firewall_plan import Reset, plan_reset
-from tasks.firewall_restore import Restore, plan_restore
-from tasks.journal import Journal
+from tasks.firewall_plan import Reset
+from tasks.firewall_restore import Restore
 from tasks.journal_file import store
-from tasks.ruleset import Chain, Ruleset
 
 _WAIT = ("-w", "10")
 """Seconds to wait for the lock of the legacy tools."""
@@ -36,45 +34,16 @@ class Step:
 def apply_reset(shell: Shell, plan: Reset, folder: str) -> None:
     """Take the rules away, once the journal knows them."""
     store(shell, plan.journal, folder=folder)
-    _run(shell, _reset_steps(plan))
+    _run(shell, reset_steps(plan))
 
 
-def apply_restore(shell: Shell, plan: Restore, before: Journal, folder: str) -> Journal:
-    """Give the rules back, then forget them: after a crash they are looked for again."""
-    _run(shell, _restore_steps(plan))
-    if plan.journal.claims == before.claims:
-        return before
-    return store(shell, plan.journal, folder=folder)
+def apply_restore(shell: Shell, plan: Restore) -> None:
+    """Give the rules back; the journal forgets them later, when a new login has confirmed it."""
+    _run(shell, restore_steps(plan))
 
 
-def undo_reset(have: Ruleset, cluster: str, mark: str) -> str:
-    """Return the script that brings the rules back which a reset is about to take; pure.
-
-    It first repeats the reset, which changes nothing where that was carried out and completes it
-    where it was cut off: so no rule comes back twice.
-
-    Args:
-        have: The rules before the reset.
-        cluster: The cluster that needs it.
-        mark: Its mark.
-    """
-    plan = plan_reset(have, Journal(), cluster, mark)
-    if not plan.changes:
-        return ""
-    emptied = replace(have, chains=tuple(_emptied(chain, mark) for chain in have.chains))
-    given = plan_restore(emptied, plan.journal, cluster)
-    lines = [f"{step.line()} 2>/dev/null || true" for step in _reset_steps(plan)]
-    lines += ["status=0"]
-    lines += [f"{step.line()} || status=1" for step in _restore_steps(given)]
-    return "\n".join([*lines, "exit $status"])
-
-
-def _emptied(chain: Chain, mark: str) -> Chain:
-    kept = tuple(rule for rule in chain.rules if rule.ours and rule.ours != mark)
-    return replace(chain, rules=kept, policy=chain.policy and chain.open_policy)
-
-
-def _reset_steps(plan: Reset) -> Iterator[Step]:
+def reset_steps(plan: Reset) -> Iterator[Step]:
+    """Yield the commands that take the rules away."""
     yield from _nft(plan.commands)
     for tool, tables in plan.legacy.items():
         if tool.startswith("ebtables"):
@@ -83,7 +52,8 @@ def _reset_steps(plan: Reset) -> Iterator[Step]:
             yield _restore(tool, xtables.flush_text(tables))
 
 
-def _restore_steps(plan: Restore) -> Iterator[Step]:
+def restore_steps(plan: Restore) -> Iterator[Step]:
+    """Yield the commands that give the rules back."""
     yield from _nft(plan.commands)
     for tool, tables in plan.tools.items():
         if tool != "ebtables-legacy":

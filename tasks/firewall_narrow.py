@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connections.shell import Shell
@@ -29,8 +29,8 @@ class Narrow:
     transaction: tuple[Json, ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()
     changes: tuple[str, ...] = ()
-    undo: tuple[str, ...] = ()
-    """Lines of `sh` that take back what is added. Ours that go are not put back: they only open."""
+    undo: str = ""
+    """A script for `sh` that makes our rules what they were."""
 
 
 def plan_narrow(have: Ruleset, wanted: Sequence[Flow], mark: str) -> Narrow:
@@ -83,26 +83,36 @@ def apply_narrow(shell: Shell, plan: Narrow) -> None:
 def _rewrite(plan: Narrow, chain: Chain, needed: Sequence[Flow], mark: str) -> Narrow:
     """Put our rules of one chain in front anew."""
     ours = [(at, rule) for at, rule in enumerate(chain.rules, start=1) if rule.ours == mark]
-    transaction, commands, undo = list(plan.transaction), list(plan.commands), list(plan.undo)
+    transaction, commands = list(plan.transaction), list(plan.commands)
     if chain.nft is not None and (chain.tool == NFT or chain.tool.startswith("ebtables")):
         family, table, name = chain.nft.place
         place = {"family": family, "table": table, "chain": name}
         transaction += [{"delete": {"rule": {**place, "handle": one.handle}}} for _, one in ours]
-        transaction += [
-            {"insert": {"rule": {**place, "expr": flow.nft(), "comment": mark}}} for flow in needed
-        ]
-        undo += [shlex.join(["sh", "-c", _TAKE_BACK, "undo", mark, *place.values()])] * bool(needed)
+        transaction += [_insert(place, flow.nft(), mark) for flow in needed]
+        handles = {one.handle for _, one in ours}
+        old = [_insert(place, one.expr, mark) for one in chain.nft.rules if one.handle in handles]
+        undo = [shlex.join(["sh", "-c", _TAKE_BACK, "undo", mark, *place.values()])]
+        if old:
+            document = json.dumps({"nftables": old[::-1]})
+            undo.append(f"printf %s {shlex.quote(document)} | nft -j -f -")
     else:
         wait = () if chain.tool.startswith("ebtables") else ("-w", "10")
         start = (chain.tool, *wait, "-t", chain.table)
         comment = ("-m", "comment", "--comment", mark)
+        new = [(*comment, *flow.iptables()) for flow in needed]
+        kept = [tuple(shlex.split(one.text)) for _, one in ours]
         commands += [(*start, "-D", chain.name, str(at)) for at, _ in reversed(ours)]
-        commands += [(*start, "-I", chain.name, "1", *comment, *flow.iptables()) for flow in needed]
-        undo += [
-            shlex.join((*start, "-D", chain.name, *comment, *flow.iptables())) for flow in needed
-        ]
+        commands += [(*start, "-I", chain.name, "1", *words) for words in new]
+        undo = [shlex.join((*start, "-D", chain.name, *words)) for words in (*new, *kept)]
+        undo = [f"{line} 2>/dev/null || true" for line in undo]
+        undo += [shlex.join((*start, "-I", chain.name, "1", *words)) for words in reversed(kept)]
     changes = (
         *(f"{chain}: - {rule.ours}" for _, rule in ours),
         *(f"{chain}: + accept {flow}" for flow in needed),
     )
-    return Narrow(tuple(transaction), tuple(commands), (*plan.changes, *changes), tuple(undo))
+    script = "\n".join((*filter(None, [plan.undo]), *undo))
+    return Narrow(tuple(transaction), tuple(commands), (*plan.changes, *changes), script)
+
+
+def _insert(place: Mapping[str, str], expressions: Sequence[Json], mark: str) -> Json:
+    return {"insert": {"rule": {**place, "expr": list(expressions), "comment": mark}}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from nornir.core.task import Result, Task
@@ -12,16 +14,17 @@ from inventory.errors import FarswitchError
 from inventory.hosts import server_of
 from inventory.model import Cluster, Server
 from tasks import ruleset_read
-from tasks.firewall_apply import apply_reset, apply_restore, undo_reset
+from tasks.firewall_apply import apply_reset, apply_restore
 from tasks.firewall_narrow import apply_narrow, obstacles, plan_narrow
 from tasks.firewall_plan import PREFIX, plan_reset
 from tasks.firewall_rehearsal import rehearse
 from tasks.firewall_restore import plan_restore
+from tasks.firewall_undo import undo_reset, undo_restore
 from tasks.flows import flows
 from tasks.guest_firewall import check_guest
-from tasks.journal_file import FOLDER, load, stored
+from tasks.journal_file import FOLDER, load, store, stored
 from tasks.lock import shared_settings
-from tasks.revert import revertible
+from tasks.revert import carrying, revertible, settle, settle_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Done:
     `settled` tells that the journal too is as it should be.
     """
 
-    changes: tuple[str, ...]
+    changes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     settled: bool = True
 
@@ -73,17 +76,21 @@ def firewall_reset(
     if "server" not in task.host:
         return Result(host=task.host, changed=False, result=check_guest(shell) if present else 0)
     server = server_of(task.host)
-    try:
-        done = converge(shell, cluster, server, device=device, present=present, dry_run=True)
-    except FirewallInTheWayError:
-        if dry:
-            raise
-        done = Done((), settled=False)  # what is to be given back comes first
-    if not dry and (done.changes or not done.settled):
-        with shared_settings(shell):  # somebody else may have changed something until we had them
-            done = converge(shell, cluster, server, device=device, present=present)
+    with carrying(undone := () if dry else settle(shell, cluster)):
+        try:
+            done = converge(shell, cluster, server, device=device, present=present, dry_run=True)
+        except FirewallInTheWayError:
+            if dry:
+                raise
+            done = Done(settled=False)  # what is to be given back comes first
+        if not dry and (done.changes or not done.settled):
+            with shared_settings(shell):  # somebody else may have changed something until now
+                settle_shared(shell)
+                done = converge(shell, cluster, server, device=device, present=present)
     lines, count = "\n".join((*done.changes, *done.notes)), len(done.changes)
-    return Result(host=task.host, changed=count > 0, diff=lines, result=count)
+    return Result(
+        host=task.host, changed=count > 0, diff=lines, result=count, warnings=list(undone)
+    )
 
 
 def converge(
@@ -99,14 +106,14 @@ def converge(
     """Do what `firewall_reset` does on a server, over a shell."""
     if present and cluster.settings.firewall == "reset":
         return _reset(shell, cluster, dry_run=dry_run, folder=folder)
-    done = _give_back(shell, cluster, dry_run=dry_run, folder=folder)
-    have = ruleset_read.observe(shell)
     wanted = flows(cluster, server, device) if present else ()
     checking = present and cluster.settings.firewall == "check"
-    plan = plan_narrow(have, () if checking else wanted, cluster.mark)
-    if not dry_run:
-        with revertible(shell, cluster, "\n".join(plan.undo)):
-            apply_narrow(shell, plan)
+    with _given_back(shell, cluster, dry_run=dry_run, folder=folder) as done:
+        have = ruleset_read.observe(shell)
+        plan = plan_narrow(have, () if checking else wanted, cluster.mark)
+        if not dry_run:
+            with revertible(shell, cluster, plan.undo):
+                apply_narrow(shell, plan)
     if checking and (found := obstacles(have, wanted)):
         hint = "Let it pass, or set firewall: narrow (or reset) in the site."
         raise FirewallInTheWayError(shell.host, found, hint=hint)
@@ -124,11 +131,23 @@ def _reset(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Don
     return Done(plan.changes, settled=stored(plan.journal))
 
 
-def _give_back(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Done:
+@contextmanager
+def _given_back(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Iterator[Done]:
+    """Give back what a reset took, until after the block, in which more may open the way in.
+
+    The journal forgets it only then: what is undone before is looked for again by the next run.
+    """
     book = load(shell, folder=folder)
     if not book.keys(PREFIX, cluster.name):
-        return Done(())
-    plan = plan_restore(ruleset_read.observe(shell), book, cluster.name)
-    if not dry_run:
-        apply_restore(shell, plan, book, folder)
-    return Done(plan.changes, plan.notes, settled=False)
+        yield Done()
+        return
+    have = ruleset_read.observe(shell)
+    plan = plan_restore(have, book, cluster.name)
+    done = Done(plan.changes, plan.notes, settled=False)
+    if dry_run:
+        yield done
+        return
+    with revertible(shell, cluster, undo_restore(have, plan)):
+        apply_restore(shell, plan)
+        yield done
+    store(shell, plan.journal, folder=folder)

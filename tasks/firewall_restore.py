@@ -25,6 +25,8 @@ class Restore:
     tools: GiveBack = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    touched: tuple[str, ...] = ()
+    """The keys of the chains that get something."""
 
 
 def plan_restore(have: Ruleset, book: Journal, cluster: str) -> Restore:
@@ -53,7 +55,8 @@ def plan_restore(have: Ruleset, book: Journal, cluster: str) -> Restore:
     for key in (*book.keys(CHAIN, cluster), HELD):
         plan = replace(plan, journal=release(plan.journal, key, cluster, ()).journal)
     tools, commands = _group(given, have, definitions)
-    return replace(plan, tools=tools, commands=commands)
+    touched = tuple(key for key, one in given.items() if one.rules or one.policy)
+    return replace(plan, tools=tools, commands=commands, touched=touched)
 
 
 def _give_policy(

@@ -19,7 +19,7 @@ from inventory.hosts import server_of
 from inventory.model import Cluster, Server
 from tasks import nft
 from tasks.guard_rules import removal, render
-from tasks.revert import revertible, settle
+from tasks.revert import GUARD, carrying, revertible, settle
 
 FAMILIES = ("inet", "bridge")
 _SEPARATOR = "\n---\n"
@@ -74,10 +74,12 @@ def guard(
     """
     shell, server = access.shell(task), server_of(task.host)
     dry = task.is_dry_run(dry_run)
-    notes = () if dry else settle(shell, cluster, last=not present)
-    changes = converge(shell, cluster, server, device, present=present, dry_run=dry)
-    lines = "\n".join((*notes, *map(str, changes)))
-    return Result(host=task.host, changed=bool(changes), diff=lines, result=len(changes))
+    with carrying(undone := () if dry else settle(shell, cluster, last=not present)):
+        changes = converge(shell, cluster, server, device, present=present, dry_run=dry)
+    lines, count = "\n".join(map(str, changes)), len(changes)
+    return Result(
+        host=task.host, changed=count > 0, diff=lines, result=count, warnings=list(undone)
+    )
 
 
 def converge(
@@ -94,7 +96,7 @@ def converge(
     have, want = observe(shell, cluster, texts)
     changes = plan(have, want, texts, cluster, server=shell.host)
     if changes and not dry_run:
-        with revertible(shell, cluster, undo(changes, have) if present else ""):
+        with revertible(shell, cluster, undo(changes, have), GUARD):
             shell.run(("nft", "-f", "-"), stdin="".join(change.text for change in changes))
     return changes
 

@@ -40,11 +40,19 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Emptied:
-    """A chain of a legacy tool that is emptied but for rules of ours; `opened`: the policy too."""
+    """A chain of a legacy tool that is emptied but for some rules.
+
+    Attributes:
+        name: The chain's name.
+        kept: The rules that stay.
+        opened: Its policy becomes an accepting one.
+        made: It was not there before: it goes.
+    """
 
     name: str
     kept: tuple[str, ...] = ()
     opened: bool = False
+    made: bool = False
 
 
 def parse(text: str) -> dict[str, Saved]:
@@ -118,8 +126,10 @@ def flush_text(tables: Mapping[str, Iterable[Emptied]]) -> str:
         emptied = list(chains)
         lines.append(f"*{table}")
         lines += [f":{one.name} ACCEPT [0:0]" for one in emptied if one.opened]
+        lines += [f":{one.name} - [0:0]" for one in emptied if one.made]
         lines += [f"-F {one.name}" for one in emptied]
         lines += [f"-A {one.name} {rule}" for one in emptied for rule in one.kept]
+        lines += [f"-X {one.name}" for one in emptied if one.made]
         lines.append("COMMIT")
     return "".join(f"{line}\n" for line in lines)
 
@@ -128,10 +138,11 @@ def flush_commands(tool: str, tables: Mapping[str, Iterable[Emptied]]) -> list[l
     """Return the same as commands: the restore of ebtables' legacy backend empties all it names."""
     commands: list[list[str]] = []
     for table, chains in tables.items():
-        for one in chains:
-            start = [tool, "-t", table]
+        start, emptied = [tool, "-t", table], list(chains)
+        for one in emptied:
             policy = "ACCEPT" if one.name in KERNEL_CHAINS else "RETURN"
             commands += [[*start, "-P", one.name, policy]] if one.opened else []
             commands.append([*start, "-F", one.name])
             commands += [[*start, "-A", one.name, *shlex.split(rule)] for rule in one.kept]
+        commands += [[*start, "-X", one.name] for one in emptied if one.made]
     return commands

@@ -52,6 +52,7 @@ class Recorder:
         self.rows: dict[str, Row] = {}
         self.failures: list[Failure] = []
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.checks: list[Check] = []
         self.diffs: list[tuple[str, str, str]] = []
         self.extras: dict[str, Any] = {}
@@ -93,6 +94,7 @@ class Recorder:
             if changes:
                 row.touched.add(host)
             self.notes += getattr(own, "notes", [])
+            self.warnings += getattr(own, "warnings", getattr(own.exception, "__notes__", []))
             self.checks += getattr(own, "checks", [])
             if own.diff:
                 self.diffs.append((stage, host, own.diff))

@@ -36,6 +36,7 @@ class Report:
     checks: Sequence[Check] = ()
     diffs: Sequence[tuple[str, str, str]] = ()
     notes: list[str] = field(default_factory=list)
+    warnings: Sequence[str] = ()
     extras: dict[str, Any] = field(default_factory=dict)
     dry_run: bool = False
     log: Path | None = None
@@ -79,6 +80,7 @@ class Report:
                 }
                 for row in self.rows
             ],
+            "warnings": list(self.warnings),
             "failures": [
                 {
                     "host": failure.host,
@@ -117,6 +119,8 @@ def show(report: Report, *, as_json: bool, verbose: int) -> None:
         console.print(_checks(report))
     for note in report.notes:
         console.print(shown(note))
+    for warning in report.warnings:
+        console.print(shown(f"\n{warning}", style="bold yellow"))
     _failures(report, console)
     _verdict(report, console)
     if as_json:

@@ -165,6 +165,7 @@ class Session:
             checks=tuple(self.recorder.checks),
             diffs=tuple(self.recorder.diffs),
             notes=self.recorder.notes,
+            warnings=tuple(self.recorder.warnings),
             extras=self.recorder.extras,
             dry_run=self.options.dry_run,
             log=self.log,

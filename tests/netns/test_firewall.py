@@ -259,7 +259,7 @@ def test_crash_before_it_is_recorded_gives_nothing_back_twice(hostile, monkeypat
     before = state(hostile)
     run(hostile, cluster_of())
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.firewall_apply.store", cut)
+        patch.setattr("tasks.firewall_reset.store", cut)
         with pytest.raises(OSError, match="cut"):
             run(hostile, cluster_of(), present=False)
     assert run(hostile, cluster_of(), present=False).changes == ()

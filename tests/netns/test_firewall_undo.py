@@ -2,57 +2,42 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from ipaddress import IPv4Network
+
 import pytest
 
-from connections.command import ConnectionLostError
 from connections.local import LocalShell
 from connections.wait import Deadline, wait_until
+from inventory.model import Guest, Settings
 from tasks import deadman, revert, ruleset_read
-from tasks.firewall_apply import undo_reset
+from tasks.firewall_undo import undo_reset
 from tasks.guard import converge as guard
 from tasks.revert import UnconfirmedError, settle
 from tests.netns.test_firewall import HOSTILE, cluster_of, run, sh, state
+from tests.netns.way_in import listening
 
 pytestmark = pytest.mark.root
 
+ARM = deadman.arm
+MAX_ARG_STRLEN = 1 << 17
+"""Bytes of one argument that execve(2) takes."""
+WIDE = (IPv4Network("10.12.0.0/16"), IPv4Network("10.13.0.0/16"))
 NAME = deadman.name_of(revert.FIREWALL, cluster_of())
 # Logins come in by a port that is only redirected to sshd's, as behind a jump rule or a balancer.
 REDIRECT = """
 iptables-nft -t nat -A OUTPUT -o lo -p tcp -m tcp --dport 22 -j REDIRECT --to-ports 2222
 iptables-legacy -A INPUT -s 10.0.0.0/8 -p tcp -j DROP
 """
-_LISTEN = """
-import socket
-with socket.create_server(("127.0.0.1", 2222)) as door:
-    print("ready", flush=True)
-    while True:
-        door.accept()[0].close()
-"""
-_DIAL = 'import socket; socket.create_connection(("127.0.0.1", 22), 2).close()'
-
-
-class Login(LocalShell):
-    """A shell whose new logins must get through the firewall; it itself goes on."""
-
-    def again(self) -> LocalShell:
-        dialled = self.run(["python3", "-IS", "-c", _DIAL], check=False)
-        return LocalShell(self.host, self.prefix) if dialled.status == 0 else Refused(self.host)
-
-
-class Refused(LocalShell):
-    def run(self, *_args, **_options):
-        raise ConnectionLostError(self.host, "Connection refused")
 
 
 @pytest.fixture
 def server(box, monkeypatch):
     monkeypatch.setattr(revert, "SECONDS", 6)
     monkeypatch.setattr(revert, "CONFIRM_SECONDS", 2.0)
-    login = Login(box.host, box.prefix)
-    sshd = login.start(["python3", "-IS", "-c", _LISTEN])
-    assert sshd.read(100) == b"ready\n"
-    yield login
-    sshd.close()
+    with listening(box, 2222) as login:
+        yield login
 
 
 @pytest.fixture
@@ -63,9 +48,33 @@ def hostile(box):
 
 def told(box) -> tuple[str, ...]:
     """What the next run says of a change that was undone."""
-    return wait_until(
-        lambda: settle(box, cluster_of()) or None, Deadline(10), what="The undo's outcome"
+    wait_until(lambda: ".said" in left(box), Deadline(20), what="The undo")
+    return settle(box, cluster_of())
+
+
+def armed_with(monkeypatch) -> list[str]:
+    """Have all timers disarmed in time, and keep what they would have run."""
+    undo = []
+    monkeypatch.setattr(
+        deadman, "arm", lambda _login, _name, text, _s: undo.append(text) or "armed"
     )
+    monkeypatch.setattr(deadman, "disarm", lambda *a, **k: True)
+    return undo
+
+
+def deadman_run(box, undo: str) -> deadman.Outcome:
+    """Let a timer fire that runs an undo."""
+    armed = ARM(box, "big", undo, 1)
+    (outcome,) = wait_until(
+        lambda: deadman.look(box, "big").fired or None, Deadline(30), what="The timer"
+    )
+    assert outcome.id == armed.id
+    return outcome
+
+
+def lines(found: dict[str, list[str]]) -> list[str]:
+    """All that is there, in no order."""
+    return sorted(line for part in found.values() for text in part for line in text.splitlines())
 
 
 def left(box) -> str:
@@ -80,10 +89,11 @@ def test_a_reset_that_shuts_us_out_is_undone_and_the_run_fails(server):
     assert "undoes it by itself" in str(failed.value)
     assert state(server) != before, "the rules are away until then"
     wait_until(lambda: state(server) == before, Deadline(30), what="The old rules")
-    (told,) = wait_until(
-        lambda: settle(server, cluster_of()) or None, Deadline(10), what="The outcome"
+    (said,) = told(server)
+    assert said == (
+        f"An earlier change of the firewall of '{server.host}' was not confirmed by a new login, "
+        "so the server has taken it back: undone with status 0."
     )
-    assert told == "An earlier change of the firewall was not confirmed and undone with status 0."
     assert left(server) == ""
 
 
@@ -141,11 +151,7 @@ def test_a_change_is_armed_before_and_confirmed_after(hostile, monkeypatch, mode
 
 
 def test_narrow_rules_are_taken_back(hostile, monkeypatch):
-    undo = []
-    monkeypatch.setattr(
-        deadman, "arm", lambda _login, _name, text, _s: undo.append(text) or "armed"
-    )
-    monkeypatch.setattr(deadman, "disarm", lambda *a, **k: True)
+    undo = armed_with(monkeypatch)
     before = state(hostile)
     run(hostile, cluster_of(mode="narrow"))
     assert state(hostile) != before
@@ -153,12 +159,29 @@ def test_narrow_rules_are_taken_back(hostile, monkeypatch):
     assert state(hostile) == before
 
 
+@pytest.mark.parametrize("done", ["not-begun", "done"])
+@pytest.mark.parametrize("change", ["moved", "removed"])
+def test_narrow_rules_that_go_are_put_back(hostile, monkeypatch, change, done):
+    undo = armed_with(monkeypatch)
+    sh(hostile, "iptables-legacy -A INPUT -p udp --dport 4789 -j REJECT")
+    run(hostile, cluster_of(mode="narrow"))
+    narrowed = state(hostile)
+    if change == "moved":  # somebody's rule is in front of ours now
+        sh(hostile, "iptables-legacy -I INPUT -j DROP; nft insert rule inet mine in drop")
+        narrowed = state(hostile)
+    run(hostile, cluster_of(mode="narrow"), present=change == "moved")
+    after = state(hostile)
+    assert after != narrowed
+    if done == "not-begun":
+        hostile.run(["sh", "-s"], stdin=undo[1])  # to what was before; then once more
+    hostile.run(["sh", "-s"], stdin=undo[1])
+    assert lines(state(hostile)) == lines(narrowed)
+    if change == "removed":  # else ours are in front
+        assert state(hostile) == narrowed
+
+
 def test_the_guard_is_undone_to_what_it_was(box, monkeypatch):
-    undo = []
-    monkeypatch.setattr(
-        deadman, "arm", lambda _login, _name, text, _s: undo.append(text) or "armed"
-    )
-    monkeypatch.setattr(deadman, "disarm", lambda *a, **k: True)
+    undo = armed_with(monkeypatch)
     small, empty = cluster_of(), state(box)
     guard(box, small, small.server("server1"), "u0")
     first = state(box)
@@ -169,6 +192,39 @@ def test_the_guard_is_undone_to_what_it_was(box, monkeypatch):
     assert state(box) == first
     box.run(["sh", "-s"], stdin=undo[0])
     assert state(box) == empty
+
+
+def test_a_guard_that_goes_is_put_back(box, monkeypatch):
+    undo = armed_with(monkeypatch)
+    cluster = cluster_of()
+    guard(box, cluster, cluster.server("server1"), "u0")
+    stood = state(box)
+    guard(box, cluster, cluster.server("server1"), "", present=False)
+    assert state(box) != stood
+    box.run(["sh", "-s"], stdin=undo[1])
+    assert state(box) == stood
+    assert guard(box, cluster, cluster.server("server1"), "u0") == ()
+
+
+def test_the_guard_of_500_guests_is_put_and_undone_whole(box, monkeypatch):
+    """Its text passes through standard input and a file only, which have no limit here."""
+    undo = armed_with(monkeypatch)
+    settings = Settings("big", data_network=WIDE[0], management_network=WIDE[1], anti_spoof=True)
+    nodes = tuple(Guest(f"node{i}", i, "server1", settings) for i in range(1, 501))
+    big = replace(cluster_of(), settings=settings, guests=nodes)
+    one, two = big.server("server1"), big.server("server2")
+    for server in (one, two):
+        guard(box, big, server, "u0")
+        stood = state(box)
+        listed = box.run(["nft", "-j", "list", "table", "inet", big.guard_table]).stdout
+        assert {str(guest.vni) for guest in nodes} <= set(re.findall(r"\d+", listed))
+        assert guard(box, big, server, "u0") == ()
+        guard(box, big, server, "", present=False)
+        assert server == two or len(undo[-1]) > MAX_ARG_STRLEN
+        last = deadman_run(box, undo[-1])
+        assert last.status == 0, last
+        assert state(box) == stood
+        guard(box, big, server, "", present=False)
 
 
 def test_the_timer_of_a_run_that_was_killed_is_ended_by_the_next_login(box):

@@ -17,10 +17,10 @@ from connections.wait import Deadline, wait_until
 from lab import container, control
 from tests.lab.clusters import ROOT, ClusterUnderTest, Run, warnings
 from tests.lab.comparison import Snapshot, compare, observe
-from tests.soak.moments import RUN_SECONDS, Moment, Running, await_moment
+from tests.soak.moments import RUN_SECONDS, Moment, Running, When, await_moment
 
 TALK = Path(__file__).with_name("talk.py").read_text(encoding="utf-8")
-UNBOOTED = str(Path(__file__).with_name("unbooted.py"))
+UNBOOTED, HELD = (str(Path(__file__).with_name(name)) for name in ("unbooted.py", "held.py"))
 MTU = 1450
 QUIET_SECONDS = 100.0
 """More than a timer of the firewall runs (60 s), or a lock's process hears nothing (40 s)."""
@@ -116,6 +116,19 @@ class Ground:
         status = running.process.wait(END_SECONDS)
         self.alone(running)
         return status == -signal.SIGKILL
+
+    def crash_unconfirmed(self, workflow: str, server: str) -> None:
+        """Kill a run between its change of a server's firewall and the confirmation of that."""
+        running = self._start(HELD, workflow, server, "--site", str(self.cluster.site))
+        stat = Path(f"/proc/{running.process.pid}/stat")
+        stands = When(
+            f"the firewall of '{server}' is changed",
+            lambda: stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T",
+        )
+        await_moment(running, stands)
+        running.process.kill()
+        assert running.process.wait(END_SECONDS) == -signal.SIGKILL, running.said()
+        self.alone(running)
 
     def interrupt(self, by: int, moment: Moment, workflow: str, *options: str) -> Run:
         """Start a run, send it a signal at a moment, and return how it ended."""

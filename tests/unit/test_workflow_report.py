@@ -137,6 +137,36 @@ def test_json_goes_to_stdout_and_people_read_stderr(capsys: pytest.CaptureFixtur
     assert "Raise it." in said.err
 
 
+def warn(task: Task, who: str) -> Result:
+    """Tell of an earlier run, and then fail on one host."""
+    said = f"{task.host}: undone"
+    if task.host.name == who:
+        error = FarswitchError("No.")
+        error.add_note(said)
+        raise error
+    return Result(host=task.host, warnings=[said])
+
+
+def test_a_warning_is_kept_also_where_the_step_fails(nornir: Nornir, recorder: Recorder):
+    run_stages(nornir, [Stage(guests, (step(warn, who="node1"),), vital=False)])
+    assert sorted(recorder.warnings) == ["node1: undone", "node2: undone"]
+    assert [one.error for one in recorder.failures] == ["No."]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_warning_is_told_once_without_being_asked_for(
+    capsys: pytest.CaptureFixture[str], as_json: bool
+):
+    report = Report("build", "lab", warnings=["An earlier change [x] was undone."])
+    show(report, as_json=as_json, verbose=0)
+    said = capsys.readouterr()
+    people = said.err if as_json else said.out
+    assert people.count("An earlier change [x] was undone.") == 1
+    if as_json:
+        assert json.loads(said.out)["warnings"] == ["An earlier change [x] was undone."]
+    assert report.exit_code == 0
+
+
 def test_a_failure_is_shown_with_cause_and_next_step(capsys: pytest.CaptureFixture[str]):
     failure = Failure("node2", "vm_boot", "No ssh [1450].", "Look: virsh console node2")
     show(Report("build", "lab", failures=[failure]), as_json=False, verbose=0)

@@ -1,0 +1,18 @@
+"""A workflow whose timers run for seconds instead of a minute: `python hasty.py WORKFLOW ...`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from tasks import revert
+
+
+def main() -> None:
+    revert.SECONDS, revert.CONFIRM_SECONDS = 8, 2.0
+    workflow = importlib.import_module(f"workflows.{sys.argv.pop(1)}")
+    workflow.command()
+
+
+if __name__ == "__main__":
+    main()
