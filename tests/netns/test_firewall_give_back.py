@@ -203,7 +203,8 @@ def test_where_no_new_login_works_the_undo_is_waited_for(server: Login):
     assert left(server) == ""
 
 
-def test_no_timer_is_ended_by_the_old_login(server: Login):
+def test_no_timer_is_ended_by_the_old_login(server: Login, monkeypatch):
+    monkeypatch.setattr(revert, "SECONDS", 0)
     sh(server, ONLY_ME)
     server.source = "127.0.0.7"
     deadman.arm(server, "firewall-lab", "true", 300)
