@@ -1,7 +1,9 @@
-"""Storage of a hypervisor: one folder pool, its volumes, and uploads that are never half-used.
+"""Storage of a hypervisor: folder pools, their volumes, and uploads that are never half-used.
 
-libvirt cannot rename a volume. An upload therefore makes an empty volume `NAME.part` first and
-deletes it last: while it stands, `NAME` is incomplete, also after a crash, and is uploaded anew.
+libvirt keeps no metadata of volumes. Each of ours, `NAME`, therefore has an empty sidecar
+`NAME.farswitch` that is made before it and deleted after it: without that, a volume is somebody
+else's, whatever its name. Nor can libvirt rename one: an upload makes `NAME.part` before its
+volume and deletes it when all is there; while it stands, `NAME` is incomplete, also after a crash.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import io
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
@@ -22,18 +24,22 @@ from inventory.errors import ForeignObjectError
 
 BLOCK = 262_120
 """Bytes that one packet of libvirt's protocol carries (VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX)."""
-PART = ".part"
+PART, SIDECAR = ".part", ".farswitch"
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeState:
-    """A volume as libvirt has it, in bytes; one that is not `complete` must not be used."""
+    """A volume as libvirt has it, in bytes; one that is not `complete` must not be used.
+
+    `ours` tells that it bears our mark.
+    """
 
     name: str
     capacity: int
     allocation: int
     path: str
     complete: bool
+    ours: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,49 +123,23 @@ class Volumes:
     def volumes(self, pool: str) -> tuple[VolumeState, ...]:
         """Return the pool's volumes by name; none when there is no pool, or it is stopped.
 
-        The sign of an upload that broke off before its volume was made is an incomplete one too.
+        A sidecar whose volume was not made yet, or is deleted already, is an incomplete one too.
         """
         with told(self.host, f"pool '{pool}'"):
             found = self._pool(pool)
             if found is None or not found.isActive():
                 return ()
             listed = {volume.name(): volume for volume in found.listAllVolumes()}
-            states = {
-                name.removesuffix(PART): _state(volume, complete=f"{name}{PART}" not in listed)
-                for name, volume in sorted(listed.items(), reverse=True)  # NAME after NAME.part
-            }
-            for name in [one for one in states if f"{one}{PART}" in listed]:
-                states[name] = replace(states[name], name=name, complete=False)
-            return tuple(states[name] for name in sorted(states))
+            return tuple(_states(listed))
 
     def volume(self, pool: str, name: str) -> VolumeState | None:
         """Return one volume, or None when there is none of that name."""
         return next((volume for volume in self.volumes(pool) if volume.name == name), None)
 
-    def backing(self, pool: str, name: str) -> str:
-        """Return the path of the volume below another; "" when it lies on none, or is not there."""
-        with told(self.host, f"volume '{name}' in pool '{pool}'"):
-            try:
-                volume = (
-                    self.connection().storagePoolLookupByName(pool).storageVolLookupByName(name)
-                )
-            except libvirt.libvirtError as error:
-                if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
-                    return ""
-                raise
-            xml = ET.fromstring(volume.XMLDesc())  # noqa: S314 - libvirt's own
-            return xml.findtext("backingStore/path", "")
-
-    def create_volume(self, pool: str, xml: str) -> None:
-        """Create a volume from libvirt's XML."""
-        name = ET.fromstring(xml).findtext("name", "?")  # noqa: S314 - we wrote it
-        with told(self.host, f"volume '{name}' in pool '{pool}'"):
-            self.connection().storagePoolLookupByName(pool).createXML(xml)
-
     def create_overlay(
         self, pool: str, name: str, backing: str, capacity: int, *, backing_format: str = "qcow2"
     ) -> None:
-        """Create a qcow2 volume on top of another.
+        """Create a qcow2 volume on top of another; one of ours under the name is replaced.
 
         Args:
             pool: Where it is created.
@@ -167,14 +147,18 @@ class Volumes:
             backing: The path of the volume below.
             capacity: Its size in bytes, as the guest sees it.
             backing_format: The format of the volume below.
+
+        Raises:
+            ForeignObjectError: A volume of that name is not ours.
         """
-        self.create_volume(
-            pool,
-            f"<volume><name>{escape(name)}</name><capacity unit='bytes'>{capacity}</capacity>"
-            "<target><format type='qcow2'/><permissions><mode>0600</mode></permissions></target>"
-            f"<backingStore><path>{escape(backing)}</path><format type='{backing_format}'/>"
-            "</backingStore></volume>",
-        )
+        with self._claimed(pool, name):
+            self._create(
+                pool,
+                f"<volume><name>{escape(name)}</name><capacity unit='bytes'>{capacity}</capacity>"
+                "<target><format type='qcow2'/><permissions><mode>0600</mode></permissions>"
+                f"</target><backingStore><path>{escape(backing)}</path>"
+                f"<format type='{backing_format}'/></backingStore></volume>",
+            )
 
     def upload(
         self,
@@ -186,7 +170,7 @@ class Volumes:
         mode: int = 0o644,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Make a volume of these bytes; one that is there under the name is replaced.
+        """Make a volume of these bytes; one of ours under the name is replaced.
 
         Args:
             pool: Where it is created.
@@ -198,24 +182,47 @@ class Volumes:
 
         Raises:
             LibvirtError: libvirt refused, or the source is shorter than `size`; no volume is left.
+            ForeignObjectError: A volume of that name is not ours.
         """
-        self.delete_volume(pool, name)
-        self.create_volume(pool, _raw(f"{name}{PART}", 0, 0o600))
-        try:
-            self.create_volume(pool, _raw(name, size, mode))
+        with self._claimed(pool, name):
+            self._create(pool, _raw(f"{name}{PART}", 0, 0o600))
+            self._create(pool, _raw(name, size, mode))
             with told(self.host, f"upload of volume '{name}' to pool '{pool}'"):
                 self._send(pool, name, source, size, progress)
+            self._delete(pool, f"{name}{PART}")
+
+    def delete_volume(self, pool: str, name: str) -> bool:
+        """Delete a volume of ours and all that goes with it; return whether it was there.
+
+        Raises:
+            ForeignObjectError: It is not ours.
+        """
+        found = self.volume(pool, name)
+        if found is None:
+            return False
+        if not found.ours:
+            raise ForeignObjectError("Volume", name, self.host)
+        there = self._delete(pool, name)
+        self._delete(pool, f"{name}{PART}")
+        self._delete(pool, f"{name}{SIDECAR}")
+        return there
+
+    @contextlib.contextmanager
+    def _claimed(self, pool: str, name: str) -> Iterator[None]:
+        """Make a name free and mark it as ours; leave nothing where the volume does not come."""
+        self.delete_volume(pool, name)
+        try:
+            self._create(pool, _raw(f"{name}{SIDECAR}", 0, 0o600))
+            yield
         except BaseException:
             with contextlib.suppress(LibvirtError):  # else the cause of the failure gets lost
                 self.delete_volume(pool, name)
             raise
-        self._delete(pool, f"{name}{PART}")
 
-    def delete_volume(self, pool: str, name: str) -> bool:
-        """Delete a volume and the sign of a broken upload; return whether the volume was there."""
-        there = self._delete(pool, name)
-        self._delete(pool, f"{name}{PART}")
-        return there
+    def _create(self, pool: str, xml: str) -> None:
+        name = ET.fromstring(xml).findtext("name", "?")  # noqa: S314 - we wrote it
+        with told(self.host, f"volume '{name}' in pool '{pool}'"):
+            self.connection().storagePoolLookupByName(pool).createXML(xml)
 
     def _send(
         self,
@@ -276,9 +283,16 @@ class Volumes:
             raise
 
 
-def _state(volume: Any, *, complete: bool) -> VolumeState:
-    _, capacity, allocation = volume.info()
-    return VolumeState(volume.name(), capacity, allocation, volume.path(), complete)
+def _states(listed: Mapping[str, Any]) -> Iterator[VolumeState]:
+    """Yield what a pool has, by name; the signs of ours are not volumes of their own."""
+    ours = {name.removesuffix(SIDECAR) for name in listed if name.endswith(SIDECAR)}
+    signs = {f"{name}{sign}" for name in ours for sign in (PART, SIDECAR)}
+    for name in sorted({*listed, *ours} - signs):
+        volume = listed.get(name, listed.get(f"{name}{SIDECAR}"))
+        complete = name in listed and not (name in ours and f"{name}{PART}" in listed)
+        _, capacity, allocation = volume.info()
+        path = volume.path().removesuffix(SIDECAR)
+        yield VolumeState(name, capacity, allocation, path, complete, name in ours)
 
 
 def _path(pool: Any) -> str:

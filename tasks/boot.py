@@ -7,11 +7,9 @@ import dataclasses
 from connections.libvirt import Hypervisor
 from image.cloud import render as render_seed
 from image.seed import Nic, Seed, User
-from inventory.errors import ForeignObjectError
 from inventory.model import DATA_NIC, MANAGEMENT_NIC, Cluster, Guest
 from tasks import hosts_file, mpi, nfs, ssh_keys
 from tasks.domain import Hardware, Mark, definition, render, seed_volume
-from tasks.image import is_our_disk
 from tasks.record import Record
 
 GIB = 1 << 30
@@ -92,7 +90,7 @@ class Boot:
         """Make disk, seed and domain, and start it; a disk that was ever ready is kept.
 
         Raises:
-            ForeignObjectError: A volume has the disk's name and lies on none of our images.
+            ForeignObjectError: A volume has the disk's name and is not ours.
         """
         mark = self._mark(disk=have.disk + 1 if have else 1)
         hypervisor, guest = self.hypervisor, self.guest
@@ -100,8 +98,6 @@ class Boot:
             hypervisor.destroy(guest.domain)
             if have.state == "new":
                 hypervisor.delete_volume(self.pool, have.disk_volume)
-        self._refuse_foreign(mark.disk_volume)
-        hypervisor.delete_volume(self.pool, mark.disk_volume)
         hypervisor.create_overlay(
             self.pool,
             mark.disk_volume,
@@ -146,14 +142,8 @@ class Boot:
         if mark.state != "new":
             self.define(dataclasses.replace(mark, state="failed" if damaged else "stuck"))
 
-    def _refuse_foreign(self, name: str) -> None:
-        there = self.hypervisor.volume(self.pool, name)
-        if there is not None and not is_our_disk(self.hypervisor, self.pool, there):
-            raise ForeignObjectError("Volume", name, self.guest.hypervisor)
-
     def _start_with(self, mark: Mark, seed: bytes) -> None:
         name = seed_volume(self.guest)
-        self.hypervisor.delete_volume(self.pool, name)
         self.hypervisor.upload(self.pool, name, seed, len(seed), mode=0o600)
         self.define(mark, seed=True)
         self.hypervisor.start(self.guest.domain)

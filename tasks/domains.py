@@ -7,10 +7,10 @@ from collections.abc import Collection
 from nornir.core.task import Result, Task
 
 from connections.access import libvirt, shell
-from connections.libvirt import Hypervisor, VolumeState
+from connections.libvirt import Hypervisor
 from inventory.model import Cluster
 from tasks.domain import CONSOLE_FOLDER, read_mark
-from tasks.image import GUESTS, is_our_disk
+from tasks.image import GUESTS
 
 _REMOVE_LOGS = """
 cd "$1" || exit 0
@@ -35,20 +35,6 @@ def is_of_unwanted(volume: str, cluster: str, wanted: Collection[str]) -> bool:
     return found is not None and found[1] == cluster and found[2] not in wanted
 
 
-def is_ours(hypervisor: Hypervisor, pool: str, volume: VolumeState, have: Collection[str]) -> bool:
-    """Whether a volume of a guest's name is the guest's: its domain bears our mark, or itself does.
-
-    Args:
-        hypervisor: Where it is.
-        pool: In which it lies.
-        volume: Its name is CLUSTER.GUEST.WHAT.
-        have: The guests of which a domain with our mark is there.
-    """
-    found = GUESTS.fullmatch(volume.name)
-    known = found is not None and (found[2] in have or found[3].startswith("seed"))
-    return known or not volume.complete or is_our_disk(hypervisor, pool, volume)
-
-
 def domains(
     task: Task, cluster: Cluster, wanted: Collection[str], *, dry_run: bool | None = None
 ) -> Result:
@@ -66,8 +52,7 @@ def domains(
     volumes = [
         volume.name
         for volume in hypervisor.volumes(pool)
-        if is_of_unwanted(volume.name, cluster.name, wanted)
-        and is_ours(hypervisor, pool, volume, have)
+        if volume.ours and is_of_unwanted(volume.name, cluster.name, wanted)
     ]
     if not task.is_dry_run(dry_run):
         for guest in doomed:

@@ -10,7 +10,7 @@ from pathlib import Path
 from nornir.core.task import Result, Task
 
 from connections.access import libvirt, shell
-from connections.libvirt import Hypervisor, VolumeState
+from connections.libvirt import Hypervisor
 from image.build import COMMAND_LINE, build
 from image.download import download
 from image.recipe import recipe
@@ -25,8 +25,6 @@ OURS = re.compile(rf"{PREFIX}({OWN}|{USER})-[0-9a-f]{{16}}\.(qcow2|kernel|initrd
 """The volumes of base images: others may lie in the same pool."""
 GUESTS = re.compile(r"([a-z0-9-]+)\.([a-z0-9-]+)\.([0-9]+\.qcow2|seed\.iso)")
 """The volumes of guests, of whatever cluster: CLUSTER.GUEST.WHAT."""
-LEFT = 1 << 20
-"""Bytes: an unfinished disk has less."""
 LOCAL = "local_image"
 """The key of the image's files on the controller in a hypervisor's Nornir data."""
 
@@ -154,7 +152,8 @@ def image(
 
 def _missing(hypervisor: Hypervisor, settings: Settings) -> list[str]:
     """Return the volumes of the base image that the hypervisor lacks, or has half."""
-    complete = {one.name for one in hypervisor.volumes(settings.pool) if one.complete}
+    volumes = hypervisor.volumes(settings.pool)
+    complete = {one.name for one in volumes if one.complete and one.ours}
     return [name for name in _volumes(base_image(settings)) if name not in complete]
 
 
@@ -168,15 +167,6 @@ def _sources(base: BaseImage, local: LocalImage) -> Iterator[tuple[str, Path]]:
     for kind, path in files.items():
         if path is not None:
             yield f"{base.name}.{kind}", path
-
-
-def is_our_disk(hypervisor: Hypervisor, pool: str, volume: VolumeState) -> bool:
-    """Tell a guest's disk by what it lies on: libvirt keeps no metadata of volumes.
-
-    What a libvirt that was killed left of a disk that it made is so small that it is nobody's.
-    """
-    below = hypervisor.backing(pool, volume.name).rpartition("/")[2]
-    return volume.capacity < LEFT or OURS.fullmatch(below) is not None
 
 
 def check_size(local: LocalImage, settings: Settings) -> None:
@@ -205,14 +195,15 @@ def remove_images(task: Task, settings: Settings, *, dry_run: bool | None = None
     """
     hypervisor, pool, dry = libvirt(task), settings.pool, task.is_dry_run(dry_run)
     with shared_settings(shell(task), dry_run=dry) as holders:
-        names = [volume.name for volume in hypervisor.volumes(pool)]
+        volumes = hypervisor.volumes(pool)
+        names = [volume.name for volume in volumes if volume.ours]
         if dry:  # the cluster's own would be gone by now
             names = [name for name in names if not _is_of(settings.cluster, name)]
         built = any(one.get("workflow") == "build" for one in holders)
         if built or any(GUESTS.fullmatch(name) for name in names):
             return Result(host=task.host)
         doomed = [name for name in names if OURS.fullmatch(name)]
-        empty = hypervisor.owns_pool(pool) and doomed == names
+        empty = hypervisor.owns_pool(pool) and all(volume.ours for volume in volumes)
         if not dry:
             for name in doomed:
                 hypervisor.delete_volume(pool, name)

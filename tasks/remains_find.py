@@ -6,9 +6,8 @@ in our pools, comments of firewall rules, headers of files, the journal and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from xml.etree import ElementTree as ET
 
 from connections.domains import DomainState
 from connections.links import Link
@@ -82,19 +81,16 @@ def find(look: Look, times: Times, bases: Mapping[str, int], *, server: str) -> 
     )
 
 
-def pools_of(pools: Iterable[PoolState], domains: Iterable[DomainState]) -> tuple[str, ...]:
-    """Return the pools in which volumes of ours may lie: our own, and those of marked domains."""
-    folders = {
-        (source.get("file") or "").rpartition("/")[0]
-        for domain in domains
-        if domain.cluster
-        for source in ET.fromstring(domain.xml).iterfind("devices/disk/source")  # noqa: S314
-    }
-    return tuple(
-        pool.name
-        for pool in pools
-        if pool.ours or pool.name == DEFAULT_POOL or pool.path in folders
-    )
+def in_pools(
+    pools: Iterable[PoolState], volumes_of: Callable[[str], Sequence[VolumeState]]
+) -> dict[str, Sequence[VolumeState]]:
+    """Return the volumes of ours by pool: of each that has some, and of those that we made."""
+    found: dict[str, Sequence[VolumeState]] = {}
+    for pool in pools:
+        ours = [volume for volume in volumes_of(pool.name) if volume.ours]
+        if ours or pool.ours or pool.name == DEFAULT_POOL:
+            found[pool.name] = ours
+    return found
 
 
 def _group_base(link: Link) -> int | None:

@@ -15,7 +15,7 @@ from inventory.errors import FarswitchError
 from tasks import nft, record, ruleset_read
 from tasks.journal_file import FOLDER, NAME, load
 from tasks.remains import Seen, Times, named
-from tasks.remains_find import DEFINITIONS, Look, find, pools_of
+from tasks.remains_find import DEFINITIONS, Look, find, in_pools
 from tasks.sysctl_files import SYSCTL_FILE, UDEV_FILE
 
 SEEN = "seen"
@@ -59,7 +59,7 @@ def remains(task: Task) -> Result:
     if _runs_libvirt(shell):
         hypervisor = access.libvirt(task)
         domains, pools = hypervisor.list_domains(), hypervisor.pools()
-        volumes = {pool: hypervisor.volumes(pool) for pool in pools_of(pools, domains)}
+        volumes = in_pools(pools, hypervisor.volumes)
         look = Look(
             look.links, look.listed, look.rules, look.files, look.book, look.records,
             domains, pools, volumes,

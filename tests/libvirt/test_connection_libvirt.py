@@ -134,29 +134,69 @@ def test_volumes_of_no_pool_are_none(hypervisor):
     assert not hypervisor.delete_volume("farswitch", "disk")
 
 
-def test_volumes_come_and_go(hypervisor):
+def listed(hypervisor: Hypervisor) -> list[str]:
+    """Return the names of the volumes as libvirt has them, sidecars included."""
+    pool = hypervisor.connection().storagePoolLookupByName("farswitch")
+    return sorted(volume.name() for volume in pool.listAllVolumes())
+
+
+def plant(hypervisor: Hypervisor, *names: str) -> None:
+    """Make volumes as anybody may."""
     hypervisor.ensure_pool("farswitch", "/var/lib/pool")
-    hypervisor.create_volume(
-        "farswitch", "<volume><name>disk</name><capacity>4096</capacity></volume>"
-    )
+    pool = hypervisor.connection().storagePoolLookupByName("farswitch")
+    for name in names:
+        pool.createXML(f"<volume><name>{name}</name><capacity>4096</capacity></volume>")
+
+
+def test_volumes_come_and_go_with_their_sidecars(hypervisor):
+    hypervisor.ensure_pool("farswitch", "/var/lib/pool")
+    hypervisor.create_overlay("farswitch", "disk", "/var/lib/pool/base", 4096)
     (volume,) = hypervisor.volumes("farswitch")
     assert (volume.name, volume.capacity, volume.complete) == ("disk", 4096, True)
+    assert volume.ours
     assert volume.path == "/var/lib/pool/disk"
     assert hypervisor.volume("farswitch", "disk") == volume
+    assert listed(hypervisor) == ["disk", "disk.farswitch"]
     assert hypervisor.delete_volume("farswitch", "disk")
     assert not hypervisor.delete_volume("farswitch", "disk")
+    assert listed(hypervisor) == []
 
 
-def test_a_volume_whose_upload_broke_off_is_not_complete(hypervisor):
-    hypervisor.ensure_pool("farswitch", "/var/lib/pool")
-    for name in ("disk", "disk.part"):
-        hypervisor.create_volume(
-            "farswitch", f"<volume><name>{name}</name><capacity>4096</capacity></volume>"
-        )
+@pytest.mark.parametrize(
+    "broke_off",
+    [
+        pytest.param(["disk.farswitch"], id="before-anything"),
+        pytest.param(["disk.farswitch", "disk.part"], id="before-its-volume"),
+        pytest.param(["disk.farswitch", "disk.part", "disk"], id="in-its-bytes"),
+    ],
+)
+def test_a_volume_that_broke_off_is_ours_not_complete_and_made_anew(hypervisor, broke_off):
+    plant(hypervisor, *broke_off)
     (volume,) = hypervisor.volumes("farswitch")
-    assert (volume.name, volume.complete) == ("disk", False)
-    hypervisor.delete_volume("farswitch", "disk")
-    assert hypervisor.volumes("farswitch") == ()
+    assert (volume.name, volume.complete, volume.ours) == ("disk", False, True)
+    hypervisor.create_overlay("farswitch", "disk", "/var/lib/pool/base", 8192)
+    (volume,) = hypervisor.volumes("farswitch")
+    assert (volume.capacity, volume.complete) == (8192, True)
+    assert hypervisor.delete_volume("farswitch", "disk")
+    assert listed(hypervisor) == []
+
+
+def test_a_volume_without_sidecar_is_somebody_elses_whatever_its_name(hypervisor):
+    plant(hypervisor, "disk", "disk.part")
+    found = hypervisor.volumes("farswitch")
+    assert [(one.name, one.complete, one.ours) for one in found] == [
+        ("disk", True, False),
+        ("disk.part", True, False),
+    ]
+    for change in (
+        lambda: hypervisor.delete_volume("farswitch", "disk"),
+        lambda: hypervisor.create_overlay("farswitch", "disk", "/var/lib/pool/base", 8192),
+        lambda: hypervisor.upload("farswitch", "disk", b"x", 1),
+    ):
+        with pytest.raises(ForeignObjectError, match="Volume 'disk' on server 'server1'"):
+            change()
+    assert hypervisor.volumes("farswitch") == found
+    assert listed(hypervisor) == ["disk", "disk.part"]
 
 
 def test_an_upload_that_libvirt_refuses_leaves_nothing(hypervisor):

@@ -8,8 +8,7 @@ import pytest
 from nornir.core.inventory import Host
 
 from connections.domains import DomainState
-from connections.libvirt import LibvirtError, VolumeState
-from inventory.errors import ForeignObjectError
+from connections.libvirt import LibvirtError
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
 from tasks import vm_boot
@@ -31,7 +30,6 @@ class Hypervisor:
     def __init__(self, *, starts: bool = True) -> None:
         self.volumes: dict[str, int] = {}
         self.xml = ""
-        self.foreign: dict[str, int] = {}
         self.started_with: list[dict[str, int]] = []
         self.starts = starts
         self.runs = False
@@ -53,13 +51,6 @@ class Hypervisor:
         if SEED in self.xml and SEED not in self.volumes:
             raise AssertionError("libvirt does not start a domain without its volume")
         self.runs = True
-
-    def volume(self, pool, name):
-        size = self.foreign.get(name)
-        return VolumeState(name, size, size, f"/pool/{name}", True) if size else None
-
-    def backing(self, pool, name):
-        return "/theirs/base.qcow2"
 
     def create_overlay(self, pool, name, *, backing, capacity):
         self.volumes[name] = 0o600
@@ -122,20 +113,3 @@ def test_a_boot_that_fails_leaves_no_seed_and_the_next_one_goes_on(run, state, s
     run(hypervisor)
     assert read_mark(hypervisor.xml).state == "ready"
     assert SEED not in hypervisor.volumes
-
-
-def test_somebody_elses_volume_of_our_name_is_refused_and_kept(run):
-    hypervisor, name = Hypervisor(), "lab.node2.1.qcow2"
-    hypervisor.foreign[name] = 4 << 30
-    hypervisor.volumes[name] = 0o644
-    with pytest.raises(ForeignObjectError, match=f"Volume '{name}' on server 'server1'"):
-        run(hypervisor)
-    assert hypervisor.volumes == {name: 0o644}
-    assert hypervisor.xml == ""
-
-
-def test_what_a_killed_libvirt_left_of_a_disk_is_made_anew(run):
-    hypervisor = Hypervisor()
-    hypervisor.foreign["lab.node2.1.qcow2"] = 196_608
-    run(hypervisor)
-    assert hypervisor.volumes == {"lab.node2.1.qcow2": 0o600}

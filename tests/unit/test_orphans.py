@@ -17,7 +17,7 @@ from inventory.loader import ROOT
 from inventory.model import GROUP_BASE
 from tasks.journal import Claim, Journal
 from tasks.remains import Remain, Seen, Times, orphans
-from tasks.remains_find import Look, find, pools_of
+from tasks.remains_find import Look, find, in_pools
 from tasks.ruleset import Chain, Rule, Ruleset
 from tasks.sysctl_files import SYSCTL_FILE, render
 from workflows.teardown import command
@@ -42,8 +42,8 @@ def domain(name: str, cluster: str | None, disk: str = "/pool/x") -> DomainState
     return DomainState(name, "uuid", "running", True, xml, cluster, None)
 
 
-def volume(name: str) -> VolumeState:
-    return VolumeState(name, 1, 1, f"/pool/{name}", True)
+def volume(name: str, *, ours: bool = True) -> VolumeState:
+    return VolumeState(name, 1, 1, f"/pool/{name}", complete=True, ours=ours)
 
 
 def rule(table: str, comment: str) -> dict[str, object]:
@@ -110,11 +110,14 @@ def test_a_link_just_made_belongs_to_the_cluster_of_its_group():
     assert seen(replace(NOTHING, links=links[:1])).strays == (41,)
 
 
-def test_volumes_are_looked_for_in_our_pools_and_in_those_of_our_domains():
+def test_volumes_are_looked_for_in_every_pool():
     pools = [PoolState("farswitch", "/f", False), PoolState("ours", "/o", True),
              PoolState("used", "/used", False), PoolState("theirs", "/theirs", False)]  # fmt: skip
-    domains = [domain("a-n1", "a", "/used/a.n1.1.qcow2"), domain("x", None, "/theirs/x.qcow2")]
-    assert pools_of(pools, domains) == ("farswitch", "ours", "used")
+    disk = volume("a.n1.1.qcow2")
+    theirs = volume("a.n2.1.qcow2", ours=False)
+    volumes = {"used": [disk, theirs], "theirs": [theirs]}
+    found = in_pools(pools, lambda pool: volumes.get(pool, []))
+    assert found == {"farswitch": [], "ours": [], "used": [disk]}
 
 
 ORPHAN = seen(replace(NOTHING, links=[tunnel("fsv41", alias="farswitch:a:n1")]))
