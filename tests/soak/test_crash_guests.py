@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from random import Random
 
 import pytest
 
@@ -37,8 +36,12 @@ def test_build_and_teardown_killed_at_borders(guests: Ground, told: Told, turn: 
     told(f"teardown with a real guest killed at the start of {ending}, then torn down")
 
 
-def test_build_killed_while_the_guest_boots(guests: Ground, told: Told, draw: Random):
-    size = draw.randint(200, 6000)
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_build_killed_while_the_guest_boots(guests: Ground, told: Told, share: float):
+    whole = guests.run("build")
+    assert whole.status == 0, whole.said
+    size = int(share * len(console(guests)))
+    guests.goes()
 
     def boots() -> bool:
         return len(console(guests)) >= size
