@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connections.command import CommandError
+from connections.files import NO_PROGRAM
 from connections.shell import Shell
 from tasks import nft, xtables
 from tasks.firewall_plan import Reset
 from tasks.firewall_restore import Restore
 from tasks.journal_file import store
+from tasks.ruleset import NFT
 
 _WAIT = ("-w", "10")
 """Seconds to wait for the lock of the legacy tools."""
+_GONE = re.compile(
+    r"No such file or directory|does(n't| not) exist|is not a chain|No chain/target/match"
+)
+"""What the tools say of a rule that names a table, chain or set which is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +44,56 @@ def apply_reset(shell: Shell, plan: Reset, folder: str) -> None:
     _run(shell, reset_steps(plan))
 
 
-def apply_restore(shell: Shell, plan: Restore) -> None:
-    """Give the rules back; the journal forgets them later, when a new login has confirmed it."""
-    _run(shell, restore_steps(plan))
+def apply_restore(shell: Shell, plan: Restore) -> dict[str, str]:
+    """Give the rules back; the journal forgets them later, when a new login has confirmed it.
+
+    Returns:
+        The tables that could not have theirs, with what their tool says: what these name, a set or
+        a chain, is gone. A reboot takes such things, and whoever made them did not do so again.
+    """
+    lost: dict[str, str] = {}
+    for part in (replace(plan, tools={}), *_tables(replace(plan, commands=()))):
+        lost |= _give(shell, part)
+    return lost
+
+
+def _give(shell: Shell, plan: Restore) -> dict[str, str]:
+    """Give back what is one transaction; where something is gone, table by table."""
+    try:
+        _run(shell, restore_steps(plan))
+    except CommandError as error:
+        if error.status == NO_PROGRAM or not _GONE.search(error.stderr):
+            raise
+        parts = _tables(plan)
+        if len(parts) == 1:
+            return {_place(plan): " ".join(error.stderr.split())}
+        return {place: said for part in parts for place, said in _give(shell, part).items()}
+    return {}
+
+
+def _tables(plan: Restore) -> list[Restore]:
+    """Return the same, one part a table."""
+    commands: dict[str, list[nft.Json]] = {}
+    for one in plan.commands:
+        commands.setdefault(_place(replace(plan, commands=(one,))), []).append(one)
+    return [
+        *(replace(plan, commands=tuple(some), tools={}) for some in commands.values()),
+        *(
+            replace(plan, commands=(), tools={tool: {table: chains}})
+            for tool, tables in plan.tools.items()
+            for table, chains in tables.items()
+        ),
+    ]
+
+
+def _place(part: Restore) -> str:
+    """Return tool and table of a part of one table, as a list of changes has them."""
+    if part.tools:
+        ((tool, tables),) = part.tools.items()
+        return f"{tool} {next(iter(tables))}"
+    (objects,) = part.commands[0].values()
+    ((kind, content),) = objects.items()
+    return f"{NFT} {content['family']} {content['name' if kind == 'table' else 'table']}"
 
 
 def reset_steps(plan: Reset) -> Iterator[Step]:

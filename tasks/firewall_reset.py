@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nornir.core.task import Result, Task
 
@@ -31,12 +31,14 @@ from tasks.revert import carrying, revertible, settle, settle_shared
 class Done:
     """What was (or would be) changed, one line a rule or policy, and what was left.
 
-    `settled` tells that the journal too is as it should be.
+    `settled` tells that the journal too is as it should be; `lost` has a sentence for each table
+    whose rules cannot come back.
     """
 
     changes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     settled: bool = True
+    lost: tuple[str, ...] = ()
 
 
 class FirewallInTheWayError(FarswitchError):
@@ -88,9 +90,8 @@ def firewall_reset(
                 settle_shared(shell)
                 done = converge(shell, cluster, server, device=device, present=present)
     lines, count = "\n".join((*done.changes, *done.notes)), len(done.changes)
-    return Result(
-        host=task.host, changed=count > 0, diff=lines, result=count, warnings=list(undone)
-    )
+    told = [*undone, *done.lost]
+    return Result(host=task.host, changed=count > 0, diff=lines, result=count, warnings=told)
 
 
 def converge(
@@ -117,7 +118,7 @@ def converge(
     if checking and (found := obstacles(have, wanted)):
         hint = "Let it pass, or set firewall: narrow (or reset) in the site."
         raise FirewallInTheWayError(shell.host, found, hint=hint)
-    return Done((*done.changes, *plan.changes), done.notes, done.settled)
+    return replace(done, changes=(*done.changes, *plan.changes))
 
 
 def _reset(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Done:
@@ -148,6 +149,17 @@ def _given_back(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -
         yield done
         return
     with revertible(shell, cluster, undo_restore(have, plan)):
-        apply_restore(shell, plan)
-        yield done
+        yield _without(done, apply_restore(shell, plan), shell.host)
     store(shell, plan.journal, folder=folder)
+
+
+def _without(done: Done, lost: dict[str, str], server: str) -> Done:
+    """Return what was given back where some tables could not have theirs."""
+    gone = tuple(f"{place} " for place in lost)
+    given = tuple(one for one in done.changes if not (gone and one.startswith(gone)))
+    told = (
+        f"The rules of {place} on '{server}' do not come back: something that they name is gone, "
+        f"as after a reboot ({said})."
+        for place, said in lost.items()
+    )
+    return replace(done, changes=given, lost=tuple(told))
