@@ -12,9 +12,23 @@ from inventory.model import Cluster
 from tasks.domain import CONSOLE_FOLDER, read_mark
 from tasks.image import GUESTS
 
-_REMOVE_LOGS = """
-cd "$1" || exit 0
-rm -f -- "$2.log" "$2.log".[0-9]* "$2-console.log" "$2-console.log".[0-9]*
+QEMU_FOLDERS = ("/var/lib/libvirt/qemu", "/var/lib/libvirt/qemu/channel/target")
+"""Where libvirt has a folder `domain-ID-NAME` for each domain that runs: after a power cut its key
+and sockets stay there, and the domain's next start has another id."""
+SHORT = 20
+"""Characters of the name in it (VIR_DOMAIN_SHORT_NAME_MAX)."""
+
+_REMOVE_FILES = """
+cd "$1" && rm -f -- "$2.log" "$2.log".[0-9]* "$2-console.log" "$2-console.log".[0-9]*
+short=$3
+shift 3
+for folder; do
+  for one in "$folder"/domain-*-"$short"; do
+    id=${one##*/domain-}
+    id=${id%"-$short"}
+    case $id in ''|*[!0-9]*) ;; *) [ -z "$short" ] || rm -rf -- "$one" ;; esac
+  done
+done
 """
 
 
@@ -27,6 +41,12 @@ def observe(hypervisor: Hypervisor, cluster: str) -> dict[str, str]:
 def plan(have: Collection[str], wanted: Collection[str]) -> list[str]:
     """Return the guests that are there and not wanted."""
     return sorted(set(have) - set(wanted))
+
+
+def short_name(domain: str, running: Collection[str]) -> str:
+    """Return a switched-off domain's name in libvirt's folders; nothing where it is not its own."""
+    short = domain[:SHORT]
+    return "" if any(one[:SHORT] == short for one in running) else short
 
 
 def is_of_unwanted(volume: str, cluster: str, wanted: Collection[str]) -> bool:
@@ -59,9 +79,12 @@ def domains(
             hypervisor.destroy(have[guest])
         for name in volumes:
             hypervisor.delete_volume(pool, name)
+        running = [state.name for state in hypervisor.list_domains() if state.active]
         for guest in doomed:  # the definition last: it bears the mark by which the rest is found
-            login.run(["sh", "-c", _REMOVE_LOGS, "logs", CONSOLE_FOLDER, have[guest]])
-            hypervisor.undefine(have[guest])
+            name = have[guest]
+            words = (CONSOLE_FOLDER, name, short_name(name, running), *QEMU_FOLDERS)
+            login.run(["sh", "-c", _REMOVE_FILES, "files", *words])
+            hypervisor.undefine(name)
     gone = [
         *(f"- domain {have[guest]}" for guest in doomed),
         *(f"- volume {one}" for one in volumes),
