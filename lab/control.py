@@ -9,10 +9,11 @@ import socket
 from collections.abc import Iterator
 
 from connections.wait import Deadline, DeadlineError, wait_until
-from inventory.errors import ConfigError
+from inventory.errors import ConfigError, FarswitchError
 from lab import container, folders, keys, links, ready, subnets, wire
 from lab.addresses import Lab, Member
 from lab.command import PATH
+from lab.disk import is_lasting
 from lab.status import LabStatus, observe
 
 UP_SECONDS = 120.0
@@ -48,6 +49,42 @@ def up(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> tuple[str, ...
         for member in lab.members:
             _await(lab, member, deadline)
     return tuple(changes)
+
+
+def restart(name: str, lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> None:
+    """Switch a member of a lab that is up off and on: its disk is all that it keeps.
+
+    Args:
+        name: The member.
+        lab: The lab.
+        seconds: How long it may take in all.
+
+    Raises:
+        ConfigError: There is no such member.
+        FarswitchError: It does not run, or its disk is in memory and would be gone.
+        DeadlineError: It did not get ready.
+    """
+    lab = lab or Lab()
+    _check_privilege()
+    member = next((one for one in lab.members if one.name == name), None)
+    if member is None:
+        names = ", ".join(one.name for one in lab.members)
+        raise ConfigError(f"Lab '{lab.name}' has no server '{name}', it has {names}.")
+    deadline = Deadline(seconds)
+    with _locked(lab, deadline):
+        if name not in container.find(lab, name):
+            raise FarswitchError(
+                f"'{name}' of lab '{lab.name}' does not run.",
+                hint="Raise it: python -m workflows.lab up",
+            )
+        if not is_lasting(lab.storage(member)):
+            raise FarswitchError(
+                f"The disk of '{name}' is in memory: a restart would empty it.",
+                hint="The file system below /var/lib cannot be an overlay's upper layer.",
+            )
+        container.kill(lab, name)
+        _raise_member(lab, member, deadline)
+        _await(lab, member, deadline)
 
 
 def down(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> bool:

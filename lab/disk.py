@@ -23,6 +23,7 @@ DEVICES = {
     "tty": 0o666, "urandom": 0o666, "vhost-net": 0o660, "zero": 0o666,
 }  # fmt: skip
 """Devices that a member gets if the machine has them, with the modes that udev would give."""
+_MADE = "made"
 _OPTIONS = "index=off,metacopy=off"  # the layer below may change while it is mounted
 
 
@@ -43,7 +44,7 @@ def assemble(spec: Spec) -> None:
         # The disk below cannot be an upper layer (an overlay itself, or NFS): write to memory.
         run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(storage)])
         root = _overlays(storage, spec)
-    made = storage / "made"
+    made = storage / _MADE
     if not made.exists():
         for file in spec.files:
             _write(root, file)
@@ -55,8 +56,13 @@ def assemble(spec: Spec) -> None:
     _enter(root)
 
 
+def is_lasting(storage: Path) -> bool:
+    """Return whether a member was booted whose disk outlives it; one in memory is not seen here."""
+    return (storage / _MADE).exists()
+
+
 def _overlays(storage: Path, spec: Spec) -> Path:
-    fresh = not (storage / "made").exists()  # the first boot, or one that was cut short
+    fresh = not is_lasting(storage)  # the first boot, or one that was cut short
     if fresh:
         for name in ("upper", "work"):
             shutil.rmtree(storage / name, ignore_errors=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from inventory.errors import ConfigError, ForeignObjectError
+from inventory.errors import ConfigError, FarswitchError, ForeignObjectError
 from lab import container, control, wire
 from lab.addresses import MEMBERS, Lab, Member
 from lab.command import run
@@ -61,6 +61,37 @@ def test_a_killed_server_boots_again_with_its_disk(lab):
     after = inside_links(container.find(lab)["server1"])
     assert {name: one["address"] for name, one in after.items()} == macs
     assert control.status(lab).up
+
+
+def test_a_restart_keeps_the_disk_alone(lab):
+    pids = container.find(lab)
+    container.execute(pids["server2"], ["touch", "/etc/kept", "/run/volatile", "/tmp/volatile"])
+    container.execute(pids["server2"], ["ip", "link", "add", "volatile", "type", "bridge"])
+    command = ["restart", "server2", "--name", lab.name, "--control", str(lab.control),
+               "--underlay", str(lab.underlay)]  # fmt: skip
+    done = CliRunner().invoke(main, command)
+    assert (done.exit_code, "'server2'" in done.output) == (0, True)
+    after = container.find(lab)
+    assert (after["server1"], after["server2"] != pids["server2"]) == (pids["server1"], True)
+    left = container.execute(after["server2"], ["ls", "/etc/kept", "/run", "/tmp"])
+    assert "/etc/kept" in left
+    assert "volatile" not in left
+    assert "volatile" not in inside_links(after["server2"])
+    container.execute(after["server2"], ["rm", "/etc/kept"])
+    assert control.status(lab).up
+
+
+def test_what_cannot_be_restarted_is_named(lab, monkeypatch):
+    with pytest.raises(ConfigError, match="no server 'server9', it has server1, server2"):
+        control.restart("server9", lab)
+    monkeypatch.setattr(control, "is_lasting", lambda _storage: False)
+    pid = container.find(lab)["server2"]
+    with pytest.raises(FarswitchError, match="in memory"):
+        control.restart("server2", lab)
+    assert container.find(lab)["server2"] == pid
+    container.kill(lab, "server2")
+    with pytest.raises(FarswitchError, match=r"'server2' of lab .* does not run"):
+        control.restart("server2", lab)
 
 
 def test_a_boot_applies_what_was_made_to_last(lab):
