@@ -8,13 +8,12 @@ from __future__ import annotations
 from lab import container
 from lab.addresses import Lab
 
-EVERYWHERE = """
-umask 022
-ip link add theirs0 type bridge
+BOOT = """
+ip link add theirs0 address 02:fe:77:00:00:00 type bridge
 ip link set theirs0 addrgenmode none
 ip address add 100.64.77.1/24 dev theirs0
 ip link set theirs0 alias 'of somebody else' up
-ip link add theirs1 type vxlan id 77 dstport 4789 dev eth1 remote "$1"
+ip link add theirs1 address 02:fe:77:00:00:01 type vxlan id 77 dstport 4789 dev eth1 remote "$1"
 ip link set theirs1 addrgenmode none
 ip link set theirs1 master theirs0 up
 nft -f - <<'END'
@@ -38,6 +37,10 @@ ebtables-nft -A FORWARD -s 02:00:00:00:00:01 -j DROP
 ebtables-nft -N theirs
 ebtables-nft -A INPUT -p ARP -j theirs
 iptables-nft -t mangle -A PREROUTING -p tcp --dport 7 -j MARK --set-mark 7
+"""
+"""What their boot scripts make, each time."""
+DISK = """
+umask 022
 printf '%s\n' '# farswitch has nothing to do with this' 'net.ipv4.ip_forward = 0' \
     >/etc/sysctl.d/50-theirs.conf
 printf '# theirs\n' >/etc/sysctl.d/99-farswitched.conf
@@ -64,9 +67,15 @@ DOMAIN = """
 
 def plant(lab: Lab) -> None:
     """Make foreign objects on both servers of a lab, under names that are close to ours."""
-    underlays = {one.name: str(lab.underlay_address(one).ip) for one in lab.members}
     for name, pid in container.find(lab).items():
-        far = next(address for other, address in underlays.items() if other != name)
-        container.execute(pid, ["sh", "-eu", "-c", EVERYWHERE, "plant", far])
+        boot(lab, name)
+        container.execute(pid, ["sh", "-eu", "-c", DISK])
     server = container.find(lab)["server1"]
     container.execute(server, ["sh", "-eu", "-c", HYPERVISOR], stdin=DOMAIN)
+
+
+def boot(lab: Lab, server: str) -> None:
+    """Make what does not outlive a reboot of a server."""
+    far = next(one for one in lab.members if one.name != server)
+    argv = ["sh", "-eu", "-c", BOOT, "boot", str(lab.underlay_address(far).ip)]
+    container.execute(container.find(lab)[server], argv)

@@ -49,11 +49,12 @@ TRAFFIC = (
 class Monitors:
     """What was heard so far, of each listener of each server; use `listening`."""
 
-    def __init__(self, lab: Lab, folder: Path) -> None:
-        self.lab = lab
+    def __init__(self, lab: Lab, folder: Path, servers: tuple[str, ...]) -> None:
+        found = container.find(lab)
+        self.pids = {name: found[name] for name in servers or found}
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
-        for server, pid in container.find(lab).items():
+        for server, pid in self.pids.items():
             hypervisor = next(one for one in lab.members if one.name == server).hypervisor
             for name, command in LISTENERS.items():
                 if hypervisor or "virsh" not in command:
@@ -72,7 +73,7 @@ class Monitors:
         heard: set[Path] = set()
 
         def everybody() -> bool:
-            for pid in container.find(self.lab).values():
+            for pid in self.pids.values():
                 script = ["sh", "-c", SOUND, "sound", name, DOMAIN.replace("NAME", name)]
                 container.execute(pid, script)
             heard.update(one for one in self.folder.iterdir() if name in one.read_text())
@@ -118,10 +119,15 @@ def is_traffic(line: str) -> bool:
 
 
 @contextmanager
-def listening(lab: Lab) -> Iterator[list[str]]:
-    """Yield a list that has, when the block has ended, what was changed on the servers in it."""
+def listening(lab: Lab, *servers: str) -> Iterator[list[str]]:
+    """Yield a list that has, when the block has ended, what was changed on the servers in it.
+
+    Args:
+        lab: Whose servers.
+        servers: Only these.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        monitors = Monitors(lab, Path(folder))
+        monitors = Monitors(lab, Path(folder), servers)
         try:
             said: list[str] = []
             monitors.sound("fsbegin")

@@ -20,6 +20,7 @@ VOLATILE_FILES = {
     r"/var/lib/systemd/.*": "the machine's timers, seen below",
     r"/var/cache/farswitch(/.*)?": "the controller's images, seen below",
     r"/var/cache/libvirt/qemu/capabilities/.*": "what libvirt found out about QEMU",
+    r"/run/libvirt/common/system\.token": "libvirt draws it at each boot",
     r"/run/libvirt(/.*/driver|d)\.pid": "the number of libvirt's process, seen below",
 }
 VOLATILE_FOLDERS = {

@@ -1,0 +1,31 @@
+"""The switch's server is rebooted while guests run: a build mends it, and they run on."""
+
+import pytest
+
+from lab import control
+from tests.lab import foreign
+from tests.lab.clusters import ClusterUnderTest
+from tests.lab.comparison import settle
+from tests.lab.monitors import listening
+
+pytestmark = [pytest.mark.lab, pytest.mark.root]
+
+
+def test_the_guests_run_on_and_server1_is_not_touched(built: ClusterUnderTest) -> None:
+    boots = built.boots()
+    with listening(built.lab, "server1") as heard:
+        control.restart("server2", built.lab)
+        foreign.boot(built.lab, "server2")
+        settle(built.lab)
+        told = built.run("verify", "--only", "server,tunnel.ends,guest.running")
+        mended = built.good("build")
+    assert (told.status, "Traceback" in told.said) == (1, False)
+    assert {check["host"] for check in told.failed_checks()} == {"server2"}
+    measured = {check["measured"] for check in told.failed_checks()}
+    assert f"fss{built.vni}: it is not there" in measured
+    assert mended.changed > 0
+    assert heard == []
+    assert built.boots() == boots
+    assert built.good("build", "--dry-run").changed == 0
+    proof = built.good("verify", "--only", "path")
+    assert proof.document["conclusion"].startswith("12,582,912 of 12,582,912 payload bytes")
