@@ -35,13 +35,25 @@ NO_PROGRAM = 127
 """A shell's status when there is no such program (POSIX, XCU 2.8.2)."""
 
 READ = f'[ -e "$1" ] || exit {NO_FILE}; exec head -c "$2" -- "$1"'
-REMOVE = f'[ -e "$1" ] || [ -L "$1" ] || exit {NO_FILE}; exec rm -- "$1"'
+STALE_MINUTES = 2
+"""Longer than a file's replacing takes (`FILE_SECONDS`): a process of that number is another."""
+# What a server was writing when it lost its power, which no trap removes.
+_CLEAR = f"""\
+for old in "$1".farswitch.[0-9]*; do
+  [ -e "$old" ] || continue
+  pid=${{old##*.}}
+  if [ "$pid" = $$ ] || [ ! -d "/proc/$pid" ] || [ "$(find "$old" -mmin +{STALE_MINUTES})" ]; then
+    rm -f -- "$old"
+  fi
+done
+"""
+REMOVE = f'{_CLEAR}[ -e "$1" ] || [ -L "$1" ] || exit {NO_FILE}; exec rm -- "$1"'
 # The size is compared because a login that dies in the middle looks like the input's end.
-WRITE = """\
+WRITE = f"""\
 set -eCu
 umask 077
-folder=${1%/*}
-[ -d "${folder:-/}" ] || mkdir -p -m 0755 -- "$folder"
+{_CLEAR}folder=${{1%/*}}
+[ -d "${{folder:-/}}" ] || mkdir -p -m 0755 -- "$folder"
 beside="$1.farswitch.$$"
 : > "$beside"
 trap 'rm -f -- "$beside"' EXIT
@@ -53,7 +65,7 @@ chmod -- "$2" "$beside"
 sync -- "$beside"
 mv -fT -- "$beside" "$1"
 trap - EXIT
-sync -- "${folder:-/}"
+sync -- "${{folder:-/}}"
 """
 # The loops leave in "$@" the files that are there, then those with content: one stat and one head
 # serve all, because each fork costs a slow guest 40 ms.

@@ -83,6 +83,8 @@ def converge(
     make = plan_present if present else plan_absent
     plan = make(have, book, cluster, server=shell.host)
     if not dry_run:
+        for path in () if present else {SYSCTL_FILE, UDEV_FILE} - have.files.keys():
+            shell.remove(path)  # a power cut may have left one that was half-written
         _apply(shell, plan, folder)
     return plan
 

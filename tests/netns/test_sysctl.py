@@ -48,6 +48,24 @@ def test_second_run_changes_nothing(box):
     assert state(box) == gone
 
 
+@pytest.mark.parametrize("builds", [True, False])
+def test_a_file_that_a_power_cut_left_half_written_goes(box, monkeypatch, builds):
+    before = state(box)
+    with monkeypatch.context() as patch:
+        patch.setattr(box, "write", lambda path, _text: put_half(box, path))
+        with pytest.raises(OSError, match="power"):
+            converge(box, "lab")
+    if builds:
+        converge(box, "lab")
+    converge(box, "lab", present=False)
+    assert state(box) == before
+
+
+def put_half(box, path):
+    box.run(("touch", f"{path}.farswitch.4194305"))  # above the highest number of a process
+    raise OSError("power")
+
+
 def test_dry_run_tells_but_does_not_touch(box):
     before = state(box)
     assert f"{CALL} = 0" in converge(box, "lab", dry_run=True).changes

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
 import threading
 from pathlib import Path
 
@@ -71,6 +73,19 @@ def test_a_write_that_fails_leaves_the_old_file_alone(files, path, tmp_path):
         files.write(path, b"new", owner="nobody-there:root")
     assert files.read(path) == b"old"
     assert list(tmp_path.glob("*.farswitch.*")) == []
+
+
+def test_what_a_power_cut_left_goes_with_the_next_write_or_removal(files, path, tmp_path):
+    for change in (lambda: files.write(path, b"new"), lambda: files.remove(path)):
+        ended = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True)
+        names = (ended.stdout.strip(), str(os.getpid()), "1")
+        half = [Path(f"{path}.farswitch.{pid}") for pid in names]
+        for one in half:
+            one.touch()
+        os.utime(half[2], (0, 0))
+        change()
+        assert [one.exists() for one in half] == [False, True, False], "one may be written now"
+    assert sorted(tmp_path.glob("*.farswitch.*")) == [half[1]]
 
 
 def test_input_that_was_cut_is_not_taken_for_the_file(files, path, monkeypatch):
