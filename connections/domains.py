@@ -121,6 +121,23 @@ class Domains:
             domain.create()
             return True
 
+    def is_suspended(self, name: str) -> bool:
+        """Return whether a domain is off and has its memory on the disk: its start goes on there.
+
+        libvirt-guests does that, where it is set to, when a server goes down in order.
+        """
+        with told(self.host, f"domain '{name}'"):
+            domain = self._lookup(name)
+            return bool(domain and not domain.isActive() and domain.hasManagedSaveImage())
+
+    def discard_suspended(self, name: str) -> bool:
+        """Forget the memory of a suspended domain: its start is a boot then."""
+        with told(self.host, f"domain '{name}'"):
+            suspended = self.is_suspended(name)
+            if suspended:
+                self.connection().lookupByName(name).managedSaveRemove()
+            return suspended
+
     def destroy(self, name: str) -> bool:
         """Pull the plug of a domain; return False when it was off or is not there."""
         with told(self.host, f"domain '{name}'"):

@@ -114,10 +114,16 @@ class Boot:
         self._start_with(mark, seed)
         return mark
 
-    def start(self) -> None:
-        """Start the guest as it is defined; one that is paused loses what it was at."""
-        self.hypervisor.destroy(self.guest.domain)
-        self.hypervisor.start(self.guest.domain)
+    def start(self, record: Record) -> None:
+        """Start the guest as it is defined; one that is paused loses what it was at.
+
+        A guest that was suspended to the disk since its first boot has its seed still attached.
+        """
+        hypervisor, guest = self.hypervisor, self.guest
+        hypervisor.destroy(guest.domain)
+        if hypervisor.is_suspended(guest.domain):
+            self._upload(self.seed(record))
+        hypervisor.start(guest.domain)
 
     def define(self, mark: Mark, *, seed: bool = False) -> None:
         """Write the domain's lasting definition; a running one is not disturbed."""
@@ -143,10 +149,14 @@ class Boot:
             self.define(dataclasses.replace(mark, state="failed" if damaged else "stuck"))
 
     def _start_with(self, mark: Mark, seed: bytes) -> None:
-        name = seed_volume(self.guest)
-        self.hypervisor.upload(self.pool, name, seed, len(seed), mode=0o600)
+        self.hypervisor.discard_suspended(self.guest.domain)  # on another disk it would harm that
+        self._upload(seed)
         self.define(mark, seed=True)
         self.hypervisor.start(self.guest.domain)
+
+    def _upload(self, seed: bytes) -> None:
+        name = seed_volume(self.guest)
+        self.hypervisor.upload(self.pool, name, seed, len(seed), mode=0o600)
 
     def _mark(self, *, disk: int) -> Mark:
         return Mark(

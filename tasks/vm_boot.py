@@ -95,7 +95,7 @@ def apply(boot: Boot, actions: Sequence[Action], have: Have | None, record: Reco
         elif action == "restart":
             mark = boot.restart(mark, boot.seed(record, again=word()))
         else:
-            boot.start()
+            boot.start(record)
     if mark is None:
         raise AssertionError(actions)
     return mark

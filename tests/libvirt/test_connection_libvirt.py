@@ -56,6 +56,18 @@ def test_a_domain_goes_from_defined_to_running_to_off_to_forgotten(hypervisor):
     assert hypervisor.domain("node1") is None
 
 
+def test_a_suspended_domain_is_known_and_its_memory_can_be_discarded(hypervisor):
+    assert not hypervisor.is_suspended("node1")
+    define(hypervisor, "node1")
+    hypervisor.start("node1")
+    assert not hypervisor.discard_suspended("node1")
+    hypervisor.connection().lookupByName("node1").managedSave()
+    assert hypervisor.is_suspended("node1")
+    assert hypervisor.discard_suspended("node1")
+    assert not hypervisor.is_suspended("node1")
+    assert hypervisor.undefine("node1")
+
+
 def test_what_is_done_already_is_no_error(hypervisor):
     define(hypervisor, "node1")
     hypervisor.start("node1")

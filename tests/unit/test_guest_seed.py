@@ -33,6 +33,13 @@ class Hypervisor:
         self.started_with: list[dict[str, int]] = []
         self.starts = starts
         self.runs = False
+        self.suspended = False
+
+    def is_suspended(self, name):
+        return self.suspended
+
+    def discard_suspended(self, name):
+        self.suspended = False
 
     def domain(self, name):
         state = "running" if self.runs else "shut off"
@@ -92,6 +99,28 @@ def test_the_seed_is_there_for_qemu_alone_and_goes_with_the_boot(run):
     assert there[SEED] == 0o600
     assert SEED not in hypervisor.volumes
     assert SEED not in hypervisor.xml
+
+
+def test_a_guest_that_was_suspended_has_its_seed_while_it_starts(run):
+    hypervisor = Hypervisor()
+    mark = Mark(CLUSTER.name, "node2", "ready", HARDWARE.image.name, disk=3)
+    hypervisor.xml = render(CLUSTER, NODE2, mark, HARDWARE, seed=False)
+    hypervisor.suspended = True
+    run(hypervisor)
+    (there,) = hypervisor.started_with
+    assert there == {SEED: 0o600}
+    assert hypervisor.suspended, "its memory is what it goes on with"
+    assert hypervisor.volumes == {}
+
+
+@pytest.mark.parametrize("state", ["new", "failed"])
+def test_a_guest_that_gets_a_new_disk_does_not_go_on_with_its_old_memory(run, state):
+    hypervisor = Hypervisor()
+    mark = Mark(CLUSTER.name, "node2", state, HARDWARE.image.name, disk=3)
+    hypervisor.xml = render(CLUSTER, NODE2, mark, HARDWARE, seed=True)
+    hypervisor.suspended = True
+    run(hypervisor)
+    assert not hypervisor.suspended
 
 
 @pytest.mark.parametrize("state", ["new", "stuck"])
