@@ -284,14 +284,22 @@ class Volumes:
 
 
 def _states(listed: Mapping[str, Any]) -> Iterator[VolumeState]:
-    """Yield what a pool has, by name; the signs of ours are not volumes of their own."""
+    """Yield what a pool has, by name; the signs of ours are not volumes of their own.
+
+    A volume that goes while we look, by another guest's worker, is not there.
+    """
     ours = {name.removesuffix(SIDECAR) for name in listed if name.endswith(SIDECAR)}
     signs = {f"{name}{sign}" for name in ours for sign in (PART, SIDECAR)}
     for name in sorted({*listed, *ours} - signs):
         volume = listed.get(name, listed.get(f"{name}{SIDECAR}"))
         complete = name in listed and not (name in ours and f"{name}{PART}" in listed)
-        _, capacity, allocation = volume.info()
-        path = volume.path().removesuffix(SIDECAR)
+        try:
+            _, capacity, allocation = volume.info()
+            path = volume.path().removesuffix(SIDECAR)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+                continue
+            raise
         yield VolumeState(name, capacity, allocation, path, complete, name in ours)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nornir.core.inventory import ConnectionOptions, Host
 
-from connections import access
+from connections import access, volumes
 from connections.libvirt import Hypervisor, Libvirt, LibvirtError
 from connections.scratch import Scratch
 from connections.uri import remote_uri, ssh_program
@@ -209,6 +209,22 @@ def test_a_volume_without_sidecar_is_somebody_elses_whatever_its_name(hypervisor
             change()
     assert hypervisor.volumes("farswitch") == found
     assert listed(hypervisor) == ["disk", "disk.part"]
+
+
+def test_a_volume_that_goes_while_the_pool_is_listed_is_not_there(hypervisor, monkeypatch):
+    hypervisor.ensure_pool("fs", "/fs")
+    for name in ("kept", "gone"):
+        hypervisor.create_overlay("fs", name, "/base", 1024)
+    states = volumes._states
+
+    def late(listed):
+        hypervisor.connection().storagePoolLookupByName("fs").storageVolLookupByName(
+            "gone"
+        ).delete()
+        return states(listed)
+
+    monkeypatch.setattr(volumes, "_states", late)
+    assert [one.name for one in hypervisor.volumes("fs")] == ["kept"]
 
 
 def test_an_upload_that_libvirt_refuses_leaves_nothing(hypervisor):
