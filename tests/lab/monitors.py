@@ -82,7 +82,7 @@ class Monitors:
         try:
             wait_until(everybody, Deadline(20), what=f"The sound '{name}'", interval=0.3)
         finally:
-            for pid in container.find(self.lab).values():
+            for pid in self.pids.values():
                 container.execute(pid, ["ip", "link", "del", name])
 
     def rest(self) -> dict[Path, int]:
