@@ -38,7 +38,7 @@ demo: packages $(READY)
 	@echo "Give it back:  make down"
 
 test: packages $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder --durations 40
 
 soak: packages $(READY)
 	$(BIN)/python -m pytest -m soak tests/soak

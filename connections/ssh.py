@@ -21,6 +21,7 @@ from connections.command import (
 from connections.exchange import ChannelProcess, exchange
 from connections.files import CommandShell, Raw
 from connections.login import LOGIN_SECONDS, Login, Target
+from connections.orderly import orderly
 from connections.wait import Deadline, DeadlineError, wait_until
 from inventory.fence import Fence
 
@@ -97,7 +98,7 @@ class SshShell(CommandShell):
             )
         except FAILURES as error:
             raise UnreachableError(self.host, address, port, error) from error
-        return cast("Stream", opened)
+        return cast("Stream", orderly(opened))
 
     def again(self) -> SshShell:
         """Return a shell of the same host with a login of its own, made at its first call."""
@@ -182,7 +183,7 @@ def _place(transport: Any, deadline: Deadline) -> Any:
 
     def ask() -> Any | None:
         try:
-            return transport.open_session(timeout=deadline.remaining())
+            return orderly(transport.open_session(timeout=deadline.remaining()))
         except paramiko.SSHException:
             if not transport.is_active():
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -144,12 +145,25 @@ def descendants(pid: int) -> list[int]:
 @pytest.fixture(scope="session")
 def separation() -> Iterator[None]:
     """sshd's folder, removed again if it was not there before."""
-    made = not SEPARATION.exists()
-    SEPARATION.mkdir(mode=0o755, exist_ok=True)
-    yield
-    if made:
-        with contextlib.suppress(OSError):
-            SEPARATION.rmdir()
+    mark = SEPARATION / "farswitch-tests"
+    lock = os.open(SEPARATION.parent, os.O_RDONLY)
+    try:  # another process of the tests may need it too
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not SEPARATION.exists() or mark.exists():
+            SEPARATION.mkdir(mode=0o755, exist_ok=True)
+            with mark.open("a") as users:
+                users.write("+")
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        yield
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if mark.exists():
+            others = mark.read_text()[1:]
+            mark.write_text(others)
+            if not others:
+                mark.unlink()
+                SEPARATION.rmdir()
+    finally:
+        os.close(lock)
 
 
 @pytest.fixture
