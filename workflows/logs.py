@@ -41,6 +41,7 @@ def start_log(path: Path, *, verbose: bool) -> None:
             "%(asctime)s %(process)d %(threadName)s %(name)s %(levelname)s %(message)s"
         )
     )
+    handler.addFilter(_is_short)
     root = logging.getLogger()
     for old in [one for one in root.handlers if isinstance(one, RotatingFileHandler)]:
         root.removeHandler(old)
@@ -50,7 +51,12 @@ def start_log(path: Path, *, verbose: bool) -> None:
     LOGGER.setLevel(logging.DEBUG if verbose else logging.INFO)
     # What it calls an error is our business first: a guest that boots refuses many a login.
     logging.getLogger("paramiko").setLevel(logging.WARNING if verbose else logging.CRITICAL)
-    logging.getLogger("nornir.core").setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("nornir.core").setLevel(logging.DEBUG)
+
+
+def _is_short(record: logging.LogRecord) -> bool:
+    """Leave out what Nornir says of all arguments of a stage: the whole site, and each finding."""
+    return not (record.name == "nornir.core" and record.levelno == logging.INFO)
 
 
 def log_exception(error: BaseException) -> None:

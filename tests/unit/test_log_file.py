@@ -4,6 +4,10 @@ import logging
 from logging.handlers import RotatingFileHandler
 
 import pytest
+from nornir.core import Nornir
+from nornir.core.inventory import Defaults, Groups, Host, Hosts, Inventory
+from nornir.core.task import Result
+from nornir.plugins.runners import SerialRunner
 
 from tests.lab.clusters import warnings
 from workflows.logs import LOGGER, log_exception, start_log
@@ -26,6 +30,16 @@ def test_a_guest_that_does_not_answer_yet_is_no_error_unless_all_is_wanted(log, 
     assert ("FAILED" in log.read_text()) == verbose
     assert "done" in log.read_text()
     assert warnings(log, 0) == []
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_each_step_is_named_and_no_arguments_are_listed(log, verbose):
+    start_log(log, verbose=verbose)
+    hosts = Hosts({"server1": Host("server1")})
+    nornir = Nornir(Inventory(hosts, Groups(), Defaults()), runner=SerialRunner())
+    nornir.run(lambda task, cluster: Result(host=task.host), name="sysctl", cluster="x" * 999)
+    assert "Host 'server1': running task 'sysctl'" in log.read_text()
+    assert "xxx" not in log.read_text()
 
 
 @pytest.mark.log_tells("^ERROR it broke$")
