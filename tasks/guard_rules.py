@@ -75,6 +75,9 @@ def _hypervisor(cluster: Cluster, server: Server, device: str) -> str:
             ),
             *_closed_forward(guest.bridge for guest in guests),
         ],
+        output=_closed_output(
+            name for guest in guests for name in (guest.bridge, guest.tunnel, guest.data_tap)
+        ),
     )
 
 
@@ -85,6 +88,7 @@ def _switch(cluster: Cluster, device: str) -> str:
         cluster,
         input=[*_tunnels(cluster, server, device), *_closed_input([cluster.switch_bridge])],
         forward=_closed_forward([cluster.switch_bridge]),
+        output=_closed_output([cluster.switch_bridge, *(one.tunnel for one in cluster.guests)]),
     )
 
 
@@ -160,6 +164,16 @@ def _vnis(cluster: Cluster) -> str:
 def _closed_input(bridges: Iterable[str]) -> list[str]:
     names = _set(f'"{name}"' for name in bridges)
     return [f"iifname {names} drop"] if names else []
+
+
+def _closed_output(names: Iterable[str]) -> list[str]:
+    """Keep what the server itself would say off the data network.
+
+    A bridge that snoops on multicast joins the groups of all snoopers (RFC 4286) and reports it,
+    and a server that forwards IPv6 joins that of all routers on each interface.
+    """
+    found = _set(f'"{name}"' for name in names)
+    return [f"oifname {found} drop"] if found else []
 
 
 def _closed_forward(bridges: Iterable[str]) -> list[str]:

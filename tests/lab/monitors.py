@@ -41,9 +41,9 @@ The bridge stays until everybody has: a listener that is late could not tell its
 
 TRAFFIC = (
     r"\[NEIGH\].*",  # who was asked for whose address: logins and guests do that
-    r"(Deleted )?([0-9a-f]{2}:){5}[0-9a-f]{2} dev \S+( master \S+| dst \S+)*( self| offload)*",
+    r"(Deleted )?([0-9a-f]{2}:){5}[0-9a-f]{2} dev \S+( (master|dst) \S+| self| offload| stale)*",
 )
-"""What only packets that pass change: entries that are neither `permanent` nor `static`."""
+"""What packets that pass, or do not for 300 s, change: neither `permanent` nor `static`."""
 
 
 class Monitors:

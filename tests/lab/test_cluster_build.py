@@ -32,6 +32,18 @@ def test_build_tells_in_one_document_what_it_did(built: ClusterUnderTest) -> Non
     assert "node1, node2, node3" in built.runs[0].said
 
 
+def test_bridges_know_of_no_sender_but_the_guests(built: ClusterUnderTest) -> None:
+    """Runs early: what a bridge said when it was made is forgotten after 300 s."""
+    node1, *others = built.guests()
+    assert all(node1.pings(other.address) for other in others)
+    macs = {guest.good("cat /sys/class/net/data0/address") for guest in built.guests()}
+    for server in ("server1", "server2"):
+        entries = json.loads(built.on(server, ["bridge", "-j", "fdb", "show"]))
+        ours = [one for one in entries if one.get("master", "").startswith(("fsb", "fss"))]
+        assert macs <= {one["mac"] for one in ours}
+        assert [one for one in ours if one["state"] != "permanent" and one["mac"] not in macs] == []
+
+
 def test_second_build_changes_nothing(built: ClusterUnderTest) -> None:
     boots = built.boots()
     with listening(built.lab) as heard:

@@ -39,7 +39,7 @@ def test_guard_stands_after_first_run_and_second_changes_nothing(box, role):
         ["inet", "bridge"] if role == "server1" else ["inet"]
     )
     chains = {one["chain"]["hook"] for one in listed(box) if "chain" in one}
-    assert {"input", "forward"} <= chains
+    assert {"input", "forward", "output"} <= chains
     assert converge(box, cluster, server, "u0") == ()
 
 

@@ -103,6 +103,20 @@ def test_spoofed_sender_is_dropped(net):
     assert not reaches(guest, "10.10.0.1", "10.10.0.11")
 
 
+@pytest.mark.parametrize(("server", "bridge"), [("one", "fsb41"), ("two", "fss41")])
+def test_a_server_says_nothing_on_the_data_network(net, server, bridge):
+    box, node = getattr(net, server), net.cluster.guests[0]
+    address, mac = node.data_address.ip, node.data_mac
+    sh(box, f"ip addr add 10.0.0.250/24 dev {bridge}; "
+            f"ip neigh add {address} lladdr {mac} dev {bridge}")  # fmt: skip
+    assert reaches(box, address)
+    net.guard()
+    taken = "grep data0 /proc/net/dev"
+    before = sh(net.guests[0], taken)
+    assert not reaches(box, address)
+    assert sh(net.guests[0], taken) == before
+
+
 @pytest.mark.parametrize("call", [0, 1])
 def test_guests_reach_each_other_through_the_switch(net, call):
     for box in (net.one, net.two):
