@@ -82,7 +82,7 @@ fi
 echo "Installing: $missing"
 before=$(mktemp)
 trap clean_up EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT TERM PIPE
 installed '*' | sort >"$before"
 forbid_starts
 apt-get update -q -q

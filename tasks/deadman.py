@@ -63,7 +63,7 @@ finish() {
   [ $armed = yes ] || rm -f -- "$id.run" "$id.pid" "$id.armed"
 }
 trap finish EXIT
-trap 'exit 129' HUP INT TERM
+trap 'exit 129' HUP INT TERM PIPE
 cat >"$id.part"
 if [ "$(wc -c <"$id.part")" -ne "$size" ]; then echo "the input was cut" >&2; exit 65; fi
 head -c "$split" "$id.part" >"$id.run" || exit

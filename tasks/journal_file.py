@@ -37,7 +37,7 @@ if [ "$action" = remove ]; then
 else
   umask 077
   trap 'rm -f "$file.new"' EXIT
-  trap 'exit 129' HUP INT TERM
+  trap 'exit 129' HUP INT TERM PIPE
   cat >"$file.new"
   if [ "$(wc -c <"$file.new")" -ne "$size" ]; then echo "the input was cut" >&2; exit 65; fi
   sync "$file.new"
