@@ -60,7 +60,7 @@ def build(
         _require_root(image)
         with lock(cache, name):
             if image.is_dir() and not _good(image):
-                progress("The image in the cache is damaged: making it anew")
+                progress("The image in the cache is not as it was made: making it anew")
                 shutil.rmtree(image)
             if not image.is_dir():
                 _make(recipe, image, stock=stock, progress=progress)
@@ -68,8 +68,8 @@ def build(
 
 
 def _good(image: Path) -> bool:
-    """Whether it is there as it was made; nobody wrote down how the first versions made theirs."""
-    return image.is_dir() and (sums.intact(image / SUMS) or not (image / SUMS).exists())
+    """Whether it is there as it was made."""
+    return image.is_dir() and sums.intact(image / SUMS)
 
 
 def _make(recipe: Recipe, image: Path, *, stock: bool, progress: Progress) -> None:

@@ -59,8 +59,14 @@ def test_image_that_was_damaged_since_is_made_anew(
     again = build(RECIPE, tmp_path, stock=True, progress=told.append)
     assert again.disk.read_bytes() == b"disk"
     assert made == ["tree", "disk"] * 2
-    assert told == ["The image in the cache is damaged: making it anew"]
+    assert told == ["The image in the cache is not as it was made: making it anew"]
     assert left(tmp_path) == [NAME]
+
+
+def test_image_without_its_digests_is_made_anew(made: list[str], tmp_path: Path) -> None:
+    build(RECIPE, tmp_path, stock=True).disk.with_name("sums.json").unlink()
+    build(RECIPE, tmp_path, stock=True)
+    assert made == ["tree", "disk"] * 2
 
 
 def test_failed_build_leaves_nothing(
