@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Network
 
 import pytest
 
 from lab import control
 from lab.addresses import Lab
-from lab.command import PATH
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import Snapshot, compare, observe, settle
 from tests.lab.executed import Executed
 from tests.lab.foreign import plant
-
-PROGRAMS = (*control.PROGRAMS, "mmdebstrap", "nft", "qemu-img", "qemu-system-x86_64")
+from tests.own_lab import WITH_GUESTS, own_lab
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Lab]:
     """Return a lab that nobody else uses, raised; it goes at the end."""
-    missing = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
-    if os.geteuid() != 0 or missing:
-        pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'}")
-    number = 128 + os.getpid() % 100  # two test runs at a time do not meet
-    lab = Lab(
-        f"fsc{os.getpid()}",
-        IPv4Network(f"198.18.{number}.0/24"),  # for such tests, RFC 2544
-        IPv4Network(f"198.19.{number}.0/24"),
-    )
-    try:
+    with own_lab("fsc", WITH_GUESTS) as lab:
         control.up(lab)
         yield lab
-    finally:
-        control.down(lab)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 
 from connections.wait import Deadline, wait_until
 from lab import container, ready
-from lab.addresses import MEMBERS, Lab
+from lab.addresses import Lab, Member
 from lab.command import run
 from tests.lab.clusters import ClusterUnderTest, Run
 from tests.lab_containers.servers import Served, build_servers
@@ -120,23 +120,27 @@ def test_a_libvirt_that_is_killed_under_way_is_asked_again_by_the_next_build(
 
 
 @pytest.fixture
-def ahead(lab: Lab, tmp_path: Path) -> Iterator[Callable[[], int]]:
-    """Have every login of both servers an hour ahead; the result tells by how much."""
+def shifted(lab: Lab, tmp_path: Path) -> Iterator[Callable[[Member], int]]:
+    """Shift the clock of every login, server1's an hour ahead and server2's an hour back.
+
+    The result tells by how many seconds a server's is off.
+    """
     if shutil.which("gcc") is None:
         pytest.skip("no C compiler is installed")
     library = tmp_path / "clock.so"
     source = Path(__file__).with_name("clock.c")
-    run(["gcc", "-shared", "-fPIC", "-O", "-o", str(library), str(source)])
-    content = library.read_bytes().hex()
     change = (
         "xxd -r -p >/root/clock.so && cp /etc/ssh/sshd_config /root/config && "
         "echo 'SetEnv LD_PRELOAD=/root/clock.so' >>/etc/ssh/sshd_config"
     )
     try:
-        for name in container.find(lab):
-            container.execute(container.find(lab)[name], ["sh", "-c", change], stdin=content)
-            _restart_sshd(lab, name)
-        yield lambda: int(run([*ready.ssh_argv(lab, MEMBERS[1]), "date +%s"])) - int(time.time())
+        for member, seconds in zip(lab.members, (3600, -3600), strict=True):
+            option = f"-DSHIFT={seconds}"
+            run(["gcc", "-shared", "-fPIC", "-O", option, "-o", str(library), str(source)])
+            pid, content = container.find(lab)[member.name], library.read_bytes().hex()
+            container.execute(pid, ["sh", "-c", change], stdin=content)
+            _restart_sshd(lab, member.name)
+        yield lambda member: int(run([*ready.ssh_argv(lab, member), "date +%s"])) - int(time.time())
     finally:
         for name, pid in container.find(lab).items():
             back = "cp /root/config /etc/ssh/sshd_config; rm /root/config /root/clock.so"
@@ -151,10 +155,12 @@ def _restart_sshd(lab: Lab, name: str) -> None:
     wait_until(lambda: ready.logs_in(lab, member), Deadline(20), what=f"sshd of '{name}'")
 
 
-def test_a_clock_that_is_an_hour_ahead_changes_nothing(
-    ahead: Callable[[], int], cluster: ClusterUnderTest
+def test_a_clock_that_is_an_hour_off_changes_nothing(
+    shifted: Callable[[Member], int], cluster: ClusterUnderTest
 ) -> None:
-    assert 3590 < ahead() < 3620
+    server1, server2 = cluster.lab.members
+    assert 3590 < shifted(server1) < 3620
+    assert -3620 < shifted(server2) < -3590
     assert build_servers(cluster).changed > 0
     again = build_servers(cluster)
     assert (again.status, again.changed) == (0, 0)

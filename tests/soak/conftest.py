@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Network
 from random import Random
 
 import pytest
 
-from lab import control
-from lab.addresses import Lab
-from lab.command import PATH
 from tests.lab.clusters import ClusterUnderTest
+from tests.own_lab import WITH_GUESTS, own_lab
 from tests.soak.ground import Ground
-
-PROGRAMS = (*control.PROGRAMS, "mmdebstrap", "nft", "qemu-img", "qemu-system-x86_64")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -32,21 +26,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Return servers that nobody else uses, with a cluster of two that does not stand yet."""
-    missing = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
-    if os.geteuid() != 0 or missing:
-        pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'}")
-    number = 228 + os.getpid() % 28  # two test runs at a time do not meet
-    lab = Lab(
-        f"fsk{os.getpid()}",
-        IPv4Network(f"198.18.{number}.0/24"),  # for such tests, RFC 2544
-        IPv4Network(f"198.19.{number}.0/24"),
-    )
     folder = tmp_path_factory.mktemp("soak")
-    ground = Ground(ClusterUnderTest("fsk", 8001, "10.94.0", "10.94.1", lab, folder, size=2))
-    try:
-        yield ground
-    finally:
-        control.down(lab)
+    with own_lab("fsk", WITH_GUESTS) as lab:
+        yield Ground(ClusterUnderTest("fsk", 8001, "10.94.0", "10.94.1", lab, folder, size=2))
 
 
 @pytest.fixture
