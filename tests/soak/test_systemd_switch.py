@@ -1,0 +1,96 @@
+"""A switch that is a machine of its own, with systemd: its timers, its boot, and what it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from connections.wait import Deadline, wait_until
+from tasks.revert import SECONDS
+from tests.soak.ground import Ground
+from tests.soak.machine import Machine, machine
+
+pytestmark = [pytest.mark.root, pytest.mark.soak]
+Told = Callable[[str], None]
+THEIRS = "nft list table inet theirs || true"
+ARMED = "systemctl list-units --all --plain --no-legend 'farswitch-deadman-*.timer'"
+
+
+@pytest.fixture
+def far(ground: Ground) -> Iterator[Machine]:
+    """Return the machine that is `server2` of the ground's site."""
+    with machine(ground.cluster.lab) as found:
+        site, lab = ground.cluster.site, ground.cluster.lab
+        underlay, control = (address.ip for address in found.addresses)
+        replace(site / "defaults.yaml", r"(?m)^  lab: .*\n", "")
+        known = site.parent / "known_hosts"
+        known.write_text(
+            f"{lab.known_hosts.read_text()}{control} {found.seed.host_key_public}\n",
+            encoding="utf-8",
+        )
+        replace(site / "groups.yaml", re.escape(str(lab.known_hosts)), str(known))
+        near = next(one for one in lab.members if not one.hypervisor)
+        replace(site / "hosts.yaml", re.escape(f"{lab.address(near).ip}\n"), f"{control}\n")
+        there = re.escape(f"{lab.underlay_address(near).ip}}}")
+        replace(site / "hosts.yaml", there, f"{underlay}}}")
+        yield found
+
+
+def replace(path: Path, pattern: str, by: str) -> None:
+    text, count = re.subn(pattern, by, path.read_text(encoding="utf-8"))
+    assert count, f"{pattern} is in {path}"
+    path.write_text(text, encoding="utf-8")
+
+
+def test_systemd_undoes_what_nobody_confirms(ground: Ground, far: Machine, told: Told):
+    before, rules = far.state(), far.run(THEIRS)
+    assert "policy drop" in rules
+    ground.crash_unconfirmed("build", "server2")
+    assert "policy drop" not in far.run(THEIRS)
+    assert far.run(ARMED).startswith("farswitch-deadman-firewall-fsk.")
+    assert far.run("pgrep -f [f]arswitch-deadman || true") == "", "no process of ours waits"
+    wait_until(
+        lambda: far.run(THEIRS) == rules,
+        Deadline(SECONDS + 30),
+        what="What the server undoes",
+    )
+    again = ground.run("build")
+    assert again.status == 0, again.said
+    wanted = "An earlier change of the firewall of 'server2' was not confirmed by a new login"
+    assert sum(wanted in line for line in again.document["warnings"]) == 1
+    assert far.run(ARMED) == ""
+    ground.converges()
+    ground.goes()
+    assert far.state() == before
+    told("build killed when the firewall of a switch with systemd was open, undone by its timer")
+
+
+def test_a_boot_keeps_the_settings_and_a_build_mends_the_rest(
+    ground: Ground, far: Machine, told: Told
+):
+    far.run("modprobe br_netfilter")
+    before = far.state()
+    ground.converges()
+    log = far.run("journalctl --quiet --no-pager --unit 'farswitch-deadman-*' --output cat")
+    assert "Started farswitch-deadman-firewall-fsk." in log
+    assert far.run(ARMED) == ""
+    settings = far.settings()
+    assert "net.bridge.bridge-nf-call-iptables = 0" in settings
+    far.cut()
+    far.boot()
+    assert far.run("sysctl -n net.ipv4.ip_forward") == "1\n"
+    assert "policy drop" in far.run(THEIRS), "the machine's own, at each boot"
+    assert "net.bridge.bridge-nf-call-iptables = 0" not in far.settings(), "not loaded yet"
+    far.run("modprobe br_netfilter")
+    wait_until(
+        lambda: far.settings() == settings,
+        Deadline(20),
+        what="What a later load of br_netfilter brings",
+    )
+    ground.converges()
+    ground.goes()
+    assert far.state() == before
+    told("power of a switch with systemd cut, then built twice and torn down")
