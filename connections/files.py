@@ -53,7 +53,7 @@ WRITE = f"""\
 set -eCu
 umask 077
 {_CLEAR}folder=${{1%/*}}
-[ -d "${{folder:-/}}" ] || mkdir -p -m 0755 -- "$folder"
+[ -d "${{folder:-/}}" ] || (umask 022; mkdir -p -- "$folder")
 beside="$1.farswitch.$$"
 : > "$beside"
 trap 'rm -f -- "$beside"' EXIT

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from connections import lock_agent
 from connections.command import LONGEST_LINE, PrivilegeError, Process, Shell
+from connections.local import LocalShell
 from inventory.errors import ConfigError, FarswitchError
 
 FOLDER = "/run/farswitch"
@@ -132,7 +133,8 @@ class Lease(Holder):
         self._sent: deque[float] = deque()
         self._wake, self._over = threading.Event(), False
         said = (json.dumps(words), json.dumps(claims))
-        super().__init__(shell, "hold", folder, name, f"{silence:g}", *said)
+        login = "no" if isinstance(shell, LocalShell) else "yes"
+        super().__init__(shell, "hold", folder, name, f"{silence:g}", login, *said)
         self.busy: Words | None = self.answer.get("busy")
         if not self.held:
             self.close()

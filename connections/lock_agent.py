@@ -1,8 +1,11 @@
 """The far end of a lock: runs on a server, from its source text, on Python 3.8 or later.
 
-    hold FOLDER NAME SILENCE WORDS CLAIMS   until the input ends, says "q", or is silent too long
-    alone FOLDER SECONDS                    the server's shared settings, for a moment
-    ask FOLDER                              who holds what; waits for nobody and stops nobody
+    hold FOLDER NAME SILENCE LOGIN WORDS CLAIMS
+        until the input ends, says "q", or is silent too long; LOGIN is "yes" when we came by one
+    alone FOLDER SECONDS
+        the server's shared settings, for a moment
+    ask FOLDER
+        who holds what; waits for nobody and stops nobody
 
 A lock is on an open file (F_OFD_SETLK, fcntl(2)): it ends with the process, however that ends, and
 unlike flock(2) it can be asked for without being taken. Each answer is one line of JSON.
@@ -18,7 +21,7 @@ import struct
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional  # noqa: UP035 - Python 3.8
+from typing import Any, Callable, Dict, List, Optional  # noqa: UP035 - Python 3.8
 
 F_OFD_GETLK, F_OFD_SETLK = 36, 37
 FLOCK = struct.Struct("hhqqi4x")
@@ -37,12 +40,12 @@ def free(fd: int) -> bool:
 
 
 def take(path: Path, seconds: float) -> Optional[int]:  # noqa: UP045 - Python 3.8
-    """Return the locked file, or None when somebody holds it for as long as we wait."""
+    """Return the locked file; None when somebody holds it for as long as we, or our input, last."""
     end = time.monotonic() + seconds
     while True:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # whoever reads it may lock it
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except FileNotFoundError:  # the folder went between the two calls
             continue
         wanted = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -55,9 +58,13 @@ def take(path: Path, seconds: float) -> Optional[int]:  # noqa: UP045 - Python 3
             os.close(fd)
         except OSError:
             os.close(fd)
-            if time.monotonic() >= end:
+            if time.monotonic() >= end or forsaken(0.05):
                 return None
-            time.sleep(0.05)
+
+
+def forsaken(seconds: float) -> bool:
+    """Wait a moment, and tell whether our input has ended: nobody is there to be told."""
+    return bool(select.select([0], [], [], seconds)[0]) and not os.read(0, 4096)
 
 
 def leave(path: Path, fd: int) -> None:
@@ -109,7 +116,7 @@ def say(**answer: Any) -> None:
     print(json.dumps(answer), flush=True)  # noqa: T201 - that is the answer
 
 
-def hold(folder: Path, name: str, silence: float, words: Words, claims: Words) -> None:
+def hold(folder: Path, name: str, words: Words, claims: Words, keep: Callable[[], None]) -> None:
     """Take a cluster's lock, tell who else works on this server, and keep it."""
     path = folder / f"{name}.lock"
     for _ in range(3):
@@ -123,33 +130,35 @@ def hold(folder: Path, name: str, silence: float, words: Words, claims: Words) -
     else:
         say(busy={})
         return
-    words["since"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-    write(fd, words)
-    # Of two that begin at once the second sees what the first lays claim to; and whoever gives
-    # shared things back sees that we are there.
-    shared = take(folder / SHARED, PATIENCE)
-    if shared is None:
-        say(shared=PATIENCE)
-        leave(path, fd)
-        return
-    others = [one for one in holders(folder) if one.get("cluster") != name]
-    write(fd, {**words, "claims": claims})
-    leave(folder / SHARED, shared)
-    say(held=words, others=others)
     try:
-        keep(silence)
+        words["since"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+        write(fd, words)
+        # Of two that begin at once the second sees what the first lays claim to; and whoever gives
+        # shared things back sees that we are there.
+        shared = take(folder / SHARED, PATIENCE)
+        if shared is None:
+            say(shared=PATIENCE)
+            return
+        try:
+            others = [one for one in holders(folder) if one.get("cluster") != name]
+            write(fd, {**words, "claims": claims})
+        finally:
+            leave(folder / SHARED, shared)
+        say(held=words, others=others)
+        keep()
     finally:
         leave(path, fd)
 
 
-def keep(silence: float) -> None:
+def listen(silence: float, *, login: bool) -> None:
     """Return each sign of life, until the run is done, its login ended, or it is silent."""
     while select.select([0], [], [], silence)[0]:
         block = os.read(0, 4096)
         if not block or b"q" in block:
             return
         os.write(1, block)
-    end_login()
+    if login:  # without one, the next sshd above us is that of whoever sits there
+        end_login()
 
 
 def end_login() -> None:
@@ -164,7 +173,7 @@ def end_login() -> None:
         mine = parent
         parent, name = parent_of(mine)
     if parent <= 1:
-        return  # a run on this very server has no login
+        return
     begun = [pid for pid in children(parent) if pid != mine]
     os.kill(parent, signal.SIGKILL)
     end = time.monotonic() + PATIENCE
@@ -206,17 +215,25 @@ def alone(folder: Path, seconds: float) -> None:
     if fd is None:
         say(shared=seconds)
         return
-    say(held={}, others=holders(folder))
-    select.select([0], [], [], 2 * PATIENCE)  # longer than anything that is done under it
-    leave(path, fd)
+    try:
+        say(held={}, others=holders(folder))
+        select.select([0], [], [], 2 * PATIENCE)  # longer than anything that is done under it
+    finally:
+        leave(path, fd)
 
 
 def main() -> None:
     """Do what the arguments say."""
     action, folder, *rest = sys.argv[1:]
     if action == "hold":
-        name, silence, words, claims = rest
-        hold(Path(folder), name, float(silence), json.loads(words), json.loads(claims))
+        name, silence, login, words, claims = rest
+        hold(
+            Path(folder),
+            name,
+            json.loads(words),
+            json.loads(claims),
+            lambda: listen(float(silence), login=login == "yes"),
+        )
     elif action == "alone":
         alone(Path(folder), float(rest[0]))
     else:

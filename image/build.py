@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from image import disk, initrd, sums, tree
-from image.cache import default_cache, lock
+from image.cache import ROOT_CACHE, default_cache, lock
 from image.recipe import GUEST, Recipe
 from image.tree import Progress
 from inventory.errors import FarswitchError
@@ -45,7 +45,8 @@ def build(
 
     Args:
         recipe: What goes into it.
-        cache: The folder to keep it in; the user's own when not given.
+        cache: The folder to keep it in; the user's own when not given. A user other than root also
+            gets what is in root's.
         stock: Make the ordinary cloud image of the same packages instead of ours.
         progress: Told what goes on, line by line.
 
@@ -56,6 +57,8 @@ def build(
     cache = cache or default_cache()
     name = f"{'stock' if stock else 'fast'}-{recipe.digest[:16]}"
     image = cache / name
+    if os.geteuid() != 0 and not _good(image) and _good(ROOT_CACHE / name):
+        image = ROOT_CACHE / name  # a user reads what root has made
     if not _good(image):
         _require_root(image)
         with lock(cache, name):

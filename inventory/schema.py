@@ -54,6 +54,7 @@ class ClusterKeys(Keys):
     image: ImageKeys = Field(default=ImageKeys(), description="a mapping with 'source'")
     firewall: fields.Firewall = DEFAULT.firewall
     anti_spoof: fields.Yes = DEFAULT.anti_spoof
+    management_forwarding: fields.Yes = DEFAULT.management_forwarding
     user: fields.User = DEFAULT.user
     uid: fields.Uid = DEFAULT.uid
     share: fields.Share = DEFAULT.share

@@ -57,6 +57,7 @@ class Settings:
     image: Image = field(default_factory=Image)
     firewall: FirewallMode = "reset"
     anti_spoof: bool = False
+    management_forwarding: bool = False
     user: str = "mpi"
     uid: int = 2000
     share: str = "/shared"

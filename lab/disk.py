@@ -48,6 +48,7 @@ def assemble(spec: Spec) -> None:
     if not made.exists():
         for file in spec.files:
             _write(root, file)
+        os.sync()  # a power cut may keep the name of a file and not its content
         made.touch()
     _kernel_file_systems(root)
     _devices(root / "dev")

@@ -16,7 +16,9 @@ packages='
 '
 
 policy=/usr/sbin/policy-rc.d
-policy_is_ours=no
+our_policy='#!/bin/sh
+# of lab/install.sh, which removes it at its end
+exit 101'
 before=
 
 installed() {
@@ -32,8 +34,14 @@ missing_packages() {
     done
 }
 
+policy_is_ours() {
+    [ -f "$policy" ] && [ "$(cat "$policy")" = "$our_policy" ]
+}
+
+# Also where apt failed or was cut off: what it had configured by then is not enabled.
 clean_up() {
-    if [ "$policy_is_ours" = yes ]; then
+    disable_new_units || echo "Look which services are enabled: systemctl list-unit-files" >&2
+    if policy_is_ours; then
         rm -f "$policy"
     fi
     rm -f "$before"
@@ -43,8 +51,7 @@ clean_up() {
 # machine's own is left to decide by itself.
 forbid_starts() {
     if [ ! -e "$policy" ] && [ ! -L "$policy" ]; then
-        policy_is_ours=yes
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        printf '%s\n' "$our_policy" >"$policy"
         chmod 755 "$policy"
     fi
 }
@@ -68,6 +75,9 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
 fi
 missing=$(missing_packages)
 if [ -z "$missing" ]; then
+    if [ "$(id -u)" -eq 0 ] && policy_is_ours; then
+        rm -f "$policy"  # a run that was killed left it
+    fi
     exit 0
 fi
 if [ "$(id -u)" -ne 0 ]; then
@@ -88,4 +98,3 @@ forbid_starts
 apt-get update -q -q
 # shellcheck disable=SC2086  # a list of words
 apt-get install -q -q -y --no-install-recommends -o Dpkg::Use-Pty=0 $missing
-disable_new_units

@@ -59,5 +59,6 @@ def check(lab: Lab, uses: Iterable[Use]) -> None:
                 raise ConfigError(
                     f"The lab's {role} subnet {subnet} overlaps {use.subnet}, which this machine"
                     f" already uses ({use.what}{where}).",
-                    hint=f"Choose another: python -m workflows.lab up --{role} SUBNET",
+                    hint="Copy inventory/lab, choose other networks and addresses in the copy, and "
+                    "give it to --site; the command workflows.lab takes --control and --underlay.",
                 )

@@ -36,8 +36,10 @@ exec </dev/null >/dev/null 2>&1
 sleep "$3"
 rm -f -- "$2.run" "$2.pid" "$2.part" "$2.armed.part"
 if mv -T -- "$2.armed" "$2.fired"; then
-  timeout -k 2 {UNDO_SECONDS} sh "$2.fired" >"$2.log" 2>&1
-  {{ echo "$?"; tail -c 2000 "$2.log"; }} >"$2.part"
+  log=$2.log
+  true 2>/dev/null >"$log" || log=/dev/null  # where there is no room, undo it all the same
+  timeout -k 2 {UNDO_SECONDS} sh "$2.fired" >"$log" 2>&1
+  {{ echo "$?"; tail -c 2000 "$log"; }} >"$2.part"
   mv -T -- "$2.part" "$2.said"
   rm -f -- "$2.fired" "$2.log"
 fi
@@ -59,8 +61,11 @@ done
 cd "$folder" || exit
 armed=no
 finish() {
-  rm -f -- "$id.part"
-  [ $armed = yes ] || rm -f -- "$id.run" "$id.pid" "$id.armed"
+  rm -f -- "$id.part" "$id.armed.part"
+  if [ $armed = no ]; then
+    rm -f -- "$id.run" "$id.pid" "$id.armed"
+    cd / && rmdir -- "$folder" 2>/dev/null
+  fi
 }
 trap finish EXIT
 trap 'exit 129' HUP INT TERM PIPE
@@ -243,5 +248,5 @@ def look(login: Shell, *names: str, tell: bool = True, folder: str = FOLDER) -> 
         if kind == "armed":
             armed[timer] = int(first)
         else:
-            fired.append(Outcome(timer, int(first), more.strip()))
+            fired.append(Outcome(timer, int(first or 1), more.strip()))
     return Found(armed, tuple(fired))

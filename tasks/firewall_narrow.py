@@ -16,9 +16,12 @@ from tasks.ruleset import NFT, Chain, Ruleset
 
 _TAKE_BACK = """
 mark=$1; shift
-nft -a list chain "$@" | sed -n "s/.* comment \\"$mark\\" # handle //p" | while read -r handle; do
-  nft delete rule "$@" handle "$handle"
+listed=$(nft -a list chain "$@") || exit
+failed=0
+for handle in $(echo "$listed" | sed -n "s/.* comment \\"$mark\\" # handle //p"); do
+  nft delete rule "$@" handle "$handle" || failed=1
 done
+exit $failed
 """
 
 
@@ -82,14 +85,14 @@ def apply_narrow(shell: Shell, plan: Narrow) -> None:
 
 def _rewrite(plan: Narrow, chain: Chain, needed: Sequence[Flow], mark: str) -> Narrow:
     """Put our rules of one chain in front anew."""
-    ours = [(at, rule) for at, rule in enumerate(chain.rules, start=1) if rule.ours == mark]
+    ours = [rule for rule in chain.rules if rule.ours == mark]
     transaction, commands = list(plan.transaction), list(plan.commands)
     if chain.nft is not None and (chain.tool == NFT or chain.tool.startswith("ebtables")):
         family, table, name = chain.nft.place
         place = {"family": family, "table": table, "chain": name}
-        transaction += [{"delete": {"rule": {**place, "handle": one.handle}}} for _, one in ours]
+        transaction += [{"delete": {"rule": {**place, "handle": one.handle}}} for one in ours]
         transaction += [_insert(place, flow.nft(), mark) for flow in needed]
-        handles = {one.handle for _, one in ours}
+        handles = {one.handle for one in ours}
         old = [_insert(place, one.expr, mark) for one in chain.nft.rules if one.handle in handles]
         undo = [shlex.join(["sh", "-c", _TAKE_BACK, "undo", mark, *place.values()])]
         if old:
@@ -100,14 +103,15 @@ def _rewrite(plan: Narrow, chain: Chain, needed: Sequence[Flow], mark: str) -> N
         start = (chain.tool, *wait, "-t", chain.table)
         comment = ("-m", "comment", "--comment", mark)
         new = [(*comment, *flow.iptables()) for flow in needed]
-        kept = [tuple(shlex.split(one.text)) for _, one in ours]
-        commands += [(*start, "-D", chain.name, str(at)) for at, _ in reversed(ours)]
+        kept = [tuple(shlex.split(one.text)) for one in ours]
+        # Not by number: another program may put a rule in front meanwhile.
+        commands += [(*start, "-D", chain.name, *words) for words in kept]
         commands += [(*start, "-I", chain.name, "1", *words) for words in new]
         undo = [shlex.join((*start, "-D", chain.name, *words)) for words in (*new, *kept)]
         undo = [f"{line} 2>/dev/null || true" for line in undo]
         undo += [shlex.join((*start, "-I", chain.name, "1", *words)) for words in reversed(kept)]
     changes = (
-        *(f"{chain}: - {rule.ours}" for _, rule in ours),
+        *(f"{chain}: - {rule.ours}" for rule in ours),
         *(f"{chain}: + accept {flow}" for flow in needed),
     )
     script = "\n".join((*filter(None, [plan.undo]), *undo))

@@ -64,8 +64,7 @@ def _hypervisor(cluster: Cluster, server: Server, device: str) -> str:
             *_closed_input(guest.bridge for guest in guests),
         ],
         forward=[
-            f'{management} oifname "{cluster.management_bridge}" drop',
-            f"{management} udp dport {port} drop",
+            *_closed_management(cluster),
             # Guests of other clusters on this server: behind its address they look like it.
             *_by_family(
                 "daddr",
@@ -159,6 +158,17 @@ def _by_family(side: str, addresses: Iterable[Address], match: str, verdict: str
 
 def _vnis(cluster: Cluster) -> str:
     return _set(str(guest.vni) for guest in cluster.guests)
+
+
+def _closed_management(cluster: Cluster) -> list[str]:
+    """Let guests reach their hypervisor only; or, where the site wants it, all but each other."""
+    bridge = cluster.management_bridge
+    if not cluster.settings.management_forwarding:
+        return [f'iifname "{bridge}" drop', f'oifname "{bridge}" drop']
+    return [
+        f'iifname "{bridge}" oifname "{bridge}" drop',
+        f'iifname "{bridge}" udp dport {cluster.settings.udp_port} drop',
+    ]
 
 
 def _closed_input(bridges: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from connections.command import CommandError
 from connections.shell import Shell
 from inventory.errors import FarswitchError
 from tasks.journal import ABSENT, Claim, Journal, Value
@@ -36,7 +37,7 @@ if [ "$action" = remove ]; then
   rmdir "$folder" 2>/dev/null || :
 else
   umask 077
-  trap 'rm -f "$file.new"' EXIT
+  trap 'rm -f "$file.new"; rmdir "$folder" 2>/dev/null || :' EXIT
   trap 'exit 129' HUP INT TERM PIPE
   cat >"$file.new"
   if [ "$(wc -c <"$file.new")" -ne "$size" ]; then echo "the input was cut" >&2; exit 65; fi
@@ -162,6 +163,16 @@ def store(shell: Shell, journal: Journal, *, folder: str = FOLDER) -> Journal:
             hint="Nothing was changed. Look for a full or read-only file system.",
         )
     return replace(journal, digest=digest)
+
+
+def tidy(shell: Shell, *, folder: str = FOLDER) -> None:
+    """Remove what a cut left beside a journal that is not there; nothing where there is one."""
+    argv = ("sh", "-c", _REPLACE, "journal", folder, NAME, ABSENT, "remove", "0")
+    done = shell.run(argv, check=False)
+    if done.status not in {0, _CONFLICT}:
+        raise CommandError(
+            shell.host, ("sh", "-c", "…", "journal", folder), done.status, done.stderr
+        )
 
 
 def _lines(value: object) -> Value:

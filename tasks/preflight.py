@@ -35,10 +35,12 @@ _TOOLS = {
     "hypervisor": ("nft", "python3", "qemu-img", "qemu-system-x86_64"),
 }
 _SCRIPT = """
+folder=$1
+shift
 echo "uid $(id -u)"
 for tool in "$@"; do command -v "$tool" >/dev/null || echo "missing $tool"; done
 echo "memory $(awk '/^MemAvailable/ {print int($2 / 1024)}' /proc/meminfo)"
-folder=/var/lib/libvirt; while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
 echo "disk $(df --output=avail -B1M "$folder" | tail -n 1)"
 grep -qw -e vmx -e svm /proc/cpuinfo && [ -w /dev/kvm ] && echo "kvm yes"
 for kind in bridge "vxlan id 1 dstport 4789"; do
@@ -210,7 +212,7 @@ def preflight(task: Task, cluster: Cluster, *, builds: bool = True) -> Result:
         ConfigError: The server cannot carry its part of the cluster; every reason is named.
     """
     server = server_of(task.host)
-    probe = _probe(shell(task), server)
+    probe = _probe(shell(task), cluster, server)
     with netlink(task).session() as ipr:
         links = dump(ipr)
         names = {link.index: link.name for link in links}
@@ -244,8 +246,9 @@ def facts_of(host: Host) -> Facts:
     return cast("Facts", host.data[FACTS])
 
 
-def _probe(login: Shell, server: Server) -> Probe:
-    said = login.run(["sh", "-c", _SCRIPT, "preflight", *_TOOLS[server.role]])
+def _probe(login: Shell, cluster: Cluster, server: Server) -> Probe:
+    folder = cluster.settings.pool_path
+    said = login.run(["sh", "-c", _SCRIPT, "preflight", folder, *_TOOLS[server.role]])
     return parse(said.stdout)
 
 

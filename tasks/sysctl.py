@@ -13,7 +13,7 @@ from connections.shell import Shell
 from inventory.errors import FarswitchError
 from inventory.model import Cluster
 from tasks.journal import Journal
-from tasks.journal_file import FOLDER, load, store, stored
+from tasks.journal_file import FOLDER, load, store, stored, tidy
 from tasks.lock import shared_settings
 from tasks.sysctl_files import SYSCTL_FILE, UDEV_FILE, WANTED, undone_by
 from tasks.sysctl_plan import Observed, Plan, plan_absent, plan_present
@@ -64,6 +64,8 @@ def sysctl(
     if not task.is_dry_run(dry_run) and _writes(plan):
         with shared_settings(shell):  # somebody else may have changed something until we had them
             plan = converge(shell, name, present=present)
+    if not task.is_dry_run(dry_run) and not present and not plan.after.claims:
+        tidy(shell)
     lines = (*plan.changes, *plan.notes)
     count = len(plan.changes)
     return Result(host=task.host, changed=count > 0, diff="\n".join(lines), result=count)

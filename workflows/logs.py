@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def start_log(path: Path, *, verbose: bool) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        handler = RotatingFileHandler(path, maxBytes=SIZE, backupCount=KEPT, encoding="utf-8")
+        handler = _PrivateHandler(path, maxBytes=SIZE, backupCount=KEPT, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"The log file '{path}' cannot be written: {error.strerror}.",
@@ -52,6 +53,15 @@ def start_log(path: Path, *, verbose: bool) -> None:
     # What it calls an error is our business first: a guest that boots refuses many a login.
     logging.getLogger("paramiko").setLevel(logging.WARNING if verbose else logging.CRITICAL)
     logging.getLogger("nornir.core").setLevel(logging.DEBUG)
+
+
+class _PrivateHandler(RotatingFileHandler):
+    """A log whose file is its owner's alone, the one after a rotation too."""
+
+    def _open(self) -> TextIOWrapper:
+        path = Path(self.baseFilename)
+        path.touch(mode=0o600)
+        return super()._open()
 
 
 def _is_short(record: logging.LogRecord) -> bool:

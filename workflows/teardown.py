@@ -71,7 +71,9 @@ def teardown(options: Options, wanted: Wanted) -> int:
 @click.option("--cluster", metavar="NAME", default="", help="Any cluster, without its site.")
 @click.option("--orphans", is_flag=True, help="List what farswitch has there, of all clusters.")
 @click.option("--remove", is_flag=True, help="With --orphans: remove what nobody needs.")
-@click.option("--server", metavar="USER@HOST", multiple=True, help="Where; else the site's.")
+@click.option(
+    "--server", metavar="[USER@]HOST[:PORT]", multiple=True, help="Where; else the site's."
+)
 @click.option("--key-file", metavar="FILE", type=_FILE, help="With --server: the private key.")
 @click.option("--known-hosts", metavar="FILE", type=_FILE, help="With --server: their host keys.")
 @shared

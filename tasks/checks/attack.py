@@ -28,6 +28,7 @@ CHECKS = {
     "attack.spoof_address": "A frame with another's address is taken by nobody on management.",
     "attack.vni_direct": "No guest gets a frame into another's tunnel on its hypervisor.",
     "attack.vni_nat": "No guest gets a frame into another's port of the switch past its tunnel.",
+    "attack.beyond": "No guest sends past its hypervisor over management.",
     "attack.third_host": "No third host gets a frame into a tunnel of either server.",
     "attack.legitimate": "What goes over the switch meanwhile loses nothing.",
 }
@@ -57,6 +58,9 @@ def run(task: Task, scene: Scene) -> Iterable[Check]:
             except FarswitchError as error:
                 yield Check(name, host, ok=False, measured=f"not probed: {error}",
                             expected=CHECKS[name], fix=error.hint)  # fmt: skip
+        if cluster.settings.management_forwarding:
+            name, why = Kind.BEYOND.check, "management_forwarding: true in the site allows it"
+            yield skipped(name, host, why, CHECKS[name])
         yield from attack(ground, guests, shells, third, scene.rebuild)
 
 

@@ -33,6 +33,8 @@ def cause_of(
         f"{attacker.management_tap} to its own address.",
         Kind.VNI_DIRECT: f"Chain 'input' of nft table 'inet {table}' lets UDP {port} in by "
         f"{bridge}.",
+        Kind.BEYOND: f"Chain 'forward' of nft table 'inet {table}' lets out what comes in by "
+        f"{bridge}.",
         Kind.VNI_NAT: f"Chain 'forward' of nft table 'inet {table}' lets UDP {port} out of "
         f"{bridge}.",
     }[kind]

@@ -34,6 +34,7 @@ class Kind(IntEnum):
     VNI_DIRECT = 9
     VNI_NAT = 10
     THIRD_HOST = 11
+    BEYOND = 12
 
     @property
     def check(self) -> str:

@@ -31,6 +31,7 @@ def guest_streams(ground: Ground, duel: Duel, token: bytes) -> tuple[Stream, ...
         Kind.SPOOF_ADDRESS: _spoof_address(scope),
         Kind.VNI_DIRECT: vni_direct(scope),
         Kind.VNI_NAT: vni_nat(scope),
+        Kind.BEYOND: _beyond(scope),
     }
     allowed = (Kind.LEGITIMATE, Kind.UPWARD)
     return tuple(
@@ -110,6 +111,14 @@ def _spoof_address(scope: Scope) -> tuple[bytes, ...]:
         arp((scope.own, BROADCAST), (scope.own, there), gateway, body),
         arp((scope.own, BROADCAST), (scope.own, gateway), there, body),
     )
+
+
+def _beyond(scope: Scope) -> tuple[bytes, ...]:
+    """To the switch itself, handed to the gateway."""
+    here: Address = scope.duel.attacker.management_address.ip
+    there = scope.ground.cluster.switch.underlay
+    source = here if there.version == here.version else link_local(scope.own)
+    return (echo((scope.own, scope.gateway), (source, there), scope.body(Kind.BEYOND)),)
 
 
 def _addresses(scope: Scope, *, up: bool = False) -> tuple[Address, Address]:

@@ -44,9 +44,12 @@ def guest_attacks(
     nics = frozenset(
         Place(guest.name, nic) for guest in guests for nic in (DATA_NIC, MANAGEMENT_NIC)
     )
+    passed = {Kind.LEGITIMATE, Kind.UPWARD, Kind.THIRD_HOST}
+    if ground.cluster.settings.management_forwarding:
+        passed.add(Kind.BEYOND)
     for duel in duels:
         for kind in Kind:
-            if kind not in {Kind.LEGITIMATE, Kind.UPWARD, Kind.THIRD_HOST}:
+            if kind not in passed:
                 yield _guest_attack(ground, nics, duel, kind)
 
 
@@ -71,6 +74,10 @@ def _guest_attack(ground: Ground, nics: frozenset[Place], duel: Duel, kind: Kind
     if kind is Kind.VNI_NAT:
         closed.add(port)
         controls.append((next_, port))
+    if kind is Kind.BEYOND:
+        underlay = Place(cluster.switch.name, ground.devices[cluster.switch.name])
+        closed.add(underlay)
+        controls.append((own, underlay))
     return Attack(
         label=Label(kind, attacker.index),
         host=host,

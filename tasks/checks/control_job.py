@@ -24,15 +24,18 @@ LAP_SECONDS = 20.0
 SWEEP_SECONDS = 10
 """Ranks that were cut off hear of their job's end when the port is up again."""
 
-# The word comes on standard input: no process but the job's has it as an argument.
+# The word comes on standard input: no process but the job's has it as an argument. A login that
+# ends before it came leaves none, which every process would have.
 _SWEEP = """
 read -r word
-end=$(($(date +%s) + $1))
+if [ ${#word} -lt 16 ]; then echo "the input was cut" >&2; exit 65; fi
+read -r up _ </proc/uptime
+end=$((${up%.*} + $1))
 killed=no
 while pids=$(echo "$word" | grep -slaF -f - /proc/[0-9]*/cmdline | tr -dc '0-9\\n'); [ "$pids" ]; do
-  now=$(date +%s)
-  if [ "$now" -gt $((end + 5)) ]; then break; fi
-  if [ "$now" -gt "$end" ]; then kill -s KILL $pids 2>/dev/null; killed=yes; fi
+  read -r up _ </proc/uptime
+  if [ "${up%.*}" -gt $((end + 5)) ]; then break; fi
+  if [ "${up%.*}" -gt "$end" ]; then kill -s KILL $pids 2>/dev/null; killed=yes; fi
   sleep 0.2
 done
 echo "$(echo "$pids" | wc -w) $killed"

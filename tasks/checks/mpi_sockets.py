@@ -17,6 +17,7 @@ from tasks.probe import Scene, each
 # Python with the word, its parent the launcher's proxy here; others with the word started the job.
 LOOK = """
 read -r word
+if [ ${#word} -lt 16 ]; then echo "the input was cut" >&2; exit 65; fi
 ranks=
 starters=
 for pid in $(echo "$word" | grep -slaF -f - /proc/[0-9]*/cmdline | tr -dc '0-9\\n'); do

@@ -217,7 +217,10 @@ class Pinger:
         if not select.select([self.raw], [], [], max(0.0, end - time.monotonic()))[0]:
             return set()
         packet, (address, _) = self.raw.recvfrom(1 << 16)
-        kind, _, _, identity, _, size = struct.unpack_from("!BBHHHI", packet, (packet[0] & 15) * 4)
+        message = packet[(packet[0] & 15) * 4 :]
+        if len(message) < 12:  # noqa: PLR2004  (somebody else's, without a payload)
+            return set()
+        kind, _, _, identity, _, size = struct.unpack_from("!BBHHHI", message)
         return {(address, size)} if kind == 0 and identity == self.identity else set()
 
 

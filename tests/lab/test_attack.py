@@ -16,6 +16,7 @@ OPEN = {
     ("server1", "attack.spoof_address"),
     ("server1", "attack.vni_direct"),
     ("server1", "attack.vni_nat"),
+    ("server1", "attack.beyond"),
     ("server1", "attack.third_host"),
     ("server2", "attack.third_host"),
 }
@@ -48,6 +49,6 @@ def test_every_way_that_the_guard_closes_is_found_open_without_it_and_the_fix_cl
     libvirt_starts_anew(built)  # it writes rules of its own then
     healthy = built.good("verify", "--only", "attack", "--attack").document["checks"]
     size = len(built.guests())
-    assert sum(check["ok"] for check in healthy) == 8 * size + 2 + size
+    assert sum(check["ok"] for check in healthy) == 9 * size + 2 + size
     streams = [one["measured"] for one in healthy if one["name"] == "attack.legitimate"]
     assert all(one.startswith("110 of 110 arrived") for one in streams)

@@ -11,7 +11,9 @@ from tasks.checks.attack_run import Third, attack, survey
 from tests.netns.wires import reaches, sh
 
 pytestmark = pytest.mark.root
-ALL = {"ping", "arp", "route", "ipv6", "spoof_mac", "spoof_address", "vni_direct", "vni_nat"}
+ALL = {
+    "ping", "arp", "route", "ipv6", "spoof_mac", "spoof_address", "vni_direct", "vni_nat", "beyond",
+}  # fmt: skip
 BRIDGE = "nft delete table bridge farswitch_lab; "
 INET = "nft delete table inet farswitch_lab; "
 NOT_ISOLATED = (
@@ -83,8 +85,8 @@ def test_nothing_gets_through_the_guard_and_the_switch_loses_nothing(attacked):
         (NOT_ISOLATED, "", set()),
         (BRIDGE, "", {"spoof_mac", "spoof_address"}),
         (BRIDGE + NOT_ISOLATED, "", {"ping", "arp", "ipv6", "spoof_mac", "spoof_address"}),
-        (INET, "", {"route", "vni_direct", "server1"}),
-        (INET + MASQUERADE, "", {"route", "vni_direct", "vni_nat", "server1"}),
+        (INET, "", {"route", "vni_direct", "beyond", "server1"}),
+        (INET + MASQUERADE, "", {"route", "vni_direct", "vni_nat", "beyond", "server1"}),
         ("", INET, {"server2"}),
         (PROXY, "", {"arp"}),
     ],

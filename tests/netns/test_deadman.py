@@ -143,3 +143,11 @@ def test_firing_and_disarming_exclude_each_other(box):
 def test_a_name_that_is_no_file_name_is_refused(box, name):
     with pytest.raises(ValueError, match="name"):
         deadman.arm(box, name, "true", 1)
+
+
+def test_it_fires_where_there_is_no_room_for_what_it_says(box):
+    armed = deadman.arm(box, "test", "echo undone >/run/mark; echo said", SOON)
+    box.run(["mkdir", f"{FOLDER}/{armed.id}.log"])
+    assert fired(box).status == 0
+    assert marks(box) == "undone\n"
+    box.run(["rmdir", f"{FOLDER}/{armed.id}.log", FOLDER])

@@ -14,6 +14,7 @@ from nornir.core.task import Task
 from connections import access
 from inventory.errors import FarswitchError
 from inventory.model import Cluster, Guest, Server, Settings
+from tasks import deadman
 from tasks.firewall_reset import FirewallInTheWayError, converge, firewall_reset
 from tasks.guard import converge as guard
 from tasks.guard import guard as guard_task
@@ -376,3 +377,24 @@ def test_other_addresses_replace_the_narrow_rules(hostile):
     assert run(hostile, moved).changes
     assert len(rules(hostile)) == count
     assert "10.99.1.2" not in "".join(state(hostile)["iptables-nft"])
+
+
+def test_a_rule_that_came_since_the_look_is_not_taken_for_ours(hostile, monkeypatch):
+    cluster = cluster_of(mode="narrow")
+    before = state(hostile)
+    run(hostile, cluster)
+    tools, arm = ("iptables-nft", "iptables-legacy"), deadman.arm
+
+    def meanwhile(*arguments, **options):
+        for tool in tools:
+            for chain in ("INPUT", "FORWARD"):
+                sh(hostile, f"{tool} -I {chain} -s 10.9.9.9 -j ACCEPT")
+        return arm(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deadman, "arm", meanwhile)
+        run(hostile, cluster, present=False)
+    for tool in tools:
+        for chain in ("INPUT", "FORWARD"):
+            sh(hostile, f"{tool} -D {chain} -s 10.9.9.9 -j ACCEPT")
+    assert state(hostile) == before

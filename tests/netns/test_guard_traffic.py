@@ -1,5 +1,7 @@
 """What packets do with and without the guard: five namespaces, real tunnels, forged frames."""
 
+from dataclasses import replace
+
 import pytest
 
 from inventory.model import Cluster, Settings
@@ -41,7 +43,21 @@ def test_guest_is_kept_out_of_the_switch_behind_masquerade(net):
     assert net.forged(guest, address, "10.99.1.2", net.two) == COUNT
     net.guard()
     assert net.forged(guest, address, "10.99.1.2", net.two) == 0
-    assert reaches(guest, "10.99.1.3"), "the rest of the way out stays open"
+    assert not reaches(guest, "10.99.1.3")
+    settings = replace(net.cluster.settings, management_forwarding=True)
+    net.cluster = replace(net.cluster, settings=settings)
+    net.guard()
+    assert net.forged(guest, address, "10.99.1.2", net.two) == 0
+    assert reaches(guest, "10.99.1.3"), "the rest of the way out, where the site wants it"
+
+
+def test_no_host_of_the_servers_networks_reaches_a_guest_over_management(net):
+    guest = net.cluster.guests[0].management_address.ip
+    sh(net.third, "ip route add 10.10.0.0/24 via 10.99.1.1")
+    assert reaches(net.third, guest)
+    net.guard()
+    assert not reaches(net.third, guest)
+    assert reaches(net.one, guest)
 
 
 def test_guest_of_another_cluster_is_kept_out_too(net):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from connections.local import LocalShell
+from tasks.checks.control_job import _SWEEP
 from tasks.checks.mpi_sockets import LOOK, parse
 
 pytestmark = pytest.mark.root
@@ -41,7 +42,7 @@ def jobs(machine: LocalShell, tmp_path: Path) -> Iterator[None]:
         (tmp_path / name).symlink_to(python)
     launcher, proxy = tmp_path / "mpiexec.mpich", tmp_path / "hydra_pmi_proxy"
     with ExitStack() as stack:
-        for word, base in (("word-ours", 20000), ("word-theirs", 30000)):
+        for word, base in (("word-of-our-own-job", 20000), ("word-of-their-own-job", 30000)):
             rank = ("python3", "-X", word, "-c", _HOLD, str(base + 2))
             for argv in (
                 (launcher, "-X", word, "-c", _HOLD, str(base)),
@@ -58,7 +59,7 @@ def jobs(machine: LocalShell, tmp_path: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("jobs")
 def test_only_the_jobs_own_connections_are_looked_at(machine: LocalShell) -> None:
-    told = machine.run(["sh", "-c", LOOK], stdin="word-ours\n").stdout
+    told = machine.run(["sh", "-c", LOOK], stdin="word-of-our-own-job\n").stdout
     found = parse(told)
     ports = {(one.rank, port) for one in found for _, port in (one.local, one.peer)}
     assert {one for one in ports if one[1] in range(20000, 20010)} == {
@@ -69,4 +70,15 @@ def test_only_the_jobs_own_connections_are_looked_at(machine: LocalShell) -> Non
 
 
 def test_a_job_that_does_not_run_here_is_told(machine: LocalShell) -> None:
-    assert machine.run(["sh", "-c", LOOK], stdin="no-such-word\n", check=False).status == 3
+    assert machine.run(["sh", "-c", LOOK], stdin="no-such-word-anywhere\n", check=False).status == 3
+
+
+@pytest.mark.parametrize(("script", "arguments"), [(_SWEEP, ("1",)), (LOOK, ())])
+def test_a_login_that_ends_before_the_word_came_chooses_no_process(
+    machine: LocalShell, script: str, arguments: tuple[str, ...]
+) -> None:
+    """In a process namespace of its own, as an empty word would choose all that run."""
+    inside = 'sleep 60 & sh -c "$@"; echo "$? $(pgrep -c sleep)"'
+    own = ("unshare", "--fork", "--pid", "--mount-proc", "sh", "-c", inside, "own")
+    ended = machine.run((*own, script, "script", *arguments), stdin="farswitch-", check=False)
+    assert ended.stdout == "65 1\n"

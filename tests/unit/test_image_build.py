@@ -1,6 +1,7 @@
 """An image is made once for each digest, and never half."""
 
 import fcntl
+import os
 import threading
 import time
 from pathlib import Path
@@ -117,8 +118,28 @@ def test_image_of_the_cache_needs_no_root(
     image = build(RECIPE, tmp_path, stock=True)
     monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
     assert build(RECIPE, tmp_path, stock=True) == image
+    monkeypatch.setattr(module, "ROOT_CACHE", tmp_path / "none")
     with pytest.raises(FarswitchError, match="only root can make one"):
         build(RECIPE, tmp_path)
+
+
+def test_a_user_reads_what_root_made_whatever_roots_umask(
+    made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "root"
+    before = os.umask(0o077)
+    try:
+        image = build(RECIPE, cache, stock=True)
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(before)
+    assert cache.stat().st_mode & 0o777 == 0o755
+    for path in (image.disk.parent, image.disk):
+        assert path.stat().st_mode & 0o044 == 0o044
+    monkeypatch.setattr(module, "ROOT_CACHE", cache)
+    monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
+    assert build(RECIPE, tmp_path / "mine", stock=True) == image
+    assert not (tmp_path / "mine").exists()
 
 
 def test_cache_follows_the_user(monkeypatch: pytest.MonkeyPatch) -> None:

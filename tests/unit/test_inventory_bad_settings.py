@@ -43,6 +43,10 @@ DEFAULTS_ROWS = {
     "user-root": ("user: root", f"'user' is \"root\", {A_USER}"),
     "user-shell": ("user: 'a;b'", f"'user' is \"a;b\", {A_USER}"),
     "firewall": ("firewall: off", "'firewall' is \"off\", wanted 'reset', 'narrow' or 'check'."),
+    "forwarding": (
+        "management_forwarding: 1",
+        "'management_forwarding' is 1, wanted true or false.",
+    ),
     "anti-spoof": ("anti_spoof: 'yes'", "'anti_spoof' is \"yes\", wanted true or false."),
     "share-relative": ("share: shared", f"'share' is \"shared\", {A_PATH}"),
     "share-system": ("share: /etc/x", f"'share' is \"/etc/x\", {A_PATH}"),

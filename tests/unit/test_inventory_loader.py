@@ -25,6 +25,7 @@ data:
   image: {{source: https://images.example.net/a.qcow2, sha256: {"a" * 64}}}
   firewall: narrow
   anti_spoof: true
+  management_forwarding: true
   user: alice
   uid: 1500
   share: /srv/data
@@ -46,6 +47,7 @@ SETTINGS = Settings(
     image=Image("https://images.example.net/a.qcow2", "a" * 64),
     firewall="narrow",
     anti_spoof=True,
+    management_forwarding=True,
     user="alice",
     uid=1500,
     share="/srv/data",

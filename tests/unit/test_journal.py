@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from connections.local import LocalShell
 from tasks.journal import Claim, Journal, claim, claim_more, release
-from tasks.journal_file import JournalConflictError, JournalDamagedError, dump, load, parse, store
+from tasks.journal_file import (
+    JournalConflictError,
+    JournalDamagedError,
+    dump,
+    load,
+    parse,
+    store,
+    tidy,
+)
 
 OLD, OURS, THEIRS = ("0",), ("1",), ("7",)
 
@@ -148,3 +156,15 @@ def test_damaged_journal_is_an_error_and_stays(shell, tmp_path, content):
     with pytest.raises(JournalDamagedError, match=r"journal\.json"):
         load(shell, folder=str(tmp_path))
     assert path.read_bytes() == content
+
+
+def test_what_a_power_cut_left_beside_no_journal_goes(shell, tmp_path):
+    folder = tmp_path / "farswitch"
+    folder.mkdir()
+    (folder / "journal.json.new").write_text("half")
+    tidy(shell, folder=str(folder))
+    assert not folder.exists()
+    tidy(shell, folder=str(folder))
+    kept = store(shell, held("a"), folder=str(folder))
+    tidy(shell, folder=str(folder))
+    assert load(shell, folder=str(folder)) == kept

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.lease import PAUSES, SILENCE, Lease, LockLostError, held_by
+from connections.lease import AGENT, PAUSES, SILENCE, Lease, LockLostError, held_by
 from connections.local import LocalShell
 from connections.wait import Deadline, wait_until
 from inventory.errors import ConfigError, FarswitchError
@@ -271,3 +271,52 @@ def test_shared_settings_are_changed_by_one_run_at_a_time(
 def test_a_dry_run_waits_for_nobody(elsewhere: str, here: LocalShell):
     with shared_settings(here), shared_settings(here, dry_run=True) as holders:
         assert holders == ()
+
+
+SSHD = """\
+import pathlib, subprocess, sys
+pathlib.Path("/proc/self/comm").write_text("sshd")
+child = subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], stdout=subprocess.PIPE)
+print(child.stdout.readline().decode().strip(), child.pid, flush=True)
+sys.stdin.read()
+child.kill()
+print("alive")
+"""
+
+
+def test_a_run_on_this_very_machine_does_not_end_the_login_above_it(folder: str):
+    argv = [sys.executable, "-c", SSHD, HOLDER, folder, "1"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as login:
+        assert login.stdout
+        told, pid = login.stdout.readline().split()
+        assert told == "held"
+        os.kill(int(pid), signal.SIGSTOP)
+        wait_until(lambda: not Path(folder).exists(), Deadline(20), what="The end of the lock")
+        said, _ = login.communicate()
+    assert said == "alive\n"
+
+
+def test_nobody_but_root_may_open_a_lock(folder: str):
+    lease = take(folder, 1)
+    (path,) = Path(folder).iterdir()
+    assert (path.stat().st_mode | path.parent.stat().st_mode) & 0o077 == 0
+    lease.release()
+
+
+@pytest.mark.parametrize("action", [("hold", "c", "30", "no", "{}", "{}"), ("alone", "60")])
+def test_who_waits_for_a_run_that_is_gone_leaves_nothing(folder: str, action: tuple[str, ...]):
+    pipe = subprocess.PIPE
+    first = [*AGENT, "alone", folder, "0"]
+    with subprocess.Popen(first, stdin=pipe, stdout=pipe) as holder:
+        assert holder.stdout
+        assert b"held" in holder.stdout.readline()
+        name, *rest = action
+        with subprocess.Popen([*AGENT, name, folder, *rest], stdin=pipe, stdout=pipe) as waiting:
+            if name == "hold":
+                path = Path(folder) / "c.lock"
+                wait_until(path.exists, Deadline(20), what="The cluster's lock")
+            waiting.communicate()
+        assert [path.name for path in Path(folder).iterdir()] == ["shared"]
+        holder.communicate()
+    assert not Path(folder).exists()

@@ -1,6 +1,7 @@
 """What the log file has, and what it has not."""
 
 import logging
+import os
 from logging.handlers import RotatingFileHandler
 
 import pytest
@@ -52,3 +53,17 @@ def test_the_lab_finds_what_is_wrong_in_the_log(log):
     found = warnings(log, before)
     assert [line.rpartition(" ")[2] for line in found] == ["broke", "failed"]
     assert warnings(log, log.stat().st_size) == []
+
+
+def test_the_log_after_a_rotation_is_its_owners_alone_too(log, monkeypatch):
+    monkeypatch.setattr("workflows.logs.SIZE", 2000)
+    before = os.umask(0o022)
+    try:
+        start_log(log, verbose=False)
+        for number in range(100):
+            LOGGER.info("%s", number)
+    finally:
+        os.umask(before)
+    files = list(log.parent.iterdir())
+    assert len(files) > 1
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}

@@ -18,8 +18,10 @@ SIZE = str(2 * len(HALF))
     ("script", "arguments"),
     [
         pytest.param(WRITE, ("{}/file", "0600", f"{os.getuid()}:{os.getgid()}", SIZE), id="file"),
-        pytest.param(_REPLACE, ("{}", "journal.json", "absent", "replace", SIZE), id="journal"),
-        pytest.param(_ARM, ("{}", "control-lab.00", "60", "10", SIZE), id="timer"),
+        pytest.param(
+            _REPLACE, ("{}/folder", "journal.json", "absent", "replace", SIZE), id="journal"
+        ),
+        pytest.param(_ARM, ("{}/folder", "control-lab.00", "60", "10", SIZE), id="timer"),
     ],
 )
 def test_nothing_half_written_stays(tmp_path: Path, script: str, arguments: tuple[str, ...]):
