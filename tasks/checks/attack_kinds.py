@@ -79,7 +79,7 @@ class Ground:
     Attributes:
         cluster: Whose servers.
         devices: The interface on the underlay.
-        macs: Its MAC.
+        macs: Its MAC; empty where it has none, as WireGuard's.
         gateways: The MAC of the management bridge; hypervisors only.
     """
 

@@ -58,7 +58,7 @@ def survey(cluster: Cluster, devices: Mapping[str, str], shells: Mapping[str, Sh
 
 def _mac(shell: Shell, nic: str) -> str:
     (link,) = json.loads(shell.run(["ip", "-j", "link", "show", "dev", nic]).stdout)
-    return str(link["address"])
+    return str(link.get("address", ""))
 
 
 def attack(
@@ -82,6 +82,12 @@ def attack(
         Sender(one.attacker.name, shells[one.attacker.name], guest_streams(ground, one, token))
         for one in pairs
     ]
+    closed = [name for name, mac in ground.macs.items() if not mac]
+    if third and closed:
+        third = None
+        for name in closed:
+            why = f"{ground.devices[name]} has no Ethernet, so no third host is on it"
+            yield skipped(Kind.THIRD_HOST.check, name, why, "no frame of a third host")
     if third:
         streams = outside_streams(ground, third.outside, token)
         senders.append(Sender(THIRD, third.shell, streams))

@@ -26,9 +26,10 @@ PACKET_OUTGOING = 4  # linux/if_packet.h
 BUFFER = 16 << 20
 QUIET, ENDING = 0.5, 5.0
 """Seconds without a frame that end the listening, and after which it ends in any case."""
-OFFSETS = (42, 62, 92, 112)
-"""Where a token can be: after Ethernet and ARP or ICMP over IPv4; ICMP over IPv6; the former within
-VXLAN over IPv4, or over IPv6."""
+OFFSETS = (28, 42, 48, 62, 78, 92, 98, 112)
+"""Where a token can be, in rising order: after Ethernet and ARP or ICMP over IPv4 (42); ICMP over
+IPv6 (62); the former within VXLAN over IPv4 (92), or over IPv6 (112). Also 14 bytes less: an
+interface such as WireGuard's has no Ethernet."""
 ARP_REPLY = 2
 
 

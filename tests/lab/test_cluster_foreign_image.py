@@ -46,7 +46,9 @@ def test_cluster_of_a_stock_cloud_image_works_beside_another(
     second.good("build")
     assert names(second.guests(2)) == ["node1", "node2"]
     assert "done" in second.guest(1).root("cloud-init status")
-    assert second.good("verify").failed_checks() == []
+    # What depends on the image; the rest of verify is the same for each.
+    told = second.good("verify", "--only", "guest,reach,ssh,nfs,mpi,path")
+    assert told.failed_checks() == []
     assert second.good("build").changed == 0
     # One guest's packets do not reach the other cluster, by whatever way.
     second.guest(1).root("ip route add 10.98.0.0/24 via 10.97.0.1 dev mgmt0")

@@ -1,17 +1,19 @@
 """The verdicts on attacks, from what was counted."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
 from connections.wait import Deadline, wait_until
 from inventory.errors import FarswitchError
+from tasks.checks import attack_run
 from tasks.checks.attack import CHECKS
 from tasks.checks.attack_causes import cause_of
 from tasks.checks.attack_field import Listener, fight, merged
 from tasks.checks.attack_judge import Heard, Sent, judge, judge_legitimate
-from tasks.checks.attack_kinds import Kind, Label, Place, duels
-from tasks.checks.attack_run import unjudged
+from tasks.checks.attack_kinds import Kind, Label, Outside, Place, duels
+from tasks.checks.attack_run import Third, unjudged
 from tasks.checks.attack_wanted import guest_attacks, outside_attacks
 from tests.unit.test_check_attack_frames import ground
 
@@ -249,3 +251,21 @@ def test_a_listener_is_ended_when_its_time_is_up():
     program = Program(b"ready\n")
     Listener(Host(program), b"12345678", 0.05, ())
     wait_until(lambda: program.closed, Deadline(5), what="The listener's end", interval=0.02)
+
+
+def test_where_the_underlay_has_no_ethernet_no_third_host_is_tried(monkeypatch):
+    told = []
+
+    def quiet(_token, senders, _places, _shell):
+        told.extend(sender.name for sender in senders)
+        return {}, Heard({})
+
+    monkeypatch.setattr(attack_run, "fight", quiet)
+    place = replace(GROUND, macs=dict.fromkeys(GROUND.macs, ""))
+    outside = Outside("u0", "02:00:00:00:00:77", ip_address("203.0.113.99"))
+    shells = {guest.name: None for guest in GUESTS}
+    checks = list(attack_run.attack(place, GUESTS, shells, Third(outside, None), "mend"))
+    assert told == [guest.name for guest in GUESTS]
+    skips = {check.host for check in checks if check.ok is None}
+    assert skips == {server.name for server in GROUND.cluster.servers}
+    assert not [check for check in checks if check.name == "attack.third_host" and check.ok]

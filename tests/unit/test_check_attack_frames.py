@@ -121,6 +121,14 @@ def test_the_listener_hears_every_frame_and_knows_whose_it_is(v6):
         assert heard.frames == {("nic", *stream.label): (1 << len(stream.frames)) - 1}
 
 
+@pytest.mark.parametrize("v6", [False, True])
+def test_the_listener_hears_also_where_an_interface_has_no_ethernet(v6):
+    for stream in everything(ground(v6=v6)):
+        for frame in stream.frames:
+            assert accepted(program(TOKEN), frame[14:])
+            assert frame[14:].index(TOKEN) in OFFSETS
+
+
 @pytest.mark.parametrize("at", [41, 43, 61, 93, 113, 200])
 def test_the_listener_lets_go_what_bears_the_token_nowhere_that_counts(at):
     frame = bytes(12) + b"\x08\x00" + bytes(300)
