@@ -65,6 +65,15 @@ def read_mark(xml: str) -> Mark | None:
     )
 
 
+def disposable(xml: str) -> str:
+    """Return a domain's XML with the mark of one whose disk is not to be kept."""
+    root = ET.fromstring(xml)  # noqa: S314 - libvirt's own
+    mark = root.find(f"./metadata/{{{MARK_URI}}}mark")
+    if mark is not None:
+        mark.set("state", "new")
+    return ET.tostring(root, encoding="unicode")
+
+
 @dataclass(frozen=True, slots=True)
 class Hardware:
     """What a domain is made of besides the guest itself: paths on the hypervisor, MTU in bytes."""

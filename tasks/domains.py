@@ -9,7 +9,7 @@ from nornir.core.task import Result, Task
 from connections.access import libvirt, shell
 from connections.libvirt import Hypervisor
 from inventory.model import Cluster
-from tasks.domain import CONSOLE_FOLDER, read_mark
+from tasks.domain import CONSOLE_FOLDER, disposable, read_mark
 from tasks.image import GUESTS
 
 QEMU_FOLDERS = ("/var/lib/libvirt/qemu", "/var/lib/libvirt/qemu/channel/target")
@@ -77,6 +77,9 @@ def domains(
     if not task.is_dry_run(dry_run):
         for guest in doomed:
             hypervisor.destroy(have[guest])
+            # Cut off after this, a build makes the guest anew: it would start it without its disk.
+            if state := hypervisor.domain(have[guest]):
+                hypervisor.define(disposable(state.xml))
         for name in volumes:
             hypervisor.delete_volume(pool, name)
         running = [state.name for state in hypervisor.list_domains() if state.active]
