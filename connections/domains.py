@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,14 +82,14 @@ class InterfaceStats:
     tx_dropped: int
 
 
-class Domains:
+class Domains(ABC):
     """The part of a hypervisor that knows domains."""
 
     host: str
 
+    @abstractmethod
     def connection(self) -> Any:
         """Return the open virConnect."""
-        raise NotImplementedError
 
     def list_domains(self) -> tuple[DomainState, ...]:
         """Return every domain, ours and others', by name."""

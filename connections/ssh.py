@@ -161,8 +161,14 @@ def _exec(transport: Any, argv: Sequence[str], deadline: Deadline, fence: Fence)
     """Start the command on a new channel; the login's shell becomes it.
 
     The fence comes when the channel is open: a lost lock ends the login, and with it the channel.
+    So where none opens because the login has ended, a lost lock is the cause to name.
     """
-    channel = _place(transport, deadline)
+    try:
+        channel = _place(transport, deadline)
+    except FAILURES:
+        if not transport.is_active():
+            fence.check()
+        raise
     try:
         fence.check()
         channel.exec_command(f"exec {shlex.join(argv)}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -51,14 +52,14 @@ class PoolState:
     ours: bool
 
 
-class Volumes:
+class Volumes(ABC):
     """The part of a hypervisor that knows storage."""
 
     host: str
 
+    @abstractmethod
     def connection(self) -> Any:
         """Return the open virConnect."""
-        raise NotImplementedError
 
     def ensure_pool(self, name: str, path: str) -> bool:
         """Have a folder pool, started, now and after a reboot; return whether anything changed.

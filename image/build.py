@@ -57,16 +57,17 @@ def build(
     cache = cache or default_cache()
     name = f"{'stock' if stock else 'fast'}-{recipe.digest[:16]}"
     image = cache / name
-    if os.geteuid() != 0 and not _good(image) and _good(ROOT_CACHE / name):
-        image = ROOT_CACHE / name  # a user reads what root has made
-    if not _good(image):
-        _require_root(image)
-        with lock(cache, name):
-            if image.is_dir() and not _good(image):
-                progress("The image in the cache is not as it was made: making it anew")
-                shutil.rmtree(image)
-            if not image.is_dir():
-                _make(recipe, image, stock=stock, progress=progress)
+    more = () if os.geteuid() == 0 else (ROOT_CACHE / name,)  # a user reads what root has made
+    for place in (image, *more):
+        if _good(place):
+            return _built(recipe, place)
+    _require_root(image)
+    with lock(cache, name):
+        if image.is_dir() and not _good(image):
+            progress("The image in the cache is not as it was made: making it anew")
+            shutil.rmtree(image)
+        if not image.is_dir():
+            _make(recipe, image, stock=stock, progress=progress)
     return _built(recipe, image)
 
 

@@ -49,9 +49,12 @@ def console_log(domain: str) -> str:
     return f"{CONSOLE_FOLDER}/{domain}-console.log"
 
 
+_MARK = f"./metadata/{{{MARK_URI}}}mark"
+
+
 def read_mark(xml: str) -> Mark | None:
     """Return our mark from a domain's XML, or None if it bears none."""
-    element = ET.fromstring(xml).find(f"./metadata/{{{MARK_URI}}}mark")  # noqa: S314 - libvirt's own
+    element = ET.fromstring(xml).find(_MARK)  # noqa: S314 - libvirt's own
     if element is None:
         return None
     value = element.get
@@ -68,7 +71,7 @@ def read_mark(xml: str) -> Mark | None:
 def disposable(xml: str) -> str:
     """Return a domain's XML with the mark of one whose disk is not to be kept."""
     root = ET.fromstring(xml)  # noqa: S314 - libvirt's own
-    mark = root.find(f"./metadata/{{{MARK_URI}}}mark")
+    mark = root.find(_MARK)
     if mark is not None:
         mark.set("state", "new")
     return ET.tostring(root, encoding="unicode")

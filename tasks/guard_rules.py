@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Literal
 
 from inventory.model import Address, Cluster, Guest, Server
 
@@ -61,7 +62,7 @@ def _hypervisor(cluster: Cluster, server: Server, device: str) -> str:
             f"{management} ct state established,related accept",
             f"{management} icmp type echo-request accept",
             f"{management} drop",
-            *_closed_input(guest.bridge for guest in guests),
+            *_closed("iifname", (guest.bridge for guest in guests)),
         ],
         forward=[
             *_closed_management(cluster),
@@ -74,8 +75,9 @@ def _hypervisor(cluster: Cluster, server: Server, device: str) -> str:
             ),
             *_closed_forward(guest.bridge for guest in guests),
         ],
-        output=_closed_output(
-            name for guest in guests for name in (guest.bridge, guest.tunnel, guest.data_tap)
+        output=_closed(
+            "oifname",
+            (name for guest in guests for name in (guest.bridge, guest.tunnel, guest.data_tap)),
         ),
     )
 
@@ -85,9 +87,9 @@ def _switch(cluster: Cluster, device: str) -> str:
     return _table(
         "inet",
         cluster,
-        input=[*_tunnels(cluster, server, device), *_closed_input([cluster.switch_bridge])],
+        input=[*_tunnels(cluster, server, device), *_closed("iifname", [cluster.switch_bridge])],
         forward=_closed_forward([cluster.switch_bridge]),
-        output=_closed_output([cluster.switch_bridge, *(one.tunnel for one in cluster.guests)]),
+        output=_closed("oifname", [cluster.switch_bridge, *(one.tunnel for one in cluster.guests)]),
     )
 
 
@@ -171,19 +173,15 @@ def _closed_management(cluster: Cluster) -> list[str]:
     ]
 
 
-def _closed_input(bridges: Iterable[str]) -> list[str]:
-    names = _set(f'"{name}"' for name in bridges)
-    return [f"iifname {names} drop"] if names else []
+def _closed(side: Literal["iifname", "oifname"], interfaces: Iterable[str]) -> list[str]:
+    """Keep the server and the data network from each other.
 
-
-def _closed_output(names: Iterable[str]) -> list[str]:
-    """Keep what the server itself would say off the data network.
-
-    A bridge that snoops on multicast joins the groups of all snoopers (RFC 4286) and reports it,
-    and a server that forwards IPv6 joins that of all routers on each interface.
+    It has something to say there: a bridge that snoops on multicast joins the groups of all
+    snoopers (RFC 4286) and reports it, and a server that forwards IPv6 joins that of all routers
+    on each interface.
     """
-    found = _set(f'"{name}"' for name in names)
-    return [f"oifname {found} drop"] if found else []
+    names = _set(f'"{name}"' for name in interfaces)
+    return [f"{side} {names} drop"] if names else []
 
 
 def _closed_forward(bridges: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from connections.command import CommandError
+from connections.command import CommandError, Completed
 from connections.shell import Shell
 from inventory.errors import FarswitchError
 from tasks.journal import ABSENT, Claim, Journal, Value
@@ -141,19 +141,7 @@ def store(shell: Shell, journal: Journal, *, folder: str = FOLDER) -> Journal:
     digest = hashlib.sha256(content).hexdigest() if journal.claims else ABSENT
     if digest == journal.digest:
         return journal
-    action = "replace" if journal.claims else "remove"
-    argv = (
-        "sh",
-        "-c",
-        _REPLACE,
-        "journal",
-        folder,
-        NAME,
-        journal.digest,
-        action,
-        str(len(content)),
-    )
-    done = shell.run(argv, stdin=content, check=False)
+    done = _put(shell, folder, journal.digest, content)
     if done.status == _CONFLICT:
         raise JournalConflictError(shell.host)
     if done.status != 0:
@@ -167,12 +155,18 @@ def store(shell: Shell, journal: Journal, *, folder: str = FOLDER) -> Journal:
 
 def tidy(shell: Shell, *, folder: str = FOLDER) -> None:
     """Remove what a cut left beside a journal that is not there; nothing where there is one."""
-    argv = ("sh", "-c", _REPLACE, "journal", folder, NAME, ABSENT, "remove", "0")
-    done = shell.run(argv, check=False)
+    done = _put(shell, folder, ABSENT, b"")
     if done.status not in {0, _CONFLICT}:
         raise CommandError(
             shell.host, ("sh", "-c", "…", "journal", folder), done.status, done.stderr
         )
+
+
+def _put(shell: Shell, folder: str, before: str, content: bytes) -> Completed:
+    """Replace the file that has the digest `before`; remove it where there is no content."""
+    action = "replace" if content else "remove"
+    argv = ("sh", "-c", _REPLACE, "journal", folder, NAME, before, action, str(len(content)))
+    return shell.run(argv, stdin=content, check=False)
 
 
 def _lines(value: object) -> Value:

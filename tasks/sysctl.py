@@ -64,7 +64,7 @@ def sysctl(
     if not task.is_dry_run(dry_run) and _writes(plan):
         with shared_settings(shell):  # somebody else may have changed something until we had them
             plan = converge(shell, name, present=present)
-    if not task.is_dry_run(dry_run) and not present and not plan.after.claims:
+    if not task.is_dry_run(dry_run) and not present and not plan.before.claims:
         tidy(shell)
     lines = (*plan.changes, *plan.notes)
     count = len(plan.changes)

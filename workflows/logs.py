@@ -30,7 +30,6 @@ def start_log(path: Path, *, verbose: bool) -> None:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
         handler = _PrivateHandler(path, maxBytes=SIZE, backupCount=KEPT, encoding="utf-8")
     except OSError as error:
         raise ConfigError(

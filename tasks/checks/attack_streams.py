@@ -14,7 +14,7 @@ from tasks.checks.attack_kinds import (
     Scope,
     Stream,
 )
-from tasks.checks.attack_tunnels import vni_direct, vni_nat
+from tasks.checks.attack_tunnels import matching, vni_direct, vni_nat
 
 
 def guest_streams(ground: Ground, duel: Duel, token: bytes) -> tuple[Stream, ...]:
@@ -115,9 +115,8 @@ def _spoof_address(scope: Scope) -> tuple[bytes, ...]:
 
 def _beyond(scope: Scope) -> tuple[bytes, ...]:
     """To the switch itself, handed to the gateway."""
-    here: Address = scope.duel.attacker.management_address.ip
     there = scope.ground.cluster.switch.underlay
-    source = here if there.version == here.version else link_local(scope.own)
+    source = matching(scope, scope.duel.attacker.management_address.ip, there)
     return (echo((scope.own, scope.gateway), (source, there), scope.body(Kind.BEYOND)),)
 
 

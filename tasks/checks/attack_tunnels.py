@@ -57,7 +57,7 @@ def _tunnelled(scope: Scope, kind: Kind, ways: list[tuple[Address, Address]]) ->
     """
     body, port = scope.body(kind), scope.ground.cluster.settings.udp_port
     duel, macs = scope.duel, (scope.own, scope.gateway)
-    ends = dict.fromkeys((_same(scope, source, target), target) for source, target in ways)
+    ends = dict.fromkeys((matching(scope, source, target), target) for source, target in ways)
     return tuple(
         vxlan(macs, pair, port, duel.victim.vni, inner)
         for pair in ends
@@ -74,7 +74,8 @@ def _inner(sender: Guest, victim: Guest, body: bytes) -> tuple[bytes, bytes]:
     )
 
 
-def _same(scope: Scope, source: Address, target: Address) -> Address:
+def matching(scope: Scope, source: Address, target: Address) -> Address:
+    """Return the source, or where the target has another version of IP the attacker's own."""
     if source.version == target.version:
         return source
     own = scope.duel.attacker.management_address.ip

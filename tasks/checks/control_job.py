@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from connections.command import Shell
 from inventory.errors import FarswitchError
 from inventory.model import Guest, Settings
-from tasks.mpi_job import Job, JobError
+from tasks.mpi_job import MARKED, Job, JobError
 from tasks.programs import source
 
 START_SECONDS = 60.0
@@ -24,18 +24,14 @@ LAP_SECONDS = 20.0
 SWEEP_SECONDS = 10
 """Ranks that were cut off hear of their job's end when the port is up again."""
 
-# The word comes on standard input: no process but the job's has it as an argument. A login that
-# ends before it came leaves none, which every process would have.
-_SWEEP = """
-read -r word
-if [ ${#word} -lt 16 ]; then echo "the input was cut" >&2; exit 65; fi
+_SWEEP = f"""{MARKED}
 read -r up _ </proc/uptime
-end=$((${up%.*} + $1))
+end=$((${{up%.*}} + $1))
 killed=no
-while pids=$(echo "$word" | grep -slaF -f - /proc/[0-9]*/cmdline | tr -dc '0-9\\n'); [ "$pids" ]; do
+while pids=$(marked); [ "$pids" ]; do
   read -r up _ </proc/uptime
-  if [ "${up%.*}" -gt $((end + 5)) ]; then break; fi
-  if [ "${up%.*}" -gt "$end" ]; then kill -s KILL $pids 2>/dev/null; killed=yes; fi
+  if [ "${{up%.*}}" -gt $((end + 5)) ]; then break; fi
+  if [ "${{up%.*}}" -gt "$end" ]; then kill -s KILL $pids 2>/dev/null; killed=yes; fi
   sleep 0.2
 done
 echo "$(echo "$pids" | wc -w) $killed"

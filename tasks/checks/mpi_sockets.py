@@ -11,16 +11,15 @@ from connections.command import Completed
 from inventory.errors import FarswitchError
 from inventory.model import Guest, PortRange, Settings
 from tasks.check import Check
+from tasks.mpi_job import MARKED
 from tasks.probe import Scene, each
 
 # The word comes on standard input: no process but the job's has it as an argument. A rank is a
 # Python with the word, its parent the launcher's proxy here; others with the word started the job.
-LOOK = """
-read -r word
-if [ ${#word} -lt 16 ]; then echo "the input was cut" >&2; exit 65; fi
+LOOK = f"""{MARKED}
 ranks=
 starters=
-for pid in $(echo "$word" | grep -slaF -f - /proc/[0-9]*/cmdline | tr -dc '0-9\\n'); do
+for pid in $(marked); do
   case $(cat "/proc/$pid/comm" 2>/dev/null) in
   python3*)
     ranks="$ranks $pid"

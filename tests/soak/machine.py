@@ -124,5 +124,7 @@ def _plugged(lab: Lab, bed: Bed, bridge: str, where: str) -> Iterator[None]:
     run([*outside, "link", "add", far, "master", where, "up", "type", "veth", "peer", "name", near,
          "netns", f"/run/netns/{bed.name}"])  # fmt: skip
     run([*inside, "link", "set", near, "master", bridge, "up"])
-    yield
-    run([*outside, "link", "del", far])  # the end of a namespace takes its links later
+    try:
+        yield
+    finally:
+        run([*outside, "link", "del", far])  # the end of a namespace takes its links later

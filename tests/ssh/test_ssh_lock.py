@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import paramiko
 import pytest
 
-from connections.lease import Lease
+from connections.lease import Lease, LockLostError
 from connections.ssh import SshShell
 from connections.wait import Deadline, wait_until
+from inventory.fence import Fence
 from inventory.loader import ROOT
 
 pytestmark = pytest.mark.ssh
@@ -97,6 +99,26 @@ def test_a_run_that_was_stopped_and_wakes_up_does_nothing_more(run, take, tmp_pa
     assert list((tmp_path / "marks").iterdir()) == []
     lease.check()
     lease.release()
+
+
+def test_a_login_that_ends_with_its_lock_names_the_lock(sshd, tmp_path: Path, monkeypatch):
+    fence = Fence()
+    shell = SshShell(sshd.target(), fence)
+    lease = Lease(shell, "c", {"cluster": "c"}, {}, folder=str(tmp_path / "locks"))
+    fence.add(lease.check)
+    opened = paramiko.Transport.open_session
+
+    def ended(transport: paramiko.Transport, **options: object) -> object:
+        transport.close()  # as the server does, after it was last seen to be up
+        with pytest.raises(LockLostError):
+            wait_until(lease.check, Deadline(5), what="The end of the lock")
+        return opened(transport, **options)
+
+    monkeypatch.setattr(paramiko.Transport, "open_session", ended)
+    with pytest.raises(LockLostError, match="server 'server1' was lost: its process there ended"):
+        shell.run(["touch", str(tmp_path / "mark")])
+    assert not (tmp_path / "mark").exists()
+    shell.close()
 
 
 def test_what_a_stopped_run_had_begun_ends_before_its_lock_falls(sshd, shell, take, tmp_path: Path):
