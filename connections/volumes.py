@@ -1,4 +1,4 @@
-"""Storage of a hypervisor: folder pools, their volumes, and uploads that are never half-used.
+"""The volumes of a hypervisor's pools, and uploads that are never half-used.
 
 libvirt keeps no metadata of volumes. Each of ours, `NAME`, therefore has an empty sidecar
 `NAME.farswitch` that is made before it and deleted after it: without that, a volume is somebody
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import uuid
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -20,7 +18,8 @@ from xml.sax.saxutils import escape
 
 import libvirt
 
-from connections.domains import MARK_URI, LibvirtError, told
+from connections.domains import LibvirtError, told
+from connections.pools import Pools
 from inventory.errors import ForeignObjectError
 
 BLOCK = 262_120
@@ -43,83 +42,8 @@ class VolumeState:
     ours: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PoolState:
-    """A folder pool that is started; `ours` tells that we made it."""
-
-    name: str
-    path: str
-    ours: bool
-
-
-class Volumes(ABC):
-    """The part of a hypervisor that knows storage."""
-
-    host: str
-
-    @abstractmethod
-    def connection(self) -> Any:
-        """Return the open virConnect."""
-
-    def ensure_pool(self, name: str, path: str) -> bool:
-        """Have a folder pool, started, now and after a reboot; return whether anything changed.
-
-        A pool that somebody else made is used, and stays theirs.
-
-        Raises:
-            ForeignObjectError: A pool of that name lies elsewhere.
-        """
-        with told(self.host, f"pool '{name}'"):
-            pool, changed = self._pool(name), False
-            if pool is None:
-                xml = (
-                    f"<pool type='dir'><name>{escape(name)}</name><uuid>{_pool_mark(name)}</uuid>"
-                    f"<target><path>{escape(path)}</path></target></pool>"
-                )
-                pool, changed = self.connection().storagePoolDefineXML(xml), True
-            elif _path(pool) != path:
-                raise ForeignObjectError("Storage pool", name, self.host)
-            if not pool.isActive():
-                pool.build()
-                pool.create()
-                changed = True
-            if _is_ours(pool) and not pool.autostart():
-                pool.setAutostart(1)
-                changed = True
-            return changed
-
-    def owns_pool(self, name: str) -> bool:
-        """Return whether libvirt knows the pool, started or not, and we made it."""
-        with told(self.host, f"pool '{name}'"):
-            pool = self._pool(name)
-            return pool is not None and _is_ours(pool)
-
-    def remove_pool(self, name: str) -> bool:
-        """Forget the pool, and remove its folder; return False when there is none of ours.
-
-        Raises:
-            LibvirtError: The folder is not empty; the pool stays as it was.
-        """
-        with told(self.host, f"pool '{name}'"):
-            pool = self._pool(name)
-            if pool is None or not _is_ours(pool):
-                return False
-            if pool.isActive():
-                pool.destroy()
-            try:
-                pool.delete()
-            except libvirt.libvirtError:
-                pool.create()
-                raise
-            pool.undefine()
-            return True
-
-    def pools(self) -> tuple[PoolState, ...]:
-        """Return every pool that is started, ours and others', by name."""
-        with told(self.host, "list of pools"):
-            found = [pool for pool in self.connection().listAllStoragePools() if pool.isActive()]
-            states = [PoolState(one.name(), _path(one), _is_ours(one)) for one in found]
-        return tuple(sorted(states, key=lambda state: state.name))
+class Volumes(Pools):
+    """The part of a hypervisor that knows the volumes of its pools."""
 
     def volumes(self, pool: str) -> tuple[VolumeState, ...]:
         """Return the pool's volumes by name; none when there is no pool, or it is stopped.
@@ -127,7 +51,7 @@ class Volumes(ABC):
         A sidecar whose volume was not made yet, or is deleted already, is an incomplete one too.
         """
         with told(self.host, f"pool '{pool}'"):
-            found = self._pool(pool)
+            found = self.find_pool(pool)
             if found is None or not found.isActive():
                 return ()
             listed = {volume.name(): volume for volume in found.listAllVolumes()}
@@ -264,7 +188,7 @@ class Volumes(ABC):
 
     def _delete(self, pool: str, name: str) -> bool:
         with told(self.host, f"volume '{name}' in pool '{pool}'"):
-            found = self._pool(pool)
+            found = self.find_pool(pool)
             if found is None or not found.isActive():
                 return False
             try:
@@ -274,14 +198,6 @@ class Volumes(ABC):
                     return False
                 raise
             return True
-
-    def _pool(self, name: str) -> Any | None:
-        try:
-            return self.connection().storagePoolLookupByName(name)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_POOL:
-                return None
-            raise
 
 
 def _states(listed: Mapping[str, Any]) -> Iterator[VolumeState]:
@@ -302,19 +218,6 @@ def _states(listed: Mapping[str, Any]) -> Iterator[VolumeState]:
                 continue
             raise
         yield VolumeState(name, capacity, allocation, path, complete, name in ours)
-
-
-def _path(pool: Any) -> str:
-    return ET.fromstring(pool.XMLDesc()).findtext("target/path", "")  # noqa: S314 - libvirt's own
-
-
-def _pool_mark(name: str) -> str:
-    """Return the uuid of a pool that we made: libvirt keeps no metadata of pools."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{MARK_URI}:pool:{name}"))
-
-
-def _is_ours(pool: Any) -> bool:
-    return bool(pool.UUIDString() == _pool_mark(pool.name()))
 
 
 def _raw(name: str, size: int, mode: int) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from connections.domains import DomainState
 from connections.links import Link
-from connections.volumes import PoolState, VolumeState
+from connections.pools import PoolState
+from connections.volumes import VolumeState
 from inventory.model import GROUP_BASE, VNI_MAX, Address, Settings
 from tasks import journal_file, nft, record
 from tasks.image import GUESTS, OURS

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from connections.libvirt import Hypervisor
@@ -16,15 +13,6 @@ from tasks import domains, vm_boot
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE1, NODE2, _ = CLUSTER.guests
 MARK = '<f:mark xmlns:f="urn:farswitch:1" cluster="{}" guest="{}" state="ready" disk="2"/>'
-
-
-@pytest.fixture
-def hypervisor(tmp_path: Path) -> Iterator[Hypervisor]:
-    node = tmp_path / "node.xml"
-    node.write_text("<node/>")
-    hypervisor = Hypervisor("server1", f"test://{node}")
-    yield hypervisor
-    hypervisor.close()
 
 
 def define(hypervisor: Hypervisor, name: str, metadata: str = "") -> None:

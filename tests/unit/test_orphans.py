@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from connections.domains import DomainState
 from connections.links import Link, VxlanAttrs
-from connections.volumes import PoolState, VolumeState
+from connections.pools import PoolState
+from connections.volumes import VolumeState
 from inventory.bare import parse_server
 from inventory.errors import ConfigError, ForeignObjectError
 from inventory.loader import ROOT

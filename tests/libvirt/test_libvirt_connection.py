@@ -1,0 +1,106 @@
+"""The connection itself: how it is opened, by whom, and what is left of it."""
+
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from nornir.core.inventory import ConnectionOptions, Host
+
+from connections import access
+from connections.libvirt import Hypervisor, Libvirt, LibvirtError
+from connections.scratch import Scratch
+from connections.uri import remote_uri, ssh_program
+from inventory.model import Server
+
+
+def test_a_server_without_libvirt_is_named():
+    with pytest.raises(LibvirtError, match="server9"):
+        Hypervisor("server9", "qemu+unix:///system?socket=/nonexistent")
+
+
+def test_a_connection_that_was_lost_is_made_anew(hypervisor):
+    class Dead:
+        def isAlive(self) -> int:  # noqa: N802 - libvirt's name
+            return 0
+
+        def close(self) -> None:
+            closed.append(self)
+
+    closed: list[Dead] = []
+    alive, hypervisor._connection = hypervisor._connection, Dead()
+    alive.close()
+    assert hypervisor.list_domains() == ()
+    assert len(closed) == 1
+
+
+def server(**changes: object) -> Server:
+    settings = {"name": "s", "role": "hypervisor", "hostname": "h", "underlay": "198.51.100.1"}
+    return Server(**{**settings, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "start"),
+    [
+        ({}, "qemu+ssh://root@h:22/system?"),
+        ({"user": "a b@c", "port": 2222}, "qemu+ssh://a%20b%40c@h:2222/system?"),
+        ({"hostname": "fe80::1"}, "qemu+ssh://root@[fe80::1]:22/system?"),
+    ],
+)
+def test_the_uri_of_a_server_is_encoded(changes, start):
+    uri = remote_uri(server(**changes), Path("/tmp/a b&c/ssh"))
+    assert uri == f"{start}command=%2Ftmp%2Fa%20b%26c%2Fssh&no_tty=1"
+
+
+def test_ssh_is_told_to_check_the_host_key_of_the_given_file(tmp_path):
+    given = server(known_hosts=Path("/k/known 100% hosts"), key_file=Path("/k/it's"))
+    program = tmp_path / "ssh"
+    program.write_text(ssh_program(given))
+    asked = subprocess.run(
+        ["sh", program, "-G", "nobody@host.invalid"], capture_output=True, text=True, check=True
+    )
+    settings = dict(line.split(" ", 1) for line in asked.stdout.splitlines())
+    assert settings["stricthostkeychecking"] == "true"
+    assert settings["batchmode"] == "yes"
+    assert settings["identitiesonly"] == "yes"
+    assert settings["identityfile"] == "/k/it's"
+    assert settings["userknownhostsfile"] == "/k/known 100% hosts"
+
+
+def test_the_plugin_connects_and_cleans_up_also_after_a_run_that_was_killed(tmp_path, monkeypatch):
+    node = tmp_path / "node.xml"
+    node.write_text("<node/>")
+    monkeypatch.setattr("connections.libvirt.remote_uri", lambda *_: f"test://{node}")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "farswitch-ssh-dead").mkdir()
+    (tmp_path / "farswitch-ssh-dead/ssh").touch()
+    (tmp_path / "farswitch-ssh-theirs").mkdir()
+    (tmp_path / "farswitch-ssh-theirs/file").touch()
+    living, plugin = Scratch(), Libvirt()
+    living.program.touch()
+    plugin.open(extras={"server": server()})
+    (program,) = set(tmp_path.glob("farswitch-ssh-*/ssh")) - {living.program}
+    assert program.stat().st_mode & 0o777 == 0o700
+    assert program.parent.stat().st_mode & 0o777 == 0o700
+    assert plugin.connection.list_domains() == ()
+    assert living.program.exists()
+    living.close()
+    plugin.close()
+    assert [one.name for one in tmp_path.glob("farswitch-*")] == ["farswitch-ssh-theirs"]
+
+
+def test_many_threads_open_a_hosts_connection_once(tmp_path, monkeypatch):
+    node = tmp_path / "node.xml"
+    node.write_text("<node/>")
+    monkeypatch.setattr("connections.libvirt.LOCAL_URI", f"test://{node}")
+    access.register()
+    access.register()
+    host = Host("server1")
+    host.connection_options = {}
+    host.connection_options["libvirt"] = ConnectionOptions(extras={"server": server(local=True)})
+    with ThreadPoolExecutor(16) as pool:
+        found = set(pool.map(lambda _: access.libvirt(host), range(64)))
+    host.close_connections()
+    assert len(found) == 1
