@@ -165,9 +165,10 @@ def _exec(transport: Any, argv: Sequence[str], deadline: Deadline, fence: Fence)
     """
     try:
         channel = _place(transport, deadline)
+    except TimeoutError:
+        raise
     except FAILURES:
-        if not transport.is_active():
-            fence.check()
+        fence.check()
         raise
     try:
         fence.check()
