@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+FOREIGN_HINT = "Remove it, or choose another name or vni_base in the site."
+
 
 class FarswitchError(Exception):
     """Something failed; `hint` says what to do next."""
@@ -21,7 +23,7 @@ class ForeignObjectError(FarswitchError):
     def __init__(self, kind: str, name: str, server: str, *, hint: str = "") -> None:
         super().__init__(
             f"{kind} '{name}' on server '{server}' exists without our mark.",
-            hint=hint or "Remove it, or choose another name or vni_base in the site.",
+            hint=hint or FOREIGN_HINT,
         )
         self.kind = kind
         self.name = name

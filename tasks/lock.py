@@ -12,13 +12,12 @@ import os
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from ipaddress import IPv4Network
 
 from connections.lease import FOLDER, SILENCE, Holder, Lease, LockLostError, Words, held_by
 from connections.shell import Shell
 from inventory.errors import ConfigError, FarswitchError
 from inventory.fence import Fence
-from inventory.model import Cluster
+from tasks.claims import shared
 
 PATIENCE = 60
 """Seconds to wait for another cluster's change of shared settings; it takes one at most."""
@@ -73,28 +72,11 @@ def words_of(cluster: str, workflow: str) -> Words:
     }
 
 
-def claims_of(cluster: Cluster) -> Words:
-    """Return what no other cluster on a server may have."""
-    settings = cluster.settings
-    return {
-        "vnis": [settings.vni_base, settings.vni_base + max(0, len(cluster.guests) - 1)],
-        "port": settings.udp_port,
-        "networks": [str(settings.data_network), str(settings.management_network)],
-    }
-
-
 def clashes(ours: Words, others: Iterable[Words], server: str) -> Iterator[str]:
     """Yield a sentence for what a cluster that is being built just now lays claim to as well."""
-    if not ours:
-        return
     for other in others:
-        claims = other.get("claims", {})
-        first, last = claims.get("vnis", (1, 0))
-        if ours["vnis"][0] <= last and first <= ours["vnis"][1]:
-            yield _clash(server, other, f"VNIs {first} to {last}")
-        for network in claims.get("networks", ()):
-            if any(IPv4Network(network).overlaps(IPv4Network(own)) for own in ours["networks"]):
-                yield _clash(server, other, network)
+        for what in shared(ours, other.get("claims", {})):
+            yield _clash(server, other, what)
 
 
 class Locks:

@@ -17,6 +17,7 @@ from connections.keys import GuestKeys, KeyPair, generate
 from inventory.errors import ConfigError, FarswitchError
 from inventory.hosts import KeyHolder
 from inventory.model import Cluster, Guest
+from tasks import claims
 
 FOLDER = "/var/lib/farswitch/clusters"
 VERSION = 1
@@ -30,6 +31,7 @@ class Record:
 
     `mtu` is the data network's in bytes as it was built.
     `site` is how many nodes the site named then: when it names another number, that one counts.
+    `claims` are what no other cluster may have: see `tasks.claims`.
     `places` has VNI and addresses of each guest, which it keeps as long as it lives.
     """
 
@@ -40,6 +42,7 @@ class Record:
     site: int = 0
     places: dict[str, str] = field(default_factory=dict)
     mtu: int = 0
+    claims: str = ""
 
     def guest_keys(self) -> GuestKeys:
         """Return what the connections need to log in to guests."""
@@ -69,8 +72,8 @@ def parse(text: bytes, where: str) -> Record:
         controller, user = KeyPair(**raw["controller"]), KeyPair(**raw["user"])
         places = {str(name): str(place) for name, place in raw.get("places", {}).items()}
         site = int(raw.get("site", 0))
-        mtu = int(raw["mtu"])
-        return Record(int(raw["nodes"]), controller, user, hosts, site, places, mtu)
+        mtu, claimed = int(raw["mtu"]), str(raw.get("claims", ""))
+        return Record(int(raw["nodes"]), controller, user, hosts, site, places, mtu, claimed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FarswitchError(
             f"The record {where} is damaged ({type(error).__name__}).",
@@ -106,8 +109,15 @@ def complete(have: Record | None, cluster: Cluster, site: int = 0, mtu: int = 0)
         for guest in cluster.guests
     }
     places = {guest.name: place_of(guest) for guest in cluster.guests}
-    nodes = len(cluster.guests)
-    return replace(record, nodes=nodes, hosts=hosts, site=site, places=places, mtu=mtu)
+    return replace(
+        record,
+        nodes=len(cluster.guests),
+        hosts=hosts,
+        site=site,
+        places=places,
+        mtu=mtu,
+        claims=claims.render(claims.claims_of(cluster)),
+    )
 
 
 def place_of(guest: Guest) -> str:

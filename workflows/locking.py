@@ -10,7 +10,8 @@ from connections.command import ConnectionLostError
 from connections.lease import held_by
 from inventory.errors import FarswitchError
 from inventory.hosts import fence_of
-from tasks.lock import Locks, claims_of, told, words_of
+from tasks.claims import claims_of
+from tasks.lock import Locks, told, words_of
 from workflows.session import Session
 from workflows.stages import Stage, servers
 

@@ -16,6 +16,7 @@ from connections.ssh import SshShell
 from inventory.fence import Fence
 from lab.addresses import MEMBERS, Lab
 from tasks.lock import Locks
+from tests.lab.clusters import ClusterUnderTest
 from tests.lab_containers.desk import Desk, difference, inside, snapshot
 
 pytestmark = pytest.mark.root
@@ -79,3 +80,17 @@ def test_two_clusters_come_and_go_side_by_side(desk: Desk, lab: Lab):
         gone = list(pool.map(lambda name: desk.teardown("--cluster", name), names))
     assert all(one["changed"] > 20 for one in gone)
     assert difference(before, snapshot(lab)) == []
+
+
+def test_a_cluster_in_the_way_of_one_that_stands_is_refused(desk: Desk, lab: Lab):
+    """Its data network is on no interface of a server: the record tells."""
+    desk.plant("fsoa", 5001)
+    taken = ClusterUnderTest("fsob", 6001, "10.95.1", "10.96.2", lab, desk.folder, size=2)
+    taken.write_site()
+    before = snapshot(lab)
+    done = desk.run("-m", "workflows.build", "--site", str(taken.site))
+    assert done.returncode == 2, done.stdout + done.stderr
+    said = " ".join(done.stdout.split())
+    assert "Cluster 'fsoa', which stands on 'server1', has 10.95.1.0/24 too." in said, said
+    assert difference(before, snapshot(lab)) == []
+    desk.teardown("--cluster", "fsoa")

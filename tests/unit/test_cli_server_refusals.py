@@ -1,4 +1,4 @@
-"""What only a server can tell is wrong ends with 2 too, before anything on a server is changed.
+"""What only a server can tell is wrong ends a run too, before anything on a server is changed.
 
 The fakes stand at the transport's border: they answer what is read, and fail at anything else.
 """
@@ -167,12 +167,12 @@ def test_a_subnet_that_a_server_uses_already_ends_with_2(run: Run):
     assert "Traceback" not in said
 
 
-def test_another_clusters_interfaces_end_with_2(run: Run):
+def test_another_clusters_interfaces_end_with_1(run: Run):
     """Of one first VNI, hence of one link group: only the alias tells them apart."""
     group = 0x46000000 | 41
     taken = Link(7, "fsb41", kind="bridge", group=group, alias="farswitch:other:node1")
     status, said = run(links=(taken,))
-    assert status == 2, said
+    assert status == 1, said
     assert "already has an interface 'fsb41', which is not of cluster 'test'" in said
 
 

@@ -11,7 +11,7 @@ from connections.domains import DomainState
 from connections.links import Link, VxlanAttrs
 from inventory.loader import ROOT, load_site
 from inventory.model import cluster
-from tasks.preflight import Probe, domain_clashes, judge, parse, route_clashes
+from tasks.obstacles import Probe, domain_clashes, judge, link_clashes, parse, route_clashes
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 SERVER1, SERVER2 = CLUSTER.hypervisors[0], CLUSTER.switch
@@ -20,8 +20,12 @@ TUNNEL = VxlanAttrs(vni=42, local=None, remote=None, port=4789, device="eth1")
 
 
 def test_the_probe_is_read():
-    text = "uid 0\nmissing nft\nmissing qemu-img\nmemory 900\ndisk  1234\nkvm yes\nkernel vxlan\n"
-    assert parse(text) == Probe(0, 900, 1234, True, ("nft", "qemu-img"), ("vxlan",))
+    text = (
+        "uid 0\nmissing nft\nmissing qemu-img\nmemory 900\ndisk  1234\nkvm yes\nkernel vxlan\n"
+        "cluster a 1 2 10.0.0.0/24\ncluster b 3 3 10.0.1.0/24\n"
+    )
+    standing = ("a 1 2 10.0.0.0/24", "b 3 3 10.0.1.0/24")
+    assert parse(text) == Probe(0, 900, 1234, True, ("nft", "qemu-img"), ("vxlan",), standing)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +101,30 @@ def test_guests_that_run_need_no_more_memory():
 def test_a_route_into_our_network_clashes_and_a_wider_one_does_not(server, route, clashes: bool):
     routes = [(IPv4Network(route[0]), route[1])]
     assert bool(list(route_clashes(CLUSTER, server, routes))) is clashes
+
+
+@pytest.mark.parametrize(
+    ("standing", "words"),
+    [
+        pytest.param("other 50 52 10.1.0.0/24 10.2.0.0/24", [], id="apart"),
+        pytest.param("lab 41 43 10.0.0.0/24 10.10.0.0/24", [], id="ourselves"),
+        pytest.param("other 43 50 10.1.0.0/24 10.2.0.0/24", ["VNIs 43 to 50"], id="a-vni"),
+        pytest.param("other 50 52 10.0.0.0/16 10.2.0.0/24", ["10.0.0.0/16"], id="data-network"),
+        pytest.param("other 50 52 10.1.0.0/24 10.0.0.0/24", ["10.0.0.0/24"], id="across"),
+        pytest.param("other 50 52 10.1.0.0/99", ["record", "damaged"], id="damaged"),
+        pytest.param("other 50", ["record", "damaged"], id="cut"),
+    ],
+)
+def test_what_a_standing_cluster_has_is_taken(standing: str, words: list[str]):
+    probe = replace(GOOD, clusters=(standing,))
+    said = list(judge(CLUSTER, SERVER1, probe, []))
+    assert len(said) == (1 if words else 0)
+    assert all(word in said[0] for word in (*words, "'other'", "'server1'") if words)
+    assert list(judge(CLUSTER, SERVER2, probe, [])) == [], "a switch has neither of the networks"
+
+
+def test_an_interface_under_a_name_of_ours_is_somebody_elses():
+    (said,) = link_clashes(CLUSTER, SERVER2, [Link(3, "fsv42")])
+    assert "'server2' already has an interface 'fsv42'" in said
+    ours = Link(3, "fsv42", group=CLUSTER.link_group, alias="farswitch:lab:node2")
+    assert list(link_clashes(CLUSTER, SERVER2, [ours])) == []
