@@ -13,7 +13,7 @@ help:
 	@echo "make test     install what is missing, run every test that this machine can run"
 	@echo "make soak     kill the controller at 100 moments, stop it, let it race: two hours"
 	@echo "make check    format, lint, types, imports: seconds"
-	@echo "make bench    how fast guests boot, and what a build costs beyond that"
+	@echo "make bench    how fast guests boot, and what a build and its proof cost"
 	@echo "make install  packages and .venv, nothing else: for servers of your own"
 	@echo "make clean    remove .venv"
 
@@ -52,6 +52,7 @@ check: packages $(READY)
 bench: packages $(READY)
 	$(BIN)/python -m bench.boot
 	$(BIN)/python -m bench.build
+	$(BIN)/python -m bench.verify
 
 down: $(READY)
 	$(BIN)/python -m workflows.teardown

@@ -68,20 +68,6 @@ class DomainState:
         return self.state not in {"shut off", "crashed", "no state"}
 
 
-@dataclass(frozen=True, slots=True)
-class InterfaceStats:
-    """Counters of a guest's NIC, as the guest sees them."""
-
-    rx_bytes: int
-    rx_packets: int
-    rx_errors: int
-    rx_dropped: int
-    tx_bytes: int
-    tx_packets: int
-    tx_errors: int
-    tx_dropped: int
-
-
 class Domains(ABC):
     """The part of a hypervisor that knows domains."""
 
@@ -168,11 +154,6 @@ class Domains(ABC):
                 return False
             domain.undefineFlags(_leftovers(domain))
             return True
-
-    def interface_stats(self, name: str, tap: str) -> InterfaceStats:
-        """Return the counters of the running domain's NIC with that tap."""
-        with told(self.host, f"domain '{name}', interface '{tap}'"):
-            return InterfaceStats(*self.connection().lookupByName(name).interfaceStats(tap))
 
     def _lookup(self, name: str) -> Any | None:
         try:

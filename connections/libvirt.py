@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import libvirt
 
-from connections.domains import Domains, DomainState, InterfaceStats, LibvirtError
+from connections.domains import Domains, DomainState, LibvirtError
 from connections.scratch import Scratch
 from connections.uri import LOCAL_URI, remote_uri, ssh_program
 from connections.virconnect import open_connection
@@ -19,7 +19,6 @@ from inventory.model import Server
 __all__ = [
     "DomainState",
     "Hypervisor",
-    "InterfaceStats",
     "Libvirt",
     "LibvirtError",
     "VolumeState",

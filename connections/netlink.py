@@ -6,10 +6,7 @@ each session makes an `IPRoute` and closes it again.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -19,7 +16,7 @@ from nornir.core.configuration import Config
 from pyroute2 import IPRoute
 
 from connections import agent
-from connections.command import ConnectionLostError, Shell
+from connections.command import Shell
 from connections.locks import opened
 from connections.relay import Relay
 from inventory.fence import Fence
@@ -27,7 +24,6 @@ from inventory.model import Server
 
 ANSWER_SECONDS = 30.0
 """How long a request may stay without its answer."""
-CLONE_NEWNET = 0x40000000
 AGENT = ("python3", "-IS", "-c", Path(agent.__file__).read_text(encoding="utf-8"))
 
 
@@ -53,20 +49,6 @@ class LocalEndpoint:
         """Yield an `IPRoute` of this process's namespace."""
         self._fence.check()
         with IPRoute(ext_ack=True) as ipr:
-            yield ipr
-
-
-class NetnsEndpoint:
-    """Another network namespace of this machine, by its path, as in /run/netns/NAME."""
-
-    def __init__(self, host: str, path: str) -> None:
-        self.host = host
-        self.path = path
-
-    @contextmanager
-    def session(self) -> Iterator[IPRoute]:
-        """Yield an `IPRoute` of the namespace."""
-        with IPRoute(fileno=_socket_inside(self.path), ext_ack=True) as ipr:
             yield ipr
 
 
@@ -140,37 +122,3 @@ class Netlink:
 
     def close(self) -> None:
         """Do nothing: a session closes what it opened."""
-
-
-def _socket_inside(path: str) -> int:
-    """Return the descriptor of a netlink socket made in another namespace.
-
-    The namespace is a thread's own, so a short thread enters it and makes the socket.
-    """
-    made: list[int] = []
-    failed: list[OSError] = []
-
-    def enter() -> None:
-        try:
-            _setns(path)
-            inside = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, socket.NETLINK_ROUTE)
-            made.append(inside.detach())
-        except OSError as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    if failed:
-        raise ConnectionLostError(path, str(failed[0])) from failed[0]
-    return made[0]
-
-
-def _setns(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:  # os.setns came with Python 3.12
-        if ctypes.CDLL(None, use_errno=True).setns(descriptor, CLONE_NEWNET) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), path)
-    finally:
-        os.close(descriptor)

@@ -41,7 +41,12 @@ _SHARED = (
     click.option("--workers", type=click.IntRange(1, 1000), help="Hosts worked on at once."),
     click.option("--dry-run", is_flag=True, help="Print what would change; touch nothing."),
     click.option("--json", is_flag=True, help="One JSON document on standard output."),
-    click.option("-v", "--verbose", count=True, help="Every change and check; more in the log."),
+    click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        help="Every change and check; -vv: all results.",
+    ),
     click.option("--log", metavar="FILE", help="Where the log goes; default: the state folder."),
 )
 

@@ -56,6 +56,7 @@ class Recorder:
         self.checks: list[Check] = []
         self.diffs: list[tuple[str, str, str]] = []
         self.extras: dict[str, Any] = {}
+        self.returned: list[tuple[str, str, Result]] = []
         self._progress = progress or (lambda _line: None)
         self._begun: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
@@ -86,6 +87,7 @@ class Recorder:
         now = time.monotonic()
         changes = own.result if own.changed and isinstance(own.result, int) else int(own.changed)
         with self._lock:
+            self.returned.append((stage, host, own))
             began = self._begun.get((stage, host), now)
             row = self.rows.setdefault(stage, Row(stage, began, now))
             row.started, row.ended = min(row.started, began), max(row.ended, now)

@@ -27,6 +27,7 @@ from workflows.logs import start_log, state_folder
 from workflows.options import Options
 from workflows.recorder import Recorder
 from workflows.report import Report, show
+from workflows.results import print_results
 from workflows.screen import shown
 from workflows.stages import Filter, Stage, guests, run_stages
 
@@ -171,6 +172,8 @@ class Session:
             log=self.log,
             conclusion=conclusion,
         )
+        if self.options.verbose > 1:
+            print_results(self.recorder.returned, on_stderr=self.options.json)
         show(report, as_json=self.options.json, verbose=self.options.verbose)
         return report.exit_code
 

@@ -10,7 +10,7 @@ from nornir.core.task import Task
 from inventory.errors import FarswitchError
 from inventory.model import Guest
 from tasks.check import Check, skipped
-from tasks.checks import mtu_hops, reach_guests, reach_visit
+from tasks.checks import mtu_hops, mtu_table, reach_guests, reach_visit
 from tasks.checks.mtu_hops import Hop
 from tasks.checks.mtu_servers import Survey, survey
 from tasks.checks.reach_guests import View
@@ -31,6 +31,8 @@ def run(_task: Task, scene: Scene) -> Iterator[Check]:
         hops = mtu_hops.without_build([*hops, *surveyed.hops(scene)], scene.command)
     yield from unasked(scene, visits)
     if isinstance(surveyed, Survey):
+        for line in mtu_table.table(hops):
+            scene.findings.note(line)
         yield from mtu_hops.judge(hops)
         yield from surveyed.judge(scene, hops)
     yield from between_guests(scene, visits, hops)

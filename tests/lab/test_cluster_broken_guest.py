@@ -17,6 +17,15 @@ pytestmark = [pytest.mark.lab, pytest.mark.root]
 HEADER = bytes(1 << 16)
 """Zeros over the first cluster of a qcow2 disk: QEMU does not take it as one any more."""
 
+HANGING = """
+#include <fcntl.h>
+#include <unistd.h>
+int main(void) {
+    if (write(open("/dev/console", O_WRONLY), "Here it hangs.\\n", 15) != 15) return 1;
+    for (;;) pause();
+}
+"""
+
 
 @contextmanager
 def spoiled(disk: Path, content: bytes) -> Iterator[None]:
@@ -46,10 +55,27 @@ def spoiled(disk: Path, content: bytes) -> Iterator[None]:
     assert done.is_set()
 
 
-def empty_disk(folder: Path) -> bytes:
-    path = folder / "empty.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "4G"], check=True)
-    return path.read_bytes()
+def hanging_disk(folder: Path) -> bytes:
+    """Return a disk whose first process does nothing: the guest boots, and never gets further."""
+    root, raw, disk = folder / "root", folder / "disk.raw", folder / "disk.qcow2"
+    for name in (
+        "dev",
+        "proc",
+        "sys",
+        "home",
+        "sbin",
+        "etc/skel",
+        "etc/farswitch",
+        "var/lib/farswitch",
+    ):
+        (root / name).mkdir(parents=True)
+    for name in ("passwd", "shadow", "group", "gshadow"):
+        (root / "etc" / name).touch()
+    compiler = ["gcc", "-static", "-O", "-x", "c", "-", "-o", root / "sbin/init"]
+    subprocess.run(compiler, input=HANGING, text=True, check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-L", "farswitch", "-d", root, raw, "32M"], check=True)
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, disk], check=True)
+    return disk.read_bytes()
 
 
 def assert_names_node3_alone(cluster: ClusterUnderTest, run: Run) -> None:
@@ -59,13 +85,18 @@ def assert_names_node3_alone(cluster: ClusterUnderTest, run: Run) -> None:
     assert names(cluster.guests(2)) == ["node1", "node2"]
 
 
-def test_first_boot_from_a_broken_disk(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+def test_first_boot_that_hangs_and_one_from_a_broken_disk(
+    cluster: ClusterUnderTest, tmp_path: Path
+) -> None:
     cluster.good("build", "--nodes", "2")
     boots = cluster.boots(2)
-    with spoiled(cluster.pool() / "fst.node3.1.qcow2", empty_disk(tmp_path)):
+    cluster.write_site("boot_timeout: 30")
+    with spoiled(cluster.pool() / "fst.node3.1.qcow2", hanging_disk(tmp_path)):
         broken = cluster.run("build", "--nodes", "3")
     assert_names_node3_alone(cluster, broken)
-    assert "No disk is labelled farswitch" in broken.errors, "its console's last lines"
+    assert "did not happen within 30 s" in broken.errors
+    assert "Here it hangs." in broken.errors, "its console's last lines"
+    cluster.write_site()
     assert "seed" not in cluster.on("server1", ["virsh", "vol-list", "farswitch"])
     with spoiled(cluster.pool() / "fst.node3.2.qcow2", HEADER):
         refused = cluster.run("build")
@@ -75,7 +106,7 @@ def test_first_boot_from_a_broken_disk(cluster: ClusterUnderTest, tmp_path: Path
     assert cluster.boots(2) == boots
 
 
-def test_guest_that_hangs_is_restarted_with_its_disk_by_one_build(
+def test_guest_that_panics_is_restarted_with_its_disk_by_one_build(
     cluster: ClusterUnderTest,
 ) -> None:
     node3, boots = cluster.guest(3), cluster.boots(2)

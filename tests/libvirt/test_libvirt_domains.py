@@ -77,19 +77,6 @@ def test_an_error_names_the_server_and_the_domain(hypervisor, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_counters_of_an_interface(hypervisor):
-    xml = DOMAIN.format(name="node1", metadata="").replace(
-        "</domain>",
-        "<devices><interface type='ethernet'><target dev='fsd41' managed='no'/></interface>"
-        "</devices></domain>",
-    )
-    hypervisor.define(xml)
-    hypervisor.start("node1")
-    assert hypervisor.interface_stats("node1", "fsd41").rx_bytes >= 0
-    with pytest.raises(LibvirtError, match="fsd42"):
-        hypervisor.interface_stats("node1", "fsd42")
-
-
 def test_many_threads_share_one_connection(hypervisor):
     def life(number: int) -> str:
         name = f"node{number}"

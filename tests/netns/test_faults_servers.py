@@ -18,7 +18,7 @@ from nornir.core.task import Result
 from nornir.plugins.runners import SerialRunner
 
 from connections.local import LocalShell
-from connections.netlink import NetnsEndpoint
+from connections.netlink import RelayEndpoint
 from inventory.model import Cluster, Guest, Server, Settings
 from tasks.bridge import bridge
 from tasks.check import Check
@@ -183,7 +183,7 @@ def host_of(cluster: Cluster, server: Server, box: LocalShell) -> Host:
     underlay = Underlay(server.name, "u0", server.underlay, 1500, 50)
     data = {"cluster": cluster, "server": server, FACTS: Facts(underlay, "qemu", 0, 0)}
     host = Host(name=server.name, data=data, defaults=Defaults())
-    endpoint = NetnsEndpoint(server.name, f"/proc/{pid(box)}/ns/net")
+    endpoint = RelayEndpoint(server.name, box)
     host.connections["netlink"] = SimpleNamespace(connection=endpoint)
     host.connections["shell"] = SimpleNamespace(connection=box)
     return host
@@ -455,7 +455,7 @@ def test_a_bridge_that_knows_nothing_of_a_guest_is_no_pass(net, server, spoil, m
 
 
 def test_server_that_does_not_answer_fails_every_check_of_the_tunnels(net, monkeypatch):
-    broken = NetnsEndpoint("server1", "/proc/0/ns/net")
+    broken = RelayEndpoint("server1", LocalShell("server1", ("false",)))
     opened = net.scene.hosts["server1"].connections["netlink"]
     monkeypatch.setattr(opened, "connection", broken)
     for name in tunnel.PROBE.checks:

@@ -15,7 +15,7 @@ import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
 from connections.command import ConnectionLostError, Process
-from connections.netlink import NetnsEndpoint, RelayEndpoint
+from connections.netlink import RelayEndpoint
 from connections.ssh import SshShell
 from connections.wait import Deadline, wait_until
 
@@ -204,15 +204,3 @@ def ask_three_times(endpoint: RelayEndpoint) -> None:
 def test_requests_after_the_agents_end_fail_too(shell):
     with pytest.raises(ConnectionLostError):
         ask_three_times(RelayEndpoint("server1", Instead(shell, "true")))
-
-
-def test_a_namespace_is_entered_by_its_path(namespace):
-    endpoint = NetnsEndpoint("server1", f"/run/netns/{namespace}")
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    for _ in range(50):
-        with endpoint.session() as ipr:
-            assert [link.get("ifname") for link in ipr.get_links()] == ["lo"]
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
-    nowhere = NetnsEndpoint("server1", "/run/netns/nowhere").session()
-    with pytest.raises(ConnectionLostError, match="nowhere"):
-        nowhere.__enter__()

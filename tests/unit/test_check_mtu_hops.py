@@ -12,6 +12,7 @@ from connections.links import Link
 from inventory.model import Cluster, Guest, Server, Settings
 from tasks.checks import mtu_hops
 from tasks.checks.mtu_hops import Ground, explain, judge, without_build
+from tasks.checks.mtu_table import table
 from tasks.underlay import OVERHEAD_V4, OVERHEAD_V6, Underlay
 
 REBUILD = "python -m workflows.build"
@@ -143,3 +144,28 @@ def test_a_build_is_no_fix_while_the_underlay_is_too_small_for_it():
     ]
     healthy = all_hops(ground(ONE, fsd41=1300))
     assert without_build(healthy, command) == healthy
+
+
+def test_the_table_has_a_row_for_hops_that_are_alike():
+    assert table(all_hops()) == [
+        "MTU of                    on              configured  actual  effective",
+        "NIC                       node1                 1450    1450       1450",
+        "tap                       server1               1450    1450       1450",
+        "bridge                    server1               1450    1450       1450",
+        "tunnel                    server1               1450    1450       1450",
+        "underlay device (2)       server[1-2]  at least 1500    1500       1450",
+        "switch port               server2               1450    1450       1450",
+        "switch bridge             server2               1450    1450       1450",
+        "path between servers (2)  server[1-2]  at least 1500    1500       1450",
+        "Every hop carries 1450 B of a guest.",
+    ]
+
+
+def test_the_table_names_what_is_too_small_and_the_number_to_set():
+    lines = table(all_hops(two=ground(TWO, fsv41=1400, device=1480), nic=None))
+    assert "NIC 'data0'                     node1                 1450       -          0" in lines
+    assert lines[-1] == (
+        "The narrowest is the switch port 'fsv41' of 'node1' on 'server2': set it to 1450."
+    )
+    assert table(all_hops(nic=None))[-1] == "Nothing passes the NIC 'data0' on 'node1'."
+    assert table([]) == []
