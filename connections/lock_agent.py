@@ -43,10 +43,10 @@ def take(path: Path, seconds: float) -> Optional[int]:  # noqa: UP045 - Python 3
     """Return the locked file; None when somebody holds it for as long as we, or our input, last."""
     end = time.monotonic() + seconds
     while True:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # whoever reads it may lock it
         try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # who reads it may lock it
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except FileNotFoundError:  # the folder went between the two calls
+        except (FileNotFoundError, FileExistsError):  # it went between two looks
             continue
         wanted = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         try:
@@ -100,7 +100,11 @@ def read(path: Path) -> Words:
 def holders(folder: Path) -> List[Words]:  # noqa: UP006 - Python 3.8
     """Return the words of everybody who holds a cluster's lock."""
     found = []
-    for path in sorted(folder.glob("*.lock")):
+    try:
+        paths = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    for path in (one for one in paths if one.suffix == ".lock"):
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:

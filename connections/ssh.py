@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
 import paramiko  # type: ignore[import-untyped]
@@ -63,11 +63,11 @@ class SshShell(CommandShell):
         if not self._commands.acquire(timeout=deadline.remaining()):
             raise TimeoutError
         try:
-            transport = self._transport()
-            with (
-                self._bounded(transport, deadline),
-                _session(transport, argv, deadline, self._fence) as channel,
-            ):
+            transport, channel = self._channel(deadline)
+            with self._bounded(transport, deadline), ExitStack() as stack:
+                stack.callback(_close, channel)
+                self._fence.check()
+                _become(channel, argv)
                 return exchange(channel, stdin, deadline)
         finally:
             self._commands.release()
@@ -78,9 +78,12 @@ class SshShell(CommandShell):
         if not self._processes.acquire(timeout=deadline.remaining()):
             raise ConnectionLostError(self.host, f"{PROCESSES} processes hold its channels")
         try:
-            transport = self._transport()
-            with self._bounded(transport, deadline):
-                channel = _exec(transport, self.compose(argv), deadline, self._fence)
+            transport, channel = self._channel(deadline)
+            with self._bounded(transport, deadline), ExitStack() as stack:
+                stack.callback(_close, channel)
+                self._fence.check()
+                _become(channel, self.compose(argv))
+                stack.pop_all()
         except TimeoutError:
             self._processes.release()
             raise CommandTimeoutError(self.host, argv, deadline.seconds) from None
@@ -111,6 +114,24 @@ class SshShell(CommandShell):
             if self._login is not None:
                 self._login.close()
                 self._login = None
+
+    def _channel(self, deadline: Deadline) -> tuple[Any, Any]:
+        """Return the login's transport and a new session channel of it.
+
+        Where none opens because the login has ended, nothing has begun: it is made anew, once. But
+        a lost lock ends its login too, and is the cause to name. The fence comes again when the
+        channel is open: from then on the channel ends with the lock.
+        """
+        transport = self._transport()
+        try:
+            with self._bounded(transport, deadline):
+                return transport, _place(transport, deadline)
+        except ConnectionLostError:
+            self._fence.check()
+        transport.close()  # paramiko tells the end to whoever waits before it notes it itself
+        transport = self._transport()
+        with self._bounded(transport, deadline):
+            return transport, _place(transport, deadline)
 
     def _transport(self) -> Any:
         with self._lock:
@@ -146,38 +167,14 @@ class SshShell(CommandShell):
             watchdog.cancel()
 
 
-@contextmanager
-def _session(
-    transport: Any, argv: Sequence[str], deadline: Deadline, fence: Fence
-) -> Iterator[Any]:
-    channel = _exec(transport, argv, deadline, fence)
-    try:
-        yield channel
-    finally:
+def _close(channel: Any) -> None:
+    with contextlib.suppress(*FAILURES):  # else the cause of a failure gets lost
         channel.close()
 
 
-def _exec(transport: Any, argv: Sequence[str], deadline: Deadline, fence: Fence) -> Any:
-    """Start the command on a new channel; the login's shell becomes it.
-
-    The fence comes when the channel is open: a lost lock ends the login, and with it the channel.
-    So where none opens because the login has ended, a lost lock is the cause to name.
-    """
-    try:
-        channel = _place(transport, deadline)
-    except TimeoutError:
-        raise
-    except FAILURES:
-        fence.check()
-        raise
-    try:
-        fence.check()
-        channel.exec_command(f"exec {shlex.join(argv)}")
-    except BaseException:
-        with contextlib.suppress(*FAILURES):
-            channel.close()
-        raise
-    return channel
+def _become(channel: Any, argv: Sequence[str]) -> None:
+    """Start the command on a channel; the login's shell becomes it."""
+    channel.exec_command(f"exec {shlex.join(argv)}")
 
 
 def _place(transport: Any, deadline: Deadline) -> Any:

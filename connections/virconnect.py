@@ -19,8 +19,15 @@ KEEPALIVE_SECONDS, KEEPALIVE_COUNT = 5, 5
 """libvirt is taken for lost when it leaves so many signs of life, so far apart, unanswered."""
 OPEN_SECONDS = 45.0
 """For one attempt: ssh's connection, key exchange and login, and libvirt's first answer."""
-REFUSED = ("kex_exchange_identification", "banner exchange")
-"""What ssh says when sshd hangs up before it shows its banner, as it does with MaxStartups."""
+REFUSED = (
+    "kex_exchange_identification",
+    "banner exchange",
+    "Cannot write data: Broken pipe",
+    "client socket is closed",
+    "received hangup",
+)
+"""What ssh says when sshd hangs up before it shows its banner, as it does with MaxStartups; and
+what libvirt says in its stead when ssh ends before libvirt's first word, or before it listens."""
 _GUARD = threading.Lock()
 _running: list[threading.Thread] = []
 

@@ -9,7 +9,7 @@ from tasks import revert
 
 
 def main() -> None:
-    revert.SECONDS, revert.CONFIRM_SECONDS = 6, 2.0
+    revert.SECONDS, revert.CONFIRM_SECONDS = 12, 2.0
     workflow = importlib.import_module(f"workflows.{sys.argv.pop(1)}")
     workflow.command()
 

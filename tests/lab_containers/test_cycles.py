@@ -22,15 +22,21 @@ for top in ("/etc", "/run", "/root", "/home", "/dev/shm", "/var/lib/farswitch", 
     count = size = 0
     for folder, folders, names in os.walk(top):
         for name in (*folders, *names):
-            count, size = count + 1, size + os.lstat(os.path.join(folder, name)).st_size
+            try:
+                count, size = count + 1, size + os.lstat(os.path.join(folder, name)).st_size
+            except OSError:  # it has gone
+                continue
     print(top, count, "files of", size, "bytes")
 for line in open("/proc/self/mounts"):
     print("mount", line.strip())
 for process in pathlib.Path("/proc").glob("[0-9]*"):
     if process.name == str(os.getpid()):
         continue
-    words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-    print("process", words, len(os.listdir(process / "fd")), "descriptors")
+    try:
+        words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        print("process", words, len(os.listdir(process / "fd")), "descriptors")
+    except OSError:  # it has ended
+        continue
 """
 
 

@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -36,11 +39,31 @@ def traces(lab: Lab) -> list[str]:
     return found
 
 
-def namespaces(lab: Lab) -> set[str]:
+KINDS = ("net", "mnt", "pid", "uts", "ipc")
+
+
+@contextmanager
+def namespaces(lab: Lab) -> Iterator[set[int]]:
+    """Yield the numbers of the lab's namespaces, which no other gets while they are open."""
     pids = container.find(lab).values()
-    kinds = ("net", "mnt", "pid", "uts", "ipc")
-    own = {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for pid in pids for kind in kinds}
-    return {text.split("[")[1].rstrip("]") for text in own} | {str(lab.wire.stat().st_ino)}
+    paths = [Path(f"/proc/{pid}/ns/{kind}") for pid in pids for kind in KINDS]
+    with ExitStack() as stack:
+        opened = [stack.enter_context(path.open("rb")) for path in (*paths, lab.wire)]
+        yield {os.fstat(one.fileno()).st_ino for one in opened}
+
+
+def used() -> set[int]:
+    """Return the namespaces that a process is in, or that a mount keeps."""
+    found = {number for path in Path("/proc").glob("[0-9]*/ns/*") if (number := _inode(path))}
+    mounts = Path("/proc/self/mountinfo").read_text()
+    return found | {int(number) for number in re.findall(r" \w+:\[(\d+)\] ", mounts)}
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:  # the process has ended
+        return None
 
 
 def inside_links(pid: int) -> wire.Links:
@@ -137,12 +160,12 @@ def test_a_further_server_is_only_data(lab):
 
 
 def test_down_leaves_nothing(lab):
-    were = namespaces(lab)
-    assert len(were) == 11
-    assert control.down(lab)
-    assert traces(lab) == []
-    left = {line.strip() for line in run(["lsns", "-n", "-r", "-o", "NS"]).splitlines()}
-    assert not were & left
+    with namespaces(lab) as were:
+        assert len(were) == 11
+        assert were <= used()
+        assert control.down(lab)
+        assert traces(lab) == []
+        assert not were & used()
     assert not control.down(lab)
 
 

@@ -126,8 +126,9 @@ def test_a_service_that_ends_is_started_again(lab):
 
 
 def test_orphans_are_buried(lab):
-    pid = inside(lab, "server2", "sh", "-c", "sleep 0.1 >/dev/null 2>&1 & echo $!").strip()
+    pid = inside(lab, "server2", "sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!").strip()
     assert inside(lab, "server2", "ps", "-o", "ppid=", "-p", pid).strip() == "1"
+    inside(lab, "server2", "kill", pid)
 
     def gone() -> bool:
         return pid not in inside(lab, "server2", "ps", "-eo", "pid=").split()

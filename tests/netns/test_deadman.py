@@ -125,7 +125,7 @@ def test_firing_and_disarming_exclude_each_other(box):
     def one(number: int) -> tuple[str, bool]:
         undo = f"echo {number} >>/run/mark"
         armed = deadman.arm(box, "race", undo, SOON)
-        delay = 0.8 + 0.4 * number / count
+        delay = 0.2 + 1.4 * number / count
         box.run(["sleep", f"{delay:.3f}"])
         return armed.id, deadman.disarm(box, armed)
 

@@ -18,7 +18,6 @@ from nornir.core.task import Result
 from nornir.plugins.runners import SerialRunner
 
 from connections.local import LocalShell
-from connections.netlink import RelayEndpoint
 from inventory.model import Cluster, Guest, Server, Settings
 from tasks.bridge import bridge
 from tasks.check import Check
@@ -42,6 +41,7 @@ from tasks.sysctl import sysctl
 from tasks.underlay import Underlay
 from tasks.verify import verify
 from tasks.vxlan import vxlan
+from tests.netns.inside import NetnsEndpoint
 
 pytestmark = pytest.mark.root
 MTU = 1450
@@ -164,6 +164,8 @@ def built(lasting_boxes, tmp_path_factory) -> Net:
     guests = tuple(Guest(f"node{at}", at, "server1", settings) for at in (1, 2))
     cluster = Cluster(settings, (one,), two, guests)
     boxes = {name: lasting_boxes() for name in ("server1", "server2", "guests")}
+    for box in boxes.values():  # what speaks by itself moves entries of an FDB, static ones too
+        sh(box, "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
     sh(boxes["server1"], f"ip link add u0 type veth peer name u0 netns {pid(boxes['server2'])}")
     hosts = {server.name: host_of(cluster, server, boxes[server.name]) for server in (one, two)}
     for name in hosts:
@@ -183,7 +185,7 @@ def host_of(cluster: Cluster, server: Server, box: LocalShell) -> Host:
     underlay = Underlay(server.name, "u0", server.underlay, 1500, 50)
     data = {"cluster": cluster, "server": server, FACTS: Facts(underlay, "qemu", 0, 0)}
     host = Host(name=server.name, data=data, defaults=Defaults())
-    endpoint = RelayEndpoint(server.name, box)
+    endpoint = NetnsEndpoint(server.name, f"/proc/{pid(box)}/ns/net")
     host.connections["netlink"] = SimpleNamespace(connection=endpoint)
     host.connections["shell"] = SimpleNamespace(connection=box)
     return host
@@ -455,7 +457,7 @@ def test_a_bridge_that_knows_nothing_of_a_guest_is_no_pass(net, server, spoil, m
 
 
 def test_server_that_does_not_answer_fails_every_check_of_the_tunnels(net, monkeypatch):
-    broken = RelayEndpoint("server1", LocalShell("server1", ("false",)))
+    broken = NetnsEndpoint("server1", "/proc/0/ns/net")
     opened = net.scene.hosts["server1"].connections["netlink"]
     monkeypatch.setattr(opened, "connection", broken)
     for name in tunnel.PROBE.checks:

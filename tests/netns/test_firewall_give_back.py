@@ -49,7 +49,7 @@ class DeadError(BaseException):
 
 @pytest.fixture
 def server(box, monkeypatch):
-    monkeypatch.setattr(revert, "SECONDS", 5)
+    monkeypatch.setattr(revert, "SECONDS", 12)
     monkeypatch.setattr(revert, "CONFIRM_SECONDS", 2.0)
     with listening(box, 22) as login:
         yield login
@@ -122,7 +122,7 @@ def test_killed_in_the_middle_or_at_the_end_it_is_given_back_by_the_next(
     open_ = state(hostile)
     for steps in (1, parts(hostile)):
         with monkeypatch.context() as patch:
-            patch.setattr(revert, "SECONDS", 1 if undone else 300)
+            patch.setattr(revert, "SECONDS", 4 if undone else 300)
             dies_after(patch, steps)
             with pytest.raises(DeadError):
                 run(hostile, cluster_of(), present=False)

@@ -78,7 +78,10 @@ def test_a_login_that_ends_before_the_word_came_chooses_no_process(
     machine: LocalShell, script: str, arguments: tuple[str, ...]
 ) -> None:
     """In a process namespace of its own, as an empty word would choose all that run."""
-    inside = 'sleep 60 & sh -c "$@"; echo "$? $(pgrep -c sleep)"'
+    inside = (
+        "sleep 60 & until pgrep -x sleep; do :; done >/dev/null; "
+        'sh -c "$@"; echo "$? $(pgrep -c sleep)"'
+    )
     own = ("unshare", "--fork", "--pid", "--mount-proc", "sh", "-c", inside, "own")
     ended = machine.run((*own, script, "script", *arguments), stdin="farswitch-", check=False)
     assert ended.stdout == "65 1\n"

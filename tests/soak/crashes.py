@@ -13,57 +13,68 @@ TRIES = 20
 """A run on an idle moment of the machine may end before the moment that was drawn."""
 
 
-def of_build(ground: Ground, told: Told, moment: Moment, *, turn: int) -> bool:
+def of_build(ground: Ground, told: Told, moment: Moment, *, turn: int, built: bool = True) -> bool:
     """Kill a build from nothing; return False when it ended before the moment.
 
     Args:
         ground: The servers, on which nothing is.
         told: Where the crash is noted.
         moment: Of the kill.
-        turn: Which way it goes on: odd, by a teardown at once; of four two from another controller.
+        turn: Of four two go on from another controller, of three one is torn down without the site.
+        built: Whether a build comes before the teardown.
     """
     killed = ground.crash(moment, "build")
-    recover(ground, turn, build_first=turn % 2 == 0)
+    recover(ground, turn, built=built)
     if killed:
-        told(f"build killed {moment}, {_way(turn, build_first=turn % 2 == 0)}")
+        told(f"build killed {moment}, {_way(turn, built=built)}")
     return killed
 
 
-def of_teardown(ground: Ground, told: Told, moment: Moment, *, turn: int) -> bool:
+def of_teardown(
+    ground: Ground, told: Told, moment: Moment, *, turn: int, built: bool = True
+) -> bool:
     """Kill a teardown of a cluster that stands; return False when it ended before the moment."""
-    built = ground.run("build")
-    assert built.status == 0, built.said
+    run = ground.run("build")
+    assert run.status == 0, run.said
     killed = ground.crash(moment, "teardown")
-    recover(ground, turn, build_first=turn % 2 == 0)
+    recover(ground, turn, built=built)
     if killed:
-        told(f"teardown killed {moment}, {_way(turn, build_first=turn % 2 == 0)}")
+        told(f"teardown killed {moment}, {_way(turn, built=built)}")
     return killed
 
 
-def of_build_at_random(ground: Ground, told: Told, draw: Random, *, turn: int) -> None:
+def of_build_at_random(
+    ground: Ground, told: Told, draw: Random, *, turn: int, built: bool = True
+) -> None:
     """Kill a build at a moment of which each is as likely as any other."""
     span = ground.span("build")
-    assert any(of_build(ground, told, After(draw.random() * span), turn=turn) for _ in range(TRIES))
-
-
-def of_teardown_at_random(ground: Ground, told: Told, draw: Random, *, turn: int) -> None:
-    """Kill a teardown at a moment of which each is as likely as any other."""
-    span = ground.span("teardown")
     assert any(
-        of_teardown(ground, told, After(draw.random() * span), turn=turn) for _ in range(TRIES)
+        of_build(ground, told, After(draw.random() * span), turn=turn, built=built)
+        for _ in range(TRIES)
     )
 
 
-def recover(ground: Ground, turn: int, *, build_first: bool) -> None:
+def of_teardown_at_random(
+    ground: Ground, told: Told, draw: Random, *, turn: int, built: bool = True
+) -> None:
+    """Kill a teardown at a moment of which each is as likely as any other."""
+    span = ground.span("teardown")
+    assert any(
+        of_teardown(ground, told, After(draw.random() * span), turn=turn, built=built)
+        for _ in range(TRIES)
+    )
+
+
+def recover(ground: Ground, turn: int, *, built: bool) -> None:
     """Do what a user does next, and hold the servers to being right after it."""
     if turn % 4 >= 2:
         ground.another_controller()
-    if build_first:
+    if built:
         ground.converges()
     ground.goes(without_site=turn % 3 == 1)
 
 
-def _way(turn: int, *, build_first: bool) -> str:
-    then = "then built and torn down" if build_first else "then torn down"
+def _way(turn: int, *, built: bool) -> str:
+    then = "then built and torn down" if built else "then torn down"
     where = " from another controller" if turn % 4 >= 2 else ""
     return f"{then}{where}{', without the site' if turn % 3 == 1 else ''}"

@@ -23,8 +23,11 @@ for line in sorted(open("/proc/self/mounts")):
 for process in pathlib.Path("/proc").glob("[0-9]*"):
     if process.name == str(os.getpid()):
         continue
-    words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-    print("process", words, len(os.listdir(process / "fd")), "descriptors")
+    try:
+        words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        print("process", words, len(os.listdir(process / "fd")), "descriptors")
+    except OSError:  # it has ended
+        continue
 """
 """Runs on a server: its mounts, the files that it has in memory, its processes."""
 

@@ -14,7 +14,10 @@ from tests.soak.moments import END, Border
 pytestmark = [pytest.mark.root, pytest.mark.soak]
 Told = Callable[[str], None]
 RANDOM = 25
-"""Kills of each of build and teardown at random moments."""
+"""Kills of each of build and teardown at random moments, each followed by a build."""
+ENDED = 5
+"""More of them, each followed by a teardown at once."""
+NEXT = pytest.mark.parametrize("built", [True, False], ids=["then-built", "then-torn-down"])
 
 
 def numbered(names: tuple[str, ...]) -> list[tuple[int, str]]:
@@ -30,14 +33,16 @@ def test_the_borders_are_all_there_are(ground: Ground):
         assert running.steps() == [*wanted, END]
 
 
+@NEXT
 @pytest.mark.parametrize(("turn", "step"), numbered(steps.BUILD))
-def test_build_killed_at_a_border(ground: Ground, told: Told, turn: int, step: str):
-    assert crashes.of_build(ground, told, Border(step), turn=turn)
+def test_build_killed_at_a_border(ground: Ground, told: Told, turn: int, step: str, built: bool):
+    assert crashes.of_build(ground, told, Border(step), turn=turn, built=built)
 
 
+@NEXT
 @pytest.mark.parametrize(("turn", "step"), numbered(steps.TEARDOWN))
-def test_teardown_killed_at_a_border(ground: Ground, told: Told, turn: int, step: str):
-    assert crashes.of_teardown(ground, told, Border(step), turn=turn)
+def test_teardown_killed_at_a_border(ground: Ground, told: Told, turn: int, step: str, built: bool):
+    assert crashes.of_teardown(ground, told, Border(step), turn=turn, built=built)
 
 
 @pytest.mark.parametrize("turn", range(RANDOM))
@@ -48,6 +53,14 @@ def test_build_killed_at_random(ground: Ground, told: Told, draw: Random, turn: 
 @pytest.mark.parametrize("turn", range(RANDOM))
 def test_teardown_killed_at_random(ground: Ground, told: Told, draw: Random, turn: int):
     crashes.of_teardown_at_random(ground, told, draw, turn=turn)
+
+
+@pytest.mark.parametrize("turn", range(ENDED))
+def test_both_killed_at_random_and_torn_down_at_once(
+    ground: Ground, told: Told, draw: Random, turn: int
+):
+    crashes.of_build_at_random(ground, told, draw, turn=turn, built=False)
+    crashes.of_teardown_at_random(ground, told, draw, turn=turn, built=False)
 
 
 @pytest.mark.parametrize(("turn", "step"), numbered(steps.BUILD))

@@ -17,17 +17,17 @@ Told = Callable[[str], None]
 
 @pytest.mark.parametrize("step", ["firewall_reset", "vm_boot"])
 def test_a_build_killed_at_a_border_is_finished_by_the_next(ground: Ground, told: Told, step: str):
-    crashes.of_build(ground, told, Border(step), turn=0)
+    assert crashes.of_build(ground, told, Border(step), turn=0)
 
 
 def test_a_teardown_killed_at_a_border_is_finished_without_the_site(ground: Ground, told: Told):
-    crashes.of_teardown(ground, told, Border("links"), turn=1)
+    assert crashes.of_teardown(ground, told, Border("links"), turn=1, built=False)
 
 
 def test_a_build_killed_at_a_random_moment_leaves_nothing_after_teardown(
     ground: Ground, told: Told, draw: Random
 ):
-    crashes.of_build_at_random(ground, told, draw, turn=1)
+    crashes.of_build_at_random(ground, told, draw, turn=1, built=False)
 
 
 def test_a_teardown_killed_at_a_random_moment_is_finished_by_the_next(

@@ -124,10 +124,11 @@ def test_a_file_whose_answer_never_came_is_written_once_by_the_next_try(
     wired: SshShell, sshd: Sshd, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
-    monkeypatch.setattr("connections.files.FILE_SECONDS", 1.0)
     proxy.mute()
-    with pytest.raises(CommandTimeoutError, match="'server1'"):
-        wired.write(str(path), b"whole")
+    with monkeypatch.context() as patch:
+        patch.setattr("connections.files.FILE_SECONDS", 1.0)
+        with pytest.raises(CommandTimeoutError, match="'server1'"):
+            wired.write(str(path), b"whole")
     again = SshShell(sshd.target(known_hosts=(direct(sshd),)))
     assert again.read(str(path)) in {None, b"whole"}
     again.write(str(path), b"whole")

@@ -121,6 +121,21 @@ def test_a_login_that_ends_with_its_lock_names_the_lock(sshd, tmp_path: Path, mo
     shell.close()
 
 
+def test_a_login_that_ends_before_its_command_is_made_anew(shell: SshShell, monkeypatch):
+    opened, ended = paramiko.Transport.open_session, []
+
+    def end_once(transport: paramiko.Transport, **options: object) -> object:
+        if not ended:
+            ended.append(transport)
+            transport.close()
+        return opened(transport, **options)
+
+    shell.run(["true"])
+    monkeypatch.setattr(paramiko.Transport, "open_session", end_once)
+    assert shell.run(["echo", "once"]).stdout == "once\n"
+    assert len(ended) == 1
+
+
 def test_what_a_stopped_run_had_begun_ends_before_its_lock_falls(sshd, shell, take, tmp_path: Path):
     script = RUN.replace("read line && echo", "sleep 5; echo")
     argv = [sys.executable, "-c", script, str(sshd.folder), str(sshd.port), str(tmp_path / "locks")]

@@ -58,8 +58,8 @@ def process() -> Scripted:
 
 
 @pytest.fixture
-def relay(process):
-    relay = Relay("server1", process, 0.3)
+def relay(process, request):
+    relay = Relay("server1", process, getattr(request, "param", 5.0))
     yield relay
     relay.close()
 
@@ -83,6 +83,7 @@ def test_a_request_goes_out_in_a_frame_and_answers_come_back_whole(near, process
     assert process.written == [FRAME.pack(len(REQUEST)) + REQUEST]
 
 
+@pytest.mark.parametrize("relay", [0.3], indirect=True)
 def test_a_late_answer_becomes_an_error_for_its_request(near, process, relay):
     process.said = "sorry\n"
     near.send(REQUEST)

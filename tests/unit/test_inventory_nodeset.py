@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inventory.errors import ConfigError
@@ -37,6 +37,7 @@ def test_what_is_no_node_set_is_refused(text):
         expand(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab019[],-/@;\u0661\n", max_size=20))
 def test_any_text_is_names_or_an_error(text):
     try:

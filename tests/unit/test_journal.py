@@ -1,7 +1,7 @@
 """The rules of claims, as tables and as random sequences; the file over a local shell."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connections.local import LocalShell
@@ -57,6 +57,7 @@ def test_release(before, have, outcome, after):
 EVENTS = [("build", "a"), ("build", "b"), ("teardown", "a"), ("teardown", "b"), ("admin", "5")]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(EVENTS), max_size=12))
 def test_value_is_right_after_every_sequence(events):
     """While a cluster stands a build's value holds; with none it is the last value not ours."""
@@ -105,6 +106,7 @@ CLAIMS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), CLAIMS))
 def test_dump_and_parse_are_inverse(claims):
     assert parse(dump(Journal(claims))) == Journal(claims)

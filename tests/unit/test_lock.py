@@ -98,7 +98,7 @@ def test_a_stopped_run_loses_its_lock_and_a_living_one_does_not(
     os.kill(holder.pid, signal.SIGSTOP)
     began = time.monotonic()
     lease = wait_until(
-        lambda: one if (one := take(folder, 1)).held else None, Deadline(8), what="The takeover"
+        lambda: one if (one := take(folder, 1)).held else None, Deadline(2), what="The takeover"
     )
     assert time.monotonic() - began > 1
     mine.check()
@@ -113,6 +113,7 @@ def test_a_run_whose_lock_fell_is_told_and_its_fence_stays_shut(folder: str):
     fence.add(lease.check)
     fence.check()
     lease._process.close()
+    lease._reader.join(5)
     with pytest.raises(LockLostError, match="Nothing more was changed"):
         fence.check()
     fence.open()

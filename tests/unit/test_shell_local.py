@@ -21,6 +21,7 @@ from connections.command import (
 from connections.local import LocalShell
 from connections.login import Target
 from connections.ssh import SshShell
+from connections.wait import Deadline, wait_until
 
 
 @pytest.fixture
@@ -114,11 +115,19 @@ def test_input_that_nobody_reads_is_no_error(shell):
     assert shell.run(["true"], stdin=b"x" * (8 << 20)).status == 0
 
 
+def gone(shell, command: str) -> None:
+    """Wait for the end of a process that was killed."""
+    wait_until(
+        lambda: shell.run(["pgrep", "-fx", command], check=False).status == 1,
+        Deadline(5), what=f"The end of '{command}'",
+    )  # fmt: skip
+
+
 def test_output_without_end_is_an_error_and_ends_the_command(shell, monkeypatch):
     monkeypatch.setattr("connections.local.OUTPUT_LIMIT", 1 << 20)
     with pytest.raises(OutputLimitError, match="yes"):
         shell.run(["yes", "fs-no-end"])
-    assert shell.run(["pgrep", "-fx", "yes fs-no-end"], check=False).status == 1
+    gone(shell, "yes fs-no-end")
 
 
 def test_a_deadline_ends_the_command_and_its_children(shell):
@@ -126,7 +135,7 @@ def test_a_deadline_ends_the_command_and_its_children(shell):
     with pytest.raises(CommandTimeoutError, match="here"):
         shell.run(["sh", "-c", "sleep 4713 & sleep 4713"], timeout=0.3)
     assert time.monotonic() - started < 2
-    assert shell.run(["pgrep", "-fx", "sleep 4713"], check=False).status == 1
+    gone(shell, "sleep 4713")
 
 
 def test_a_signal_gives_a_negative_status(shell):
