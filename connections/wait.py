@@ -32,6 +32,7 @@ class Deadline:
         return max(0.0, self._end - time.monotonic())
 
     def passed(self) -> bool:
+        """Return whether no time is left."""
         return self.remaining() == 0.0
 
 

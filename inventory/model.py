@@ -118,12 +118,15 @@ class Cluster:
         return f"farswitch:{self.name}"
 
     def guest(self, name: str) -> Guest:
+        """Return the guest of that name, which must be one of the cluster's."""
         return next(guest for guest in self.guests if guest.name == name)
 
     def server(self, name: str) -> Server:
+        """Return the server of that name, which must be one of the cluster's."""
         return next(server for server in self.servers if server.name == name)
 
     def guests_of(self, hypervisor: str) -> tuple[Guest, ...]:
+        """Return the guests on a hypervisor, in the order of the site."""
         return tuple(guest for guest in self.guests if guest.hypervisor == hypervisor)
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from connections.command import Shell
 from connections.wait import Deadline
-from tasks.probe import each_or_raise
+from inventory.errors import FarswitchError
+from tasks.probe import each, each_or_raise
 from tasks.station import Arrival, Packet, Station
 
 T = TypeVar("T")
+FORBIDDEN = "Operation not permitted"
+"""What a sender is told whose own rules drop a packet (EPERM)."""
+OFFSETS = {4: 28, 6: 48}
+"""Bytes of the headers of IP and UDP, by IP's version: where a token of ours begins."""
 SMALL = 100
 """Bytes that every way carries (68 by RFC 791), and that hold our mark behind all headers."""
 PATIENCE = 0.5
@@ -63,6 +70,34 @@ class Passage:
 
 Sizes = Mapping[Lane, Sequence[int]]
 Passages = dict[Lane, Passage]
+
+
+@contextmanager
+def staffed(
+    names: Iterable[str], login: Callable[[str], Shell], token: bytes, seconds: int
+) -> Iterator[dict[str, Station]]:
+    """Yield a station on each server, all opened at once.
+
+    Args:
+        names: The servers.
+        login: Returns a server's shell.
+        token: What marks our packets.
+        seconds: When the stations end by themselves.
+
+    Raises:
+        FarswitchError: One does not open.
+    """
+    with ExitStack() as stack:
+        opened = each(names, lambda name: Station(login(name), token, seconds))
+        stations = {
+            name: stack.enter_context(station)
+            for name, station in opened.items()
+            if isinstance(station, Station)
+        }
+        for station in opened.values():
+            if isinstance(station, FarswitchError):
+                raise station
+        yield stations
 
 
 def try_sizes(

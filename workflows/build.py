@@ -27,6 +27,7 @@ from tasks.preflight import facts_of, preflight
 from tasks.record import record
 from tasks.ssh_keys import ssh_keys
 from tasks.sysctl import sysctl
+from tasks.tunnel_port import tunnel_port
 from tasks.vm_boot import vm_boot
 from tasks.vxlan import vxlan
 from workflows.lab_up import ensure_lab
@@ -49,6 +50,8 @@ def stages(session: Session) -> Iterator[Stage]:
     if not session.options.dry_run:
         source = step(image_source, settings=cluster.settings, progress=progress)
         yield Stage(hypervisors, (source,))
+    ask = step(tunnel_port, cluster=cluster, hosts=session.nornir.inventory.hosts)
+    yield Stage(session.is_head, (ask,))
     underlays = [facts_of(host).underlay for host in session.hosts(servers)]
     known = session.record_of(session.head_host)
     size = derive(cluster.settings.mtu, underlays, known.mtu if known else 0)

@@ -118,6 +118,7 @@ class Scope:
         return self.ground.gateways[self.duel.attacker.hypervisor]
 
     def body(self, kind: Kind) -> bytes:
+        """Return what the attacker's frames of a kind carry: who hears it knows whose it is."""
         return payload(self.token, kind, self.duel.attacker.index)
 
 

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from inventory.model import Guest, Server
 from tasks.check import Check
 from tasks.checks.mtu_hops import Ground, Hop, explain
-from tasks.lanes import SMALL, Passage
-
-FORBIDDEN = "Operation not permitted"
-"""What a sender is told whose own rules drop a packet (EPERM)."""
+from tasks.lanes import FORBIDDEN, SMALL, Passage
 
 
 @dataclass(frozen=True, slots=True)

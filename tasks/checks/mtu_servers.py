@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from connections.links import dump
 from connections.routes import route_to
-from inventory.errors import FarswitchError
 from inventory.model import Server
 from tasks.check import Check
 from tasks.checks import mtu_hops
 from tasks.checks.mtu_hops import Ground, Hop
 from tasks.checks.mtu_lanes import Direction, judge_reach, judge_tunnels, judge_underlay
 from tasks.checks.mtu_ways import between, ends, guests_on, plain, tunnel
-from tasks.lanes import SMALL, Lane, Passage, Passages, search, try_sizes
-from tasks.probe import Scene, each, each_or_raise
+from tasks.lanes import OFFSETS, SMALL, Lane, Passage, Passages, search, staffed, try_sizes
+from tasks.probe import Scene, each_or_raise
 from tasks.station import Station
 from tasks.underlay import judge, peers
 
@@ -58,17 +56,8 @@ def survey(scene: Scene) -> Survey:
         FarswitchError: A server cannot be asked, or has no way to a peer.
     """
     grounds = ground(scene)
-    with ExitStack() as stack:
-        token = b"F" + secrets.token_bytes(3)  # as VXLAN it has no valid VNI: none takes it in
-        opened = each(grounds, lambda name: Station(scene.shell(name), token, SECONDS))
-        stations = {
-            name: stack.enter_context(station)
-            for name, station in opened.items()
-            if isinstance(station, Station)
-        }
-        for station in opened.values():
-            if isinstance(station, FarswitchError):
-                raise station
+    token = b"F" + secrets.token_bytes(3)  # as VXLAN it has no valid VNI: none takes it in
+    with staffed(grounds, scene.shell, token, SECONDS) as stations:
         known = measure(scene, grounds, stations)
     _forget(scene, grounds, known)
     return Survey(grounds, [direction(scene, grounds, known, *pair) for pair in ends(scene)])
@@ -99,7 +88,7 @@ def measure(
     """Try the exact size on every lane; where it fails, find the largest that passes."""
     for name, station in stations.items():
         server = scene.cluster.server(name)
-        offset = 28 if isinstance(server.underlay, IPv4Address) else 48
+        offset = OFFSETS[server.underlay.version]
         tunnels = {guest.tunnel: 0 for guest in guests_on(scene, server)}
         station.listen({grounds[name].underlay.device: offset} | tunnels)
     wanted: dict[Lane, tuple[int, ...]] = {}

@@ -3,6 +3,7 @@
 BUILD = (
     "preflight",
     "image_source",
+    "tunnel_port",
     "record",
     "domains",
     "sysctl",
