@@ -1,7 +1,4 @@
-"""Both servers are worked on by a user with nothing but what docs/security.md gives him.
-
-Everything but guests: those need an image, and run in tests/lab.
-"""
+"""Both servers are worked on by a user with nothing but what docs/security.md gives him."""
 
 from __future__ import annotations
 
@@ -20,6 +17,7 @@ from lab.command import ProgramError
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import Snapshot, compare, observe, settle
 from tests.lab.foreign import plant
+from tests.lab.guests import names
 from workflows import build
 from workflows.locking import fenced, locked
 from workflows.options import Options
@@ -75,11 +73,17 @@ def servers(own_lab: Lab) -> Iterator[Lab]:
     control.down(own_lab)
 
 
-@pytest.fixture
-def cluster(servers: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClusterUnderTest:
-    one = ClusterUnderTest("least", 7001, "10.96.0", "10.97.0", servers, tmp_path, size=2)
+def site(servers: Lab, folder: Path, name: str, vni: int, size: int) -> ClusterUnderTest:
+    """Return a cluster whose site has the user's logins."""
+    one = ClusterUnderTest(name, vni, "10.96.0", "10.97.0", servers, folder, size=size)
     one.write_site()
     (one.site / "groups.yaml").write_text(GROUPS.format(lab=servers))
+    return one
+
+
+@pytest.fixture
+def cluster(servers: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClusterUnderTest:
+    one = site(servers, tmp_path, "least", 7001, 2)
     monkeypatch.setenv("XDG_STATE_HOME", str(one.state))
     return one
 
@@ -118,6 +122,22 @@ def test_servers_are_built_and_given_back_by_the_user(servers, cluster):
     assert gone.changed > 0
     assert compare(before, observe(servers)) == []
     assert_planted(before)
+
+
+@pytest.mark.lab
+def test_a_guest_is_raised_proved_and_given_back_by_the_user(servers: Lab, tmp_path: Path):
+    one = site(servers, tmp_path, "alone", 7101, 1)
+    one.forget_lab()  # raising it would be root's work
+    settle(servers)
+    before = observe(servers)
+    one.good("build")
+    assert names(one.guests(1)) == ["node1"]
+    assert inside(servers, "server1", "virsh", "list", "--name").split() == ["alone-node1"]
+    proved = {check["name"] for check in one.good("verify").document["checks"] if check["ok"]}
+    assert {"server.guard", "tunnel.fdb", "guest.running", "guest.login", "mtu.hops"} <= proved
+    assert one.good("build").changed == 0
+    one.good("teardown")
+    assert compare(before, observe(servers)) == []
 
 
 def assert_planted(snapshot: Snapshot) -> None:

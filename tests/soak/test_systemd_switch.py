@@ -25,7 +25,7 @@ def far(ground: Ground) -> Iterator[Machine]:
     with machine(ground.cluster.lab) as found:
         site, lab = ground.cluster.site, ground.cluster.lab
         underlay, control = (address.ip for address in found.addresses)
-        replace(site / "defaults.yaml", r"(?m)^  lab: .*\n", "")
+        ground.cluster.forget_lab()
         known = site.parent / "known_hosts"
         known.write_text(
             f"{lab.known_hosts.read_text()}{control} {found.seed.host_key_public}\n",

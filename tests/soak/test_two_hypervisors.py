@@ -33,11 +33,10 @@ def spread(tmp_path: Path) -> Iterator[ClusterUnderTest]:
         control.up(larger)
         cluster = ClusterUnderTest("two", 8101, "10.95.0", "10.95.1", larger, tmp_path, size=4)
         cluster.write_site()
-        hosts, defaults = cluster.site / "hosts.yaml", cluster.site / "defaults.yaml"
+        cluster.forget_lab()
+        hosts = cluster.site / "hosts.yaml"
         text = hosts.read_text(encoding="utf-8")
         hosts.write_text(text[: text.index("node[")] + GUESTS, encoding="utf-8")
-        lines = defaults.read_text(encoding="utf-8").splitlines(keepends=True)
-        defaults.write_text("".join(one for one in lines if "lab: {" not in one), encoding="utf-8")
         yield cluster
 
 
