@@ -79,6 +79,17 @@ def warnings(log: Path, start: int) -> list[str]:
     ]
 
 
+def logs(folder: Path) -> dict[Path, int]:
+    """Return the logs of runs below a folder, and how large they are."""
+    return {path: path.stat().st_size for path in folder.rglob("*log") if path.is_file()}
+
+
+def assert_quiet(folder: Path, before: dict[Path, int]) -> None:
+    """Fail where a good run has left a line of WARNING or above in a log of `before`'s folder."""
+    found = [line for log in logs(folder) for line in warnings(log, before.get(log, 0))]
+    assert found == [], "a good run has nothing to warn of"
+
+
 @dataclass
 class ClusterUnderTest:
     """A site for a lab in `folder`; `data` and `management` are the first three numbers."""
@@ -174,7 +185,10 @@ class ClusterUnderTest:
         pid = container.find(self.lab)[server]
         return container.execute(pid, argv, stdin=stdin, timeout=120.0)
 
+    def root(self, server: str) -> Path:
+        """Return the root folder of a server, as this machine sees it."""
+        return Path(f"/proc/{container.find(self.lab)[server]}/root")
+
     def pool(self) -> Path:
         """Return the folder of server1's guests, as this machine sees it."""
-        pid = container.find(self.lab)["server1"]
-        return Path(f"/proc/{pid}/root/var/lib/libvirt/images/farswitch")
+        return self.root("server1") / "var/lib/libvirt/images/farswitch"

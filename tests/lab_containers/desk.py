@@ -14,7 +14,7 @@ from typing import Any
 from connections.wait import Deadline, wait_until
 from lab import container
 from lab.addresses import MEMBERS, Lab
-from tests.lab.clusters import ClusterUnderTest
+from tests.lab.clusters import ClusterUnderTest, assert_quiet, logs
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOT = (ROOT / "tests/lab/snapshot.py").read_text()
@@ -95,6 +95,8 @@ class Desk:
         )  # fmt: skip
 
     def _run(self, *argv: str) -> str:
+        before = logs(self.folder)
         done = self.run(*argv)
         assert done.returncode == 0, done.stdout + done.stderr
+        assert_quiet(self.folder, before)
         return done.stdout

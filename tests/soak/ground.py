@@ -187,7 +187,7 @@ class Ground:
 
     def root(self, server: str) -> Path:
         """Return the root folder of a server, as this machine sees it."""
-        return Path(f"/proc/{container.find(self.cluster.lab)[server]}/root")
+        return self.cluster.root(server)
 
     def quiet(self, *, guests: bool = True) -> None:
         """Wait until the servers run nothing but what they ran before."""

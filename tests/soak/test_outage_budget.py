@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.soak]
 Told = Callable[[str], None]
 AGENT = "python3 -"
 LIBVIRTD = "/usr/sbin/libvirtd"
+KILL = 'killed=1; for pid; do if kill -s KILL "$pid"; then killed=0; fi; done; exit $killed'
+"""An agent that ends by itself meanwhile is no matter, as long as one was killed."""
 LISTED = "virsh -q list --name || :"
 
 
@@ -99,7 +101,7 @@ def build_while_killed(ground: Ground, server: str, program: str, step: str) -> 
     lines = [line.split(None, 1) for line in listed]
     pids = [pid for pid, args in lines if args.startswith(program)]
     assert pids, listed
-    ground.cluster.on(server, ["kill", "-KILL", *pids])
+    ground.cluster.on(server, ["sh", "-c", KILL, "kill", *pids])
     run = ground.end(running)
     if program == LIBVIRTD:
         wait_until(

@@ -215,7 +215,8 @@ def test_a_good_site_does_reach_for_its_servers(desk: Desk):
         text=True,
     )
     with ended:
-        desk.sockets[0].accept()[0].close()
+        with desk.sockets[0].accept()[0] as login:  # without a banner it would be asked again
+            login.sendall(b"SSH-2.0-none\r\n")
         assert ended.stderr is not None
         said = ended.stderr.read()
     assert ended.returncode == 1
