@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional  # noqa: UP035 - Python 3.8
 
 F_OFD_GETLK, F_OFD_SETLK = 36, 37
+MISSES = 100
+"""How often a folder that is there, and is none, is looked at again."""
 FLOCK = struct.Struct("hhqqi4x")
 """`struct flock` of a 64-bit Linux: type, whence, start, length, pid."""
 SHARED = "shared"
@@ -41,12 +43,17 @@ def free(fd: int) -> bool:
 
 def take(path: Path, seconds: float) -> Optional[int]:  # noqa: UP045 - Python 3.8
     """Return the locked file; None when somebody holds it for as long as we, or our input, last."""
-    end = time.monotonic() + seconds
+    end, misses = time.monotonic() + seconds, 0
     while True:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # who reads it may lock it
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except (FileNotFoundError, FileExistsError):  # it went between two looks
+        except FileNotFoundError:  # the folder went between the two calls
+            continue
+        except FileExistsError:  # it went as mkdir looked at it; or it is none
+            misses += 1
+            if misses == MISSES:
+                raise
             continue
         wanted = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         try:

@@ -33,7 +33,7 @@ def untouched(servers: Lab) -> Snapshot:
 
 @pytest.fixture(scope="session")
 def executed() -> Executed:
-    """Return what was started on this machine while the cluster was built."""
+    """Return what was started on this machine since the cluster's build began."""
     return Executed()
 
 
@@ -48,12 +48,12 @@ def built(
     folder = tmp_path_factory.mktemp("cluster")
     cluster = ClusterUnderTest("fst", 5001, "10.98.0", "10.99.0", servers, folder)
     cluster.write_site()
-    try:
-        with executed:
+    with executed:
+        try:
             cluster.good("build")
-        yield cluster
-    finally:
-        cluster.run("teardown")
+            yield cluster
+        finally:
+            cluster.run("teardown")
 
 
 @pytest.fixture

@@ -29,10 +29,14 @@ PLACES = ("cmdline", "environ")
 
 
 class Executed:
-    """What was started within a `with` block: nothing where the kernel does not tell."""
+    """What was started within a `with` block: nothing where the kernel does not tell.
+
+    `lost` tells that something was missed.
+    """
 
     def __init__(self) -> None:
         self.texts: set[bytes] = set()
+        self.lost = False
         self._stop, self._end = os.pipe()
         self._thread = threading.Thread(target=self._listen, name="executed")
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_CONNECTOR)
@@ -60,7 +64,7 @@ class Executed:
 
     def with_words(self, words: bytes) -> list[bytes]:
         """Return what programs were given in which these words stand."""
-        return [text for text in self.texts if words in text]
+        return [text for text in tuple(self.texts) if words in text]
 
     def _listen(self) -> None:
         while True:
@@ -70,6 +74,7 @@ class Executed:
             try:
                 event = self._socket.recv(1 << 12)
             except OSError:  # ENOBUFS: more came than the buffer holds
+                self.lost = True
                 continue
             if struct.unpack_from("=I", event, WHAT)[0] == PROC_EVENT_EXEC:
                 self._read(struct.unpack_from("=I", event, PID)[0])

@@ -321,3 +321,11 @@ def test_who_waits_for_a_run_that_is_gone_leaves_nothing(folder: str, action: tu
         assert [path.name for path in Path(folder).iterdir()] == ["shared"]
         holder.communicate()
     assert not Path(folder).exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(folder: str):
+    Path(folder).parent.mkdir()
+    Path(folder).write_text("of somebody else")
+    with pytest.raises(FarswitchError, match="FileExistsError"):
+        take(folder, 1)
+    assert Path(folder).read_text() == "of somebody else"
