@@ -98,7 +98,7 @@ def test_a_stopped_run_loses_its_lock_and_a_living_one_does_not(
     os.kill(holder.pid, signal.SIGSTOP)
     began = time.monotonic()
     lease = wait_until(
-        lambda: one if (one := take(folder, 1)).held else None, Deadline(2), what="The takeover"
+        lambda: one if (one := take(folder, 1)).held else None, Deadline(8), what="The takeover"
     )
     assert time.monotonic() - began > 1
     mine.check()
