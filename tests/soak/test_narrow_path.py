@@ -49,7 +49,7 @@ def test_a_build_with_the_smaller_mtu_mends_it(guests: Ground, told: Told):
         assert {"mtu.hops", "mtu.underlay", "mtu.exact"} <= failed(seen), seen.said
         fixes = {check["fix"] for check in seen.document["checks"] if check["name"] == "mtu.hops"}
         (number,) = {found[1] for fix in fixes if (found := SMALLER.search(fix))}
-        assert number == "1250"
+        assert number == "1254", "a bridge lets four bytes more through, as for a VLAN's tag"
         assert "The narrowest is the path to 'server" in seen.said
         guests.cluster.write_site(f"mtu: {number}")
         smaller = guests.run("build")
@@ -62,4 +62,4 @@ def test_a_build_with_the_smaller_mtu_mends_it(guests: Ground, told: Told):
     assert guests.run("verify", "--only", "mtu").status == 0
     assert guests.cluster.boots(2) == boots
     guests.goes()
-    told("path narrowed to 1,300 B under two real guests, mended by 'mtu: 1250', and back")
+    told(f"path narrowed to 1,300 B under two real guests, mended by 'mtu: {number}', and back")
