@@ -90,11 +90,11 @@ def test_first_boot_that_hangs_and_one_from_a_broken_disk(
 ) -> None:
     cluster.good("build", "--nodes", "2")
     boots = cluster.boots(2)
-    cluster.write_site("boot_timeout: 30")
+    cluster.write_site("boot_timeout: 20")
     with spoiled(cluster.pool() / "fst.node3.1.qcow2", hanging_disk(tmp_path)):
         broken = cluster.run("build", "--nodes", "3")
     assert_names_node3_alone(cluster, broken)
-    assert "did not happen within 30 s" in broken.errors
+    assert "did not happen within 20 s" in broken.errors
     assert "Here it hangs." in broken.errors, "its console's last lines"
     cluster.write_site()
     assert "seed" not in cluster.on("server1", ["virsh", "vol-list", "farswitch"])

@@ -11,13 +11,13 @@ from tests.lab.executed import Executed
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 
 SEARCH = """
-pattern=$(cat)
-for place in "$@"; do
-    [ -e "$place" ] || continue
-    grep -rlaF --exclude='*.qcow2' -e "$pattern" "$place" || [ $? -eq 1 ] || exit 2
+for place; do
+    shift
+    [ ! -e "$place" ] || set -- "$@" "$place"
 done
+grep -rlaF --exclude='*.qcow2' -f - "$@" || [ $? -eq 1 ] || exit 2
 """
-"""On a server; a guest's own disk holds its own keys, so disks are left out."""
+"""On a server; no argument shows a key, and a guest's own disk, which holds its own, is left out."""
 
 
 def bodies(cluster: ClusterUnderTest) -> dict[str, str]:
