@@ -17,7 +17,7 @@ for place; do
 done
 grep -rlaF --exclude='*.qcow2' -f - "$@" || [ $? -eq 1 ] || exit 2
 """
-"""On a server; no argument shows a key, and a guest's own disk, which holds its own, is left out."""
+"""On a server, with no key in an argument; disks are left out: a guest's holds its own keys."""
 
 
 def bodies(cluster: ClusterUnderTest) -> dict[str, str]:
