@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,7 +22,7 @@ import click
 from bench.guests import MTU
 from bench.pairs import Bare, Build, Pair, ratio, render
 from bench.processor import domains, seconds_of
-from bench.site import NETWORKS, Bench, open_lab, write_site
+from bench.site import NETWORKS, Bench, in_folder, open_lab, write_site
 from bench.testbed import Bed, open_bed
 from connections.wait import Deadline
 from image.build import BuiltImage
@@ -136,12 +134,7 @@ def compare(folder: Path, repeat: int, count: int, say: Callable[[str], None]) -
 @click.option("--guests", type=click.IntRange(2, 9), default=3, show_default=True)
 def main(repeat: int, guests: int) -> None:
     """Build and boot bare in turns, print medians and their ratio."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        with tempfile.TemporaryDirectory(prefix="farswitch-") as folder:
-            pairs = compare(Path(folder), repeat, guests, lambda line: print(line, flush=True))
-    except FarswitchError as error:
-        raise click.ClickException(f"{error} {error.hint}".strip()) from error
+    pairs = in_folder(lambda folder, say: compare(folder, repeat, guests, say))
     print("\n" + "\n".join(render(pairs)) + f"\ngoal: at most {GOAL} times")
     sys.exit(0 if ratio(pairs) <= GOAL else 1)
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import TypeVar
+
+import click
 
 from inventory.errors import FarswitchError
 from inventory.loader import load_site
@@ -14,6 +20,7 @@ from inventory.model import Cluster, cluster
 from lab import control
 from lab.addresses import Lab
 
+T = TypeVar("T")
 LAB = Lab("fsbench", IPv4Network("198.18.250.0/24"), IPv4Network("198.19.250.0/24"))
 """Both subnets are for benchmarks (RFC 2544)."""
 NETWORKS = ("10.96.0", "10.97.0")
@@ -63,6 +70,23 @@ def write_site(folder: Path, guests: int) -> Bench:
     (site / "groups.yaml").write_text(_GROUPS.format(lab=LAB))
     (site / "hosts.yaml").write_text(f"{hosts}node[1-{guests}]: {{groups: [guest]}}\n")
     return Bench(site, cluster(load_site(str(site))))
+
+
+def in_folder(measure: Callable[[Path, Callable[[str], None]], T]) -> T:
+    """Measure in a folder that is gone afterwards, also after a SIGTERM.
+
+    Args:
+        measure: Gets the folder, and a function that tells how far it is.
+
+    Raises:
+        click.ClickException: What farswitch or the benchmark failed on.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        with tempfile.TemporaryDirectory(prefix="farswitch-") as folder:
+            return measure(Path(folder), lambda line: print(line, flush=True))
+    except FarswitchError as error:
+        raise click.ClickException(f"{error} {error.hint}".strip()) from error
 
 
 @contextmanager

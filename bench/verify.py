@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -16,10 +14,9 @@ from statistics import median
 import click
 
 from bench.build import run_workflow
-from bench.site import open_lab, write_site
+from bench.site import in_folder, open_lab, write_site
 from image.build import build as build_image
 from image.recipe import recipe
-from inventory.errors import FarswitchError
 
 GOALS = {(): 90.0, ("--control",): 240.0, ("--attack", "--control"): 240.0}
 """Seconds that a run of `verify` with these options may take for three guests under emulation."""
@@ -63,14 +60,7 @@ def _name(options: tuple[str, ...]) -> str:
 @click.option("--guests", type=click.IntRange(2, 9), default=3, show_default=True)
 def main(repeat: int, guests: int) -> None:
     """Verify in turns with and without options, print medians."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        with tempfile.TemporaryDirectory(prefix="farswitch-") as folder:
-            built, took = measure(
-                Path(folder), repeat, guests, lambda line: print(line, flush=True)
-            )
-    except FarswitchError as error:
-        raise click.ClickException(f"{error} {error.hint}".strip()) from error
+    built, took = in_folder(lambda folder, say: measure(folder, repeat, guests, say))
     print()
     for options, seconds in took.items():
         figures = f"{seconds:6.1f} s, {seconds / built:.1f} times the build"

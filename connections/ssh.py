@@ -63,11 +63,9 @@ class SshShell(CommandShell):
         if not self._commands.acquire(timeout=deadline.remaining()):
             raise TimeoutError
         try:
-            transport, channel = self._channel(deadline)
-            with self._bounded(transport, deadline), ExitStack() as stack:
-                stack.callback(_close, channel)
-                self._fence.check()
-                _become(channel, argv)
+            with ExitStack() as bounds:
+                channel = self._begin(bounds, argv, deadline)
+                bounds.callback(_close, channel)
                 return exchange(channel, stdin, deadline)
         finally:
             self._commands.release()
@@ -78,12 +76,8 @@ class SshShell(CommandShell):
         if not self._processes.acquire(timeout=deadline.remaining()):
             raise ConnectionLostError(self.host, f"{PROCESSES} processes hold its channels")
         try:
-            transport, channel = self._channel(deadline)
-            with self._bounded(transport, deadline), ExitStack() as stack:
-                stack.callback(_close, channel)
-                self._fence.check()
-                _become(channel, self.compose(argv))
-                stack.pop_all()
+            with ExitStack() as bounds:
+                channel = self._begin(bounds, self.compose(argv), deadline)
         except TimeoutError:
             self._processes.release()
             raise CommandTimeoutError(self.host, argv, deadline.seconds) from None
@@ -115,23 +109,43 @@ class SshShell(CommandShell):
                 self._login.close()
                 self._login = None
 
-    def _channel(self, deadline: Deadline) -> tuple[Any, Any]:
-        """Return the login's transport and a new session channel of it.
+    def _begin(self, bounds: ExitStack, argv: Sequence[str], deadline: Deadline) -> Any:
+        """Start a command on a channel of its own; the login's shell becomes it.
+
+        The fence comes when the channel is open: from then on the channel ends with the lock.
+
+        Args:
+            bounds: Holds to the deadline whatever is done in it.
+            argv: The composed command.
+            deadline: When that is to be over.
+        """
+        channel = self._channel(bounds, deadline)
+        try:
+            self._fence.check()
+            channel.exec_command(f"exec {shlex.join(argv)}")
+        except BaseException:
+            _close(channel)
+            raise
+        return channel
+
+    def _channel(self, bounds: ExitStack, deadline: Deadline) -> Any:
+        """Return a new session channel.
 
         Where none opens because the login has ended, nothing has begun: it is made anew, once. But
-        a lost lock ends its login too, and is the cause to name. The fence comes again when the
-        channel is open: from then on the channel ends with the lock.
+        a lost lock ends its login too, and is the cause to name.
         """
         transport = self._transport()
+        bounds.enter_context(self._bounded(transport, deadline))
         try:
-            with self._bounded(transport, deadline):
-                return transport, _place(transport, deadline)
-        except ConnectionLostError:
+            return _place(transport, deadline)
+        except FAILURES as error:
+            if isinstance(error, TimeoutError) or deadline.passed():
+                raise
             self._fence.check()
         transport.close()  # paramiko tells the end to whoever waits before it notes it itself
         transport = self._transport()
-        with self._bounded(transport, deadline):
-            return transport, _place(transport, deadline)
+        bounds.enter_context(self._bounded(transport, deadline))
+        return _place(transport, deadline)
 
     def _transport(self) -> Any:
         with self._lock:
@@ -170,11 +184,6 @@ class SshShell(CommandShell):
 def _close(channel: Any) -> None:
     with contextlib.suppress(*FAILURES):  # else the cause of a failure gets lost
         channel.close()
-
-
-def _become(channel: Any, argv: Sequence[str]) -> None:
-    """Start the command on a channel; the login's shell becomes it."""
-    channel.exec_command(f"exec {shlex.join(argv)}")
 
 
 def _place(transport: Any, deadline: Deadline) -> Any:

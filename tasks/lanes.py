@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -10,10 +11,13 @@ from typing import TypeVar
 from connections.command import Shell
 from connections.wait import Deadline
 from inventory.errors import FarswitchError
+from inventory.model import Cluster, Server
 from tasks.probe import each, each_or_raise
 from tasks.station import Arrival, Packet, Station
 
 T = TypeVar("T")
+SERVER_MARK = 1 << 24
+"""What a server's mark is counted from: above every VNI (24 bits, RFC 7348)."""
 FORBIDDEN = "Operation not permitted"
 """What a sender is told whose own rules drop a packet (EPERM)."""
 OFFSETS = {4: 28, 6: 48}
@@ -68,25 +72,36 @@ class Passage:
         return (low, high) if low is not None and high is not None and low + 1 < high else None
 
 
+def plain(cluster: Cluster, device: str, kind: str, sender: Server, receiver: Server) -> Lane:
+    """Return the lane of the underlay itself, to the receiver's `device`.
+
+    `kind` is `udp`, to the tunnels' port, or `icmp`.
+    """
+    return Lane(
+        sender.name, receiver.name, device, kind, SERVER_MARK + cluster.servers.index(sender),
+        str(receiver.underlay), cluster.settings.udp_port, str(sender.underlay),
+    )  # fmt: skip
+
+
 Sizes = Mapping[Lane, Sequence[int]]
 Passages = dict[Lane, Passage]
 
 
 @contextmanager
 def staffed(
-    names: Iterable[str], login: Callable[[str], Shell], token: bytes, seconds: int
+    names: Iterable[str], login: Callable[[str], Shell], seconds: int
 ) -> Iterator[dict[str, Station]]:
     """Yield a station on each server, all opened at once.
 
     Args:
         names: The servers.
         login: Returns a server's shell.
-        token: What marks our packets.
         seconds: When the stations end by themselves.
 
     Raises:
         FarswitchError: One does not open.
     """
+    token = b"F" + secrets.token_bytes(3)  # as VXLAN it has no valid VNI: none takes it in
     with ExitStack() as stack:
         opened = each(names, lambda name: Station(login(name), token, seconds))
         stations = {

@@ -91,10 +91,13 @@ def preflight(task: Task, cluster: Cluster, *, builds: bool = True) -> Result:
         names = {link.index: link.name for link in links}
         routes = [(network, names.get(index, "")) for network, index in destinations(ipr)]
         ways = [(peer, route_to(ipr, peer.underlay)) for peer in peers(cluster, server)]
-    found, foreign = list(able(server, probe)), list[str]()
+    found, foreign = list[str](), list[str]()
     if builds:
-        found = [*judge(cluster, server, probe, links), *route_clashes(cluster, server, routes)]
+        found += judge(cluster, server, probe, links)
+        found += route_clashes(cluster, server, routes)
         foreign += link_clashes(cluster, server, links)
+    else:
+        found += able(server, probe)
     if builds and server.role == "hypervisor":
         foreign += domain_clashes(cluster, server, libvirt(task).list_domains())
     if found:

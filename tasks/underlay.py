@@ -37,6 +37,12 @@ def peers(cluster: Cluster, server: Server) -> tuple[Server, ...]:
     return cluster.hypervisors if server.role == "switch" else (cluster.switch,)
 
 
+def ends(cluster: Cluster) -> list[tuple[Server, Server]]:
+    """Return every ordered pair of servers that tunnels go between."""
+    switch = cluster.switch
+    return [pair for server in cluster.hypervisors for pair in ((server, switch), (switch, server))]
+
+
 def judge(
     server: Server, links: Sequence[Link], routes: Sequence[tuple[Server, Route | None]]
 ) -> Underlay:

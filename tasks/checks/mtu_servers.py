@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -14,11 +13,11 @@ from tasks.check import Check
 from tasks.checks import mtu_hops
 from tasks.checks.mtu_hops import Ground, Hop
 from tasks.checks.mtu_lanes import Direction, judge_reach, judge_tunnels, judge_underlay
-from tasks.checks.mtu_ways import between, ends, guests_on, plain, tunnel
-from tasks.lanes import OFFSETS, SMALL, Lane, Passage, Passages, search, staffed, try_sizes
+from tasks.checks.mtu_ways import between, guests_on, tunnel
+from tasks.lanes import OFFSETS, SMALL, Lane, Passage, Passages, plain, search, staffed, try_sizes
 from tasks.probe import Scene, each_or_raise
 from tasks.station import Station
-from tasks.underlay import judge, peers
+from tasks.underlay import ends, judge, peers
 
 SECONDS = 25
 """How long the measuring may take in all; a healthy one takes a second."""
@@ -56,11 +55,12 @@ def survey(scene: Scene) -> Survey:
         FarswitchError: A server cannot be asked, or has no way to a peer.
     """
     grounds = ground(scene)
-    token = b"F" + secrets.token_bytes(3)  # as VXLAN it has no valid VNI: none takes it in
-    with staffed(grounds, scene.shell, token, SECONDS) as stations:
+    with staffed(grounds, scene.shell, SECONDS) as stations:
         known = measure(scene, grounds, stations)
     _forget(scene, grounds, known)
-    return Survey(grounds, [direction(scene, grounds, known, *pair) for pair in ends(scene)])
+    return Survey(
+        grounds, [direction(scene, grounds, known, *pair) for pair in ends(scene.cluster)]
+    )
 
 
 def ground(scene: Scene) -> dict[str, Ground]:
@@ -92,11 +92,12 @@ def measure(
         tunnels = {guest.tunnel: 0 for guest in guests_on(scene, server)}
         station.listen({grounds[name].underlay.device: offset} | tunnels)
     wanted: dict[Lane, tuple[int, ...]] = {}
-    for sender, receiver in ends(scene):
+    for sender, receiver in ends(scene.cluster):
         under = scene.mtu + grounds[sender.name].underlay.overhead
         more = (under + 1,) if grounds[sender.name].device_mtu == under else ()
+        device = grounds[receiver.name].underlay.device
         for kind in ("udp", "icmp"):
-            wanted[plain(scene, grounds, kind, sender, receiver)] = (SMALL, under, *more)
+            wanted[plain(scene.cluster, device, kind, sender, receiver)] = (SMALL, under, *more)
         for guest in between(scene, sender, receiver):
             wanted[tunnel(scene, guest, sender, receiver)] = (SMALL, scene.mtu)
     known: Passages = {}
@@ -118,6 +119,7 @@ def direction(
     scene: Scene, grounds: Mapping[str, Ground], known: Passages, sender: Server, receiver: Server
 ) -> Direction:
     """Put together what went from one server to another."""
+    device = grounds[receiver.name].underlay.device
 
     def of(lane: Lane) -> Passage:
         return known.get(lane, Passage())
@@ -125,8 +127,8 @@ def direction(
     return Direction(
         sender, receiver, grounds[sender.name], grounds[receiver.name],
         port=scene.cluster.settings.udp_port,
-        udp=of(plain(scene, grounds, "udp", sender, receiver)),
-        icmp=of(plain(scene, grounds, "icmp", sender, receiver)),
+        udp=of(plain(scene.cluster, device, "udp", sender, receiver)),
+        icmp=of(plain(scene.cluster, device, "icmp", sender, receiver)),
         tunnels=[
             (guest, of(tunnel(scene, guest, sender, receiver)))
             for guest in between(scene, sender, receiver)
