@@ -18,7 +18,7 @@ help:
 	@echo "make clean    remove .venv"
 
 packages:
-	@lab/install.sh
+	@farswitch/lab/install.sh
 
 $(READY): requirements/build.txt requirements/constraints.txt pyproject.toml | packages
 	$(PYTHON) -m venv $(VENV)

@@ -15,9 +15,9 @@ import click
 
 from bench.processor import seconds_of
 from bench.testbed import Bed, open_bed
-from connections.wait import Deadline
-from image.build import BuiltImage, build
-from image.recipe import recipe
+from farswitch.deadline import Deadline
+from farswitch.image.build import BuiltImage, build
+from farswitch.image.recipe import recipe
 
 LIMIT = 600.0
 """Seconds that a guest may take."""

@@ -24,14 +24,14 @@ from bench.pairs import Bare, Build, Pair, ratio, render
 from bench.processor import domains, seconds_of
 from bench.site import NETWORKS, Bench, in_folder, open_lab, write_site
 from bench.testbed import Bed, open_bed
-from connections.wait import Deadline
-from image.build import BuiltImage
-from image.build import build as build_image
-from image.recipe import recipe
-from image.seed import Seed
-from inventory.errors import FarswitchError
-from tasks.boot import GIB, seed_of
-from tasks.record import complete
+from farswitch.deadline import Deadline
+from farswitch.errors import FarswitchError
+from farswitch.guests.boot import GIB, seed_of
+from farswitch.image.build import BuiltImage
+from farswitch.image.build import build as build_image
+from farswitch.image.recipe import recipe
+from farswitch.image.seed import Seed
+from farswitch.state.record import complete
 
 LIMIT = 900.0
 """Seconds that either side may take."""

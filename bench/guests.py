@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption
 from cryptography.hazmat.primitives.serialization import PrivateFormat as Private
 from cryptography.hazmat.primitives.serialization import PublicFormat as Public
 
-from image.build import BuiltImage
-from image.seed import File, Nic, Seed, User
-from inventory.settings import Settings
-from tasks.domain import TB_CACHE_MIB
+from farswitch.guests.domain import TB_CACHE_MIB
+from farswitch.image.build import BuiltImage
+from farswitch.image.seed import Nic, Seed, User
+from farswitch.model.guest_file import File
+from farswitch.model.settings import Settings
 
 MTU = 1450
 """What VXLAN leaves of 1500 (RFC 7348: 50 bytes over IPv4)."""

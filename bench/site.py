@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import click
 
-from inventory.errors import FarswitchError
-from inventory.loader import load_site
-from inventory.model import Cluster, cluster
-from lab import control
-from lab.addresses import Lab
+from farswitch.errors import FarswitchError
+from farswitch.lab import control
+from farswitch.lab.addresses import Lab
+from farswitch.model.cluster import Cluster, cluster
+from farswitch.site.loader import load_site
 
 T = TypeVar("T")
 LAB = Lab("fsbench", IPv4Network("198.18.250.0/24"), IPv4Network("198.19.250.0/24"))

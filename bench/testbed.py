@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.guests import NETWORKS, Guest, command, identity, is_as_wanted, key_pair, kvm_works
-from connections.wait import Deadline, wait_until
-from image.build import BuiltImage
-from image.cloud import render
-from image.seed import File, Seed
+from farswitch.deadline import Deadline, wait_until
+from farswitch.image.build import BuiltImage
+from farswitch.image.seed import Seed
+from farswitch.image.seed_cloud_init import render
+from farswitch.model.guest_file import File
 
 
 @dataclass

@@ -15,8 +15,8 @@ import click
 
 from bench.build import run_workflow
 from bench.site import in_folder, open_lab, write_site
-from image.build import build as build_image
-from image.recipe import recipe
+from farswitch.image.build import build as build_image
+from farswitch.image.recipe import recipe
 
 GOALS = {(): 90.0, ("--control",): 240.0, ("--attack", "--control"): 240.0}
 """Seconds that a run of `verify` with these options may take for three guests under emulation."""

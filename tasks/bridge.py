@@ -4,40 +4,11 @@ from __future__ import annotations
 
 from nornir.core.task import Result, Task
 
-from connections.links import Bridge
-from inventory.hosts import server_of
-from inventory.model import Cluster, Server
-from tasks.link_plan import Owner
-from tasks.links import converge
-
-MANAGEMENT_MTU = 1500
-"""Ethernet's own (IEEE 802.3): management traffic never crosses a tunnel."""
-
-
-def wanted_bridges(cluster: Cluster, server: Server, *, mtu: int) -> tuple[Bridge, ...]:
-    """List the bridges that the cluster has on a server.
-
-    Args:
-        cluster: The cluster.
-        server: One of its servers.
-        mtu: MTU of the data network, in bytes of IP packet.
-
-    Returns:
-        The switch's bridge; or a hypervisor's management bridge and the bridges of its guests.
-    """
-    if server.role == "switch":
-        return (_bridge(cluster, cluster.switch_bridge, "switch", mtu=mtu),)
-    management = Bridge(
-        name=cluster.management_bridge,
-        group=cluster.link_group,
-        alias=f"{cluster.mark}:management",
-        altname=f"farswitch-{cluster.name}-management",
-        mtu=MANAGEMENT_MTU,
-        arp=True,
-        address=cluster.management_gateway,
-    )
-    guests = cluster.guests_of(server.name)
-    return (management, *(_bridge(cluster, one.bridge, one.name, mtu=mtu) for one in guests))
+from farswitch.links.apply import converge
+from farswitch.links.plan import Owner
+from farswitch.links.wanted import wanted_bridges
+from farswitch.model.cluster import Cluster
+from farswitch.site.nornir_data import server_of
 
 
 def bridge(
@@ -69,14 +40,4 @@ def bridge(
         kind="bridge",
         present=present,
         dry_run=dry_run,
-    )
-
-
-def _bridge(cluster: Cluster, name: str, what: str, *, mtu: int) -> Bridge:
-    return Bridge(
-        name=name,
-        group=cluster.link_group,
-        alias=f"{cluster.mark}:{what}",
-        altname=f"farswitch-{cluster.name}-{what}-bridge",
-        mtu=mtu,
     )

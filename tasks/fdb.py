@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from nornir.core.task import Result, Task
 
-from connections import fdb as forwarding
-from connections.access import netlink
-from connections.fdb import ANYBODY, Entry
-from connections.links import Session, Tunnel, dump
-from inventory.hosts import server_of
-from inventory.model import Cluster, Guest, Server
-from tasks.link_plan import Add
-from tasks.links import apply
-from tasks.vxlan import wanted_tunnels
+from farswitch.connections.access import netlink
+from farswitch.connections.netlink import fdb as forwarding
+from farswitch.connections.netlink.fdb import ANYBODY, Entry
+from farswitch.connections.netlink.links import Session, Tunnel, dump
+from farswitch.links.apply import apply
+from farswitch.links.plan import Add
+from farswitch.links.wanted import wanted_tunnels
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest, Server
+from farswitch.site.nornir_data import server_of
 
 
 @dataclass(frozen=True, slots=True)

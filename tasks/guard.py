@@ -5,47 +5,13 @@ The tables do not outlive a reboot, and neither do the tunnels: the next build m
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
 from nornir.core.task import Result, Task
 
-from connections import access
-from connections.shell import Shell
-from inventory.errors import FarswitchError, ForeignObjectError
-from inventory.hosts import server_of
-from inventory.model import Cluster, Server
-from tasks import nft
-from tasks.guard_rules import removal, render
-from tasks.revert import GUARD, carrying, revertible, settle
-
-FAMILIES = ("inet", "bridge")
-_SEPARATOR = "\n---\n"
-
-# What is wanted is loaded in a network namespace of its own and listed by the server's own nft:
-# so both listings have the same form, whatever the version.
-_OBSERVE = """name=$1; shift
-for family; do printf '\\n---\\n'; nft -j list table "$family" "$name" 2>/dev/null; done
-[ "$wanted" = no ] || exec unshare --net sh -c '
-  name=$1; shift; nft -f - || exit
-  for family; do printf "\\n---\\n"; nft -j list table "$family" "$name" 2>/dev/null; done
-  exit 0' scratch "$name" "$@"
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One table that is to be replaced or removed, and the text that does it."""
-
-    family: str
-    name: str
-    what: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"table {self.family} {self.name}: {self.what}"
+from farswitch.connections import access
+from farswitch.firewall.guard import converge
+from farswitch.model.cluster import Cluster
+from farswitch.rollback.confirmed import carrying, settle
+from farswitch.site.nornir_data import server_of
 
 
 def guard(
@@ -80,87 +46,3 @@ def guard(
     return Result(
         host=task.host, changed=count > 0, diff=lines, result=count, warnings=list(undone)
     )
-
-
-def converge(
-    shell: Shell,
-    cluster: Cluster,
-    server: Server,
-    device: str,
-    *,
-    present: bool = True,
-    dry_run: bool = False,
-) -> tuple[Change, ...]:
-    """Do what `guard` does, over a shell."""
-    texts = render(cluster, server, device) if present else {}
-    have, want = observe(shell, cluster, texts)
-    changes = plan(have, want, texts, cluster, server=shell.host)
-    if changes and not dry_run:
-        with revertible(shell, cluster, undo(changes, have), GUARD):
-            shell.run(("nft", "-f", "-"), stdin="".join(change.text for change in changes))
-    return changes
-
-
-def observe(
-    shell: Shell, cluster: Cluster, texts: Mapping[str, str]
-) -> tuple[dict[str, list[nft.Json]], dict[str, list[nft.Json]]]:
-    """Return our tables as they are and as they should be, both as the server lists them."""
-    flag = "wanted=yes" if texts else "wanted=no"
-    script = f"{flag}\n{_OBSERVE}"
-    argv = ("sh", "-c", script, "guard", cluster.guard_table, *FAMILIES)
-    done = shell.run(argv, stdin="".join(texts.values()), check=False)
-    if texts and done.status != 0:
-        raise FarswitchError(
-            f"nft on server '{shell.host}' refused the guard's rules: {done.stderr.strip()}.",
-            hint="nft 0.9.4 or newer and unshare (util-linux) are needed.",
-        )
-    parts = [nft.objects(part) for part in done.stdout.split(_SEPARATOR)[1:]]
-    have, want = parts[: len(FAMILIES)], parts[len(FAMILIES) :] or [[], []]
-    return dict(zip(FAMILIES, have, strict=True)), dict(zip(FAMILIES, want, strict=True))
-
-
-def undo(changes: Sequence[Change], have: Mapping[str, list[nft.Json]]) -> str:
-    """Return the script that makes our tables what they were, in one transaction; pure."""
-    commands: list[nft.Json] = []
-    for change in changes:
-        table = {"table": {"family": change.family, "name": change.name}}
-        commands += [{"add": table}, {"delete": table}]
-        commands += [{"add": one} for one in have[change.family] if "metainfo" not in one]
-    document = json.dumps({"nftables": commands})
-    return f"printf %s {shlex.quote(document)} | nft -j -f -"
-
-
-def is_foreign(listed: list[nft.Json], mark: str) -> bool:
-    """Tell whether a table of our name is somebody else's: one that was flushed has chains only."""
-    kinds = {kind for one in listed for kind in one}
-    flushed = "chain" in kinds and "rule" not in kinds
-    return bool(listed) and not flushed and not nft.marked(listed, mark)
-
-
-def plan(
-    have: Mapping[str, list[nft.Json]],
-    want: Mapping[str, list[nft.Json]],
-    texts: Mapping[str, str],
-    cluster: Cluster,
-    *,
-    server: str,
-) -> tuple[Change, ...]:
-    """Return the tables to replace or remove; pure.
-
-    Raises:
-        ForeignObjectError: A table of our name lacks our mark.
-    """
-    changes: list[Change] = []
-    name = cluster.guard_table
-    for family in FAMILIES:
-        old = have[family]
-        if is_foreign(old, cluster.mark):
-            hint = f"Look: nft list table {family} {name}. Remove it, or rename the cluster."
-            raise ForeignObjectError(f"nft table ({family})", name, server, hint=hint)
-        if family not in texts:
-            if old:
-                changes.append(Change(family, name, "removed", removal(family, name)))
-        elif nft.canonical(old) != nft.canonical(want[family]):
-            what = "replaced" if old else "added"
-            changes.append(Change(family, name, what, texts[family]))
-    return tuple(changes)

@@ -7,27 +7,9 @@ from __future__ import annotations
 
 from nornir.core.task import Result, Task
 
-from image.seed import File
-from inventory.model import Cluster
-from tasks.files import converge
-
-PATH = "/etc/hosts"
-
-
-def render(cluster: Cluster) -> bytes:
-    """Return the content of /etc/hosts, the same on every guest."""
-    lines = [
-        f"# {cluster.mark}",
-        "127.0.0.1 localhost",
-        "::1 localhost ip6-localhost ip6-loopback",
-        *(f"{guest.data_address.ip} {guest.name}" for guest in cluster.guests),
-    ]
-    return "\n".join(lines).encode() + b"\n"
-
-
-def wanted(cluster: Cluster) -> tuple[File, ...]:
-    """Return the file that every guest gets."""
-    return (File(PATH, render(cluster), mode=0o644, owner="root:root"),)
+from farswitch.guests.converge_files import converge
+from farswitch.guests.files.hosts import wanted
+from farswitch.model.cluster import Cluster
 
 
 def hosts_file(

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from nornir.core.task import Result, Task
 
-from connections.access import netlink, shell
-from connections.link_edits import set_mtu
-from connections.links import Link, dump
-from connections.shell import CommandError, Shell
-from inventory.errors import ConfigError, FarswitchError
-from inventory.hosts import SERVER, server_of
-from inventory.model import DATA_NIC, Cluster, Server
-from tasks.underlay import Underlay
+from farswitch.connections.access import netlink, shell
+from farswitch.connections.netlink.edit_links import set_mtu
+from farswitch.connections.netlink.links import Link, dump
+from farswitch.connections.shell.protocol import CommandError, Shell
+from farswitch.errors import ConfigError, FarswitchError
+from farswitch.links.underlay import Underlay
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import DATA_NIC, Server
+from farswitch.site.nornir_data import SERVER, server_of
 
 """The guest's NIC on the data network."""
 

@@ -6,21 +6,16 @@ of ours, exit code 1. Either way no change was made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
-
-from nornir.core.inventory import Host
 from nornir.core.task import Result, Task
 
-from connections.access import libvirt, netlink, shell
-from connections.command import Shell
-from connections.links import dump
-from connections.routes import destinations, route_to
-from inventory.errors import FOREIGN_HINT, ConfigError, FarswitchError
-from inventory.hosts import server_of
-from inventory.model import Cluster, Server
-from tasks.domain import Accelerator
-from tasks.obstacles import (
+from farswitch.connections.access import libvirt, netlink, shell
+from farswitch.connections.netlink.links import dump
+from farswitch.connections.netlink.routes import destinations, route_to
+from farswitch.connections.shell.protocol import Shell
+from farswitch.errors import FOREIGN_HINT, ConfigError, FarswitchError
+from farswitch.guests.domain import Accelerator
+from farswitch.guests.server_facts import FACTS, Facts
+from farswitch.links.clashes import (
     Probe,
     able,
     domain_clashes,
@@ -29,12 +24,13 @@ from tasks.obstacles import (
     parse,
     route_clashes,
 )
-from tasks.record import FOLDER as RECORDS
-from tasks.underlay import Underlay, peers
-from tasks.underlay import judge as judge_underlay
+from farswitch.links.underlay import judge as judge_underlay
+from farswitch.links.underlay import peers
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Server
+from farswitch.site.nornir_data import server_of
+from farswitch.state.record import FOLDER as RECORDS
 
-FACTS = "facts"
-"""The key of a server's facts in its Nornir data."""
 _TOOLS = {
     "switch": ("nft", "python3"),
     "hypervisor": ("nft", "python3", "qemu-img", "qemu-system-x86_64"),
@@ -60,16 +56,6 @@ exit 0
 """
 """Virtualisation counts only where the processor has it: /dev/kvm alone proves nothing. Links are
 tried in a network namespace that ends with the command. A record has its claims on one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a server is; memory and disk are free MiB."""
-
-    underlay: Underlay
-    accelerator: Accelerator
-    memory: int
-    disk: int
 
 
 def preflight(task: Task, cluster: Cluster, *, builds: bool = True) -> Result:
@@ -111,17 +97,6 @@ def preflight(task: Task, cluster: Cluster, *, builds: bool = True) -> Result:
     accelerator: Accelerator = "kvm" if probe.kvm else "qemu"
     task.host.data[FACTS] = Facts(way, accelerator, probe.memory, probe.disk)
     return Result(host=task.host)
-
-
-def facts_of(host: Host) -> Facts:
-    """Return what preflight found out about a server.
-
-    Raises:
-        FarswitchError: It found that the server cannot be used.
-    """
-    if FACTS not in host.data:
-        raise FarswitchError(f"'{host.name}' could not be asked for its facts.")
-    return cast("Facts", host.data[FACTS])
 
 
 def _probe(login: Shell, cluster: Cluster, server: Server) -> Probe:

@@ -8,37 +8,11 @@ from __future__ import annotations
 
 from nornir.core.task import Result, Task
 
-from connections import access
-from connections.shell import Shell
-from inventory.errors import FarswitchError
-from inventory.model import Cluster
-from tasks.journal import Journal
-from tasks.journal_file import FOLDER, load, store, stored, tidy
-from tasks.lock import shared_settings
-from tasks.sysctl_files import SYSCTL_FILE, UDEV_FILE, WANTED, undone_by
-from tasks.sysctl_plan import Observed, Plan, plan_absent, plan_present
-
-# Arguments: the keys as paths, "--", our files. Answers PATH=VALUE, FOLDER and LATER lines, then
-# the files. LATER is what other files of sysctl.d(5) say about the same keys.
-_OBSERVE = """while [ "$1" != -- ]; do
-  if [ -e "/proc/sys/$1" ]; then printf '%s=' "$1"; cat "/proc/sys/$1"; fi; shift
-done; shift
-for file; do for folder in "${file%/*}" "${file%/*/*}"; do
-  [ ! -d "$folder" ] || printf 'FOLDER %s\\n' "$folder"
-done; done
-for other in /etc/sysctl.d/*.conf /etc/sysctl.conf; do
-  [ ! -f "$other" ] || [ -L "$other" ] ||
-    sed -n "/ip_forward\\|bridge-nf/s|^|LATER $other |p" "$other"
-done
-for file; do
-  if [ -e "$file" ]; then printf '\\nFILE %s\\n' "$file"; cat "$file"; fi
-done"""
-_WRITE = """while [ $# -gt 0 ]; do
-  if [ -e "/proc/sys/$1" ]; then
-    printf '%s\\n' "$2" >"/proc/sys/$1" || :
-    printf '%s=' "$1"; cat "/proc/sys/$1"
-  fi; shift 2
-done"""
+from farswitch.connections import access
+from farswitch.lock.locks import shared_settings
+from farswitch.model.cluster import Cluster
+from farswitch.state.journal import tidy
+from farswitch.sysctl.converge import converge, writes
 
 
 def sysctl(
@@ -61,7 +35,7 @@ def sysctl(
     """
     shell, name = access.shell(task), cluster.name
     plan = converge(shell, name, present=present, dry_run=True)
-    if not task.is_dry_run(dry_run) and _writes(plan):
+    if not task.is_dry_run(dry_run) and writes(plan):
         with shared_settings(shell):  # somebody else may have changed something until we had them
             plan = converge(shell, name, present=present)
     if not task.is_dry_run(dry_run) and not present and not plan.before.claims:
@@ -69,85 +43,3 @@ def sysctl(
     lines = (*plan.changes, *plan.notes)
     count = len(plan.changes)
     return Result(host=task.host, changed=count > 0, diff="\n".join(lines), result=count)
-
-
-def converge(
-    shell: Shell,
-    cluster: str,
-    *,
-    present: bool = True,
-    dry_run: bool = False,
-    folder: str = FOLDER,
-) -> Plan:
-    """Do what `sysctl` does, over a shell; `folder` holds the journal."""
-    book = load(shell, folder=folder)
-    have = observe(shell)
-    make = plan_present if present else plan_absent
-    plan = make(have, book, cluster, server=shell.host)
-    if not dry_run:
-        for path in () if present else {SYSCTL_FILE, UDEV_FILE} - have.files.keys():
-            shell.remove(path)  # a power cut may have left one that was half-written
-        _apply(shell, plan, folder)
-    return plan
-
-
-def observe(shell: Shell) -> Observed:
-    """Read all keys and both files in one round trip."""
-    argv = ("sh", "-c", _OBSERVE, "sysctl", *map(_path, WANTED), "--", SYSCTL_FILE, UDEV_FILE)
-    text, *parts = ("\n" + shell.run(argv).stdout).split("\nFILE ")
-    files = {}
-    for part in parts:
-        path, _, content = part.partition("\n")
-        files[path] = content.strip("\n")
-    lines = text.splitlines()
-    folders = {line.removeprefix("FOLDER ") for line in lines if line.startswith("FOLDER ")}
-    later = [line.removeprefix("LATER ") for line in lines if line.startswith("LATER ")]
-    return Observed(
-        _values(lines), files, frozenset(folders), tuple(filter(None, map(undone_by, later)))
-    )
-
-
-def _writes(plan: Plan) -> bool:
-    """Tell whether a plan changes anything, be it the journal only."""
-    settled = stored(plan.before) and plan.after.claims == plan.before.claims
-    return bool(plan.changes or plan.folders) or not settled
-
-
-def _apply(shell: Shell, plan: Plan, folder: str) -> None:
-    journals_now = store(shell, plan.before, folder=folder)
-    if plan.values:
-        _write(shell, plan.values)
-    for path, content in plan.files.items():
-        if content is None:
-            shell.remove(path)
-        else:
-            shell.run(("mkdir", "-p", path.rpartition("/")[0]))
-            shell.write(path, content.encode())
-    if plan.folders:
-        shell.run(("rmdir", "--ignore-fail-on-non-empty", *plan.folders), check=False)
-    if plan.after.claims != plan.before.claims:
-        after = Journal(plan.after.claims, journals_now.digest)
-        store(shell, after, folder=folder)
-
-
-def _write(shell: Shell, values: dict[str, str]) -> None:
-    """Write the values and read each back: a key can refuse one without an error."""
-    words = [word for key, value in values.items() for word in (_path(key), value)]
-    done = shell.run(("sh", "-c", _WRITE, "sysctl", *words))
-    now = _values(done.stdout.splitlines())
-    for key, value in values.items():
-        if now.get(key, value) != value:
-            raise FarswitchError(
-                f"Setting '{key}' on server '{shell.host}' was written as {value} and reads "
-                f"{now[key]}. {done.stderr.strip()}".strip(),
-                hint="Is the server a container without the right to set it?",
-            )
-
-
-def _path(key: str) -> str:
-    return key.replace(".", "/")
-
-
-def _values(lines: list[str]) -> dict[str, str]:
-    by_path = dict(line.split("=", 1) for line in lines if "=" in line)
-    return {key: by_path[_path(key)].strip() for key in WANTED if _path(key) in by_path}

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from nornir.core.task import Result, Task
 
-from connections.command import ConnectionLostError
-from inventory.errors import FarswitchError
-from tasks.check import Check, skipped
-from tasks.probe import Probe, Scene
+from farswitch.connections.shell.protocol import ConnectionLostError
+from farswitch.errors import FarswitchError
+from farswitch.proof.check import Check, skipped
+from farswitch.proof.probe import Probe, Scene
 
 LOGGER = logging.getLogger("farswitch")
 UNYIELDED = "the probe ended without a verdict"

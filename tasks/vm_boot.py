@@ -10,19 +10,21 @@ from typing import Literal
 
 from nornir.core.task import Result, Task
 
-from connections.access import libvirt, shell
-from connections.command import Shell
-from connections.libvirt import DomainState, Hypervisor, LibvirtError
-from inventory.errors import FarswitchError, ForeignObjectError
-from inventory.hosts import guest_of, hypervisor_of
-from inventory.model import Cluster, Guest
-from tasks.boot import Boot
-from tasks.console import tail
-from tasks.domain import Hardware, Mark, read_mark
-from tasks.ports import UNPLUGGED
-from tasks.ready import BootError
-from tasks.record import Record
-from tasks.revive import bring_up, word, write_out
+from farswitch.connections.access import libvirt, shell
+from farswitch.connections.libvirt.domains import DomainState, LibvirtError
+from farswitch.connections.libvirt.plugin import Hypervisor
+from farswitch.connections.shell.protocol import Shell
+from farswitch.errors import FarswitchError, ForeignObjectError
+from farswitch.guests.boot import Boot
+from farswitch.guests.console import tail
+from farswitch.guests.domain import Hardware, Mark, read_mark
+from farswitch.guests.restart import bring_up, word, write_out
+from farswitch.guests.wait_ready import BootError
+from farswitch.links.wanted import UNPLUGGED
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest
+from farswitch.site.nornir_data import guest_of, hypervisor_of
+from farswitch.state.record import Record
 
 DOOMED = frozenset({"new", "failed"})
 """States of a guest that gets a new disk, of the image that the site names now."""

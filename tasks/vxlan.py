@@ -4,30 +4,11 @@ from __future__ import annotations
 
 from nornir.core.task import Result, Task
 
-from connections.links import Tunnel, VxlanAttrs
-from inventory.hosts import server_of
-from inventory.model import Cluster, Guest, Server
-from tasks.link_plan import Owner
-from tasks.links import converge
-
-
-def wanted_tunnels(
-    cluster: Cluster, server: Server, *, device: str, mtu: int
-) -> tuple[Tunnel, ...]:
-    """List the ends of tunnels that the cluster has on a server.
-
-    Args:
-        cluster: The cluster.
-        server: One of its servers.
-        device: The underlay's device there.
-        mtu: MTU of the data network, in bytes of IP packet.
-
-    Returns:
-        One of each guest on the switch, one of each of its own guests on a hypervisor.
-    """
-    on_switch = server.role == "switch"
-    guests = cluster.guests if on_switch else cluster.guests_of(server.name)
-    return tuple(_tunnel(cluster, server, guest, device=device, mtu=mtu) for guest in guests)
+from farswitch.links.apply import converge
+from farswitch.links.plan import Owner
+from farswitch.links.wanted import wanted_tunnels
+from farswitch.model.cluster import Cluster
+from farswitch.site.nornir_data import server_of
 
 
 def vxlan(
@@ -65,24 +46,4 @@ def vxlan(
         kind="vxlan",
         present=present,
         dry_run=dry_run,
-    )
-
-
-def _tunnel(cluster: Cluster, server: Server, guest: Guest, *, device: str, mtu: int) -> Tunnel:
-    on_switch = server.role == "switch"
-    far = cluster.server(guest.hypervisor) if on_switch else cluster.switch
-    return Tunnel(
-        name=guest.tunnel,
-        group=cluster.link_group,
-        alias=f"{cluster.mark}:{guest.name}",
-        altname=f"farswitch-{cluster.name}-{guest.name}-tunnel",
-        mtu=mtu,
-        master=cluster.switch_bridge if on_switch else guest.bridge,
-        vxlan=VxlanAttrs(
-            vni=guest.vni,
-            local=server.underlay,
-            remote=far.underlay,
-            port=cluster.settings.udp_port,
-            device=device,
-        ),
     )

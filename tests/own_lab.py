@@ -13,9 +13,9 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from lab import control
-from lab.addresses import Lab
-from lab.command import PATH, run
+from farswitch.lab import control
+from farswitch.lab.addresses import Lab
+from farswitch.lab.run import PATH, run
 
 WITH_GUESTS = (*control.PROGRAMS, "mmdebstrap", "nft", "qemu-img", "qemu-system-x86_64")
 """What a lab whose guests boot needs."""

@@ -8,34 +8,36 @@ from typing import Any
 import click
 from nornir.core.inventory import Host
 
-from inventory.hosts import hypervisor_of
+from farswitch.guests.base_image import base_image
+from farswitch.guests.domain import Hardware
+from farswitch.guests.server_facts import facts_of
+from farswitch.run.cli import Options, main, shared
+from farswitch.run.locking import fenced, locked
+from farswitch.run.session import Session
+from farswitch.run.ssh_config import write_login
+from farswitch.run.stages import PerHost, Stage, guests, hypervisors, servers, step
+from farswitch.site.nornir_data import hypervisor_of
 from tasks.bridge import bridge
-from tasks.domain import Hardware
-from tasks.domains import domains
+from tasks.bridge_ports import ports
 from tasks.fdb import fdb
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
-from tasks.guest_files import guest_files
 from tasks.hosts_file import hosts_file
-from tasks.image import base_image, image, image_source
+from tasks.image import image, image_source
 from tasks.mpi import mpi
-from tasks.mpi_run import mpi_run
+from tasks.mpi_smoke import mpi_run
 from tasks.mtu import derive, mtu
 from tasks.nfs import nfs
-from tasks.ports import ports
-from tasks.preflight import facts_of, preflight
+from tasks.preflight import preflight
+from tasks.read_guest_files import guest_files
 from tasks.record import record
 from tasks.ssh_keys import ssh_keys
 from tasks.sysctl import sysctl
-from tasks.tunnel_port import tunnel_port
+from tasks.underlay_udp import tunnel_port
 from tasks.vm_boot import vm_boot
+from tasks.vm_remove import domains
 from tasks.vxlan import vxlan
 from workflows.lab_up import ensure_lab
-from workflows.locking import fenced, locked
-from workflows.login import write_login
-from workflows.options import Options, main, shared
-from workflows.session import Session
-from workflows.stages import PerHost, Stage, guests, hypervisors, servers, step
 
 DEVICE = PerHost(lambda host: facts_of(host).underlay.device)
 """The device of a server's underlay, as preflight found it."""

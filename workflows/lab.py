@@ -12,10 +12,10 @@ from typing import Any, ParamSpec
 
 import click
 
-from inventory.errors import ConfigError, FarswitchError
-from lab import control
-from lab.addresses import CONTROL_SUBNET, DEFAULT_NAME, UNDERLAY_SUBNET, Lab
-from lab.status import LabStatus
+from farswitch.errors import ConfigError, FarswitchError
+from farswitch.lab import control
+from farswitch.lab.addresses import CONTROL_SUBNET, DEFAULT_NAME, UNDERLAY_SUBNET, Lab
+from farswitch.lab.status import LabStatus
 
 P = ParamSpec("P")
 

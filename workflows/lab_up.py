@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from inventory.errors import FarswitchError
-from inventory.model import Site
-from lab import control
-from lab.addresses import Lab
-from workflows.session import Session
+from farswitch.errors import FarswitchError
+from farswitch.lab import control
+from farswitch.lab.addresses import Lab
+from farswitch.model.cluster import Site
+from farswitch.run.session import Session
 
 
 def lab_of(site: Site) -> Lab | None:

@@ -11,20 +11,20 @@ from typing import Any
 
 import click
 
-from tasks.domains import domains
+from farswitch.run.cli import Options, main, shared
+from farswitch.run.locking import fenced, locked
+from farswitch.run.session import Session
+from farswitch.run.ssh_config import forget
+from farswitch.run.stages import Stage, hypervisors, servers, step
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
 from tasks.image import remove_images
-from tasks.links import remove_links
+from tasks.links_remove import remove_links
 from tasks.record import record
 from tasks.sysctl import sysctl
+from tasks.vm_remove import domains
 from workflows.lab_up import lab_is_gone
-from workflows.locking import fenced, locked
-from workflows.login import forget
-from workflows.options import Options, main, shared
-from workflows.remains import Wanted, teardown_by_marks
-from workflows.session import Session
-from workflows.stages import Stage, hypervisors, servers, step
+from workflows.orphans import Wanted, teardown_by_marks
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import click
 
-from inventory.errors import FarswitchError
-from tasks.checks import probes
-from tasks.probe import Findings, Probe, Scene
+from farswitch.errors import FarswitchError
+from farswitch.lab.addresses import Lab
+from farswitch.lab.third_host import Outsider, outsider
+from farswitch.model.cluster import LabNetworks
+from farswitch.proof.probe import Findings, Probe, Scene
+from farswitch.run.cli import Options, main, shared
+from farswitch.run.junit import check_writable, render
+from farswitch.run.locking import note_holder
+from farswitch.run.recorder import Failure
+from farswitch.run.selection import select, wanted
+from farswitch.run.session import Session
+from farswitch.run.ssh_config import configuration_of
+from farswitch.run.stages import Filter, Stage, guests, hypervisors, servers, step
+from tasks.checks import SUITE, probes
 from tasks.verify import verify
-from workflows.junit import check_writable, render
-from workflows.locking import note_holder
-from workflows.login import configuration_of
-from workflows.options import Options, main, shared
-from workflows.recorder import Failure
-from workflows.selection import select, wanted
-from workflows.session import Session
-from workflows.stages import Filter, Stage, guests, hypervisors, servers, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +64,22 @@ def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iter
         logins=configuration_of(cluster.name),
         rebuild=_rebuild(session.options),
         findings=findings,
+        third_host=_third_host(session.site.lab),
     )
     runs = wanted(probes(), chosen)
-    for (family, where), alike in groupby(runs, key=lambda probe: (probe.stage, probe.on)):
-        steps = (step(verify, family, probe=one, scene=scene, chosen=chosen) for one in alike)
-        yield Stage(_where(session, where), tuple(steps), vital=False)
+    for family, suite in SUITE.items():
+        for where, alike in groupby((one for one in suite if one in runs), key=attrgetter("on")):
+            steps = (step(verify, family, probe=one, scene=scene, chosen=chosen) for one in alike)
+            yield Stage(_where(session, where), tuple(steps), vital=False)
+
+
+def _third_host(
+    networks: LabNetworks | None,
+) -> Callable[[], AbstractContextManager[Outsider]] | None:
+    """Return what attaches a third host to the underlay, which only a lab has."""
+    if networks is None:
+        return None
+    return partial(outsider, Lab(networks.name, networks.controller, networks.underlay))
 
 
 def _conclusion(chosen: frozenset[str], findings: Findings) -> str:

@@ -1,33 +1,49 @@
-"""What verify proves: one subject a file. A file here with a `PROBE`, or `PROBES`, is a part of it.
-
-Each file measures, and judges what it measured by pure functions.
-"""
+"""What verify proves, and in which order. Each probe measures, and judges what it measured."""
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
+from farswitch.proof.probe import Probe
+from tasks.checks.attack import probe as attack
+from tasks.checks.control import probe as control
+from tasks.checks.guest import drift as guest_drift
+from tasks.checks.guest import hosts_file, identity
+from tasks.checks.guest import login as guest_login
+from tasks.checks.mpi import device, ladder
+from tasks.checks.nfs import closed, mount, share
+from tasks.checks.reach import probe as reach
+from tasks.checks.server import bridges, drift, firewall, guard, isolation, ready, sysctl
+from tasks.checks.ssh import login as ssh_login
+from tasks.checks.tunnel import fdb
+from tasks.checks.tunnel import probe as tunnel
 
-from tasks.probe import Probe
-
-FAMILIES = (
-    "server", "tunnel", "guest", "mtu", "reach", "ssh", "nfs", "mpi", "path", "attack", "control",
-)  # fmt: skip
-"""The order: what a failure explains comes after it. A family that is not named comes last."""
+SUITE: dict[str, tuple[Probe, ...]] = {
+    "server": (
+        ready.PROBE,
+        bridges.PROBE,
+        guard.PROBE,
+        isolation.PROBE,
+        sysctl.PROBE,
+        firewall.PROBE,
+        drift.PROBE,
+    ),
+    "tunnel": (tunnel.PROBE,),
+    "guest": (
+        guest_login.PROBE,
+        fdb.PROBE,  # guests have to be there to speak
+        identity.PROBE,
+        hosts_file.PROBE,
+        guest_drift.PROBE,
+    ),
+    "mtu": (reach.PROBE,),  # one visit of the guests measures mtu and reach
+    "ssh": (ssh_login.PROBE,),
+    "nfs": (mount.PROBE, share.PROBE, closed.PROBE),
+    "mpi": (device.PROBE, ladder.PROBE),  # path too: the ladder's bytes are counted
+    "attack": (attack.PROBE,),
+    "control": (control.PROBE,),
+}
+"""The families in their order: what a failure explains comes after it."""
 
 
 def probes() -> tuple[Probe, ...]:
     """Return every probe, in the order in which they run."""
-    found: list[Probe] = []
-    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-        loaded = import_module(module.name)
-        found += getattr(loaded, "PROBES", ())
-        if isinstance(one := getattr(loaded, "PROBE", None), Probe):
-            found.append(one)
-    return tuple(sorted(found, key=_place))
-
-
-def _place(probe: Probe) -> tuple[int, int, str]:
-    stage = probe.stage
-    place = FAMILIES.index(stage) if stage in FAMILIES else len(FAMILIES)
-    return place, probe.rank, next(iter(probe.checks))
+    return tuple(probe for family in SUITE.values() for probe in family)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import container
-from lab.addresses import Lab
+from farswitch.lab import container
+from farswitch.lab.addresses import Lab
 from tests.lab.guests import Login
 
 ROOT = Path(__file__).parents[2]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from connections.wait import Deadline, wait_until
-from lab import container
-from lab.addresses import Lab
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lab import container
+from farswitch.lab.addresses import Lab
 
 Snapshot = dict[str, list[str]]
 

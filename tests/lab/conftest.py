@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lab import control
-from lab.addresses import Lab
+from farswitch.lab import control
+from farswitch.lab.addresses import Lab
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import Snapshot, compare, observe, settle
 from tests.lab.executed import Executed

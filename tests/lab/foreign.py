@@ -5,8 +5,8 @@ Its links make no IPv6 addresses: those come late, and look like a change.
 
 from __future__ import annotations
 
-from lab import container
-from lab.addresses import Lab
+from farswitch.lab import container
+from farswitch.lab.addresses import Lab
 
 BOOT = """
 ip link add theirs0 address 02:fe:77:00:00:00 type bridge

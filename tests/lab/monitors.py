@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from connections.wait import Deadline, wait_until
-from lab import container
-from lab.addresses import Lab
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lab import container
+from farswitch.lab.addresses import Lab
 
 LISTENERS = {
     "ip": "ip monitor all label",

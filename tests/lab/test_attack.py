@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connections.wait import Deadline, wait_until
-from lab import container, ready
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lab import container, ready
 from tests.lab.clusters import ClusterUnderTest
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]

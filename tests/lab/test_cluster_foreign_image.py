@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from image.build import build
-from image.recipe import recipe
-from lab.addresses import Lab
+from farswitch.image.build import build
+from farswitch.image.recipe import recipe
+from farswitch.lab.addresses import Lab
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.guests import names
 

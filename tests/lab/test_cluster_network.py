@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.wait import Deadline, wait_until
+from farswitch.deadline import Deadline, wait_until
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.guests import UNPINNED, counted, mpiexec, names, ring
 

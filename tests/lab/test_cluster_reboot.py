@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab import control
+from farswitch.lab import control
 from tests.lab import foreign
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import settle

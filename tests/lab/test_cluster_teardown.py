@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import control
-from lab.command import run
+from farswitch.lab import control
+from farswitch.lab.run import run
 from tests.lab.clusters import ClusterUnderTest
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]

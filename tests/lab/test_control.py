@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.local import LocalShell
-from connections.wait import Deadline, wait_until
-from lab import container
-from tasks.checks.control_judge import TIMER_SECONDS
-from tasks.deadman import FOLDER, Armed, disarm, look
+from farswitch.connections.shell.local import LocalShell
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lab import container
+from farswitch.rollback.timer import FOLDER, Armed, disarm, look
+from tasks.checks.control.judge import TIMER_SECONDS
 from tests.lab.clusters import ROOT, ClusterUnderTest
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]

@@ -9,10 +9,10 @@ import pytest
 
 from bench.guests import Guest
 from bench.testbed import Bed, open_bed
-from connections.wait import Deadline
-from image.build import BuiltImage, build
-from image.recipe import recipe
-from image.seed import File
+from farswitch.deadline import Deadline
+from farswitch.image.build import BuiltImage, build
+from farswitch.image.recipe import recipe
+from farswitch.model.guest_file import File
 
 pytestmark = [
     pytest.mark.lab,

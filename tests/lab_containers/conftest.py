@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import control
-from lab.addresses import Lab
+from farswitch.lab import control
+from farswitch.lab.addresses import Lab
 from tests.own_lab import own_lab as new_lab
 
 

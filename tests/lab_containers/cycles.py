@@ -12,12 +12,12 @@ import sys
 import threading
 from pathlib import Path
 
-from connections.wait import Deadline, DeadlineError, wait_until
+from farswitch.deadline import Deadline, DeadlineError, wait_until
+from farswitch.run.cli import Options
+from farswitch.run.locking import fenced, locked
+from farswitch.run.session import Session
 from tests.lab_containers.plant import define_guests, without_guests
 from workflows import teardown
-from workflows.locking import fenced, locked
-from workflows.options import Options
-from workflows.session import Session
 
 
 def build(options: Options, *, guests: bool = True) -> int:

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from connections.wait import Deadline, wait_until
-from lab import container
-from lab.addresses import MEMBERS, Lab
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lab import container
+from farswitch.lab.addresses import MEMBERS, Lab
 from tests.lab.clusters import ClusterUnderTest, assert_quiet, logs
 
 ROOT = Path(__file__).parents[2]

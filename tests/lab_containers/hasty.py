@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 
-from tasks import revert
+from farswitch.rollback import confirmed
 
 
 def main() -> None:
-    revert.SECONDS, revert.CONFIRM_SECONDS = 12, 2.0
+    confirmed.SECONDS, confirmed.CONFIRM_SECONDS = 12, 2.0
     workflow = importlib.import_module(f"workflows.{sys.argv.pop(1)}")
     workflow.command()
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from connections import access
-from tasks.domain import Hardware, Mark, render, seed_volume
-from tasks.image import base_image
+from farswitch.connections import access
+from farswitch.guests.base_image import base_image
+from farswitch.guests.domain import Hardware, Mark, render, seed_volume
+from farswitch.run.cli import Options
+from farswitch.run.locking import fenced, locked
+from farswitch.run.session import Session
+from farswitch.run.stages import Stage
 from workflows import build
-from workflows.locking import fenced, locked
-from workflows.options import Options
-from workflows.session import Session
-from workflows.stages import Stage
 
 
 def without_guests(session: Session) -> Iterator[Stage]:

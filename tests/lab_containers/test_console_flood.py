@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from connections.login import Target
-from connections.ssh import SshShell
-from connections.wait import Deadline, wait_until
-from lab import container
-from lab.addresses import MEMBERS, Lab
-from tasks import console
-from tasks.domain import CONSOLE_FOLDER, console_log
+from farswitch.connections.shell.login import Target
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.deadline import Deadline, wait_until
+from farswitch.guests import console
+from farswitch.guests.domain import CONSOLE_FOLDER, console_log
+from farswitch.lab import container
+from farswitch.lab.addresses import MEMBERS, Lab
 
 pytestmark = pytest.mark.root
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from connections.wait import Deadline, DeadlineError, wait_until
-from lab import container
-from lab.addresses import Lab
+from farswitch.deadline import Deadline, DeadlineError, wait_until
+from farswitch.lab import container
+from farswitch.lab.addresses import Lab
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.monitors import listening
 from tests.lab_containers.servers import build_servers, cycle

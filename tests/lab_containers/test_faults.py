@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from connections.wait import Deadline, wait_until
-from lab import container, ready
-from lab.addresses import Lab, Member
-from lab.command import run
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lab import container, ready
+from farswitch.lab.addresses import Lab, Member
+from farswitch.lab.run import run
 from tests.lab.clusters import ClusterUnderTest, Run
 from tests.lab_containers.servers import Served, build_servers
 

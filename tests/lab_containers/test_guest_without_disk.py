@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.libvirt import Hypervisor, Libvirt
-from connections.shell import server_target
-from connections.ssh import SshShell
-from connections.wait import Deadline, wait_until
-from inventory.model import Server
-from lab.addresses import MEMBERS, Lab
+from farswitch.connections.libvirt.plugin import Hypervisor, Libvirt
+from farswitch.connections.shell.plugin import server_target
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lab.addresses import MEMBERS, Lab
+from farswitch.model.machines import Server
 
 pytestmark = pytest.mark.root
 

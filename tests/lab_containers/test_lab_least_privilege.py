@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from connections.command import PrivilegeError
-from connections.wait import Deadline, wait_until
-from lab import container, control, ready
-from lab.addresses import MEMBERS, Lab
-from lab.command import ProgramError
+from farswitch.connections.shell.protocol import PrivilegeError
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lab import container, control, ready
+from farswitch.lab.addresses import MEMBERS, Lab
+from farswitch.lab.run import ProgramError
+from farswitch.run.cli import Options
+from farswitch.run.locking import fenced, locked
+from farswitch.run.session import Session
+from farswitch.run.stages import Stage
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import Snapshot, compare, observe, settle
 from tests.lab.foreign import plant
 from tests.lab.guests import names
 from workflows import build
-from workflows.locking import fenced, locked
-from workflows.options import Options
-from workflows.session import Session
-from workflows.stages import Stage
 
 pytestmark = pytest.mark.root
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from inventory.errors import ConfigError, FarswitchError, ForeignObjectError
-from lab import container, control, wire
-from lab.addresses import MEMBERS, Lab, Member
-from lab.command import run
+from farswitch.errors import ConfigError, FarswitchError, ForeignObjectError
+from farswitch.lab import bridges, container, control
+from farswitch.lab.addresses import MEMBERS, Lab, Member
+from farswitch.lab.run import run
 from workflows.lab import main
 
 pytestmark = pytest.mark.root
@@ -69,8 +69,8 @@ def _inode(path: Path) -> int | None:
         return None
 
 
-def inside_links(pid: int) -> wire.Links:
-    return wire.observe(wire.namespace(f"/proc/{pid}/ns/net"))
+def inside_links(pid: int) -> bridges.Links:
+    return bridges.observe(bridges.namespace(f"/proc/{pid}/ns/net"))
 
 
 def test_a_killed_server_boots_again_with_its_disk(lab):
@@ -138,9 +138,9 @@ def test_a_boot_applies_what_was_made_to_last(lab):
         lambda lab: run(["ip", "link", "delete", lab.link]),
         lambda lab: run(["ip", "addr", "flush", "dev", lab.link]),
         lambda lab: run(["ip", "link", "set", lab.link, "down"]),
-        lambda lab: run([*wire.within(lab), "ip", "link", "del", "server2-und"]),
-        lambda lab: run([*wire.within(lab), "ip", "link", "del", "control"]),
-        lambda lab: run([*wire.within(lab), "ip", "link", "set", "server1-ctl", "down"]),
+        lambda lab: run([*bridges.within(lab), "ip", "link", "del", "server2-und"]),
+        lambda lab: run([*bridges.within(lab), "ip", "link", "del", "control"]),
+        lambda lab: run([*bridges.within(lab), "ip", "link", "set", "server1-ctl", "down"]),
         lambda lab: run(["umount", str(lab.wire)]),
         lambda lab: lab.known_hosts.unlink(),
     ],
@@ -212,7 +212,7 @@ def test_an_interface_of_somebody_else_is_refused_and_kept(own_lab):
         with pytest.raises(ForeignObjectError, match=own_lab.link):
             control.up(own_lab)
         control.down(own_lab)
-        assert own_lab.link in wire.observe()
+        assert own_lab.link in bridges.observe()
     finally:
         run(["ip", "link", "delete", own_lab.link])
 
@@ -262,7 +262,7 @@ def test_a_lab_fits_into_a_server_of_a_lab(lab):
     pid = container.find(lab)["server1"]
     if container.execute(pid, ["sh", "-c", f"[ -x {sys.executable} ] || echo hidden"]):
         pytest.skip(f"{sys.executable} is below a folder that servers have of their own, as /tmp")
-    environment = ["env", f"PYTHONPATH={Path(control.__file__).parents[1]}"]
+    environment = ["env", f"PYTHONPATH={Path(control.__file__).parents[2]}"]
     up = container.execute(
         pid, [*environment, *program, "up", "--name", "nest", *subnets], timeout=90
     )

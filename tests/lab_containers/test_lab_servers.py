@@ -8,10 +8,10 @@ from pathlib import Path
 import libvirt
 import pytest
 
-from connections.wait import Deadline, wait_until
-from lab import container, control, ready
-from lab.addresses import MEMBERS, Lab
-from lab.command import ProgramError, run
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lab import container, control, ready
+from farswitch.lab.addresses import MEMBERS, Lab
+from farswitch.lab.run import ProgramError, run
 
 pytestmark = pytest.mark.root
 SERVER1, SERVER2 = MEMBERS

@@ -4,11 +4,11 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from inventory.errors import ConfigError
-from lab import subnets
-from lab.addresses import MEMBERS, Lab
-from lab.furnish import File, Service, Spec
-from lab.subnets import Use
+from farswitch.errors import ConfigError
+from farswitch.lab import subnets
+from farswitch.lab.addresses import MEMBERS, Lab
+from farswitch.lab.server_spec import File, Service, Spec
+from farswitch.lab.subnets import Use
 
 CONTROL = IPv4Network("198.18.0.0/24")
 UNDERLAY = IPv4Network("198.19.0.0/24")

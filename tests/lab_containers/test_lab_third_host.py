@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from connections.wait import Deadline, wait_until
-from inventory.errors import FarswitchError
-from lab import container, wire
-from lab.addresses import MEMBERS, Lab
-from lab.command import run
-from lab.outsider import outsider
+from farswitch.deadline import Deadline, wait_until
+from farswitch.errors import FarswitchError
+from farswitch.lab import bridges, container
+from farswitch.lab.addresses import MEMBERS, Lab
+from farswitch.lab.run import run
+from farswitch.lab.third_host import outsider
 
 pytestmark = pytest.mark.root
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys
 from ipaddress import IPv4Network
-from lab.addresses import Lab
-from lab.outsider import outsider
+from farswitch.lab.addresses import Lab
+from farswitch.lab.third_host import outsider
 name, control, underlay = sys.argv[1:]
 with outsider(Lab(name, IPv4Network(control), IPv4Network(underlay))):
     print("there", flush=True)
@@ -39,7 +39,7 @@ with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
 
 
 def ports(lab: Lab) -> set[str]:
-    return set(wire.observe(wire.within(lab)))
+    return set(bridges.observe(bridges.within(lab)))
 
 
 def underlay_of(lab: Lab, name: str) -> dict:

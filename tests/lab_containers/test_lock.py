@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from connections.login import Target
-from connections.ssh import SshShell
-from inventory.fence import Fence
-from lab.addresses import MEMBERS, Lab
-from tasks.lock import Locks
+from farswitch.connections.fence import Fence
+from farswitch.connections.shell.login import Target
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.lab.addresses import MEMBERS, Lab
+from farswitch.lock.locks import Locks
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab_containers.desk import Desk, difference, inside, snapshot
 

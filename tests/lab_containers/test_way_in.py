@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.addresses import MEMBERS, Lab
-from lab.command import run
+from farswitch.lab.addresses import MEMBERS, Lab
+from farswitch.lab.run import run
 from tests.lab.clusters import ROOT, ClusterUnderTest, Run
 from tests.lab_containers.desk import difference, inside, snapshot
 from tests.lab_containers.servers import build_servers

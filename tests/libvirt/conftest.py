@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.libvirt import Hypervisor
+from farswitch.connections.libvirt.plugin import Hypervisor
 
 
 @pytest.fixture

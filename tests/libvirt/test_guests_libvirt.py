@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from connections.libvirt import Hypervisor
-from inventory.errors import ForeignObjectError
-from inventory.loader import ROOT, load_site
-from inventory.model import cluster
-from tasks import domains, vm_boot
+from farswitch.connections.libvirt.plugin import Hypervisor
+from farswitch.errors import ForeignObjectError
+from farswitch.model.cluster import cluster
+from farswitch.site.loader import ROOT, load_site
+from tasks import vm_boot, vm_remove
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE1, NODE2, _ = CLUSTER.guests
@@ -27,11 +27,11 @@ def test_only_domains_with_our_clusters_mark_are_ours(hypervisor: Hypervisor):
     define(hypervisor, "lab-node2")
     define(hypervisor, "lab-2-node1", MARK.format("lab-2", "node1"))
     define(hypervisor, "renamed", MARK.format("lab", "node9"))
-    assert domains.observe(hypervisor, "lab") == {"node1": "lab-node1", "node9": "renamed"}
+    assert vm_remove.observe(hypervisor, "lab") == {"node1": "lab-node1", "node9": "renamed"}
 
 
 def test_guests_above_the_wanted_number_go():
-    assert domains.plan({"node1": "a", "node4": "b", "node5": "c"}, {"node1", "node2"}) == [
+    assert vm_remove.plan({"node1": "a", "node4": "b", "node5": "c"}, {"node1", "node2"}) == [
         "node4",
         "node5",
     ]
@@ -48,7 +48,7 @@ def test_guests_above_the_wanted_number_go():
     ],
 )
 def test_a_volume_goes_with_its_guest(volume: str, goes: bool):
-    assert domains.is_of_unwanted(volume, "lab", {"node1", "node2"}) is goes
+    assert vm_remove.is_of_unwanted(volume, "lab", {"node1", "node2"}) is goes
 
 
 def test_an_unknown_guest_is_absent_and_ours_is_read(hypervisor: Hypervisor):

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from nornir.core.inventory import ConnectionOptions, Host
 
-from connections import access
-from connections.libvirt import Hypervisor, Libvirt, LibvirtError
-from connections.scratch import Scratch
-from connections.uri import remote_uri, ssh_program
-from inventory.model import Server
+from farswitch.connections import access
+from farswitch.connections.libvirt.domains import LibvirtError
+from farswitch.connections.libvirt.plugin import Hypervisor, Libvirt
+from farswitch.connections.libvirt.ssh_folder import Scratch
+from farswitch.connections.libvirt.uri import remote_uri, ssh_program
+from farswitch.model.machines import Server
 
 
 def test_a_server_without_libvirt_is_named():
@@ -72,7 +73,9 @@ def test_ssh_is_told_to_check_the_host_key_of_the_given_file(tmp_path):
 def test_the_plugin_connects_and_cleans_up_also_after_a_run_that_was_killed(tmp_path, monkeypatch):
     node = tmp_path / "node.xml"
     node.write_text("<node/>")
-    monkeypatch.setattr("connections.libvirt.remote_uri", lambda *_: f"test://{node}")
+    monkeypatch.setattr(
+        "farswitch.connections.libvirt.plugin.remote_uri", lambda *_: f"test://{node}"
+    )
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "farswitch-ssh-dead").mkdir()
     (tmp_path / "farswitch-ssh-dead/ssh").touch()
@@ -94,7 +97,7 @@ def test_the_plugin_connects_and_cleans_up_also_after_a_run_that_was_killed(tmp_
 def test_many_threads_open_a_hosts_connection_once(tmp_path, monkeypatch):
     node = tmp_path / "node.xml"
     node.write_text("<node/>")
-    monkeypatch.setattr("connections.libvirt.LOCAL_URI", f"test://{node}")
+    monkeypatch.setattr("farswitch.connections.libvirt.plugin.LOCAL_URI", f"test://{node}")
     access.register()
     access.register()
     host = Host("server1")

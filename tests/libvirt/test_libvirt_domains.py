@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from connections.libvirt import Hypervisor, LibvirtError
+from farswitch.connections.libvirt.domains import LibvirtError
+from farswitch.connections.libvirt.plugin import Hypervisor
 
 DOMAIN = """\
 <domain type='test'><name>{name}</name><memory>1024</memory><os><type>hvm</type></os>

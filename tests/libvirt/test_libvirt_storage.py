@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from connections import volumes
-from connections.libvirt import Hypervisor, LibvirtError
-from inventory.errors import ForeignObjectError
+from farswitch.connections.libvirt import volumes
+from farswitch.connections.libvirt.domains import LibvirtError
+from farswitch.connections.libvirt.plugin import Hypervisor
+from farswitch.errors import ForeignObjectError
 
 
 def test_a_pool_is_made_once_and_elsewhere_is_foreign(hypervisor):

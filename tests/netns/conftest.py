@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from connections.local import LocalShell
+from farswitch.connections.shell.local import LocalShell
 from tests.netns.wires import wired
 
 counter = count()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from pyroute2 import IPRoute
 
-from connections.command import ConnectionLostError
+from farswitch.connections.shell.protocol import ConnectionLostError
 
 CLONE_NEWNET = 0x40000000
 

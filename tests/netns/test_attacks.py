@@ -5,9 +5,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from tasks.checks import attack_field
-from tasks.checks.attack_kinds import Outside
-from tasks.checks.attack_run import Third, attack, survey
+from tasks.checks.attack import traffic
+from tasks.checks.attack.kinds import Outside
+from tasks.checks.attack.run import Third, attack, survey
 from tests.netns.wires import reaches, sh
 
 pytestmark = pytest.mark.root
@@ -45,7 +45,7 @@ def guarded(net):
 @pytest.fixture
 def attacked(guarded, monkeypatch):
     """Run all attacks; what is returned are the checks."""
-    monkeypatch.setattr(attack_field, "GAP", 0.003)
+    monkeypatch.setattr(traffic, "GAP", 0.003)
     cluster = guarded.cluster
     boxes = [guarded.one, guarded.two, *guarded.guests]
     names = [one.name for one in (*cluster.servers, *cluster.guests)]

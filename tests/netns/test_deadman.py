@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from connections.local import LocalShell
-from connections.wait import Deadline, wait_until
-from tasks import deadman
+from farswitch.connections.shell.local import LocalShell
+from farswitch.deadline import Deadline, wait_until
+from farswitch.rollback import timer as deadman
 
 pytestmark = pytest.mark.root
 

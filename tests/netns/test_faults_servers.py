@@ -17,28 +17,27 @@ from nornir.core.state import GlobalState
 from nornir.core.task import Result
 from nornir.plugins.runners import SerialRunner
 
-from connections.local import LocalShell
-from inventory.model import Cluster, Guest, Server, Settings
+from farswitch.connections.shell.local import LocalShell
+from farswitch.guests.server_facts import FACTS, Facts
+from farswitch.links.underlay import Underlay
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest, Server
+from farswitch.model.settings import Settings
+from farswitch.proof.check import Check
+from farswitch.proof.probe import Probe, Scene
 from tasks.bridge import bridge
-from tasks.check import Check
-from tasks.checks import (
-    server_bridges,
-    server_drift,
-    server_firewall,
-    server_guard,
-    server_isolation,
-    server_sysctl,
-    tunnel,
-    tunnel_fdb,
-)
+from tasks.bridge_ports import ports
+from tasks.checks.server import bridges, isolation
+from tasks.checks.server import drift as server_drift
+from tasks.checks.server import firewall as server_firewall
+from tasks.checks.server import guard as server_guard
+from tasks.checks.server import sysctl as server_sysctl
+from tasks.checks.tunnel import fdb as tunnel_fdb
+from tasks.checks.tunnel import probe as tunnel
 from tasks.fdb import fdb
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
-from tasks.ports import ports
-from tasks.preflight import FACTS, Facts
-from tasks.probe import Probe, Scene
 from tasks.sysctl import sysctl
-from tasks.underlay import Underlay
 from tasks.verify import verify
 from tasks.vxlan import vxlan
 from tests.netns.inside import NetnsEndpoint
@@ -49,7 +48,7 @@ REBUILD = "build-again"
 PROBES = [
     one.PROBE
     for one in (
-        server_bridges, server_drift, server_firewall, server_guard, server_isolation,
+        bridges, server_drift, server_firewall, server_guard, isolation,
         server_sysctl, tunnel, tunnel_fdb,
     )
 ]  # fmt: skip
@@ -412,7 +411,7 @@ def test_rules_of_other_interfaces_are_no_fault(net):
 
 
 def test_guest_that_is_off_is_no_fault_of_the_servers(net, monkeypatch):
-    monkeypatch.setattr(server_isolation, "_running", lambda _task, _scene: {})
+    monkeypatch.setattr(isolation, "_running", lambda _task, _scene: {})
     sh(net.boxes["server1"], "ip link del fsd42; ip link del fsm42")
     assert net.failed("tunnel.ports") == []
     skips = [check for check in net.checks("server.isolation") if check.ok is None]

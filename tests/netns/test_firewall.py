@@ -11,15 +11,18 @@ from nornir.core.inventory import Defaults, Groups, Host, Hosts, Inventory
 from nornir.core.processor import Processors
 from nornir.core.task import Task
 
-from connections import access
-from inventory.errors import FarswitchError
-from inventory.model import Cluster, Guest, Server, Settings
-from tasks import deadman
-from tasks.firewall_reset import FirewallInTheWayError, converge, firewall_reset
-from tasks.guard import converge as guard
+from farswitch.connections import access
+from farswitch.errors import FarswitchError
+from farswitch.firewall.guard import converge as guard
+from farswitch.firewall.modes import FirewallInTheWayError, converge
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest, Server
+from farswitch.model.settings import Settings
+from farswitch.rollback import timer
+from farswitch.state.journal import load
+from farswitch.state.saved_settings import Journal
+from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard as guard_task
-from tasks.journal import Journal
-from tasks.journal_file import load
 from tasks.sysctl import sysctl
 
 pytestmark = pytest.mark.root
@@ -246,7 +249,7 @@ def test_tables_that_were_removed_since_come_back(hostile):
 def test_crash_after_the_intent_loses_nothing(hostile, monkeypatch):
     before = state(hostile)
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.firewall_apply._nft", cut)
+        patch.setattr("farswitch.firewall.apply._nft", cut)
         with pytest.raises(OSError, match="cut"):
             run(hostile, cluster_of())
     assert state(hostile) == before
@@ -260,7 +263,7 @@ def test_crash_before_it_is_recorded_gives_nothing_back_twice(hostile, monkeypat
     before = state(hostile)
     run(hostile, cluster_of())
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.firewall_reset.store", cut)
+        patch.setattr("farswitch.firewall.modes.store", cut)
         with pytest.raises(OSError, match="cut"):
             run(hostile, cluster_of(), present=False)
     assert run(hostile, cluster_of(), present=False).changes == ()
@@ -383,7 +386,7 @@ def test_a_rule_that_came_since_the_look_is_not_taken_for_ours(hostile, monkeypa
     cluster = cluster_of(mode="narrow")
     before = state(hostile)
     run(hostile, cluster)
-    tools, arm = ("iptables-nft", "iptables-legacy"), deadman.arm
+    tools, arm = ("iptables-nft", "iptables-legacy"), timer.arm
 
     def meanwhile(*arguments, **options):
         for tool in tools:
@@ -392,7 +395,7 @@ def test_a_rule_that_came_since_the_look_is_not_taken_for_ours(hostile, monkeypa
         return arm(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(deadman, "arm", meanwhile)
+        patch.setattr(timer, "arm", meanwhile)
         run(hostile, cluster, present=False)
     for tool in tools:
         for chain in ("INPUT", "FORWARD"):

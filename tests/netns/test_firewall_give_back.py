@@ -6,21 +6,22 @@ from itertools import islice
 
 import pytest
 
-from connections.local import LocalShell
-from connections.wait import Deadline, wait_until
-from tasks import deadman, firewall_reset, revert, ruleset_read
-from tasks.firewall_apply import apply_restore, restore_steps
-from tasks.firewall_restore import plan_restore
-from tasks.firewall_undo import undo_restore
-from tasks.journal import Journal
-from tasks.journal_file import load
-from tasks.revert import UnconfirmedError, settle, settle_shared
+from farswitch.connections.shell.local import LocalShell
+from farswitch.deadline import Deadline, wait_until
+from farswitch.firewall import modes, read
+from farswitch.firewall.apply import apply_restore, restore_steps
+from farswitch.firewall.restore import plan_restore
+from farswitch.firewall.undo import undo_restore
+from farswitch.rollback import confirmed, timer
+from farswitch.rollback.confirmed import UnconfirmedError, settle, settle_shared
+from farswitch.state.journal import load
+from farswitch.state.saved_settings import Journal
 from tests.netns.test_firewall import HOSTILE, cluster_of, run, sh, state
 from tests.netns.way_in import Login, listening
 
 pytestmark = pytest.mark.root
 
-DISARM = deadman.disarm
+DISARM = timer.disarm
 ONLY_ME = """
 iptables-nft -A INPUT -p tcp -s 127.0.0.1 --dport 22 -j ACCEPT
 iptables-nft -A INPUT -p tcp -s 127.0.0.0/8 --dport 22 -j DROP
@@ -49,8 +50,8 @@ class DeadError(BaseException):
 
 @pytest.fixture
 def server(box, monkeypatch):
-    monkeypatch.setattr(revert, "SECONDS", 12)
-    monkeypatch.setattr(revert, "CONFIRM_SECONDS", 2.0)
+    monkeypatch.setattr(confirmed, "SECONDS", 12)
+    monkeypatch.setattr(confirmed, "CONFIRM_SECONDS", 2.0)
     with listening(box, 22) as login:
         yield login
 
@@ -62,7 +63,7 @@ def hostile(box):
 
 
 def left(box) -> str:
-    return box.run(["sh", "-c", f"ls -A {deadman.FOLDER} 2>/dev/null || true"]).stdout
+    return box.run(["sh", "-c", f"ls -A {timer.FOLDER} 2>/dev/null || true"]).stdout
 
 
 def told(box) -> tuple[str, ...]:
@@ -83,12 +84,12 @@ def dies_after(monkeypatch, steps: int) -> None:
     def dead(*_args, **_options) -> None:
         raise DeadError
 
-    monkeypatch.setattr(firewall_reset, "apply_restore", some)
-    monkeypatch.setattr(revert, "_confirm", dead)
+    monkeypatch.setattr(modes, "apply_restore", some)
+    monkeypatch.setattr(confirmed, "_confirm", dead)
 
 
 def parts(box) -> int:
-    plan = plan_restore(ruleset_read.observe(box), load(box), "lab")
+    plan = plan_restore(read.observe(box), load(box), "lab")
     return len(list(restore_steps(plan)))
 
 
@@ -122,7 +123,7 @@ def test_killed_in_the_middle_or_at_the_end_it_is_given_back_by_the_next(
     open_ = state(hostile)
     for steps in (1, parts(hostile)):
         with monkeypatch.context() as patch:
-            patch.setattr(revert, "SECONDS", 4 if undone else 300)
+            patch.setattr(confirmed, "SECONDS", 4 if undone else 300)
             dies_after(patch, steps)
             with pytest.raises(DeadError):
                 run(hostile, cluster_of(), present=False)
@@ -146,7 +147,7 @@ def test_killed_in_the_middle_or_at_the_end_it_is_given_back_by_the_next(
 def test_the_undo_leaves_what_was_there_before_at_whatever_step_it_was_cut(hostile, meanwhile):
     run(hostile, cluster_of())
     sh(hostile, meanwhile)
-    open_, have = state(hostile), ruleset_read.observe(hostile)
+    open_, have = state(hostile), read.observe(hostile)
     plan = plan_restore(have, load(hostile), "lab")
     undo, steps = undo_restore(have, plan), list(restore_steps(plan))
     for given in (0, len(steps)) if meanwhile else range(len(steps) + 1):
@@ -159,7 +160,7 @@ def test_the_undo_leaves_what_was_there_before_at_whatever_step_it_was_cut(hosti
 
 def test_what_an_administrator_adds_during_the_change_elsewhere_stays(hostile):
     run(hostile, cluster_of())
-    have = ruleset_read.observe(hostile)
+    have = read.observe(hostile)
     plan = plan_restore(have, load(hostile), "lab")
     apply_restore(hostile, plan)
     sh(hostile, "nft add table inet theirs; nft add chain inet theirs c; "
@@ -169,7 +170,7 @@ def test_what_an_administrator_adds_during_the_change_elsewhere_stays(hostile):
 
 
 def test_giving_back_nothing_arms_nothing(box, monkeypatch):
-    monkeypatch.setattr(deadman, "arm", None)
+    monkeypatch.setattr(timer, "arm", None)
     run(box, cluster_of())
     run(box, cluster_of("other", vni=141))
     run(box, cluster_of(), present=False)
@@ -197,17 +198,17 @@ def test_from_reset_to_narrow_the_way_in_is_tried_when_both_are_done(server: Log
 def test_where_no_new_login_works_the_undo_is_waited_for(server: Login):
     sh(server, ONLY_ME)
     server.source = "127.0.0.7"
-    deadman.arm(server, "firewall-lab", "iptables-nft -F INPUT; echo way in", 3)
+    timer.arm(server, "firewall-lab", "iptables-nft -F INPUT; echo way in", 3)
     (said,) = settle(server, cluster_of())
     assert said.endswith("undone with status 0: way in.")
     assert left(server) == ""
 
 
 def test_no_timer_is_ended_by_the_old_login(server: Login, monkeypatch):
-    monkeypatch.setattr(revert, "SECONDS", 0)
+    monkeypatch.setattr(confirmed, "SECONDS", 0)
     sh(server, ONLY_ME)
     server.source = "127.0.0.7"
-    deadman.arm(server, "firewall-lab", "true", 300)
+    timer.arm(server, "firewall-lab", "true", 300)
     with pytest.raises(UnconfirmedError):
         settle(server, cluster_of())
     assert ".armed" in left(server)
@@ -217,8 +218,8 @@ def test_no_timer_is_ended_by_the_old_login(server: Login, monkeypatch):
 
 
 def test_another_clusters_cut_off_change_is_ended_but_not_its_guards(box: LocalShell):
-    deadman.arm(box, "firewall-other", "true", 300)
-    deadman.arm(box, "guard-other", "true", 300)
+    timer.arm(box, "firewall-other", "true", 300)
+    timer.arm(box, "guard-other", "true", 300)
     assert run(box, cluster_of()).changes == ()
     settle(box, cluster_of())
     assert left(box).count("other") == 6, "three files a timer; nothing was looked at"
@@ -230,7 +231,7 @@ def test_another_clusters_cut_off_change_is_ended_but_not_its_guards(box: LocalS
 
 
 def test_an_undo_that_is_under_way_is_waited_for(box: LocalShell):
-    deadman.arm(box, "guard-lab", "sleep 2; echo undone >>/run/mark", 1)
+    timer.arm(box, "guard-lab", "sleep 2; echo undone >>/run/mark", 1)
     wait_until(lambda: ".fired" in left(box), Deadline(20), what="The timer")
     (said,) = settle(box, cluster_of())
     assert "undone with status 0" in said
@@ -239,8 +240,8 @@ def test_an_undo_that_is_under_way_is_waited_for(box: LocalShell):
 
 
 def test_an_undo_whose_process_was_killed_is_told_of(box: LocalShell, monkeypatch):
-    monkeypatch.setattr(deadman, "_LOOK", deadman._LOOK.replace("-lt 650", "-lt 3"))
-    sh(box, f"mkdir -p {deadman.FOLDER}; : >{deadman.FOLDER}/firewall-lab.1.fired")
+    monkeypatch.setattr(timer, "_LOOK", timer._LOOK.replace("-lt 650", "-lt 3"))
+    sh(box, f"mkdir -p {timer.FOLDER}; : >{timer.FOLDER}/firewall-lab.1.fired")
     (said,) = settle(box, cluster_of())
     assert "nobody saw its end" in said
     assert left(box) == ""
@@ -253,11 +254,11 @@ def test_a_confirmation_whose_answer_was_lost_counts(box: LocalShell, monkeypatc
         ended = DISARM(login, armed)
         if not lost:
             lost.append(ended)
-            raise revert.ConnectionLostError("box", "cut")
+            raise confirmed.ConnectionLostError("box", "cut")
         return ended
 
-    monkeypatch.setattr(deadman, "disarm", once)
-    with revert.revertible(box, cluster_of(), "echo undone >/run/mark"):
+    monkeypatch.setattr(timer, "disarm", once)
+    with confirmed.revertible(box, cluster_of(), "echo undone >/run/mark"):
         pass
     assert lost == [True]
     assert box.read("/run/mark") is None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.journal import Journal
-from tasks.journal_file import load
+from farswitch.state.journal import load
+from farswitch.state.saved_settings import Journal
 from tests.netns.test_firewall import HOSTILE, cluster_of, rules, run, sh, state
 
 pytestmark = pytest.mark.root

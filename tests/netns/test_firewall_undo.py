@@ -8,23 +8,25 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from connections.local import LocalShell
-from connections.wait import Deadline, wait_until
-from inventory.model import Guest, Settings
-from tasks import deadman, revert, ruleset_read
-from tasks.firewall_undo import undo_reset
-from tasks.guard import converge as guard
-from tasks.revert import UnconfirmedError, settle
+from farswitch.connections.shell.local import LocalShell
+from farswitch.deadline import Deadline, wait_until
+from farswitch.firewall import read
+from farswitch.firewall.guard import converge as guard
+from farswitch.firewall.undo import undo_reset
+from farswitch.model.machines import Guest
+from farswitch.model.settings import Settings
+from farswitch.rollback import confirmed, timer
+from farswitch.rollback.confirmed import UnconfirmedError, settle
 from tests.netns.test_firewall import HOSTILE, cluster_of, run, sh, state
 from tests.netns.way_in import listening
 
 pytestmark = pytest.mark.root
 
-ARM = deadman.arm
+ARM = timer.arm
 MAX_ARG_STRLEN = 1 << 17
 """Bytes of one argument that execve(2) takes."""
 WIDE = (IPv4Network("10.12.0.0/16"), IPv4Network("10.13.0.0/16"))
-NAME = deadman.name_of(revert.FIREWALL, cluster_of())
+NAME = timer.name_of(confirmed.FIREWALL, cluster_of())
 # Logins come in by a port that is only redirected to sshd's, as behind a jump rule or a balancer.
 REDIRECT = """
 iptables-nft -t nat -A OUTPUT -o lo -p tcp -m tcp --dport 22 -j REDIRECT --to-ports 2222
@@ -34,8 +36,8 @@ iptables-legacy -A INPUT -s 10.0.0.0/8 -p tcp -j DROP
 
 @pytest.fixture
 def server(box, monkeypatch):
-    monkeypatch.setattr(revert, "SECONDS", 6)
-    monkeypatch.setattr(revert, "CONFIRM_SECONDS", 2.0)
+    monkeypatch.setattr(confirmed, "SECONDS", 6)
+    monkeypatch.setattr(confirmed, "CONFIRM_SECONDS", 2.0)
     with listening(box, 2222) as login:
         yield login
 
@@ -55,18 +57,16 @@ def told(box) -> tuple[str, ...]:
 def armed_with(monkeypatch) -> list[str]:
     """Have all timers disarmed in time, and keep what they would have run."""
     undo = []
-    monkeypatch.setattr(
-        deadman, "arm", lambda _login, _name, text, _s: undo.append(text) or "armed"
-    )
-    monkeypatch.setattr(deadman, "disarm", lambda *a, **k: True)
+    monkeypatch.setattr(timer, "arm", lambda _login, _name, text, _s: undo.append(text) or "armed")
+    monkeypatch.setattr(timer, "disarm", lambda *a, **k: True)
     return undo
 
 
-def deadman_run(box, undo: str) -> deadman.Outcome:
+def deadman_run(box, undo: str) -> timer.Outcome:
     """Let a timer fire that runs an undo."""
     armed = ARM(box, "big", undo, 1)
     (outcome,) = wait_until(
-        lambda: deadman.look(box, "big").fired or None, Deadline(30), what="The timer"
+        lambda: timer.look(box, "big").fired or None, Deadline(30), what="The timer"
     )
     assert outcome.id == armed.id
     return outcome
@@ -78,7 +78,7 @@ def lines(found: dict[str, list[str]]) -> list[str]:
 
 
 def left(box) -> str:
-    return box.run(["sh", "-c", f"ls -A {deadman.FOLDER} 2>/dev/null || true"]).stdout
+    return box.run(["sh", "-c", f"ls -A {timer.FOLDER} 2>/dev/null || true"]).stdout
 
 
 def test_a_reset_that_shuts_us_out_is_undone_and_the_run_fails(server):
@@ -124,7 +124,7 @@ def test_a_reset_that_leaves_the_way_in_open_is_confirmed_and_leaves_no_timer(bo
 def test_the_undo_of_a_reset_brings_back_exactly(hostile, done):
     """Also where the reset was cut off before it began: nothing comes twice."""
     cluster, before = cluster_of(), state(hostile)
-    undo = undo_reset(ruleset_read.observe(hostile), cluster.name, cluster.mark)
+    undo = undo_reset(read.observe(hostile), cluster.name, cluster.mark)
     if done == "done":
         run(hostile, cluster)
         assert state(hostile) != before
@@ -134,16 +134,16 @@ def test_the_undo_of_a_reset_brings_back_exactly(hostile, done):
 
 def test_an_empty_plan_arms_nothing(hostile, monkeypatch):
     run(hostile, cluster_of())
-    monkeypatch.setattr(deadman, "arm", None)
+    monkeypatch.setattr(timer, "arm", None)
     assert run(hostile, cluster_of()).changes == ()
-    assert undo_reset(ruleset_read.observe(hostile), "lab", cluster_of().mark) == ""
+    assert undo_reset(read.observe(hostile), "lab", cluster_of().mark) == ""
 
 
 @pytest.mark.parametrize("mode", ["reset", "narrow"])
 def test_a_change_is_armed_before_and_confirmed_after(hostile, monkeypatch, mode):
     seen = []
-    monkeypatch.setattr(deadman, "arm", lambda *a, **k: seen.append(state(hostile)) or "armed")
-    monkeypatch.setattr(deadman, "disarm", lambda *a, **k: seen.append(state(hostile)) or True)
+    monkeypatch.setattr(timer, "arm", lambda *a, **k: seen.append(state(hostile)) or "armed")
+    monkeypatch.setattr(timer, "disarm", lambda *a, **k: seen.append(state(hostile)) or True)
     before = state(hostile)
     run(hostile, cluster_of(mode=mode))
     assert seen == [before, state(hostile)]
@@ -228,8 +228,8 @@ def test_the_guard_of_500_guests_is_put_and_undone_whole(box, monkeypatch):
 
 
 def test_the_timer_of_a_run_that_was_killed_is_ended_by_the_next_login(box):
-    deadman.arm(box, NAME, "echo undone >/run/mark", 300)
-    deadman.arm(box, "control-lab", "true", 300)
+    timer.arm(box, NAME, "echo undone >/run/mark", 300)
+    timer.arm(box, "control-lab", "true", 300)
     assert settle(box, cluster_of()) == ()
     assert "control-lab" in left(box)
     assert "firewall" not in left(box)

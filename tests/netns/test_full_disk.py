@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from connections.command import CommandError
-from connections.local import LocalShell
-from inventory.errors import FarswitchError
-from inventory.loader import ROOT, load_site
-from inventory.model import cluster
-from tasks import journal_file, record
-from tasks.journal import Claim, Journal
+from farswitch.connections.shell.local import LocalShell
+from farswitch.connections.shell.protocol import CommandError
+from farswitch.errors import FarswitchError
+from farswitch.model.cluster import cluster
+from farswitch.site.loader import ROOT, load_site
+from farswitch.state import journal, record
+from farswitch.state.saved_settings import Claim, Journal
 
 pytestmark = pytest.mark.root
 
-FOLDER = journal_file.FOLDER
+FOLDER = journal.FOLDER
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def claims(number: int) -> dict[str, Claim]:
 
 
 def test_the_journal_stays_as_it_was(full: LocalShell) -> None:
-    have = journal_file.store(full, Journal(claims(3)))
+    have = journal.store(full, Journal(claims(3)))
     with pytest.raises(FarswitchError, match=r"journal.* on server 'box\d+'.*No space left"):
-        journal_file.store(full, Journal(claims(1000), have.digest))
+        journal.store(full, Journal(claims(1000), have.digest))
     assert files(full) == [f"{FOLDER}/journal.json"]
-    assert journal_file.load(full) == have
-    assert journal_file.store(full, Journal(claims(4), have.digest)).claims == claims(4)
+    assert journal.load(full) == have
+    assert journal.store(full, Journal(claims(4), have.digest)).claims == claims(4)
 
 
 def test_the_record_stays_as_it_was(full: LocalShell) -> None:
@@ -55,7 +55,7 @@ def test_the_record_stays_as_it_was(full: LocalShell) -> None:
 
 
 def test_what_a_killed_write_left_goes_with_the_journal(full: LocalShell) -> None:
-    have = journal_file.store(full, Journal(claims(3)))
+    have = journal.store(full, Journal(claims(3)))
     full.write(f"{FOLDER}/journal.json.new", b"half")
-    journal_file.store(full, Journal({}, have.digest))
+    journal.store(full, Journal({}, have.digest))
     assert files(full) == []

@@ -5,10 +5,12 @@ from ipaddress import ip_address
 
 import pytest
 
-from connections.local import LocalShell
-from inventory.errors import ForeignObjectError
-from inventory.model import Cluster, Guest, Server, Settings
-from tasks.guard import converge
+from farswitch.connections.shell.local import LocalShell
+from farswitch.errors import ForeignObjectError
+from farswitch.firewall.guard import converge
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest, Server
+from farswitch.model.settings import Settings
 
 pytestmark = pytest.mark.root
 

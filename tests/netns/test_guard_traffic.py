@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from inventory.model import Cluster, Settings
-from tasks.firewall_reset import converge as firewall
-from tasks.guard import converge as guard
+from farswitch.firewall.guard import converge as guard
+from farswitch.firewall.modes import converge as firewall
+from farswitch.model.cluster import Cluster
+from farswitch.model.settings import Settings
 from tests.netns.wires import reaches, sh
 
 pytestmark = pytest.mark.root

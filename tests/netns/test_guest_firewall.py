@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from connections.local import LocalShell
-from tasks.checks.guest_drift import judge_firewall
-from tasks.guest_firewall import GuestFirewallError, check_guest, observe
+from farswitch.connections.shell.local import LocalShell
+from farswitch.firewall.guest import GuestFirewallError, check_guest, observe
+from tasks.checks.guest.drift import judge_firewall
 
 pytestmark = pytest.mark.root
 

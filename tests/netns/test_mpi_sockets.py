@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from connections.local import LocalShell
-from tasks.checks.control_job import _SWEEP
-from tasks.checks.mpi_sockets import LOOK, parse
+from farswitch.connections.shell.local import LocalShell
+from tasks.checks.control.job import _SWEEP
+from tasks.checks.mpi.sockets import LOOK, parse
 
 pytestmark = pytest.mark.root
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from inventory.errors import ForeignObjectError
-from tasks.sysctl import converge
-from tasks.sysctl_files import SYSCTL_FILE, UDEV_FILE, WANTED
-from tasks.sysctl_plan import PREFIX
+from farswitch.errors import ForeignObjectError
+from farswitch.sysctl.converge import converge
+from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED
+from farswitch.sysctl.plan import PREFIX
 
 pytestmark = pytest.mark.root
 FORWARD = "net.ipv4.ip_forward"

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from nornir.core.inventory import Defaults, Host
 
-from connections.local import LocalShell
-from inventory.errors import ConfigError
-from inventory.model import Cluster, Guest, Server, Settings
-from tasks import lanes
-from tasks.preflight import FACTS, Facts
-from tasks.tunnel_port import tunnel_port
-from tasks.underlay import Underlay
+from farswitch.connections.shell.local import LocalShell
+from farswitch.errors import ConfigError
+from farswitch.guests.server_facts import FACTS, Facts
+from farswitch.links.underlay import Underlay
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest, Server
+from farswitch.model.settings import Settings
+from farswitch.proof import path_mtu
+from tasks.underlay_udp import tunnel_port
 from tests.netns.wires import pid, sh
 
 NETWORKS = {4: ("198.51.100.", 24), 6: ("2001:db8::", 64)}
@@ -47,7 +49,7 @@ class Wire:
 
 @pytest.fixture
 def wire(boxes: Callable[[], LocalShell], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Wire]:
-    monkeypatch.setattr(lanes, "PATIENCE", 0.2)
+    monkeypatch.setattr(path_mtu, "PATIENCE", 0.2)
 
     def make(version: int = 4) -> Wire:
         start, bits = NETWORKS[version]

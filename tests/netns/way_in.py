@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from connections.command import ConnectionLostError
-from connections.local import LocalShell
+from farswitch.connections.shell.local import LocalShell
+from farswitch.connections.shell.protocol import ConnectionLostError
 
 _LISTEN = """
 import socket, sys

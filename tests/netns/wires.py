@@ -4,9 +4,11 @@ import json
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from connections.local import LocalShell
-from inventory.model import Cluster, Guest, Server, Settings
-from tasks.guard import converge as guard
+from farswitch.connections.shell.local import LocalShell
+from farswitch.firewall.guard import converge as guard
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest, Server
+from farswitch.model.settings import Settings
 
 _FORGE = """
 import socket, sys

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 
-from connections import domains
+from farswitch.connections.libvirt import domains
 from tests.soak import unbooted
 
 

@@ -13,8 +13,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connections.wait import Deadline, wait_until
-from lab import container, control
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lab import container, control
 from tests.lab.clusters import ROOT, ClusterUnderTest, Run, warnings
 from tests.lab.comparison import Snapshot, compare, observe
 from tests.soak.moments import RUN_SECONDS, Moment, Running, When, await_moment

@@ -10,24 +10,24 @@ import os
 import signal
 import sys
 
-from connections.shell import Shell
-from tasks import deadman, revert
+from farswitch.connections.shell.protocol import Shell
+from farswitch.rollback import confirmed, timer
 from tests.soak import unbooted
 from workflows import teardown
 
-_confirm = revert._confirm
+_confirm = confirmed._confirm
 
 
 def main() -> None:
     workflow, server = sys.argv[1:3]
     del sys.argv[1:3]
 
-    def stand(shell: Shell, armed: deadman.Armed, seconds: float) -> bool:
-        if shell.host == server and armed.id.startswith(f"{revert.FIREWALL}-"):
+    def stand(shell: Shell, armed: timer.Armed, seconds: float) -> bool:
+        if shell.host == server and armed.id.startswith(f"{confirmed.FIREWALL}-"):
             os.kill(os.getpid(), signal.SIGSTOP)
         return _confirm(shell, armed, seconds)
 
-    revert._confirm = stand
+    confirmed._confirm = stand
     if workflow == "build":
         unbooted.main()
     else:

@@ -9,13 +9,14 @@ from ipaddress import IPv4Interface
 
 from bench.guests import Guest, identity
 from bench.testbed import Bed, open_bed
-from connections.wait import Deadline
-from image.build import BuiltImage, build
-from image.recipe import recipe
-from image.seed import File, Seed
-from lab import keys, wire
-from lab.addresses import Lab
-from lab.command import run
+from farswitch.deadline import Deadline
+from farswitch.image.build import BuiltImage, build
+from farswitch.image.recipe import recipe
+from farswitch.image.seed import Seed
+from farswitch.lab import bridges, keys
+from farswitch.lab.addresses import Lab
+from farswitch.lab.run import run
+from farswitch.model.guest_file import File
 
 NUMBER = 13
 """The last part of the machine's addresses; members of the lab have 11 and 12."""
@@ -93,7 +94,7 @@ def machine(lab: Lab) -> Iterator[Machine]:
     """
     image, public = build(recipe(), stock=True), keys.public(lab.key)
     with open_bed(keys=(lab.key.read_bytes(), public)) as bed, ExitStack() as stack:
-        for bridge, where in (("b0", wire.UNDERLAY), ("b1", wire.CONTROL)):
+        for bridge, where in (("b0", bridges.UNDERLAY), ("b1", bridges.CONTROL)):
             stack.enter_context(_plugged(lab, bed, bridge, where))
         desk = f"{lab.control[DESK]}/{lab.control.prefixlen}"
         run(["ip", "-n", bed.name, "address", "add", desk, "dev", "b1"])
@@ -117,7 +118,7 @@ def machine(lab: Lab) -> Iterator[Machine]:
 @contextmanager
 def _plugged(lab: Lab, bed: Bed, bridge: str, where: str) -> Iterator[None]:
     """Join a bridge of the bed to one of the lab's wires."""
-    inside, outside = ["ip", "-n", bed.name], [*wire.within(lab), "ip"]
+    inside, outside = ["ip", "-n", bed.name], [*bridges.within(lab), "ip"]
     far, near = f"far{bridge}", f"{bridge}far"
     run([*inside, "address", "flush", "dev", bridge])
     run([*inside, "link", "set", bridge, "type", "bridge", "mcast_snooping", "0"])

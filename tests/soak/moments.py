@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connections.wait import Deadline, wait_until
+from farswitch.deadline import Deadline, wait_until
 
 RUN_SECONDS = 900.0
 LOOK = 0.002

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lab import container
-from lab.addresses import Lab
+from farswitch.lab import container
+from farswitch.lab.addresses import Lab
 
 INSIDE = r"""
 import os, pathlib

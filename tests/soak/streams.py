@@ -8,11 +8,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from connections.wait import Deadline, wait_until
+from farswitch.deadline import Deadline, wait_until
 from tests.lab.clusters import ROOT
 from tests.lab.guests import Login, mpiexec
 
-LAPS = (ROOT / "tasks/programs/laps.py").read_text(encoding="utf-8")
+LAPS = (ROOT / "farswitch/remote/mpi_laps.py").read_text(encoding="utf-8")
 SHARED = "/shared/laps.py"
 LONGEST = 3600
 """Seconds after which both end by themselves."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from connections.wait import Deadline, wait_until
+from farswitch.deadline import Deadline, wait_until
 from tests.soak.ground import Ground
 
 pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.soak]

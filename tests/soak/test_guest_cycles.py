@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.wait import Deadline, DeadlineError, wait_until
+from farswitch.deadline import Deadline, DeadlineError, wait_until
 from tests.lab.comparison import compare
 from tests.soak.ground import Ground
 from tests.soak.residue import files, measure

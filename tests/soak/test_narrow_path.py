@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from lab import wire
-from lab.addresses import Lab
-from lab.command import run
+from farswitch.lab import bridges
+from farswitch.lab.addresses import Lab
+from farswitch.lab.run import run
 from tests.lab.clusters import Run
 from tests.soak.ground import Ground
 
@@ -23,8 +23,8 @@ SMALLER = re.compile(r"or build with 'mtu: (\d+)'")
 @contextmanager
 def narrow(lab: Lab, mtu: int) -> Iterator[None]:
     """Let the ports of the underlay's wire carry less, which no server can see."""
-    inside = [*wire.within(lab), "ip"]
-    shown = json.loads(run([*inside, "-j", "link", "show", "master", wire.UNDERLAY]))
+    inside = [*bridges.within(lab), "ip"]
+    shown = json.loads(run([*inside, "-j", "link", "show", "master", bridges.UNDERLAY]))
     before = {one["ifname"]: one["mtu"] for one in shown}
     for name in before:
         run([*inside, "link", "set", "dev", name, "mtu", str(mtu)])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from connections.wait import Deadline, wait_until
+from farswitch.deadline import Deadline, wait_until
 from tests.lab.clusters import Run
 from tests.soak import streams
 from tests.soak.ground import Ground

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import control
+from farswitch.lab import control
 from tests.lab.comparison import settle
 from tests.soak import steps
 from tests.soak.ground import Ground

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from connections import lock_agent
-from connections.lease import SILENCE
-from connections.wait import Deadline, wait_until
-from lab.addresses import Lab
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lab.addresses import Lab
+from farswitch.lock.lease import SILENCE
+from farswitch.remote import lock_agent
 from tests.lab.clusters import Run
 from tests.lab.comparison import Snapshot, compare, observe, settle
 from tests.lab.monitors import listening

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from connections.wait import Deadline, wait_until
-from tasks.revert import SECONDS
+from farswitch.deadline import Deadline, wait_until
+from farswitch.rollback.confirmed import SECONDS
 from tests.soak.ground import Ground
 from tests.soak.machine import Machine, machine
 

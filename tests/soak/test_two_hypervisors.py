@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import control
-from lab.addresses import MEMBERS, Member
+from farswitch.lab import control
+from farswitch.lab.addresses import MEMBERS, Member
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import Snapshot, compare, observe, settle
 from tests.lab.foreign import plant

@@ -14,12 +14,12 @@ from typing import Any
 
 import libvirt
 
-from connections import domains
+from farswitch.connections.libvirt import domains
+from farswitch.lock.locks import Locks
+from farswitch.run.session import Session
+from farswitch.run.stages import Stage
 from tasks import vm_boot
-from tasks.lock import Locks
 from workflows import build
-from workflows.session import Session
-from workflows.stages import Stage
 
 _state, _stages = domains._state, build.stages
 

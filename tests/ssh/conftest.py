@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from connections.keys import KeyPair, generate
-from connections.login import Target
-from connections.ssh import SshShell
-from connections.wait import Deadline, wait_until
+from farswitch.connections.shell.keys import KeyPair, generate
+from farswitch.connections.shell.login import Target
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.deadline import Deadline, wait_until
 
 SEPARATION = Path("/run/sshd")
 """sshd's privilege separation folder: it does not start without."""

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from connections.command import (
+from farswitch.connections.shell.protocol import (
     CommandError,
     CommandTimeoutError,
     ConnectionLostError,
     OutputLimitError,
 )
-from connections.ssh import SshShell
-from connections.wait import Deadline, wait_until
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.deadline import Deadline, wait_until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
 
@@ -65,7 +65,7 @@ def test_much_on_both_outputs_does_not_block(shell):
 
 
 def test_output_without_end_is_an_error(shell, monkeypatch):
-    monkeypatch.setattr("connections.exchange.OUTPUT_LIMIT", 1 << 20)
+    monkeypatch.setattr("farswitch.connections.shell.channel.OUTPUT_LIMIT", 1 << 20)
     with pytest.raises(OutputLimitError):
         shell.run(["cat", "/dev/zero"])
 

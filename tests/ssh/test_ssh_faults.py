@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from connections.command import CommandTimeoutError, ConnectionLostError, Process
-from connections.netlink import RelayEndpoint
-from connections.ssh import SshShell
-from connections.wait import Deadline, wait_until
-from tasks.journal import Claim, Journal
-from tasks.journal_file import load, store
+from farswitch.connections.netlink.plugin import RelayEndpoint
+from farswitch.connections.shell.protocol import CommandTimeoutError, ConnectionLostError, Process
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.deadline import Deadline, wait_until
+from farswitch.state.journal import load, store
+from farswitch.state.saved_settings import Claim, Journal
 from tests.ssh.conftest import Sshd
 from tests.ssh.proxy import Proxy
 
@@ -89,7 +89,7 @@ def test_a_file_whose_writing_breaks_off_is_the_old_one(
 ) -> None:
     path = tmp_path / "folder" / "file"
     wired.write(str(path), b"old")
-    monkeypatch.setattr("connections.files.FILE_SECONDS", 2.0)
+    monkeypatch.setattr("farswitch.connections.shell.base.FILE_SECONDS", 2.0)
     proxy.after(1_000_000, getattr(proxy, way))
     with pytest.raises((ConnectionLostError, CommandTimeoutError), match="'server1'"):
         wired.write(str(path), BIG)
@@ -126,7 +126,7 @@ def test_a_file_whose_answer_never_came_is_written_once_by_the_next_try(
     path = tmp_path / "file"
     proxy.mute()
     with monkeypatch.context() as patch:
-        patch.setattr("connections.files.FILE_SECONDS", 1.0)
+        patch.setattr("farswitch.connections.shell.base.FILE_SECONDS", 1.0)
         with pytest.raises(CommandTimeoutError, match="'server1'"):
             wired.write(str(path), b"whole")
     again = SshShell(sshd.target(known_hosts=(direct(sshd),)))
@@ -201,7 +201,7 @@ def test_logins_that_sshd_refuses_for_a_while_are_asked_for_again(sshd: Sshd) ->
 def test_a_server_that_never_relents_is_an_error_that_says_so(
     sshd: Sshd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connections.login.REFUSED_SECONDS", 1.0)
+    monkeypatch.setattr("farswitch.connections.shell.login.REFUSED_SECONDS", 1.0)
     with Proxy(sshd.port, refuse=1000) as proxy:
         shell = through(sshd, proxy)
         started = time.monotonic()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from connections.command import CommandError, OutputLimitError
-from connections.files import CommandShell
-from connections.local import LocalShell
+from farswitch.connections.shell.base import CommandShell
+from farswitch.connections.shell.local import LocalShell
+from farswitch.connections.shell.protocol import CommandError, OutputLimitError
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from connections.command import ConnectionLostError, PrivilegeError
-from connections.lease import Lease
-from connections.netlink import RelayEndpoint
-from connections.ssh import SshShell
-from inventory.errors import ConfigError
+from farswitch.connections.netlink.plugin import RelayEndpoint
+from farswitch.connections.shell.protocol import ConnectionLostError, PrivilegeError
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.errors import ConfigError
+from farswitch.lock.lease import Lease
 from tests.ssh.conftest import Sshd
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from connections.libvirt import Hypervisor, Libvirt, LibvirtError
-from connections.wait import Deadline, wait_until
-from inventory.model import Server
+from farswitch.connections.libvirt.domains import LibvirtError
+from farswitch.connections.libvirt.plugin import Hypervisor, Libvirt
+from farswitch.deadline import Deadline, wait_until
+from farswitch.model.machines import Server
 from tests.ssh.conftest import Sshd
 from tests.ssh.proxy import Proxy
 
@@ -198,8 +199,8 @@ def test_a_libvirtd_that_does_not_run_is_named(hypervisor, daemon):
 
 @pytest.mark.parametrize("what", ["daemon", "wire"])
 def test_a_libvirt_that_hangs_is_an_error_in_time(daemon, what, monkeypatch):
-    monkeypatch.setattr("connections.virconnect.KEEPALIVE_SECONDS", 1)
-    monkeypatch.setattr("connections.virconnect.KEEPALIVE_COUNT", 2)
+    monkeypatch.setattr("farswitch.connections.libvirt.open.KEEPALIVE_SECONDS", 1)
+    monkeypatch.setattr("farswitch.connections.libvirt.open.KEEPALIVE_COUNT", 2)
     with wired(daemon) as (proxy, server), connected(server) as hypervisor:
         daemon.send(signal.SIGSTOP) if what == "daemon" else proxy.hang()
         started = time.monotonic()
@@ -210,7 +211,7 @@ def test_a_libvirt_that_hangs_is_an_error_in_time(daemon, what, monkeypatch):
 
 
 def test_a_libvirt_that_hangs_from_the_start_is_an_error_in_time(daemon, far, monkeypatch):
-    monkeypatch.setattr("connections.virconnect.OPEN_SECONDS", 2.0)
+    monkeypatch.setattr("farswitch.connections.libvirt.open.OPEN_SECONDS", 2.0)
     daemon.send(signal.SIGSTOP)
     said = "'server1', connection: it did not answer within 2 s"
     with daemon.awake_again(), pytest.raises(LibvirtError, match=said):

@@ -13,11 +13,11 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from connections.lease import Lease, LockLostError
-from connections.ssh import SshShell
-from connections.wait import Deadline, wait_until
-from inventory.fence import Fence
-from inventory.loader import ROOT
+from farswitch.connections.fence import Fence
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.deadline import Deadline, wait_until
+from farswitch.lock.lease import Lease, LockLostError
+from farswitch.site.loader import ROOT
 
 pytestmark = pytest.mark.ssh
 SILENCE = 2.0
@@ -26,11 +26,11 @@ SILENCE = 2.0
 RUN = """\
 import os, signal, sys
 from pathlib import Path
-from connections.lease import Lease
-from connections.login import Target
-from connections.ssh import SshShell
-from inventory.errors import FarswitchError
-from inventory.fence import Fence
+from farswitch.lock.lease import Lease
+from farswitch.connections.shell.login import Target
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.errors import FarswitchError
+from farswitch.connections.fence import Fence
 
 folder, port, locks, marks = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 fence = Fence()

@@ -14,15 +14,17 @@ from pathlib import Path
 import pytest
 from nornir.core.inventory import ConnectionOptions, Host
 
-from connections import access
-from connections.command import ConnectionLostError, HostKeyError
-from connections.keys import GuestKeys, generate
-from connections.local import LocalShell
-from connections.shell import SshShell, guest_target
-from connections.wait import Deadline, wait_until
-from inventory.errors import FarswitchError
-from inventory.hosts import KeyHolder
-from inventory.model import Guest, Server, Settings
+from farswitch.connections import access
+from farswitch.connections.shell.keys import GuestKeys, generate
+from farswitch.connections.shell.local import LocalShell
+from farswitch.connections.shell.plugin import guest_target
+from farswitch.connections.shell.protocol import ConnectionLostError, HostKeyError
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.deadline import Deadline, wait_until
+from farswitch.errors import FarswitchError
+from farswitch.model.machines import Guest, Server
+from farswitch.model.settings import Settings
+from farswitch.site.nornir_data import KeyHolder
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
 
@@ -90,7 +92,7 @@ def test_a_closed_port_is_an_error_at_once(sshd):
 
 
 def test_a_server_that_accepts_and_says_nothing_is_an_error_in_time(monkeypatch, sshd):
-    monkeypatch.setattr("connections.login.LOGIN_SECONDS", 1.0)
+    monkeypatch.setattr("farswitch.connections.shell.login.LOGIN_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
         error = refused(sshd.target(port=silent.getsockname()[1]))
@@ -100,7 +102,7 @@ def test_a_server_that_accepts_and_says_nothing_is_an_error_in_time(monkeypatch,
 
 
 def test_a_server_that_hangs_up_is_an_error(monkeypatch, sshd):
-    monkeypatch.setattr("connections.login.REFUSED_SECONDS", 0.0)
+    monkeypatch.setattr("farswitch.connections.shell.login.REFUSED_SECONDS", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as rude:
 
         def hang_up() -> None:

@@ -10,8 +10,8 @@ import paramiko
 import pytest
 from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_EOF
 
-from connections.orderly import orderly
-from connections.ssh import SshShell
+from farswitch.connections.shell.channel_gate import orderly
+from farswitch.connections.shell.ssh import SshShell
 
 
 class Wire:

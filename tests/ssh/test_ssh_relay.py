@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
-from connections.command import ConnectionLostError, Process
-from connections.netlink import RelayEndpoint
-from connections.ssh import SshShell
-from connections.wait import Deadline, wait_until
+from farswitch.connections.netlink.plugin import RelayEndpoint
+from farswitch.connections.shell.protocol import ConnectionLostError, Process
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.deadline import Deadline, wait_until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
 

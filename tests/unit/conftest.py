@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from inventory.errors import ConfigError
-from inventory.loader import ROOT, load_site
+from farswitch.errors import ConfigError
+from farswitch.site.loader import ROOT, load_site
 
 Refusal = Callable[[str, str | None, str | bytes], list[str]]
 

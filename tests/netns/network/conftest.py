@@ -26,10 +26,12 @@ from nornir.core.state import GlobalState
 from nornir.plugins.runners import SerialRunner
 from pyroute2 import IPRoute
 
-from connections.local import LocalShell
-from connections.netlink import RelayEndpoint
-from connections.wait import Deadline, wait_until
-from inventory.model import Cluster, Guest, Server, Settings
+from farswitch.connections.netlink.plugin import RelayEndpoint
+from farswitch.connections.shell.local import LocalShell
+from farswitch.deadline import Deadline, wait_until
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest, Server
+from farswitch.model.settings import Settings
 
 CLONE_NEWNET = 0x40000000
 IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from inventory.errors import ForeignObjectError
+from farswitch.errors import ForeignObjectError
 from tasks.bridge import bridge
 
 OLD_ALTNAME = "farswitch-t-node1-bridge"

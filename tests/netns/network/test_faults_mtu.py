@@ -14,13 +14,13 @@ from nornir.core.inventory import Defaults, Groups, Host, Hosts, Inventory
 from nornir.core.state import GlobalState
 from nornir.plugins.runners import SerialRunner
 
-from connections.local import LocalShell
-from connections.wait import Deadline, wait_until
-from tasks import lanes
+from farswitch.connections.shell.local import LocalShell
+from farswitch.deadline import Deadline, wait_until
+from farswitch.proof import path_mtu
+from farswitch.proof.probe import Scene
 from tasks.bridge import bridge
-from tasks.checks import mtu_and_reach, reach_visit
+from tasks.checks.reach import probe, visit
 from tasks.mtu import mtu
-from tasks.probe import Scene
 from tasks.vxlan import vxlan
 
 pytestmark = pytest.mark.root
@@ -140,8 +140,8 @@ class Net:
         scene = Scene(
             self.cluster, SimpleNamespace(mtu=self.mtu), self.mtu, self.hosts, Path("/ssh"), REBUILD
         )
-        found = list(mtu_and_reach.PROBE.run(None, scene))
-        assert {check.name for check in found} == set(mtu_and_reach.PROBE.checks)
+        found = list(probe.PROBE.run(None, scene))
+        assert {check.name for check in found} == set(probe.PROBE.checks)
         return found
 
     def failed(self, name: str = "") -> list:
@@ -151,9 +151,9 @@ class Net:
 @pytest.fixture
 def net(two_servers, monkeypatch):
     """Make such a network."""
-    monkeypatch.setattr(reach_visit, "PATIENCE", 1)
-    monkeypatch.setattr(reach_visit, "ANSWER", 0.3)
-    monkeypatch.setattr(lanes, "PATIENCE", 0.2)
+    monkeypatch.setattr(visit, "PATIENCE", 1)
+    monkeypatch.setattr(visit, "ANSWER", 0.3)
+    monkeypatch.setattr(path_mtu, "PATIENCE", 0.2)
 
     def make(*, guests=2, v6=False, routed=False) -> Net:
         lab = two_servers(guests=guests, v6=v6)

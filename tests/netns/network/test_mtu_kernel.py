@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from inventory.errors import FarswitchError
+from farswitch.errors import FarswitchError
+from farswitch.links.underlay import underlay
 from tasks.bridge import bridge
 from tasks.mtu import derive, mtu
-from tasks.underlay import underlay
 from tasks.vxlan import vxlan
 
 pytestmark = pytest.mark.root

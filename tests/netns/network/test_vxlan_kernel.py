@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from connections import link_edits
-from connections.links import dump
-from connections.wait import Deadline, wait_until
-from inventory.errors import FarswitchError, ForeignObjectError
+from farswitch.connections.netlink import edit_links
+from farswitch.connections.netlink.links import dump
+from farswitch.deadline import Deadline, wait_until
+from farswitch.errors import FarswitchError, ForeignObjectError
 from tasks.bridge import bridge
-from tasks.links import remove_links
+from tasks.links_remove import remove_links
 from tasks.vxlan import vxlan
 
 pytestmark = pytest.mark.root
@@ -170,7 +170,7 @@ def test_a_tunnel_without_its_bridge_says_what_is_missing(two_servers):
 def test_an_mtu_above_the_underlay_is_refused_by_the_kernel(two_servers):
     lab = two_servers(guests=1)
     lab.build(TASKS, mtu=MTU)
-    with pytest.raises(link_edits.LinkError, match="'fsv41' cannot be given MTU 1451"):
+    with pytest.raises(edit_links.LinkError, match="'fsv41' cannot be given MTU 1451"):
         lab.run("server1", vxlan, mtu=MTU + 1, device="u0")
 
 
@@ -193,7 +193,7 @@ def test_two_hundred_guests_go_in_one_request(two_servers, monkeypatch):
     lab.run("server1", vxlan, mtu=MTU, device="u0")
     assert len(lab.links("server1")) == len(before) + 401
     requests = []
-    delete_group, set_group = link_edits.delete_group, link_edits.set_group
+    delete_group, set_group = edit_links.delete_group, edit_links.set_group
 
     def deleting(ipr, group):
         requests.append(("delete", group))
@@ -203,8 +203,8 @@ def test_two_hundred_guests_go_in_one_request(two_servers, monkeypatch):
         requests.append(("set", name))
         set_group(ipr, name, group)
 
-    monkeypatch.setattr(link_edits, "delete_group", deleting)
-    monkeypatch.setattr(link_edits, "set_group", setting)
+    monkeypatch.setattr(edit_links, "delete_group", deleting)
+    monkeypatch.setattr(edit_links, "set_group", setting)
     assert lab.run("server1", remove_links).result == 401
     assert requests == [("delete", lab.cluster.link_group)]
     assert lab.ip("server1", "link") == before
@@ -225,16 +225,16 @@ def test_two_clusters_that_delete_at_the_same_time_do_not_meet(two_servers, monk
     lab = two_servers(guests=1)
     for name in ("one", "two"):
         lab.ip("server1", "link", "add", name, "type", "bridge")
-    delete_group = link_edits.delete_group
+    delete_group = edit_links.delete_group
     with lab.endpoint("server1").session() as ipr:
         have = {link.name: link for link in dump(ipr)}
 
         def deleting(ipr, group):
-            monkeypatch.setattr(link_edits, "delete_group", delete_group)
-            link_edits.delete(ipr, [have["two"]], list(have.values()))
+            monkeypatch.setattr(edit_links, "delete_group", delete_group)
+            edit_links.delete(ipr, [have["two"]], list(have.values()))
             assert "one" in lab.links("server1")
             delete_group(ipr, group)
 
-        monkeypatch.setattr(link_edits, "delete_group", deleting)
-        link_edits.delete(ipr, [have["one"]], list(have.values()))
+        monkeypatch.setattr(edit_links, "delete_group", deleting)
+        edit_links.delete(ipr, [have["one"]], list(have.values()))
     assert not {"one", "two"} & set(lab.links("server1"))

@@ -1,0 +1,1 @@
+"""The machinery of farswitch, by subject; `tasks/` and `workflows/` are its doors."""

@@ -1,0 +1,43 @@
+"""A task's way to its host's connections."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from nornir.core.inventory import Host
+from nornir.core.plugins.connections import ConnectionPluginRegister
+from nornir.core.task import Task
+
+from farswitch.connections.libvirt.plugin import Hypervisor, Libvirt
+from farswitch.connections.netlink.plugin import Endpoint, Netlink
+from farswitch.connections.open_once import opened
+from farswitch.connections.shell.plugin import ShellConnection
+from farswitch.connections.shell.protocol import Shell
+
+
+def register() -> None:
+    """Make the three connection plugins known to Nornir, also from a checkout; twice is fine."""
+    ConnectionPluginRegister.register("shell", ShellConnection)
+    ConnectionPluginRegister.register("netlink", Netlink)
+    ConnectionPluginRegister.register("libvirt", Libvirt)
+
+
+def shell(where: Task | Host) -> Shell:
+    """Return the shell of the task's host, opened at the first call."""
+    return cast("Shell", _opened(where, "shell"))
+
+
+def netlink(where: Task | Host) -> Endpoint:
+    """Return the netlink endpoint of the task's host: a server."""
+    return cast("Endpoint", _opened(where, "netlink"))
+
+
+def libvirt(where: Task | Host) -> Hypervisor:
+    """Return the libvirt connection of the task's host: a hypervisor."""
+    return cast("Hypervisor", _opened(where, "libvirt"))
+
+
+def _opened(where: Task | Host, name: str) -> object:
+    if isinstance(where, Task):
+        return opened(where.host, name, where.nornir.config)
+    return opened(where, name)

@@ -1,0 +1,1 @@
+"""The libvirt connection of a hypervisor."""

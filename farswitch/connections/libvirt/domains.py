@@ -1,0 +1,220 @@
+"""Domains of a hypervisor: few, typed calls that look at the state first."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+from xml.etree import ElementTree as ET
+
+import libvirt
+
+from farswitch.errors import FarswitchError
+
+MARK_URI = "urn:farswitch:1"
+"""The namespace of our element in a domain's metadata: what says that the domain is ours."""
+
+CTRL_ALT_DEL = (29, 56, 111)
+"""Key codes of Linux (input-event-codes.h)."""
+HOLD_MS = 100
+
+State = Literal[
+    "no state", "running", "blocked", "paused", "in shutdown", "shut off", "crashed", "suspended"
+]
+STATES: tuple[State, ...] = (
+    "no state",
+    "running",
+    "blocked",
+    "paused",
+    "in shutdown",
+    "shut off",
+    "crashed",
+    "suspended",
+)
+"""In the order of `virDomainState`."""
+DISK_FAILED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
+
+
+class LibvirtError(FarswitchError):
+    """libvirt refused; `code` is its VIR_ERR_*."""
+
+    def __init__(self, host: str, what: str, error: Exception, *, hint: str = "") -> None:
+        super().__init__(f"libvirt on '{host}', {what}: {error}", hint=hint)
+        self.host = host
+        self.what = what
+        self.code = error.get_error_code() if isinstance(error, libvirt.libvirtError) else None
+
+
+@dataclass(frozen=True, slots=True)
+class DomainState:
+    """A domain as libvirt has it; `cluster` and `guest` come from our mark, None without it.
+
+    `disk_failed` says that libvirt paused it because a disk of it could not be read or written.
+    """
+
+    name: str
+    uuid: str
+    state: State
+    persistent: bool
+    xml: str
+    cluster: str | None
+    guest: str | None
+    disk_failed: bool = False
+
+    @property
+    def active(self) -> bool:
+        return self.state not in {"shut off", "crashed", "no state"}
+
+
+class Domains(ABC):
+    """The part of a hypervisor that knows domains."""
+
+    host: str
+
+    @abstractmethod
+    def connection(self) -> Any:
+        """Return the open virConnect."""
+
+    def list_domains(self) -> tuple[DomainState, ...]:
+        """Return every domain, ours and others', by name."""
+        with told(self.host, "list of domains"):
+            found = [_state(domain) for domain in self.connection().listAllDomains()]
+        return tuple(sorted((one for one in found if one), key=lambda one: one.name))
+
+    def domain(self, name: str) -> DomainState | None:
+        """Return one domain, or None when there is none of that name."""
+        with told(self.host, f"domain '{name}'"):
+            domain = self._lookup(name)
+            return _state(domain) if domain else None
+
+    def define(self, xml: str) -> None:
+        """Define a domain, or change the definition of the one with the same name and uuid."""
+        name = ET.fromstring(xml).findtext("name", "?")  # noqa: S314 - we wrote it
+        with told(self.host, f"domain '{name}'"):
+            self.connection().defineXML(xml)
+
+    def start(self, name: str) -> bool:
+        """Start a domain; return False when it ran already.
+
+        Raises:
+            LibvirtError: There is no such domain, or it does not start.
+        """
+        with told(self.host, f"domain '{name}'", hint=f"Look: virsh start {name}"):
+            domain = self.connection().lookupByName(name)
+            if domain.isActive():
+                return False
+            domain.create()
+            return True
+
+    def is_suspended(self, name: str) -> bool:
+        """Return whether a domain is off and has its memory on the disk: its start goes on there.
+
+        libvirt-guests does that, where it is set to, when a server goes down in order.
+        """
+        with told(self.host, f"domain '{name}'"):
+            domain = self._lookup(name)
+            return bool(domain and not domain.isActive() and domain.hasManagedSaveImage())
+
+    def discard_suspended(self, name: str) -> bool:
+        """Forget the memory of a suspended domain: its start is a boot then."""
+        with told(self.host, f"domain '{name}'"):
+            suspended = self.is_suspended(name)
+            if suspended:
+                self.connection().lookupByName(name).managedSaveRemove()
+            return suspended
+
+    def destroy(self, name: str) -> bool:
+        """Pull the plug of a domain; return False when it was off or is not there."""
+        with told(self.host, f"domain '{name}'"):
+            domain = self._lookup(name)
+            if domain is None or not domain.isActive():
+                return False
+            try:
+                domain.destroy()
+            except libvirt.libvirtError:
+                if _there(domain) and domain.isActive():  # else it ended by itself meanwhile
+                    raise
+            return True
+
+    def ask_to_reboot(self, name: str) -> None:
+        """Press Ctrl, Alt and Del: a system that still lives goes down in order and boots again."""
+        with told(self.host, f"domain '{name}'"):
+            domain = self.connection().lookupByName(name)
+            domain.sendKey(
+                libvirt.VIR_KEYCODE_SET_LINUX, HOLD_MS, list(CTRL_ALT_DEL), len(CTRL_ALT_DEL), 0
+            )
+
+    def undefine(self, name: str) -> bool:
+        """Forget a domain with all that libvirt keeps of it; return False when it is not there."""
+        with told(self.host, f"domain '{name}'"):
+            domain = self._lookup(name)
+            if domain is None:
+                return False
+            domain.undefineFlags(_leftovers(domain))
+            return True
+
+    def _lookup(self, name: str) -> Any | None:
+        try:
+            return self.connection().lookupByName(name)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+
+
+@contextmanager
+def told(host: str, what: str, *, hint: str = "") -> Iterator[None]:
+    """Say in libvirt's errors what they are about.
+
+    Raises:
+        LibvirtError: libvirt refused.
+    """
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise LibvirtError(host, what, error, hint=hint) from error
+
+
+def _state(domain: Any) -> DomainState | None:
+    """Return the domain's state; None when it went away while we looked."""
+    try:
+        xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        (number, reason), persistent = domain.state(), bool(domain.isPersistent())
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
+    found = ET.fromstring(xml).find(f"metadata/{{{MARK_URI}}}mark")  # noqa: S314 - libvirt's own
+    ours = found.attrib if found is not None else {}
+    return DomainState(
+        name=domain.name(),
+        uuid=domain.UUIDString(),
+        state=STATES[number],
+        persistent=persistent,
+        xml=xml,
+        cluster=ours.get("cluster"),
+        guest=ours.get("guest"),
+        disk_failed=(number, reason) == DISK_FAILED,
+    )
+
+
+def _there(domain: Any) -> bool:
+    try:
+        domain.info()
+    except libvirt.libvirtError as error:
+        return bool(error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN)
+    return True
+
+
+def _leftovers(domain: Any) -> int:
+    """Return the flags that the domain needs; a driver may refuse those that it does not."""
+    flags = 0
+    if domain.hasManagedSaveImage():
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    if domain.snapshotNum():
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    if "<nvram" in domain.XMLDesc(0):
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+    return flags

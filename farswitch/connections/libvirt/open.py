@@ -1,0 +1,108 @@
+"""Opening libvirt's connections so that a lost or hanging one is noticed.
+
+Only a running event loop takes note of a closed socket between two calls, and sends the signs of
+life by which a call to a libvirt that hangs comes to an end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any
+
+import libvirt
+
+from farswitch.connections.shell.login import REFUSED_SECONDS
+from farswitch.deadline import Deadline, DeadlineError, wait_until
+
+KEEPALIVE_SECONDS, KEEPALIVE_COUNT = 5, 5
+"""libvirt is taken for lost when it leaves so many signs of life, so far apart, unanswered."""
+OPEN_SECONDS = 45.0
+"""For one attempt: ssh's connection, key exchange and login, and libvirt's first answer."""
+REFUSED = (
+    "kex_exchange_identification",
+    "banner exchange",
+    "Cannot write data: Broken pipe",
+    "client socket is closed",
+    "received hangup",
+)
+"""What ssh says when sshd hangs up before it shows its banner, as it does with MaxStartups; and
+what libvirt says in its stead when ssh ends before libvirt's first word, or before it listens."""
+_GUARD = threading.Lock()
+_running: list[threading.Thread] = []
+
+
+def open_connection(uri: str) -> Any:
+    """Return an open virConnect that answers or ends within its deadlines.
+
+    Nothing has begun when sshd refuses to talk, so it is asked again for a while.
+
+    Raises:
+        libvirt.libvirtError: libvirt does not answer there, or the login failed.
+        TimeoutError: It hangs.
+    """
+    _run_events()
+    last: list[libvirt.libvirtError] = []
+
+    def ask() -> Any | None:
+        try:
+            return _attempt(uri)
+        except libvirt.libvirtError as error:
+            if not any(word in str(error) for word in REFUSED):
+                raise
+            last[:] = [error]
+            return None
+
+    try:
+        connection = wait_until(ask, Deadline(REFUSED_SECONDS), what="The login", interval=0.5)
+    except DeadlineError:
+        raise last[0] from None
+    with contextlib.suppress(libvirt.libvirtError):  # drivers inside this process have none
+        connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
+    return connection
+
+
+def _attempt(uri: str) -> Any:
+    """Open a connection; one that hangs is left to a thread, because nothing else ends the call."""
+    done = threading.Event()
+    made: list[Any] = []
+    failed: list[Exception] = []
+    given_up = False
+
+    def work() -> None:
+        try:
+            connection = libvirt.open(uri)
+        except libvirt.libvirtError as error:
+            failed.append(error)
+        else:
+            with _GUARD:
+                made.append(connection)
+                if given_up:
+                    connection.close()
+        done.set()
+
+    threading.Thread(target=work, name=f"opens {uri}", daemon=True).start()
+    done.wait(OPEN_SECONDS)
+    with _GUARD:
+        given_up = not (made or failed)
+    if given_up:
+        raise TimeoutError(f"it did not answer within {OPEN_SECONDS:g} s")
+    if failed:
+        raise failed[0]
+    return made[0]
+
+
+def _run_events() -> None:
+    """Run the event loop of this process from now on; it must exist before the first connection."""
+    with _GUARD:
+        if not _running:
+            libvirt.virEventRegisterDefaultImpl()
+            thread = threading.Thread(target=_loop, name="libvirt's events", daemon=True)
+            _running.append(thread)
+            thread.start()
+
+
+def _loop() -> None:
+    with contextlib.suppress(libvirt.libvirtError):
+        while True:
+            libvirt.virEventRunDefaultImpl()

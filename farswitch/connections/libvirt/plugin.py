@@ -1,0 +1,113 @@
+"""The Nornir connection "libvirt": one virConnect a hypervisor, used from many threads."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any, cast
+
+import libvirt
+
+from farswitch.connections.fence import Fence
+from farswitch.connections.libvirt.domains import Domains, DomainState, LibvirtError
+from farswitch.connections.libvirt.open import open_connection
+from farswitch.connections.libvirt.ssh_folder import Scratch
+from farswitch.connections.libvirt.uri import LOCAL_URI, remote_uri, ssh_program
+from farswitch.connections.libvirt.volumes import Volumes, VolumeState
+from farswitch.model.machines import Server
+
+__all__ = [
+    "DomainState",
+    "Hypervisor",
+    "Libvirt",
+    "LibvirtError",
+    "VolumeState",
+]
+
+
+class Hypervisor(Domains, Volumes):
+    """libvirt of one server; its methods may be called from many threads at once.
+
+    Args:
+        host: The name in messages.
+        uri: What libvirt connects to, as `qemu:///system`.
+        fence: Asked before each call.
+    """
+
+    def __init__(self, host: str, uri: str, fence: Fence | None = None) -> None:
+        """Connect.
+
+        Raises:
+            LibvirtError: libvirt does not answer there.
+        """
+        libvirt.registerErrorHandler(_silent, None)  # else libvirt prints each error itself
+        self.host = host
+        self.uri = uri
+        self._fence = fence or Fence()
+        self._lock = threading.Lock()
+        self._connection: Any = None
+        self.connection()
+
+    def connection(self) -> Any:
+        """Return the virConnect; the first call after its loss makes a new one."""
+        self._fence.check()
+        with self._lock:
+            if self._connection is None or not self._connection.isAlive():
+                self._drop()
+                hint = f"Look: virsh -c '{self.uri.partition('?')[0]}' list"
+                try:
+                    self._connection = open_connection(self.uri)
+                except (libvirt.libvirtError, TimeoutError) as error:
+                    raise LibvirtError(self.host, "connection", error, hint=hint) from error
+            return self._connection
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(libvirt.libvirtError):  # it may be lost already
+                connection.close()
+
+
+class Libvirt:
+    """Nornir's plugin; `.connection` is a `Hypervisor`."""
+
+    connection: Hypervisor
+
+    def __init__(self) -> None:
+        self._scratch: Scratch | None = None
+
+    def open(self, *_: object, extras: dict[str, Any] | None = None, **__: object) -> None:
+        """Connect to the server's system instance, behind ssh unless it is this machine.
+
+        Args:
+            extras: {"server": Server}, and {"fence": Fence} where a run has one.
+        """
+        given = extras or {}
+        server, fence = cast("Server", given["server"]), cast("Fence | None", given.get("fence"))
+        if server.local:
+            self.connection = Hypervisor(server.name, LOCAL_URI, fence)
+            return
+        self._scratch = Scratch()
+        try:
+            program = self._scratch.program
+            program.write_text(ssh_program(server), encoding="utf-8")
+            program.chmod(0o700)
+            self.connection = Hypervisor(server.name, remote_uri(server, program), fence)
+        except BaseException:
+            self._scratch.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection and remove the script that it ran ssh by."""
+        self.connection.close()
+        if self._scratch is not None:
+            self._scratch.close()
+
+
+def _silent(*_: object) -> None:
+    """Take libvirt's own message: the exception says the same."""

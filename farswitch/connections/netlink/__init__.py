@@ -1,0 +1,1 @@
+"""The netlink connection of a server."""

@@ -1,0 +1,1 @@
+"""The shell connection of a server or guest."""

@@ -1,0 +1,221 @@
+"""Commands and files of a host, on top of one thing: run these bytes through this program.
+
+Files do not go by SFTP: it has no sync of a folder, and paramiko's has neither sync nor a mode at
+creation, so that a secret would be readable for a moment. One script is one round trip, and is
+the same locally, over ssh and behind sudo.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from farswitch.connections.shell.protocol import (
+    CommandError,
+    CommandTimeoutError,
+    Completed,
+    FileFacts,
+    OutputLimitError,
+    PrivilegeError,
+)
+
+OUTPUT_LIMIT = 64 << 20
+"""Bytes of output that we keep of one command."""
+FILE_LIMIT = 16 << 20
+"""Bytes of one file that we compare with what it should be: ours have less than one MiB."""
+FILE_SECONDS = 60.0
+"""For reading or replacing a file, its way to the server included."""
+NO_FILE = 66
+"""Our scripts' status when a file is not there (EX_NOINPUT of sysexits.h)."""
+NO_PROGRAM = 127
+"""A shell's status when there is no such program (POSIX, XCU 2.8.2)."""
+
+READ = f'[ -e "$1" ] || exit {NO_FILE}; exec head -c "$2" -- "$1"'
+STALE_MINUTES = 2
+"""Longer than a file's replacing takes (`FILE_SECONDS`): a process of that number is another."""
+# What a server was writing when it lost its power, which no trap removes.
+_CLEAR = f"""\
+for old in "$1".farswitch.[0-9]*; do
+  [ -e "$old" ] || continue
+  pid=${{old##*.}}
+  if [ "$pid" = $$ ] || [ ! -d "/proc/$pid" ] || [ "$(find "$old" -mmin +{STALE_MINUTES})" ]; then
+    rm -f -- "$old"
+  fi
+done
+"""
+REMOVE = f'{_CLEAR}[ -e "$1" ] || [ -L "$1" ] || exit {NO_FILE}; exec rm -- "$1"'
+# The size is compared because a login that dies in the middle looks like the input's end.
+WRITE = f"""\
+set -eCu
+umask 077
+{_CLEAR}folder=${{1%/*}}
+[ -d "${{folder:-/}}" ] || (umask 022; mkdir -p -- "$folder")
+beside="$1.farswitch.$$"
+: > "$beside"
+trap 'rm -f -- "$beside"' EXIT
+trap 'exit 129' HUP INT TERM PIPE
+cat >> "$beside"
+if [ "$(wc -c < "$beside")" -ne "$4" ]; then echo "the input was cut" >&2; exit 65; fi
+chown -- "$3" "$beside"
+chmod -- "$2" "$beside"
+sync -- "$beside"
+mv -fT -- "$beside" "$1"
+trap - EXIT
+sync -- "${{folder:-/}}"
+"""
+# The loops leave in "$@" the files that are there, then those with content: one stat and one head
+# serve all, because each fork costs a slow guest 40 ms.
+FACTS = """\
+set -e
+for path; do
+  shift
+  if [ -e "$path" ]; then echo 1; set -- "$@" "$path"; else echo 0; fi
+done
+[ $# -gt 0 ] || exit 0
+stat -L -c '%s %f %U:%G' -- "$@"
+for path; do
+  shift
+  if [ -f "$path" ]; then set -- "$@" "$path"; fi
+done
+[ $# -eq 0 ] || exec head -q -c LIMIT -- "$@"
+""".replace("LIMIT", str(FILE_LIMIT + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a program gave back, in bytes."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Stat:
+    """What FACTS prints of a file that is there."""
+
+    size: int
+    mode: int
+    owner: str
+    file: bool
+
+    @classmethod
+    def parse(cls, line: bytes) -> _Stat:
+        size, mode, owner = line.decode().split(" ", 2)
+        bits = int(mode, 16)
+        return cls(int(size), stat.S_IMODE(bits), owner, stat.S_ISREG(bits))
+
+
+class CommandShell(ABC):
+    """The part of a shell that is the same for every transport."""
+
+    def __init__(self, host: str, *, sudo: bool) -> None:
+        self.host = host
+        self.sudo = sudo
+
+    @abstractmethod
+    def execute(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
+        """Run the composed command; `timeout` bounds everything.
+
+        Raises:
+            TimeoutError: Time is up.
+            OverflowError: There was more output than `OUTPUT_LIMIT`.
+            ConnectionLostError: The login ended, or could not be made.
+        """
+
+    def compose(self, argv: Sequence[str], timeout: float | None = None) -> list[str]:
+        """Return the command as it is run: as root, in English, and bounded over there too.
+
+        The far `timeout` ends a command whose login was lost. It starts later than ours and is
+        rounded up, so ours is always the one to say so.
+        """
+        composed = ["sudo", "-n", "--"] if self.sudo else []
+        composed += ["env", "LC_ALL=C"]
+        # The first env speaks the login's language yet, also when a program is missing.
+        bounded = ["env"] if timeout is None else ["timeout", "-k", "2", str(math.ceil(timeout))]
+        return [*composed, *bounded, *argv]
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | str = b"",
+        timeout: float = 30.0,
+        check: bool = True,
+    ) -> Completed:
+        """Run a command as root and wait for its end; see `Shell.run`."""
+        raw = self._raw(argv, stdin.encode() if isinstance(stdin, str) else stdin, timeout)
+        stdout, stderr = raw.stdout.decode(errors="replace"), raw.stderr.decode(errors="replace")
+        if check and raw.status != 0:
+            raise CommandError(self.host, argv, raw.status, stderr)
+        return Completed(tuple(argv), raw.status, stdout, stderr)
+
+    def read(self, path: str, *, limit: int = 1 << 20) -> bytes | None:
+        """Return a file's content, or None when there is no such file."""
+        raw = self._script(READ, path, str(limit + 1))
+        if raw.status == NO_FILE:
+            return None
+        if len(raw.stdout) > limit:
+            raise OutputLimitError(self.host, f"File '{path}'", limit)
+        return raw.stdout
+
+    def write(
+        self, path: str, content: bytes, *, mode: int = 0o644, owner: str = "root:root"
+    ) -> None:
+        """Replace a file whole: written beside, synced, renamed, the folder synced."""
+        self._script(WRITE, path, f"{mode:04o}", owner, str(len(content)), stdin=content)
+
+    def remove(self, path: str) -> bool:
+        """Remove a file; return whether it was there."""
+        return self._script(REMOVE, path).status != NO_FILE
+
+    def facts(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
+        """Return what is known of each file in one round trip; None when it is not there."""
+        *flags, rest = self._script(FACTS, *paths).stdout.split(b"\n", len(paths))
+        there = [path for path, flag in zip(paths, flags, strict=False) if flag == b"1"]
+        *lines, rest = rest.split(b"\n", len(there))
+        stats = {path: _Stat.parse(line) for path, line in zip(there, lines, strict=True)}
+        for path, one in stats.items():
+            if one.file and one.size > FILE_LIMIT:
+                raise OutputLimitError(self.host, f"File '{path}'", FILE_LIMIT)
+        contents = self._contents({path: one.size for path, one in stats.items() if one.file}, rest)
+        found: dict[str, FileFacts | None] = dict.fromkeys(paths)
+        for path, one in stats.items():
+            found[path] = FileFacts(contents.get(path, b""), one.mode, one.owner)
+        return found
+
+    def _contents(self, sizes: Mapping[str, int], joined: bytes) -> dict[str, bytes]:
+        """Cut joined files apart; read each alone where one changed meanwhile, or is of /proc."""
+        if len(joined) != sum(sizes.values()):
+            return {path: self.read(path, limit=OUTPUT_LIMIT) or b"" for path in sizes}
+        stream = io.BytesIO(joined)
+        return {path: stream.read(size) for path, size in sizes.items()}
+
+    def _script(self, script: str, *arguments: str, stdin: bytes = b"") -> Raw:
+        argv = ("sh", "-c", script, "sh", *arguments)
+        raw = self._raw(argv, stdin, FILE_SECONDS)
+        if raw.status not in {0, NO_FILE}:
+            about = ("sh", "-c", "…", *arguments)
+            raise CommandError(self.host, about, raw.status, raw.stderr.decode(errors="replace"))
+        return raw
+
+    def _raw(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
+        try:
+            raw = self.execute(self.compose(argv, timeout), stdin, timeout)
+        except TimeoutError:
+            raise CommandTimeoutError(self.host, argv, timeout) from None
+        except OverflowError:
+            raise OutputLimitError(self.host, f"Command '{argv[0]}'", OUTPUT_LIMIT) from None
+        if self.sudo and _refused(raw):
+            raise PrivilegeError(self.host, raw.stderr.decode(errors="replace"))
+        return raw
+
+
+def _refused(raw: Raw) -> bool:
+    """Tell whether sudo refused the user, or is not there to be asked."""
+    refused = raw.status == 1 and raw.stderr.startswith(b"sudo: ")
+    return refused or (raw.status == NO_PROGRAM and b"sudo: " in raw.stderr)

@@ -1,0 +1,235 @@
+"""What a shell is, what a command gives back, and how it fails."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from farswitch.errors import ConfigError, FarswitchError
+
+TAIL = 400
+"""Characters of a command's standard error that a message quotes."""
+LONGEST_LINE = 1 << 20
+"""Bytes that we wait for of one answer of a program that goes on."""
+
+
+class Stream(Protocol):
+    """What SSH can run a login over: a socket, or a channel of another login."""
+
+    def send(self, data: bytes, /) -> int:
+        """Send some of the data and return how much."""
+        ...
+
+    def recv(self, limit: int, /) -> bytes:
+        """Return at most `limit` bytes; none at the end."""
+        ...
+
+    def settimeout(self, seconds: float | None, /) -> None:
+        """Bound each later call."""
+        ...
+
+    def close(self) -> None:
+        """Close both directions."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ended; a negative status means that a signal ended it."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file as it is: its bytes, its permission bits, and `user:group`."""
+
+    content: bytes
+    mode: int
+    owner: str
+
+
+class Process(Protocol):
+    """A command that goes on, such as the netlink relay."""
+
+    def read(self, limit: int) -> bytes:
+        """Wait for output and return at most `limit` bytes of it; none at its end."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Write all of the data to the command's standard input."""
+        ...
+
+    def stderr_tail(self) -> str:
+        """Return the end of what the command has written to its standard error."""
+        ...
+
+    def close(self) -> None:
+        """End the command; a second call does nothing."""
+        ...
+
+
+class Shell(Protocol):
+    """Commands and files of one host; every method may be called from many threads at once."""
+
+    host: str
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | str = b"",
+        timeout: float = 30.0,
+        check: bool = True,
+    ) -> Completed:
+        """Run a command as root and wait for its end.
+
+        Args:
+            argv: The program and its arguments; nothing in them is interpreted by a shell.
+            stdin: What the command reads.
+            timeout: Seconds for everything, the start and the input included.
+            check: Raise when the status is not 0.
+
+        Returns:
+            Its status and output; a negative status means that a signal ended it.
+
+        Raises:
+            CommandError: The status is not 0 and `check` is set.
+            CommandTimeoutError: Time is up; the command was told to end.
+            ConnectionLostError: The login ended, or could not be made. Whether a command that had
+                started did its work is not known: observe again, then decide.
+            OutputLimitError: The command wrote more than we keep.
+            PrivilegeError: The user may not become root without a password.
+        """
+        ...
+
+    def start(self, argv: Sequence[str]) -> Process:
+        """Start a command as root that goes on until it is closed."""
+        ...
+
+    def read(self, path: str, *, limit: int = 1 << 20) -> bytes | None:
+        """Return a file's content, or None when there is no such file.
+
+        Raises:
+            OutputLimitError: The file has more than `limit` bytes.
+        """
+        ...
+
+    def write(
+        self, path: str, content: bytes, *, mode: int = 0o644, owner: str = "root:root"
+    ) -> None:
+        """Replace a file whole: written beside, synced, renamed, the folder made and synced."""
+        ...
+
+    def remove(self, path: str) -> bool:
+        """Remove a file; return whether it was there."""
+        ...
+
+    def facts(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
+        """Return what is known of each file in one round trip; None when it is not there.
+
+        Raises:
+            OutputLimitError: A file is larger than anything that we write.
+        """
+        ...
+
+    def channel(self, address: str, port: int, *, timeout: float) -> Stream:
+        """Return a TCP connection that starts at this host."""
+        ...
+
+    def again(self) -> Shell:
+        """Return a shell of the same host with a login of its own, made at its first call."""
+        ...
+
+    def close(self) -> None:
+        """Close the login; no later call makes a new one."""
+        ...
+
+
+class CommandError(FarswitchError):
+    """A command ended with a status other than 0."""
+
+    def __init__(
+        self, host: str, argv: Sequence[str], status: int, stderr: str, *, hint: str = ""
+    ) -> None:
+        said = stderr.strip()[-TAIL:] or "it wrote no error"
+        super().__init__(
+            f"Command '{shown(argv)}' on '{host}' ended with status {status}: {said}", hint=hint
+        )
+        self.host = host
+        self.argv = tuple(argv)
+        self.status = status
+        self.stderr = stderr
+
+
+class PrivilegeError(ConfigError):
+    """The login's user may not run commands as root without a password: nothing was run."""
+
+    def __init__(self, host: str, stderr: str) -> None:
+        super().__init__(
+            f"The user on '{host}' may not run commands as root: {stderr.strip()[-TAIL:]}",
+            hint="Allow it without a password (NOPASSWD in sudoers), or log in as root.",
+        )
+        self.host = host
+        self.stderr = stderr
+
+
+class OutputLimitError(FarswitchError):
+    """A command or a file gave more bytes than we keep."""
+
+    def __init__(self, host: str, what: str, limit: int) -> None:
+        super().__init__(f"{what} on '{host}' gave more than {limit} bytes.")
+        self.host = host
+        self.limit = limit
+
+
+class CommandTimeoutError(FarswitchError):
+    """A command had not ended when its time was up."""
+
+    def __init__(self, host: str, argv: Sequence[str], seconds: float) -> None:
+        super().__init__(
+            f"Command '{shown(argv)}' on '{host}' did not end within {seconds:g} s.",
+            hint=f"Look whether '{host}' still answers.",
+        )
+        self.host = host
+        self.argv = tuple(argv)
+        self.seconds = seconds
+
+
+class ConnectionLostError(FarswitchError):
+    """The login ended, or could not be made."""
+
+    def __init__(self, host: str, cause: str, *, hint: str = "") -> None:
+        super().__init__(f"No connection to '{host}': {cause}", hint=hint)
+        self.host = host
+        self.cause = cause
+
+
+class UnreachableError(ConnectionLostError):
+    """The host is there, but no TCP connection starts there to where one was asked for."""
+
+    def __init__(self, host: str, address: str, port: int, error: Exception) -> None:
+        self.target = f"{address} port {port}: {error}"
+        super().__init__(host, f"it does not reach {self.target}")
+
+
+class HostKeyError(FarswitchError):
+    """The key that a host showed is unknown, or not the one we know."""
+
+    def __init__(self, host: str, found: str, wanted: str, *, hint: str) -> None:
+        known = f"we know {wanted}" if wanted else "we know none for it"
+        super().__init__(f"The host key of '{host}' is {found}, but {known}.", hint=hint)
+        self.host = host
+        self.found = found
+        self.wanted = wanted
+
+
+def shown(argv: Sequence[str]) -> str:
+    """Return the command as one would type it, cut to a line."""
+    text = " ".join(shlex.join(argv).split())
+    return text if len(text) <= TAIL else f"{text[:TAIL]}…"

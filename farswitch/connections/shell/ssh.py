@@ -1,0 +1,208 @@
+"""The shell of a host behind ssh: exec channels of one login."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
+
+import paramiko  # type: ignore[import-untyped]
+
+from farswitch.connections.fence import Fence
+from farswitch.connections.shell.base import CommandShell, Raw
+from farswitch.connections.shell.channel import ChannelProcess, exchange
+from farswitch.connections.shell.channel_gate import orderly
+from farswitch.connections.shell.login import LOGIN_SECONDS, Login, Target
+from farswitch.connections.shell.protocol import (
+    CommandTimeoutError,
+    ConnectionLostError,
+    Process,
+    Stream,
+    UnreachableError,
+)
+from farswitch.deadline import Deadline, DeadlineError, wait_until
+
+COMMANDS, PROCESSES = 5, 4
+"""Session channels at once, of the 10 that sshd allows a login (MaxSessions). What goes on has
+slots of its own, so that a thread which holds one can always run a command."""
+GRACE = 2.0
+"""Seconds after its deadline at which a call that still hangs takes its login down."""
+FAILURES = (paramiko.SSHException, OSError, EOFError)
+
+
+class SshShell(CommandShell):
+    """Commands over one login, which the first call after a loss makes anew.
+
+    A command that was under way when the login was lost is not run again: what it did is unknown.
+
+    Args:
+        target: How to log in.
+        fence: Asked before each command.
+    """
+
+    def __init__(self, target: Target, fence: Fence | None = None) -> None:
+        super().__init__(target.host, sudo=target.user != "root")
+        self._target = target
+        self._fence = fence or Fence()
+        self._login: Login | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+        self._commands = threading.BoundedSemaphore(COMMANDS)
+        self._processes = threading.BoundedSemaphore(PROCESSES)
+
+    def open(self) -> None:
+        """Log in now, and not at the first command."""
+        self._transport()
+
+    def execute(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
+        """Run the composed command on a channel of its own."""
+        deadline = Deadline(timeout)
+        if not self._commands.acquire(timeout=deadline.remaining()):
+            raise TimeoutError
+        try:
+            with ExitStack() as bounds:
+                channel = self._begin(bounds, argv, deadline)
+                bounds.callback(_close, channel)
+                return exchange(channel, stdin, deadline)
+        finally:
+            self._commands.release()
+
+    def start(self, argv: Sequence[str]) -> Process:
+        """Start a command as root that goes on until it is closed."""
+        deadline = Deadline(LOGIN_SECONDS)
+        if not self._processes.acquire(timeout=deadline.remaining()):
+            raise ConnectionLostError(self.host, f"{PROCESSES} processes hold its channels")
+        try:
+            with ExitStack() as bounds:
+                channel = self._begin(bounds, self.compose(argv), deadline)
+        except TimeoutError:
+            self._processes.release()
+            raise CommandTimeoutError(self.host, argv, deadline.seconds) from None
+        except BaseException:
+            self._processes.release()
+            raise
+        return ChannelProcess(channel, self._processes.release)
+
+    def channel(self, address: str, port: int, *, timeout: float) -> Stream:
+        """Return a TCP connection from the host, as a channel of this login."""
+        transport = self._transport()
+        try:
+            opened = transport.open_channel(
+                "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=timeout
+            )
+        except FAILURES as error:
+            raise UnreachableError(self.host, address, port, error) from error
+        return cast("Stream", orderly(opened))
+
+    def again(self) -> SshShell:
+        """Return a shell of the same host with a login of its own, made at its first call."""
+        return SshShell(self._target, self._fence)
+
+    def close(self) -> None:
+        """Log out; no later call logs in again."""
+        with self._lock:
+            self._closed = True
+            if self._login is not None:
+                self._login.close()
+                self._login = None
+
+    def _begin(self, bounds: ExitStack, argv: Sequence[str], deadline: Deadline) -> Any:
+        """Start a command on a channel of its own; the login's shell becomes it.
+
+        The fence comes when the channel is open: from then on the channel ends with the lock.
+
+        Args:
+            bounds: Holds to the deadline whatever is done in it.
+            argv: The composed command.
+            deadline: When that is to be over.
+        """
+        channel = self._channel(bounds, deadline)
+        try:
+            self._fence.check()
+            channel.exec_command(f"exec {shlex.join(argv)}")
+        except BaseException:
+            _close(channel)
+            raise
+        return channel
+
+    def _channel(self, bounds: ExitStack, deadline: Deadline) -> Any:
+        """Return a new session channel.
+
+        Where none opens because the login has ended, nothing has begun: it is made anew, once. But
+        a lost lock ends its login too, and is the cause to name.
+        """
+        transport = self._transport()
+        bounds.enter_context(self._bounded(transport, deadline))
+        try:
+            return _place(transport, deadline)
+        except FAILURES as error:
+            if isinstance(error, TimeoutError) or deadline.passed():
+                raise
+            self._fence.check()
+        transport.close()  # paramiko tells the end to whoever waits before it notes it itself
+        transport = self._transport()
+        bounds.enter_context(self._bounded(transport, deadline))
+        return _place(transport, deadline)
+
+    def _transport(self) -> Any:
+        with self._lock:
+            if self._closed:
+                raise ConnectionLostError(self.host, "the connection was closed")
+            if self._login is not None and not self._login.transport.is_active():
+                self._login.close()
+                self._login = None
+            if self._login is None:
+                self._login = Login(self._target)
+            return self._login.transport
+
+    @contextmanager
+    def _bounded(self, transport: Any, deadline: Deadline) -> Iterator[None]:
+        """Hold a call to its deadline also where paramiko waits without one.
+
+        It waits for ever for the answer to a request, and for room in a full TCP buffer. Closing
+        the transport wakes it; a server that lets that happen is as good as gone.
+        """
+        watchdog = threading.Timer(deadline.remaining() + GRACE, transport.close)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield
+        except TimeoutError:
+            raise
+        except FAILURES as error:
+            if deadline.passed():
+                raise TimeoutError from error
+            cause = str(error) or "the login ended"
+            raise ConnectionLostError(self.host, cause) from error
+        finally:
+            watchdog.cancel()
+
+
+def _close(channel: Any) -> None:
+    with contextlib.suppress(*FAILURES):  # else the cause of a failure gets lost
+        channel.close()
+
+
+def _place(transport: Any, deadline: Deadline) -> Any:
+    """Open a session channel, and wait where sshd has no place for one.
+
+    It gives a place back a moment after a session's end, and some allow less than ten. Nothing has
+    begun when it refuses, so asking again is safe. Why it refused cannot be told: paramiko keeps
+    one reason a login, and another thread may have taken it.
+    """
+
+    def ask() -> Any | None:
+        try:
+            return orderly(transport.open_session(timeout=deadline.remaining()))
+        except paramiko.SSHException:
+            if not transport.is_active():
+                raise
+            return None
+
+    try:
+        return wait_until(ask, deadline, what="A free session", interval=0.02)
+    except DeadlineError as error:
+        raise TimeoutError from error

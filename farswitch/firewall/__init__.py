@@ -1,0 +1,1 @@
+"""The servers' firewalls: the guard, the three modes, and what lets a packet through."""

@@ -1,0 +1,116 @@
+"""Whether a chain of rules lets a flow pass.
+
+Passing means certainly accepted, as far as can be known from what the tools print: so
+`check` may warn of a rule that does no harm, but misses none that does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from farswitch.firewall.match import every, matches, of_text, verdict_of
+from farswitch.firewall.nft import Json
+from farswitch.firewall.ruleset import NFT, Chain, Rule, Ruleset
+from farswitch.firewall.traffic import Flow
+
+_DEEPEST = 16
+"""Jumps that the kernel allows (NFT_JUMP_STACK_SIZE)."""
+_PASSES, _RETURNS, _GOES_ON, _DROPS = "passes", "returns", "goes on", "drops"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What keeps a flow from passing: the rule at a place of a chain, or the chain's policy."""
+
+    chain: Chain
+    at: int | None = None
+
+    @property
+    def place(self) -> tuple[str, int | None]:
+        """What no other obstacle has: the chain's key, and the place in it."""
+        return (self.chain.key, self.at)
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule; None for the policy."""
+        return None if self.at is None else self.chain.rules[self.at]
+
+    def __str__(self) -> str:
+        what = f"policy {self.chain.policy}" if self.at is None else f"rule {self.at + 1}"
+        return f"{what} of {self.chain}"
+
+
+def obstacle(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool = True) -> Obstacle | None:
+    """Return what in a chain that the kernel calls keeps a flow from passing, or None.
+
+    Args:
+        have: All rules, for the jumps.
+        chain: The chain.
+        flow: The flow.
+        ours: Whether our own rules count.
+    """
+    verdict = _walk(have, chain, flow, ours=ours, depth=0)
+    if isinstance(verdict, Obstacle):
+        return verdict
+    return Obstacle(chain) if verdict == _RETURNS and chain.policy == "drop" else None
+
+
+def seen_by(chain: Chain, flow: Flow) -> bool:
+    """Tell whether the kernel shows a flow's packets to a chain."""
+    if chain.user or _translates(chain):
+        return False
+    if chain.nft is not None:
+        return chain.nft.family in flow.families and chain.nft.hook in flow.hooks
+    family = {"iptables": "ip", "ip6tables": "ip6"}.get(chain.tool.partition("-")[0], "bridge")
+    return family in flow.families and chain.name.lower() in flow.hooks
+
+
+def _translates(chain: Chain) -> bool:
+    """Tell whether a chain sees a flow's first packet only; ebtables' `nat` sees every frame."""
+    if chain.nft is not None and chain.nft.kind == "nat":
+        return True
+    return chain.table == "nat" and not chain.tool.startswith("ebtables")
+
+
+def _walk(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool, depth: int) -> str | Obstacle:
+    """Return how a chain ends for a flow: `_PASSES`, `_RETURNS`, or what may drop."""
+    may_return = False
+    for at, rule in enumerate(chain.rules):
+        if rule.ours and not ours:
+            continue
+        expr = _expressions(chain, at, rule)
+        answer = every(matches(one, flow) for one in expr)
+        if answer == "no":
+            continue
+        end = _end(have, chain, expr, flow, ours=ours, depth=depth)
+        if end == _DROPS:
+            return Obstacle(chain, at)
+        if isinstance(end, Obstacle):
+            return end
+        if answer == "yes" and end != _GOES_ON:
+            return _RETURNS if may_return else end
+        may_return = may_return or end == _RETURNS
+    return _RETURNS
+
+
+def _end(
+    have: Ruleset, chain: Chain, expr: tuple[Json, ...], flow: Flow, *, ours: bool, depth: int
+) -> str | Obstacle:
+    """Return what a rule does with what it matches; for a jump, how the chain there ends."""
+    verdict, target = verdict_of(expr)
+    if verdict not in {"jump", "goto"}:
+        known = {"accept": _PASSES, "return": _RETURNS, "continue": _GOES_ON}
+        return known.get(verdict, _DROPS)
+    there = have.chain(f"{chain.tool}|{chain.table}|{target}")
+    if there is None or depth == _DEEPEST:  # an extension that we do not know
+        return _DROPS
+    end = _walk(have, there, flow, ours=ours, depth=depth + 1)
+    if end == _RETURNS and there.policy == "drop":  # a user's chain of ebtables
+        return Obstacle(there)
+    return _GOES_ON if end == _RETURNS and verdict == "jump" else end
+
+
+def _expressions(chain: Chain, at: int, rule: Rule) -> tuple[Json, ...]:
+    if chain.nft is not None and (chain.tool == NFT or chain.tool.startswith("ebtables")):
+        return chain.nft.rules[at].expr
+    return tuple(of_text(rule.text))

@@ -1,0 +1,117 @@
+"""A guest's own firewall, of whatever tool: MPI and the share need it open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from farswitch.connections.shell.protocol import Shell
+from farswitch.errors import FarswitchError
+from farswitch.firewall import iptables, nft
+
+UNSEEN = "unseen "
+
+# A kernel without nf_tables, or whose module was never loaded, has no rules that nft could show.
+# The list of a legacy tool's tables is empty where it was never used: looking would make them.
+# An older iptables is a legacy one under its plain name: its version names no nf_tables.
+_LOOK = """
+if command -v nft >/dev/null; then echo '=== nft'; nft -j list ruleset || exit
+elif grep -qs ' nf_tables_newtable' /proc/kallsyms || ! grep -qs . /proc/kallsyms; then
+  echo '=== unseen nft'
+fi
+legacy() {
+  grep -qs . "/proc/net/$1_tables_names" || return 0
+  tool=$2-legacy
+  if ! command -v "$tool-save" >/dev/null; then
+    tool=$2
+    case $("$tool" --version 2>/dev/null) in ''|*nf_tables*) tool=;; esac
+  fi
+  if [ "$tool" ]; then printf '\\n=== %s\\n' "$tool"; "$tool-save" || exit
+  else printf '\\n=== unseen %s-legacy\\n' "$2"; fi
+}
+legacy ip iptables
+legacy ip6 ip6tables
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRules:
+    """What a guest filters.
+
+    Attributes:
+        closed: The chains that have a rule or drop by policy, as a person reads them.
+        unseen: The programs that are missing where the kernel may have rules that only they show.
+        mend: The programs with arguments that empty it.
+    """
+
+    closed: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    mend: tuple[tuple[str, ...], ...] = ()
+
+
+class GuestFirewallError(FarswitchError):
+    """A guest filters; `found` names the chains."""
+
+    def __init__(self, guest: str, found: tuple[str, ...]) -> None:
+        super().__init__(
+            f"The firewall of '{guest}' is in the way. Chains with rules: {', '.join(found)}.",
+            hint="Use an image without a firewall, or remove its rules: "
+            "python -m workflows.verify --only guest.firewall tells how.",
+        )
+        self.found = found
+
+
+def observe(shell: Shell) -> GuestRules:
+    """Read the rules of every tool of a guest in one round trip.
+
+    Raises:
+        FarswitchError: A tool that is there could not say.
+    """
+    return parse(shell.run(("sh", "-c", _LOOK)).stdout)
+
+
+def parse(text: str) -> GuestRules:
+    """Return what the observing script printed; pure."""
+    closed: list[str] = []
+    unseen: list[str] = []
+    mend: list[tuple[str, ...]] = []
+    for part in f"\n{text}".split("\n=== ")[1:]:
+        tool, _, content = part.partition("\n")
+        if tool.startswith(UNSEEN):
+            unseen.append(tool.removeprefix(UNSEEN))
+            continue
+        names, commands = _of_nft(content) if tool == "nft" else _of_legacy(tool, content)
+        closed += names
+        mend += commands
+    return GuestRules(tuple(closed), tuple(unseen), tuple(mend))
+
+
+def check_guest(shell: Shell) -> int:
+    """Make sure that a guest filters nothing, as far as its programs tell; verify asks for all.
+
+    Returns:
+        0, the count of changes.
+
+    Raises:
+        GuestFirewallError: A chain drops by policy or has a rule.
+    """
+    if closed := observe(shell).closed:
+        raise GuestFirewallError(shell.host, closed)
+    return 0
+
+
+def _of_nft(content: str) -> tuple[list[str], list[tuple[str, ...]]]:
+    chains = nft.chains(nft.objects(content))
+    names = [" ".join(one.place) for one in chains if one.policy == "drop" or one.rules]
+    return names, [("nft", "flush", "ruleset")] if names else []
+
+
+def _of_legacy(tool: str, content: str) -> tuple[list[str], list[tuple[str, ...]]]:
+    names: list[str] = []
+    mend: list[tuple[str, ...]] = []
+    for table, saved in iptables.parse(content).items():
+        dropping = [name for name, policy in saved.policies.items() if policy == "DROP"]
+        closed = [name for name in saved.policies if name in dropping or saved.rules[name]]
+        names += [f"{table} {name} ({tool})" for name in closed]
+        mend += [(tool, "-t", table, "-P", name, "ACCEPT") for name in dropping]
+        mend += [(tool, "-t", table, "-F")] if closed else []
+    return names, mend

@@ -1,0 +1,121 @@
+"""What would undo a reset, and what would undo giving back what it took: scripts for `sh`; pure.
+
+Each is right also where the change was cut off before it began, or in its middle.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+from farswitch.firewall import nft
+from farswitch.firewall.apply import Step, reset_steps, restore_steps
+from farswitch.firewall.iptables import KERNEL_CHAINS, KERNEL_FAMILY, Emptied
+from farswitch.firewall.reset import Flush, Reset, plan_reset
+from farswitch.firewall.restore import Restore, plan_restore
+from farswitch.firewall.ruleset import NFT, Chain, Ruleset
+from farswitch.state.saved_settings import Journal
+
+Place = tuple[str, str, str]
+
+# The kernel numbers the rules of a table upwards: what came after the last one was given back.
+_TAKE_BACK = """
+import json, subprocess, sys
+last, after = json.load(sys.stdin)
+last = {tuple(place): handle for place, handle in last}
+listing = subprocess.run(["nft", "-j", "list", "ruleset"], stdout=subprocess.PIPE, check=True)
+gone = []
+for one in json.loads(listing.stdout.decode())["nftables"]:
+    rule = one.get("rule", {})
+    place = {key: rule.get(key) for key in ("family", "table", "chain")}
+    if rule and rule["handle"] > last.get(tuple(place.values()), rule["handle"]):
+        gone.append({"delete": {"rule": {**place, "handle": rule["handle"]}}})
+document = json.dumps({"nftables": [*gone, *after]}).encode()
+sys.exit(subprocess.run(["nft", "-j", "-f", "-"], input=document).returncode)
+"""
+
+
+def undo_reset(have: Ruleset, cluster: str, mark: str) -> str:
+    """Return what brings the rules back which a reset is about to take; nothing for no rules.
+
+    It first repeats the reset, which changes nothing where that was carried out and completes it
+    where it was cut off: so no rule comes back twice.
+
+    Args:
+        have: The rules before the reset.
+        cluster: The cluster that needs it.
+        mark: Its mark.
+    """
+    plan = plan_reset(have, Journal(), cluster, mark)
+    if not plan.changes:
+        return ""
+    emptied = replace(have, chains=tuple(_emptied(chain, mark) for chain in have.chains))
+    given = plan_restore(emptied, plan.journal, cluster)
+    lines = [f"{step.line()} 2>/dev/null || true" for step in reset_steps(plan)]
+    return _script([*lines, "status=0"], restore_steps(given))
+
+
+def undo_restore(have: Ruleset, plan: Restore) -> str:
+    """Return what takes away again the rules that are about to be given back; nothing for none.
+
+    Args:
+        have: The rules before they are given back.
+        plan: What is given back.
+    """
+    if not plan.touched:
+        return ""
+    legacy: Flush = {}
+    kernel: dict[Place, Chain | None] = {}
+    for key in plan.touched:
+        tool, table, name = key.split("|", 2)
+        chain = have.chain(key)
+        if tool == NFT:
+            family, _, table = table.partition(" ")
+            kernel[family, table, name] = chain
+        elif tool in KERNEL_FAMILY:
+            kernel[KERNEL_FAMILY[tool], table, name] = chain
+        else:
+            kept = tuple(rule.text for rule in chain.rules) if chain else ()
+            kernels = name in KERNEL_CHAINS
+            opened = chain.policy == chain.open_policy if chain else kernels
+            made = chain is None and not kernels
+            emptied = Emptied(name, kept, opened=opened, made=made)
+            legacy.setdefault(tool, {}).setdefault(table, []).append(emptied)
+    taken = [_take_back(have, kernel)] if kernel else []
+    return _script(["status=0"], [*taken, *reset_steps(Reset(Journal(), legacy=legacy))])
+
+
+def _emptied(chain: Chain, mark: str) -> Chain:
+    kept = tuple(rule for rule in chain.rules if rule.ours and rule.ours != mark)
+    return replace(chain, rules=kept, policy=chain.policy and chain.open_policy)
+
+
+def _take_back(have: Ruleset, chains: dict[Place, Chain | None]) -> Step:
+    """Return the step that leaves of these chains what they had before, in one transaction."""
+    last = [[place, _last(chain)] for place, chain in chains.items()]
+    there = {
+        (one["table"]["family"], one["table"]["name"]) for one in have.listed if "table" in one
+    }
+    after: list[nft.Json] = []
+    for place, chain in chains.items():
+        family, table, name = place
+        if chain is not None and chain.nft is not None and chain.nft.hook is not None:
+            after.append({"add": {"chain": chain.nft.definition()}})
+        elif chain is None and (family, table) in there:
+            made = {"chain": {"family": family, "table": table, "name": name}}
+            after += [{"add": made}, {"delete": made}]
+    for family, table in sorted({place[:2] for place in chains} - there):
+        one = {"table": {"family": family, "name": table}}
+        after += [{"add": one}, {"delete": one}]
+    return Step(("python3", "-IS", "-c", _TAKE_BACK), json.dumps([last, after]))
+
+
+def _last(chain: Chain | None) -> int:
+    rules = chain.nft.rules if chain and chain.nft else ()
+    return max((rule.handle for rule in rules), default=0)
+
+
+def _script(lines: list[str], steps: Iterator[Step] | list[Step]) -> str:
+    done = [f"{step.line()} || status=1" for step in steps]
+    return "\n".join([*lines, *done, "exit $status"])

@@ -1,0 +1,1 @@
+"""Guests: their domains, boots, files and MPI jobs."""

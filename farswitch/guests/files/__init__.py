@@ -1,0 +1,1 @@
+"""What a guest's files say, for the seed and for the tasks alike."""

@@ -1,0 +1,129 @@
+"""Waiting for a guest, and bringing back one that was ready once and does not answer any more."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Sequence
+
+from nornir.core.task import Task
+
+from farswitch.connections.access import shell
+from farswitch.connections.shell.protocol import HostKeyError
+from farswitch.errors import FarswitchError
+from farswitch.guests.boot import Boot
+from farswitch.guests.domain import Mark
+from farswitch.guests.wait_ready import BootError, wait_until_ready
+from farswitch.state.record import Record
+
+ANSWER_SECONDS = 30.0
+"""For the login to a guest that runs already: an emulated one takes 1 s, a busy machine ten. What
+began before may still end well after."""
+REBOOT_SECONDS = 40.0
+"""For the login after an orderly reboot, which takes an emulated guest 10 s."""
+SHOWN = 3
+"""Lines of the console that are told of a guest that was restarted."""
+STARTS = frozenset({"create", "replace", "start", "restart", "replug"})
+
+
+def word() -> str:
+    """Return what makes a seed a new one."""
+    return f"-{secrets.token_hex(4)}"
+
+
+def bring_up(
+    task: Task, boot: Boot, mark: Mark, actions: Sequence[str], record: Record
+) -> tuple[Mark, list[str]]:
+    """Wait until the guest is ready, and restart one that ought to be and is not.
+
+    Args:
+        task: Runs on the guest.
+        boot: The steps of its boot.
+        mark: The domain's.
+        actions: What this build did to it so far.
+        record: The cluster's keys, for the seed.
+
+    Returns:
+        The domain's mark now, and a sentence for each thing that was done to it.
+
+    Raises:
+        BootError: It does not get ready. Its disk is kept if it ever was.
+    """
+    ran = STARTS.isdisjoint(actions)
+    failed = _failure(task, boot, ANSWER_SECONDS if ran else None)
+    if failed is None:
+        return mark, []
+    if mark.state == "new":
+        raise failed
+    done: list[str] = []
+    if "restart" not in actions:
+        name, why = boot.guest.name, _reason(failed)
+        if ran and _silent(failed):
+            failed = _reboot(task, boot)
+            done.append(f"Guest '{name}' was asked to reboot. {why}")
+            why = "That did not help."
+        if failed is not None:
+            write_out(task)
+            mark = boot.restart(mark, boot.seed(record, again=word()))
+            failed = _failure(task, boot)
+            done.append(f"Guest '{name}' was restarted, its keys written again. {why}")
+    if failed is not None:
+        boot.fail(mark)
+        raise _given_up(boot, failed)
+    return mark, done
+
+
+def _failure(task: Task, boot: Boot, answer: float | None = None) -> FarswitchError | None:
+    """Wait until the guest is ready; return why it is not."""
+    try:
+        wait_until_ready(task, boot.hypervisor, boot.cluster, answer)
+    except (BootError, HostKeyError) as error:
+        return error
+    return None
+
+
+def _silent(failed: FarswitchError) -> bool:
+    """Whether there was no login; else the guest can be asked."""
+    return not isinstance(failed, BootError) or failed.step == "ssh"
+
+
+def _reboot(task: Task, boot: Boot) -> FarswitchError | None:
+    """Let the guest end in order, so that what it had not written yet is not lost."""
+    with contextlib.suppress(FarswitchError):
+        boot.hypervisor.ask_to_reboot(boot.guest.domain)
+    return _failure(task, boot, REBOOT_SECONDS)
+
+
+def write_out(task: Task, *, ask: bool = False) -> None:
+    """Let a guest that can be asked write its data, and forget the login to this boot.
+
+    Args:
+        task: Runs on the guest.
+        ask: Also by a new login.
+    """
+    if ask or "shell" in task.host.connections:
+        with contextlib.suppress(FarswitchError):
+            shell(task).run(["sync"])
+    if "shell" in task.host.connections:
+        with contextlib.suppress(FarswitchError):
+            task.host.close_connection("shell")
+
+
+def _reason(failed: FarswitchError) -> str:
+    """Return why the guest was not left alone: a restart empties its console."""
+    if not isinstance(failed, BootError):
+        return str(failed)
+    ends = f" Its console ended with: {' | '.join(failed.console[-SHOWN:])}"
+    return f"{failed.said}{ends if failed.console else ''}"
+
+
+def _given_up(boot: Boot, failed: FarswitchError) -> FarswitchError:
+    """Say what is left where a restart with all keys and settings did not help."""
+    guest = boot.guest
+    failed.hint = (
+        f"It was restarted with its keys and settings written again; its disk is kept. Look: "
+        f"virsh console {guest.domain} on server '{guest.hypervisor}'. For a new disk instead of "
+        f"this one, there: virsh destroy {guest.domain}; virsh undefine {guest.domain}. Then: "
+        "python -m workflows.build"
+    )
+    return failed

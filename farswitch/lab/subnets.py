@@ -1,0 +1,64 @@
+"""Whether this machine already uses what the lab wants to use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network
+
+from farswitch.errors import ConfigError
+from farswitch.lab.addresses import Lab
+from farswitch.lab.run import run
+
+_DEFAULT_PREFIX = 1
+"""VPN programs write a default route as 0.0.0.0/1 and 128.0.0.0/1: nobody's own subnet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A subnet of this machine, and what has it."""
+
+    subnet: IPv4Network
+    interface: str
+    what: str
+
+
+def observe() -> list[Use]:
+    """Read the machine's IPv4 addresses and routes, default routes left out."""
+    uses: list[Use] = []
+    for link in json.loads(run(["ip", "-4", "-j", "addr", "show"])):
+        for address in link["addr_info"]:
+            interface = IPv4Interface(f"{address['local']}/{address['prefixlen']}")
+            uses.append(Use(interface.network, link["ifname"], f"address {interface}"))
+    for route in json.loads(run(["ip", "-4", "-j", "route", "show", "table", "all"])):
+        if route["dst"] == "default" or route.get("table") == "local":
+            continue
+        subnet = IPv4Network(route["dst"], strict=False)
+        if subnet.prefixlen > _DEFAULT_PREFIX:
+            uses.append(Use(subnet, route.get("dev", ""), "a route"))
+    return uses
+
+
+def check(lab: Lab, uses: Iterable[Use]) -> None:
+    """Refuse a lab whose subnets this machine already uses.
+
+    Args:
+        lab: The lab; its own interface does not count.
+        uses: What `observe` found.
+
+    Raises:
+        ConfigError: Two subnets overlap; both are named, and what has the other one.
+    """
+    for use in uses:
+        if use.interface == lab.link:
+            continue
+        for role, subnet in (("control", lab.control), ("underlay", lab.underlay)):
+            if subnet.overlaps(use.subnet):
+                where = f" of interface '{use.interface}'" if use.interface else ""
+                raise ConfigError(
+                    f"The lab's {role} subnet {subnet} overlaps {use.subnet}, which this machine"
+                    f" already uses ({use.what}{where}).",
+                    hint="Copy inventory/lab, choose other networks and addresses in the copy, and "
+                    "give it to --site; the command workflows.lab takes --control and --underlay.",
+                )

@@ -1,0 +1,1 @@
+"""What bears our mark on a server, whatever a site says."""

@@ -1,0 +1,1 @@
+"""Bridges, tunnels and ports: what is wanted, the plan, and its application."""

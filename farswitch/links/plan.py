@@ -1,0 +1,174 @@
+"""What bridges and tunnels have in common: whose they are, and what differs from what is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from farswitch.connections.netlink.links import Bridge, Link, Tunnel
+from farswitch.errors import ForeignObjectError
+from farswitch.model.cluster import Cluster
+
+Wanted: TypeAlias = Bridge | Tunnel
+PREFIX = "fs"
+"""What the names of our interfaces start with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose interfaces are meant: a cluster, on a server."""
+
+    server: str
+    mark: str
+    group: int
+
+    @classmethod
+    def of(cls, cluster: Cluster, server: str) -> Owner:
+        """Return the owner of the cluster's interfaces on a server."""
+        return cls(server=server, mark=cluster.mark, group=cluster.link_group)
+
+    def owns(self, link: Link) -> bool:
+        """Tell by alias, and by group and name while no alias names another cluster."""
+        if link.alias.startswith(f"{self.mark}:"):
+            return True
+        grouped = link.group == self.group and link.name.startswith(PREFIX)
+        return grouped and not link.alias.startswith("farswitch:")
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """An interface that is missing, or (`instead` of one) cannot be changed in place."""
+
+    want: Wanted
+    instead: Link | None = None
+
+    def __str__(self) -> str:
+        sign = "-/+" if self.instead else "+"
+        return f"{sign} {self.want.kind} {self.want.name} ({self.want.alias}) mtu {self.want.mtu}"
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """One attribute of an interface that is not as wanted."""
+
+    link: Link
+    want: Wanted
+    attribute: str
+    found: object
+    wanted: object
+
+    def __str__(self) -> str:
+        return f"~ {self.want.kind} {self.want.name} {self.attribute} {self.found} -> {self.wanted}"
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """An interface of ours that nobody wants."""
+
+    link: Link
+
+    def __str__(self) -> str:
+        return f"- {self.link.kind} {self.link.name} ({self.link.alias})"
+
+
+Change: TypeAlias = Add | Set | Remove
+
+
+def plan(
+    have: Sequence[Link],
+    want: Sequence[Wanted],
+    owner: Owner,
+    *,
+    kind: str,
+    present: bool = True,
+) -> list[Change]:
+    """Compare the interfaces of a server with what is wanted of one kind.
+
+    Args:
+        have: Every interface of the server.
+        want: The interfaces of this kind that the cluster has there.
+        owner: Whose interfaces are meant.
+        kind: `bridge` or `vxlan`; ours of another kind are left alone.
+        present: False: none of ours may be left.
+
+    Returns:
+        The changes in the order in which they can be made.
+
+    Raises:
+        ForeignObjectError: Somebody else's interface has a name, an altname or a VNI of ours.
+    """
+    ours = {link.name: link for link in have if owner.owns(link) and link.kind == kind}
+    if not present:
+        return [Remove(link) for link in ours.values()]
+    _refuse_foreign(have, want, owner)
+    names = {one.name for one in want}
+    removed = [Remove(link) for name, link in ours.items() if name not in names]
+    added = [
+        Add(one, ours.get(one.name))
+        for one in want
+        if one.name not in ours or not _same(ours[one.name], one)
+    ]
+    again = {change.want.name for change in added}
+    changed = [
+        change
+        for one in want
+        if one.name not in again
+        for change in _differences(ours[one.name], one)
+    ]
+    return [*removed, *added, *changed]
+
+
+def our_altnames(link: Link) -> tuple[str, ...]:
+    """Return the altnames of a link that we gave it."""
+    return tuple(name for name in link.altnames if name.startswith("farswitch-"))
+
+
+def plan_removal(have: Sequence[Link], owner: Owner) -> list[Change]:
+    """List the bridges and tunnels of an owner."""
+    return [Remove(link) for link in have if owner.owns(link) and link.kind in {"bridge", "vxlan"}]
+
+
+def _refuse_foreign(have: Sequence[Link], want: Sequence[Wanted], owner: Owner) -> None:
+    names = {name: one for one in want for name in (one.name, one.altname)}
+    vnis = {(one.vxlan.vni, one.vxlan.port) for one in want if isinstance(one, Tunnel)}
+    kinds = {one.name: one.kind for one in want}
+    for link in have:
+        if owner.owns(link) and kinds.get(link.name, link.kind) == link.kind:
+            continue
+        for name in (link.name, *link.altnames):
+            if name in names:
+                raise ForeignObjectError("Interface", name, owner.server)
+        if link.vxlan and (link.vxlan.vni, link.vxlan.port) in vnis:
+            raise ForeignObjectError(
+                f"A tunnel with VNI {link.vxlan.vni} on UDP port {link.vxlan.port}, interface",
+                link.name,
+                owner.server,
+            )
+
+
+def _same(have: Link, want: Wanted) -> bool:
+    """Tell whether what cannot be changed in place is right."""
+    return isinstance(want, Bridge) or have.vxlan == want.vxlan
+
+
+def _differences(have: Link, want: Wanted) -> Iterator[Set]:
+    pairs: list[tuple[str, object, object]] = [
+        ("group", have.group, want.group),
+        ("alias", have.alias, want.alias),
+        ("altname", our_altnames(have), (want.altname,)),
+        ("link_local", have.link_local, False),
+    ]
+    if isinstance(want, Bridge):
+        pairs.append(("arp", have.arp, want.arp))
+        pairs.append(("stp", have.stp, False))
+        pairs.append(("forward_delay", have.forward_delay, 0))
+    else:
+        pairs.append(("master", have.master, want.master))
+    pairs.append(("mtu", have.mtu, want.mtu))
+    pairs.append(("up", have.up, True))
+    if isinstance(want, Bridge) and want.address and want.address not in have.addresses:
+        pairs.append(("address", "none", str(want.address)))
+    for attribute, found, wanted in pairs:
+        if found != wanted:
+            yield Set(have, want, attribute, found, wanted)

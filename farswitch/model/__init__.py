@@ -1,0 +1,1 @@
+"""What is wanted: settings, machines, the cluster and its names."""

@@ -1,0 +1,208 @@
+"""Frozen models of what is wanted: servers, guests, and everything that follows from them.
+
+Nothing here is discovered: a guest's VNI, MACs, addresses and interface names follow from its place
+in the site, so that every controller computes the same ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
+
+from farswitch.errors import ConfigError
+from farswitch.model.machines import (
+    DATA_NIC,
+    MANAGEMENT_NIC,
+    Address,
+    Guest,
+    Role,
+    Server,
+    interface,
+)
+from farswitch.model.node_names import resized
+from farswitch.model.settings import (
+    DATA_NETWORK,
+    FIRST_GUEST_OFFSET,
+    MANAGEMENT_NETWORK,
+    OWN_IMAGE,
+    PORTS_PER_BRIDGE,
+    VNI_MAX,
+    FirewallMode,
+    Image,
+    PortRange,
+    Settings,
+)
+
+__all__ = [
+    "DATA_NETWORK",
+    "DATA_NIC",
+    "DEFAULT_LAB_NAME",
+    "FIRST_GUEST_OFFSET",
+    "GROUP_BASE",
+    "MANAGEMENT_NETWORK",
+    "MANAGEMENT_NIC",
+    "OWN_IMAGE",
+    "PORTS_PER_BRIDGE",
+    "VNI_MAX",
+    "Address",
+    "Cluster",
+    "FirewallMode",
+    "Guest",
+    "GuestEntry",
+    "Image",
+    "LabNetworks",
+    "PortRange",
+    "Role",
+    "Server",
+    "Settings",
+    "Site",
+    "cluster",
+    "most_guests",
+]
+
+DEFAULT_LAB_NAME = "farswitch-lab"
+GROUP_BASE = 0x46000000
+"""Upper byte ('F') of our link groups; the lower three are the first VNI (24 bits, RFC 7348)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A named set of servers and guests."""
+
+    settings: Settings
+    hypervisors: tuple[Server, ...]
+    switch: Server
+    guests: tuple[Guest, ...]
+
+    @property
+    def name(self) -> str:
+        return self.settings.cluster
+
+    @property
+    def head(self) -> Guest:
+        """The guest that exports NFS and starts MPI jobs."""
+        return self.guests[0]
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        return (*self.hypervisors, self.switch)
+
+    @property
+    def switch_bridge(self) -> str:
+        """The software switch on the switch server."""
+        return f"fss{self.settings.vni_base}"
+
+    @property
+    def management_bridge(self) -> str:
+        """The bridge of the guests' management NICs on each hypervisor."""
+        return f"fsg{self.settings.vni_base}"
+
+    @property
+    def management_gateway(self) -> IPv4Interface:
+        """The hypervisor's own address on the management bridge."""
+        return interface(self.settings.management_network, 1)
+
+    @property
+    def link_group(self) -> int:
+        """The link group of our interfaces: set at creation, hence an atomic mark."""
+        return GROUP_BASE | self.settings.vni_base
+
+    @property
+    def guard_table(self) -> str:
+        return f"farswitch_{self.name.replace('-', '_')}"
+
+    @property
+    def mark(self) -> str:
+        """What an alias or a rule's comment starts with."""
+        return f"farswitch:{self.name}"
+
+    def guest(self, name: str) -> Guest:
+        """Return the guest of that name, which must be one of the cluster's."""
+        return next(guest for guest in self.guests if guest.name == name)
+
+    def server(self, name: str) -> Server:
+        """Return the server of that name, which must be one of the cluster's."""
+        return next(server for server in self.servers if server.name == name)
+
+    def guests_of(self, hypervisor: str) -> tuple[Guest, ...]:
+        """Return the guests on a hypervisor, in the order of the site."""
+        return tuple(guest for guest in self.guests if guest.hypervisor == hypervisor)
+
+
+@dataclass(frozen=True, slots=True)
+class LabNetworks:
+    """Name and networks of a lab: with one, the site's servers are stand-ins of ours."""
+
+    controller: IPv4Network
+    underlay: IPv4Network
+    name: str = DEFAULT_LAB_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class GuestEntry:
+    """A guest as the site names it, before it has an index."""
+
+    name: str
+    hypervisor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a site's folder says; `cluster` makes the wanted cluster of it."""
+
+    name: str
+    path: Path
+    settings: Settings
+    hypervisors: tuple[Server, ...]
+    switch: Server
+    guests: tuple[GuestEntry, ...]
+    lab: LabNetworks | None = None
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        return (*self.hypervisors, self.switch)
+
+
+def most_guests(settings: Settings) -> tuple[int, str]:
+    """Return how many guests the settings allow, and the sentence's end that says why."""
+    networks = (settings.data_network, settings.management_network)
+    smaller = min(networks, key=lambda network: network.num_addresses)
+    return min(
+        (settings.capacity, f"{smaller} has addresses for no more"),
+        (PORTS_PER_BRIDGE, "one bridge delivers broadcasts to no more ports"),
+        (VNI_MAX - settings.vni_base + 1, f"there are no more VNIs from {settings.vni_base} on"),
+    )
+
+
+def cluster(site: Site, nodes: int | None = None) -> Cluster:
+    """Make the wanted cluster of a site.
+
+    Args:
+        site: The site.
+        nodes: How many guests; None means those that the site names. Fewer are cut from the end of
+            the site's order, more go on with the last name's number.
+
+    Returns:
+        The cluster; the guests that two sizes share are equal in both.
+
+    Raises:
+        ConfigError: That many guests cannot be.
+    """
+    count = len(site.guests) if nodes is None else nodes
+    most, why = most_guests(site.settings)
+    if not 1 <= count <= most:
+        reason = f": {why}" if count > most else ""
+        raise ConfigError(
+            f"The number of guests is {count}, wanted a number from 1 to {most}{reason}."
+        )
+    names = resized(
+        [entry.name for entry in site.guests], count, {server.name for server in site.servers}
+    )
+    homes = [entry.hypervisor for entry in site.guests]
+    homes += homes[-1:] * (count - len(homes))
+    guests = (
+        Guest(name, index, home, site.settings)
+        for index, (name, home) in enumerate(zip(names, homes, strict=False), start=1)
+    )
+    return Cluster(site.settings, site.hypervisors, site.switch, tuple(guests))

@@ -1,0 +1,15 @@
+"""A file of a guest, as the seed and the tasks write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file in the guest; `owner` is `root:root` or the user's `name:name`."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+    owner: str = "root:root"

@@ -1,0 +1,1 @@
+"""What the checks of verify share: checks, probes, fan-out, packets."""

@@ -1,0 +1,1 @@
+"""A change that undoes itself unless it is confirmed."""

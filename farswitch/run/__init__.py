@@ -1,0 +1,1 @@
+"""A run: session, stages, recorder, report, and the command line."""

@@ -1,0 +1,77 @@
+"""A run's locks: taken before it reads what it will change, and looked at all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from farswitch.connections import access
+from farswitch.connections.shell.protocol import ConnectionLostError
+from farswitch.errors import FarswitchError
+from farswitch.lock.lease import held_by
+from farswitch.lock.locks import Locks, told, words_of
+from farswitch.lock.reserved import claims_of
+from farswitch.run.session import Session
+from farswitch.run.stages import Stage, servers
+from farswitch.site.nornir_data import fence_of
+
+
+@contextmanager
+def locked(session: Session, *, reach_all: bool = True) -> Iterator[None]:
+    """Hold the cluster's lock on every server; a dry run only says who else holds it.
+
+    Args:
+        session: The run.
+        reach_all: False goes on without a server that does not answer: its stages fail anyway.
+
+    Raises:
+        LockHeldError: Another run has it; nothing was touched.
+    """
+    if session.options.dry_run:
+        note_holder(session)
+        yield
+        return
+    cluster = session.cluster
+    words = words_of(cluster.name, session.workflow)
+    claims = claims_of(cluster) if session.workflow == "build" else None
+    locks = Locks(fence_of(session.nornir.inventory), words, claims)
+    others = [host for host in session.hosts(servers) if not session.is_head(host)]
+    try:
+        for host in (session.head_host, *others):
+            with suppress(*(() if reach_all else (ConnectionLostError,))):
+                locks.take(access.shell(host))
+        yield
+        if session.recorder.failures:  # of a run that woke up they tell only of cut logins
+            for error in locks.doubts():
+                session.note(f"{error} {error.hint}")
+    except Exception:  # between two stages: nothing is under way
+        locks.release()
+        raise
+    except BaseException:  # Ctrl-C: the workers may be in the middle of something
+        locks.abandon(FarswitchError("The run was ended."))
+        raise
+    locks.release()
+
+
+def fenced(session: Session, stages: Iterable[Stage]) -> Iterator[Stage]:
+    """Yield the stages, each only while the locks are held.
+
+    Raises:
+        LockLostError: One was lost: the run ends.
+    """
+    fence = fence_of(session.nornir.inventory)
+    for stage in stages:
+        fence.check()
+        yield stage
+    fence.check()
+
+
+def note_holder(session: Session) -> None:
+    """Say that a build, resize or teardown of the cluster is under way, for a run that only looks.
+
+    The run itself tells of a server that cannot be reached.
+    """
+    with suppress(FarswitchError):
+        for holder in held_by(access.shell(session.head_host)):
+            if holder.get("cluster") == session.cluster.name:
+                session.note(f"Under way at the same time: {told(holder)}.")

@@ -1,0 +1,47 @@
+"""What each task returned on each host, printed by nornir-utils: for `-vv`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+
+import colorama
+from nornir.core.inventory import Host
+from nornir.core.task import AggregatedResult, MultiResult, Result
+
+from farswitch.run.terminal import safe
+
+Returned = tuple[str, str, Result]
+"""Step, host, and what the step returned there."""
+
+
+def print_results(returned: Sequence[Returned], *, on_stderr: bool) -> None:
+    """Print all of a run, a paragraph a step, its hosts by name, the words of servers made plain.
+
+    Args:
+        returned: In the order in which the steps ended.
+        on_stderr: Whether standard output is for programs.
+    """
+    streams = sys.stdout, sys.stderr
+    # Here, because its import puts colorama's streams in the place of ours.
+    from nornir_utils.plugins.functions import print_result  # noqa: PLC0415
+
+    sys.stdout, sys.stderr = streams
+    steps: dict[str, AggregatedResult] = {}
+    for step, host, result in returned:
+        steps.setdefault(step, AggregatedResult(step))[host] = _plain(step, host, result)
+    with colorama.colorama_text(autoreset=True, strip=False):
+        out = sys.stderr if on_stderr else sys.stdout
+        with contextlib.redirect_stdout(out):
+            for aggregated in steps.values():
+                print_result(aggregated, vars=["result"])
+
+
+def _plain(step: str, host: str, result: Result) -> MultiResult:
+    """Return a result with nothing in it that a terminal obeys."""
+    said = str(result.exception) if result.exception else result.diff
+    plain = Result(Host(host), safe(said), changed=result.changed, failed=result.failed, name=step)
+    multiple = MultiResult(step)
+    multiple.append(plain)
+    return multiple

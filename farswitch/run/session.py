@@ -1,0 +1,218 @@
+"""One run: the site, Nornir, what was found out so far, and the report at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from nornir import InitNornir
+from nornir.core import Nornir
+from nornir.core.inventory import Host
+from rich.console import Console
+from rich.status import Status
+
+from farswitch.connections.access import register as register_connections
+from farswitch.connections.access import shell
+from farswitch.errors import FarswitchError
+from farswitch.model.cluster import Cluster, Site
+from farswitch.model.machines import Guest
+from farswitch.run.cli import Options
+from farswitch.run.configuration import configuration
+from farswitch.run.logs import start_log, state_folder
+from farswitch.run.print_results import print_results
+from farswitch.run.recorder import Recorder
+from farswitch.run.report import Report, show
+from farswitch.run.stages import Filter, Stage, guests, run_stages
+from farswitch.run.terminal import shown
+from farswitch.site.nornir_data import KeyHolder, cluster_of, keys_of, site_of
+from farswitch.site.plugin import register as register_inventory
+from farswitch.site.plugin import resize
+from farswitch.state.record import RECORD, Record, check_places, read
+
+
+class Session:
+    """Everything that the stages of one run share; use it as a context manager."""
+
+    def __init__(self, workflow: str, options: Options) -> None:
+        """Read and check the site; nothing is touched yet.
+
+        Raises:
+            ConfigError: The site or the options cannot be meant.
+        """
+        self.workflow = workflow
+        self.options = options
+        self._started = time.monotonic()
+        self._status: Status | None = None
+        self.recorder = Recorder(self._progress)
+        self.log = Path(options.log) if options.log else state_folder() / f"{workflow}.log"
+        start_log(self.log, verbose=options.verbose > 0)
+        register_connections()
+        register_inventory()
+        self.nornir = self._nornir()
+
+    def _nornir(self) -> Nornir:
+        chosen = configuration(self.options.site, self.options.nodes, self.options.workers)
+        nornir = InitNornir(dry_run=self.options.dry_run, **chosen)
+        return nornir.with_processors([self.recorder])
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken."""
+        return time.monotonic() - self._started
+
+    @property
+    def site(self) -> Site:
+        return site_of(self.nornir.inventory)
+
+    @property
+    def cluster(self) -> Cluster:
+        return cluster_of(self.head_host)
+
+    @property
+    def keys(self) -> KeyHolder:
+        return keys_of(self.nornir.inventory)
+
+    @property
+    def head_host(self) -> Host:
+        """The Nornir host of the hypervisor that keeps the cluster's record."""
+        return self.nornir.inventory.hosts[self.site.hypervisors[0].name]
+
+    @property
+    def record(self) -> Record:
+        """The cluster's record.
+
+        Raises:
+            FarswitchError: There is none: nothing was built. Or it lacks one of the guests.
+        """
+        record = self.head_host.data.get(RECORD)
+        if not isinstance(record, Record):
+            raise FarswitchError(
+                f"There is no cluster '{self.site.settings.cluster}' on its servers.",
+                hint="Build it: python -m workflows.build",
+            )
+        if new := [one.name for one in self.cluster.guests if one.name not in record.hosts]:
+            raise FarswitchError(
+                f"Cluster '{self.site.settings.cluster}' has no guest {', '.join(new)} yet.",
+                hint="Build it: python -m workflows.build",
+            )
+        return record
+
+    def record_of(self, _host: Host) -> Record | None:
+        """Return the cluster's record for a step; None in the dry run of a first build."""
+        found = self.head_host.data.get(RECORD)
+        return found if isinstance(found, Record) else None
+
+    def hosts(self, on: Filter) -> list[Host]:
+        """Return the hosts that a filter chooses."""
+        return list(self.nornir.filter(filter_func=on).inventory.hosts.values())
+
+    def is_head(self, host: Host) -> bool:
+        """Whether the host keeps the cluster's record."""
+        return host.name == self.head_host.name
+
+    def settled(self, host: Host) -> bool:
+        """Whether the host is a guest that vm_boot has nothing to do for."""
+        row = self.recorder.rows.get("vm_boot")
+        return guests(host) and row is not None and host.name not in row.touched | row.failed
+
+    def good_guests(self) -> tuple[Guest, ...]:
+        """Return the guests that did not fail in this run."""
+        failed = self.nornir.data.failed_hosts
+        return tuple(guest for guest in self.cluster.guests if guest.name not in failed)
+
+    def is_first_of(self, chosen: Sequence[Guest]) -> Filter:
+        """Return the filter for the first of some guests: the one that starts their jobs."""
+        names = {guest.name for guest in chosen[:1]}
+        return lambda host: guests(host) and host.name in names
+
+    def recall(self, *, follow_site: bool = False) -> bool:
+        """Read the cluster's record and take over the size that it remembers.
+
+        Args:
+            follow_site: Keep the site's size if the site was given another one meanwhile.
+
+        Returns:
+            Whether there is a record.
+
+        Raises:
+            ConfigError: The site gives a guest that was built another VNI or address.
+        """
+        found = read(shell(self.head_host), self.site.settings.cluster)
+        if found is None:
+            return False
+        self.head_host.data[RECORD] = found
+        self.keys.keys = found.guest_keys()
+        edited = follow_site and found.site != len(self.site.guests)
+        if self.options.nodes is None and not edited and found.nodes != len(self.cluster.guests):
+            resize(self.nornir.inventory, self.site, found.nodes)
+        check_places(found, self.cluster)
+        return True
+
+    def run(self, stages: Iterable[Stage], *, on_failed: bool = False) -> bool:
+        """Run the stages and return whether every vital one ended well."""
+        return run_stages(self.nornir, stages, on_failed=on_failed)
+
+    def finish(self, conclusion: str = "") -> int:
+        """Print the report, with a last sentence of its own, and return the exit code."""
+        self._quiet()
+        report = Report(
+            workflow=self.workflow,
+            cluster=self.cluster.name,
+            seconds=self.seconds,
+            rows=tuple(self.recorder.rows.values()),
+            failures=tuple(self.recorder.failures),
+            checks=tuple(self.recorder.checks),
+            diffs=tuple(self.recorder.diffs),
+            notes=self.recorder.notes,
+            warnings=tuple(self.recorder.warnings),
+            extras=self.recorder.extras,
+            dry_run=self.options.dry_run,
+            log=self.log,
+            conclusion=conclusion,
+        )
+        if self.options.verbose > 1:
+            print_results(self.recorder.returned, on_stderr=self.options.json)
+        show(report, as_json=self.options.json, verbose=self.options.verbose)
+        return report.exit_code
+
+    def __enter__(self) -> Self:
+        """Show progress while it runs, on a terminal."""
+        console = Console(stderr=True)
+        if console.is_terminal:
+            self._status = console.status("")
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close every connection; after Ctrl-C the end of the process does, which comes at once.
+
+        Worker threads use them still then, and libvirt's library does not bear that.
+        """
+        self._quiet()
+        if kind is None or issubclass(kind, Exception):
+            self.nornir.close_connections(on_good=True, on_failed=True)
+
+    def note(self, line: str) -> None:
+        """Add a line to what is printed below the table."""
+        self.recorder.notes.append(line)
+
+    def progress(self, line: str) -> None:
+        """Show what goes on now."""
+        self._progress(line)
+
+    def _progress(self, line: str) -> None:
+        if self._status is not None:
+            self._status.update(shown(line))
+
+    def _quiet(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None

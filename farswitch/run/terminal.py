@@ -1,0 +1,25 @@
+"""What others said, made fit for a terminal: a server's or guest's words are data, not orders."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from farswitch.guests.console import ESCAPES
+
+LONGEST = 8_000
+"""Characters of one text that are shown: a page or two; the JSON document has all of it."""
+
+
+def safe(text: str) -> str:
+    """Return a text without escape codes and whatever else a terminal would obey, and bounded.
+
+    Line ends and tabs stay. What turns the direction of writing goes: it can make a text read as
+    another one.
+    """
+    cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return "".join(one for one in ESCAPES.sub("", cut) if one.isprintable() or one in "\n\t")
+
+
+def shown(text: str, style: str = "") -> Text:
+    """Return a text as `rich` prints it: no codes of its own, no markup."""
+    return Text(safe(text), style=style)

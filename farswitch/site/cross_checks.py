@@ -1,0 +1,160 @@
+"""Rules that hold between the keys of a site: each adds a sentence for what breaks it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_address
+from itertools import combinations
+
+from farswitch.model.cluster import most_guests
+from farswitch.model.machines import Address, Server
+from farswitch.model.node_names import shown
+from farswitch.model.settings import OWN_IMAGE, Settings
+from farswitch.site.hosts_yaml import Entries
+from farswitch.site.mistakes import Findings
+from farswitch.site.schema import ClusterKeys, LabKeys
+from farswitch.site.yaml_lines import Document, Place
+
+DATA: Place = ("data",)
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """The parts of a site that are right one by one."""
+
+    findings: Findings
+    hosts: Document
+    groups: Document
+    defaults: Document
+    entries: Entries
+    keys: ClusterKeys
+
+    def run(self, settings: Settings) -> None:
+        """Check everything."""
+        self._roles()
+        self._hypervisors()
+        self._servers()
+        self._networks()
+        self._image()
+        self._ports()
+        self._size(settings)
+        if self.keys.lab is not None:
+            self._lab(self.keys.lab)
+
+    def _roles(self) -> None:
+        roles = [server.role for server in self.entries.servers]
+        if "hypervisor" not in roles:
+            self._hosts((), "there is no hypervisor, wanted a server with groups: [hypervisor].")
+        if "switch" not in roles:
+            self._hosts((), "there is no switch, wanted a server with groups: [switch].")
+        switches = [server.name for server in self.entries.servers if server.role == "switch"]
+        for name in switches[1:]:
+            self._hosts((name,), f"'{name}' is a switch like '{switches[0]}', wanted one switch.")
+
+    def _hypervisors(self) -> None:
+        known = [one.name for one in self.entries.servers if one.role == "hypervisor"]
+        wanted = f"wanted one of: {', '.join(known)}"
+        common = self.groups.data.get("guest") or {}
+        home = (common.get("data") or {}).get("hypervisor")
+        if home is not None and home not in known:
+            place = ("guest", "data", "hypervisor")
+            sentence = f"'guest.hypervisor' is {shown(home)}, which is no hypervisor, {wanted}."
+            self.findings.add(self.groups, place, sentence)
+        for text in dict.fromkeys(self.entries.keys[guest] for guest in self.entries.guests):
+            named = (self.hosts.data[text].get("data") or {}).get("hypervisor")
+            if named is not None and named not in known:
+                sentence = (
+                    f"'{text}.hypervisor' is {shown(named)}, which is no hypervisor, {wanted}."
+                )
+                self._hosts((text, "data", "hypervisor"), sentence)
+
+    def _servers(self) -> None:
+        for one, other in combinations(self.entries.servers, 2):
+            if one.underlay == other.underlay:
+                sentence = f"'{other.name}' has the underlay address {one.underlay} of '{one.name}'"
+                self._hosts((other.name,), f"{sentence}, wanted one address a server.")
+            elif one.underlay.version != other.underlay.version:
+                sentence = f"the underlay of '{other.name}' is {other.underlay}"
+                wanted = f"wanted IPv{one.underlay.version} as for '{one.name}'"
+                self._hosts((other.name,), f"{sentence}, {wanted}.")
+            if (one.hostname, one.port) == (other.hostname, other.port):
+                sentence = f"'{other.name}' has the hostname {one.hostname} of '{one.name}'"
+                self._hosts((other.name,), f"{sentence}, wanted two servers.")
+
+    def _networks(self) -> None:
+        for (one, first), (other, second) in combinations(self._named_networks(), 2):
+            if first.overlaps(second):
+                names = f"'{other[-1]}' is {second}, which overlaps '{one[-1]}' {first}"
+                self.findings.add(self.defaults, other, f"{names}, wanted networks apart.")
+        guests = self._named_networks()[:2]
+        for server in self.entries.servers:
+            for inner, address in _addresses(server):
+                for place, network in guests:
+                    if address in network:
+                        sentence = f"the {inner[-1]} of '{server.name}' is {address}"
+                        wanted = f"in '{place[-1]}' {network}, wanted one outside of it"
+                        self._hosts(inner, f"{sentence}, {wanted}.")
+
+    def _named_networks(self) -> list[tuple[Place, IPv4Network]]:
+        lab = self.keys.lab
+        found = [
+            ((*DATA, "data_network"), self.keys.data_network),
+            ((*DATA, "management_network"), self.keys.management_network),
+        ]
+        if lab is not None:
+            found += [
+                ((*DATA, "lab", "controller_network"), lab.controller_network),
+                ((*DATA, "lab", "underlay_network"), lab.underlay_network),
+            ]
+        return list(found)
+
+    def _lab(self, lab: LabKeys) -> None:
+        wanted = {"hostname": lab.controller_network, "underlay": lab.underlay_network}
+        for server in self.entries.servers:
+            found = {place[-1]: (place, address) for place, address in _addresses(server)}
+            for name, network in wanted.items():
+                place, address = found.get(name, ((server.name, name), server.hostname))
+                if address not in network or address in {network[0], network[1], network[-1]}:
+                    sentence = f"the {name} of '{server.name}' is {address}"
+                    wish = f"wanted an address of the lab's {network} after its first"
+                    self._hosts(place, f"{sentence}, {wish}.")
+
+    def _image(self) -> None:
+        image = self.keys.image
+        place = (*DATA, "image")
+        if image.source != OWN_IMAGE and image.sha256 is None:
+            sentence = (
+                "'image.sha256' is missing, wanted the digest of the image at 'image.source'."
+            )
+            self.findings.add(self.defaults, place, sentence)
+        if image.source == OWN_IMAGE and image.sha256 is not None:
+            sentence = f"'image.sha256' is given, wanted none for our own image ('{OWN_IMAGE}')."
+            self.findings.add(self.defaults, (*place, "sha256"), sentence)
+
+    def _ports(self) -> None:
+        one, other = self.keys.mpi.launcher_ports, self.keys.mpi.payload_ports
+        if one.first <= other.last and other.first <= one.last:
+            sentence = f"'mpi.payload_ports' is {other.first}-{other.last}, which overlaps"
+            wanted = f"'mpi.launcher_ports' {one.first}-{one.last}, wanted ranges apart"
+            self.findings.add(self.defaults, (*DATA, "mpi"), f"{sentence} {wanted}.")
+
+    def _size(self, settings: Settings) -> None:
+        count = len(self.entries.guests)
+        most, why = most_guests(settings)
+        if not count:
+            self._hosts((), "there is no guest, wanted a name or set with groups: [guest].")
+        elif count > most:
+            last = (self.entries.keys[list(self.entries.guests)[-1]],)
+            self._hosts(last, f"there are {count} guests, wanted {most} at most: {why}.")
+
+    def _hosts(self, place: Place, sentence: str) -> None:
+        self.findings.add(self.hosts, place, sentence)
+
+
+def _addresses(server: Server) -> list[tuple[Place, Address]]:
+    """Return the addresses that the site gives a server, each with its place in hosts.yaml."""
+    underlay: tuple[Place, Address] = ((server.name, "data", "underlay"), server.underlay)
+    try:
+        return [((server.name, "hostname"), ip_address(server.hostname)), underlay]
+    except ValueError:
+        return [underlay]

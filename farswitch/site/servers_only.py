@@ -1,0 +1,138 @@
+"""Nornir's inventory of servers alone, without a site: for what is found on them by its marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from nornir.core.inventory import (
+    ConnectionOptions,
+    Defaults,
+    Group,
+    Groups,
+    Host,
+    Hosts,
+    Inventory,
+    ParentGroups,
+)
+from nornir.core.plugins.inventory import InventoryPluginRegister
+
+from farswitch.connections.fence import Fence
+from farswitch.errors import ConfigError
+from farswitch.model.cluster import Cluster, LabNetworks, Site
+from farswitch.model.machines import Server
+from farswitch.model.settings import Settings
+from farswitch.site.nornir_data import (
+    CLUSTER,
+    FENCE,
+    KEYS,
+    SERVER,
+    SITE,
+    KeyHolder,
+    cluster_of,
+    server_of,
+)
+from farswitch.site.parsers import parse_hostname
+
+NAME = "FarswitchServers"
+LOCAL = "local"
+_SERVER = re.compile(r"(?:([a-z_][a-z0-9_-]*)@)?(?:\[([^\]]+)\]|([^\[\]@:]+))(?::([0-9]{1,5}))?")
+_PORT_MAX = 65535
+
+
+class FarswitchServers:
+    """Nornir inventory plugin: the servers that were named, and the cluster that is looked for."""
+
+    def __init__(
+        self, servers: Sequence[Server], cluster: str = "", lab: LabNetworks | None = None
+    ) -> None:
+        """Take the plugin's options.
+
+        Args:
+            servers: The servers.
+            cluster: The cluster's name; empty while all clusters are looked for.
+            lab: The lab that the servers are of; None where they are real.
+        """
+        self.servers = tuple(servers)
+        self.cluster = cluster
+        self.lab = lab
+
+    def load(self) -> Inventory:
+        """Return the inventory; every server is a switch as long as nobody has looked."""
+        settings = Settings(cluster=self.cluster)
+        first = self.servers[0]
+        site = Site("", Path(), settings, self.servers, first, (), self.lab)
+        defaults = Defaults(data={SITE: site, KEYS: KeyHolder(), FENCE: Fence()})
+        groups = Groups({"switch": Group("switch", defaults=defaults)})
+        hosts = Hosts()
+        for server in self.servers:
+            hosts[server.name] = _host(server, defaults, groups["switch"])
+            hosts[server.name].data[CLUSTER] = Cluster(settings, self.servers, first, ())
+        return Inventory(hosts=hosts, groups=groups, defaults=defaults)
+
+
+def register() -> None:
+    """Make the plugin known to Nornir, also where the project is not installed."""
+    InventoryPluginRegister.register(NAME, FarswitchServers)
+
+
+def adopt(host: Host, settings: Settings) -> None:
+    """Let a host belong to a cluster of which only these settings are known."""
+    cluster = cluster_of(host)
+    host.data[CLUSTER] = Cluster(settings, cluster.hypervisors, server_of(host), ())
+
+
+def parse_server(text: str, *, key_file: Path | None, known_hosts: Path | None) -> Server:
+    """Return the server that was named on the command line.
+
+    Args:
+        text: `[USER@]HOST[:PORT]`, an IPv6 address in brackets; or `local` for this machine.
+        key_file: The private key; none means the user's agent and default keys.
+        known_hosts: The file with its host key; none means the user's.
+
+    Raises:
+        ConfigError: The text names no server.
+    """
+    match = _SERVER.fullmatch(text)
+    wanted = f"--server: '{text}' is no server, wanted [USER@]HOST[:PORT], or '{LOCAL}'."
+    if match is None:
+        raise ConfigError(wanted)
+    user, six, name, port = match.groups()
+    try:
+        hostname = parse_hostname(six or name)
+    except ValueError:
+        raise ConfigError(wanted) from None
+    number = int(port or 22)
+    if not 1 <= number <= _PORT_MAX:
+        raise ConfigError(wanted)
+    return Server(
+        name=text.rpartition("@")[2],
+        role="switch",
+        hostname=hostname,
+        underlay=IPv4Address(0),
+        user=user or "root",
+        port=number,
+        key_file=key_file,
+        known_hosts=known_hosts,
+        local=text == LOCAL,
+    )
+
+
+def _host(server: Server, defaults: Defaults, group: Group) -> Host:
+    host = Host(
+        name=server.name,
+        hostname=server.hostname,
+        port=server.port,
+        username=server.user,
+        platform="linux",
+        groups=ParentGroups([group]),
+        data={SERVER: server},
+        defaults=defaults,
+    )
+    given = {SERVER: server, FENCE: defaults.data[FENCE]}
+    host.connection_options["shell"] = ConnectionOptions(extras=given)
+    host.connection_options["netlink"] = ConnectionOptions(extras={**given, "host": host})
+    host.connection_options["libvirt"] = ConnectionOptions(extras=given)
+    return host

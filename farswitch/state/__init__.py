@@ -1,0 +1,1 @@
+"""What servers keep for us: the record and the journal of saved settings."""

@@ -1,0 +1,1 @@
+"""Kernel settings of a server, now and after a reboot."""

@@ -1,0 +1,115 @@
+"""Which kernel settings and files have to change, and what is given back; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from farswitch.state.saved_settings import Journal, Value, claim, release
+from farswitch.sysctl.files import FOLDERS, WANTED, owners_of, stale
+
+PREFIX = "sysctl:"
+_THERE = "present"
+_LOADED_LATER = "net.bridge.bridge-nf-call-"
+"""Keys that are 1 when br_netfilter is loaded (br_netfilter_sysctl_default); its others are 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The values of the keys that exist, our files' contents, and what surrounds them.
+
+    Attributes:
+        values: Key to value.
+        files: Path to content, of our files that exist.
+        folders: The folders of our files that exist.
+        later: Settings of ours that a file read after ours sets otherwise, as sentences.
+    """
+
+    values: dict[str, str]
+    files: dict[str, str]
+    folders: frozenset[str]
+    later: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done, in this order: journal before, values, files, journal after.
+
+    Attributes:
+        before: The journal with our intent; equal to what was read at teardown.
+        values: Key to new value.
+        files: Path to new content; None removes the file.
+        folders: Folders that we made, to be removed if they are empty.
+        after: The journal when all is done.
+        notes: What was left as somebody else made it.
+    """
+
+    before: Journal
+    values: dict[str, str]
+    files: dict[str, str | None]
+    after: Journal
+    folders: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """One line for each setting and file that is to change."""
+        return (
+            *(f"{key} = {value}" for key, value in self.values.items()),
+            *(f"{path}: {'gone' if new is None else 'new'}" for path, new in self.files.items()),
+        )
+
+
+def plan_present(have: Observed, book: Journal, cluster: str, *, server: str) -> Plan:
+    """Return what makes the settings right; pure.
+
+    Raises:
+        ForeignObjectError: A file of our name lacks our mark.
+    """
+    for key, want in WANTED.items():
+        value: Value = (have.values[key],) if key in have.values else ()
+        before = book.claims.get(PREFIX + key)
+        if not value and before is not None:
+            value = before.ours
+        book = claim(book, PREFIX + key, cluster, value, (want,))
+    for folder in FOLDERS:
+        there = (_THERE,) if folder in have.folders else ()
+        book = claim(book, PREFIX + folder, cluster, there, (_THERE,))
+    wrong = {key: want for key, want in WANTED.items() if have.values.get(key, want) != want}
+    owners = owners_of(have.files, server) | book.owners(PREFIX)
+    return Plan(book, wrong, stale(have.files, owners), book, notes=have.later)
+
+
+def plan_absent(have: Observed, book: Journal, cluster: str, *, server: str) -> Plan:
+    """Return what gives the settings back as far as no other cluster needs them; pure.
+
+    Raises:
+        ForeignObjectError: A file of our name lacks our mark.
+    """
+    values: dict[str, str] = {}
+    notes: list[str] = []
+    after = book
+    for key in WANTED:
+        value = have.values.get(key)
+        released = release(after, PREFIX + key, cluster, () if value is None else (value,))
+        after = released.journal
+        if value is None:
+            continue
+        old = released.saved[0] if released.saved else _at_load(key)
+        if released.outcome == "restore" and value != old:
+            values[key] = old
+        elif released.outcome == "foreign" and value != old:
+            notes.append(f"{key} = {value} stays: somebody else set it after farswitch.")
+    made: list[str] = []
+    for folder in FOLDERS:
+        released = release(after, PREFIX + folder, cluster, (_THERE,))
+        after = released.journal
+        if released.outcome == "restore":
+            made.append(folder)
+    owners = (owners_of(have.files, server) | after.owners(PREFIX)) - {cluster}
+    files = stale(have.files, owners)
+    return Plan(book, values, files, after, tuple(made), tuple(notes))
+
+
+def _at_load(key: str) -> str:
+    """Return what a key is when br_netfilter is loaded and nobody sets it."""
+    return "1" if key.startswith(_LOADED_LATER) else "0"

@@ -1,0 +1,1 @@
+"""Every other way between guests is tried."""

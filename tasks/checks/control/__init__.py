@@ -1,0 +1,1 @@
+"""The negative control: with a port down, the job must fail."""

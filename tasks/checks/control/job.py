@@ -1,0 +1,120 @@
+"""The MPI job of the negative control: it runs laps around all nodes until it is told to end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from farswitch.connections.shell.protocol import Shell
+from farswitch.errors import FarswitchError
+from farswitch.model.machines import Guest
+from farswitch.model.settings import Settings
+from farswitch.proof.mpi_job import MARKED, Job, JobError
+from farswitch.remote import source
+
+START_SECONDS = 60.0
+"""Until a job has run its first laps: 3 to 5 s under emulation, more on a busy machine."""
+LIFE_SECONDS = 120
+"""A job ends by itself after this time, also where nobody is left to end it."""
+FIRST_LAPS = 3
+LAP_SECONDS = 20.0
+"""For one more lap of a job that runs: several a second under emulation."""
+SWEEP_SECONDS = 10
+"""Ranks that were cut off hear of their job's end when the port is up again."""
+
+_SWEEP = f"""{MARKED}
+read -r up _ </proc/uptime
+end=$((${{up%.*}} + $1))
+killed=no
+while pids=$(marked); [ "$pids" ]; do
+  read -r up _ </proc/uptime
+  if [ "${{up%.*}}" -gt $((end + 5)) ]; then break; fi
+  if [ "${{up%.*}}" -gt "$end" ]; then kill -s KILL $pids 2>/dev/null; killed=yes; fi
+  sleep 0.2
+done
+echo "$(echo "$pids" | wc -w) $killed"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a job did after a moment.
+
+    Attributes:
+        laps: When it ended a lap, in seconds after the moment.
+        seconds: How long it was watched, or until it ended.
+        ended: Why it ended; empty when it did not.
+    """
+
+    laps: tuple[float, ...]
+    seconds: float
+    ended: str = ""
+
+
+@contextmanager
+def running(login: Shell, settings: Settings, guests: Sequence[Guest], word: str) -> Iterator[Job]:
+    """Run the job from one guest over all; it has run some laps when the block begins.
+
+    Args:
+        login: To the guest that starts it.
+        settings: Of the cluster.
+        guests: Those that take part.
+        word: An argument of every process of it.
+
+    Raises:
+        FarswitchError: It did not run, or not on all of them.
+    """
+    argv = ["python3", "-c", source("mpi_laps"), str(LIFE_SECONDS), word]
+    with Job(login, settings, guests, argv, LIFE_SECONDS) as job:
+        nodes = sorted(map(str, job.hear("start", START_SECONDS)["nodes"]))
+        if nodes != sorted(guest.name for guest in guests):
+            raise FarswitchError(f"An MPI job ran on {', '.join(nodes)}: wanted every guest once.")
+        for _ in range(FIRST_LAPS):
+            job.hear("lap", START_SECONDS)
+        yield job
+
+
+def await_lap(job: Job) -> None:
+    """Wait until a lap has ended from now on, so that what ends the job later is not long past.
+
+    Raises:
+        JobError: The job has ended, or hangs.
+    """
+    for _ in range(job.unheard() + 1):
+        job.hear("lap", LAP_SECONDS)
+
+
+def watch(job: Job, seconds: float) -> Watched:
+    """Note when a job ends its laps, for some seconds from now."""
+    began = time.monotonic()
+    laps: list[float] = []
+    while (passed := time.monotonic() - began) < seconds:
+        try:
+            job.hear("lap", seconds - passed)
+        except JobError as error:
+            passed = time.monotonic() - began
+            if passed < seconds:
+                return Watched(tuple(laps), passed, str(error))
+            break
+        laps.append(time.monotonic() - began)
+    return Watched(tuple(laps), time.monotonic() - began)
+
+
+def sweep(login: Shell, word: str) -> tuple[int, bool]:
+    """Wait for the end of every process with a word among its arguments, or kill it.
+
+    Returns:
+        How many are left, and whether any had to be killed.
+    """
+    argv = ["sh", "-c", _SWEEP, "sweep", str(SWEEP_SECONDS)]
+    ended = login.run(argv, stdin=f"{word}\n", timeout=SWEEP_SECONDS + 20.0)
+    count, killed = ended.stdout.split()
+    return int(count), killed == "yes"
+
+
+def heard(text: str) -> frozenset[str]:
+    """Return the addresses that echo.py printed."""
+    return frozenset(map(str, json.loads(text)))

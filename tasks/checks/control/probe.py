@@ -1,0 +1,212 @@
+"""The negative control: with a guest's port of the switch down it must be cut off, and only it.
+
+A timer on the switch brings the port up again where this program, or its machine, does not.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from nornir.core.task import Task
+
+from farswitch.connections.netlink.edit_links import set_down, set_up
+from farswitch.connections.netlink.fdb import entries
+from farswitch.connections.netlink.links import dump
+from farswitch.errors import FarswitchError
+from farswitch.model.machines import Guest
+from farswitch.proof.check import Check, skipped
+from farswitch.proof.fan_out import each
+from farswitch.proof.mpi_job import Job
+from farswitch.proof.probe import Probe, Scene
+from farswitch.remote import source
+from farswitch.rollback import timer as deadman
+from farswitch.rollback.at_logout import when_login_ends
+from tasks.checks.control.job import Watched, await_lap, heard, running, sweep, watch
+from tasks.checks.control.judge import (
+    BACK_SECONDS,
+    STALL_SECONDS,
+    TIMER_SECONDS,
+    Heard,
+    State,
+    judge_back,
+    judge_cut,
+    judge_job,
+    judge_left,
+    judge_timer,
+)
+
+ECHO_SECONDS = 2.5
+"""How long everybody asks everybody while a port is down: ten questions each."""
+CHECKS = {
+    "control.cut": "With its port of the switch down, a node is cut off, and only it.",
+    "control.job": f"A running MPI job fails or hangs within {STALL_SECONDS:.0f} s of that.",
+    "control.back": "With the port up again, all is as before, and a new MPI job runs.",
+    "control.timer": "The switch did not have to bring the port up by itself.",
+    "control.left": "No process of the jobs is left on any node.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What was seen while a port was down, and the timer's end."""
+
+    heard: Heard
+    watched: Watched
+    in_time: bool
+    seconds: float
+
+
+def control(_task: Task, scene: Scene) -> Iterator[Check]:
+    """Take each port down in turn, look, and bring it up again; nothing is left of the jobs."""
+    guests = scene.there()
+    yield from scene.left_out(CHECKS)
+    if len(guests) < 2:  # noqa: PLR2004
+        why = "one node has nobody to be cut off from"
+        yield from (skipped(name, one.name, why) for one in guests for name in CHECKS)
+        return
+    word = f"farswitch-control-{secrets.token_hex(8)}"
+    _alone(scene)
+    try:
+        yield from _ports(scene, guests, word)
+    finally:
+        left = each((one.name for one in guests), lambda name: sweep(scene.shell(name), word))
+    yield from (judge_left(guest, left.get(guest.name)) for guest in guests)
+
+
+def _ports(scene: Scene, guests: Sequence[Guest], word: str) -> Iterator[Check]:
+    """Cut one guest after the other off; the job that proves one's return is the next one's."""
+    head, settings = scene.shell(guests[0].name), scene.cluster.settings
+    before = _states(scene, guests)
+    with ExitStack() as jobs:
+        job = jobs.enter_context(running(head, settings, guests, word))
+        for guest in guests:
+            cut = _cut(scene, guest, guests, job)
+            where = f"{guest.tunnel} of '{scene.cluster.switch.name}'"
+            bring_up = scene.command(scene.cluster.switch.name, _up(guest.tunnel))
+            yield judge_timer(guest, cut.seconds, in_time=cut.in_time, bring_up=bring_up)
+            yield judge_cut(guest, guests, cut.heard, where, scene.rebuild)
+            yield judge_job(guest, cut.watched, where, scene.rebuild)
+            jobs.close()
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(_ask, scene, guests, BACK_SECONDS)
+                try:
+                    job, why = jobs.enter_context(running(head, settings, guests, word)), ""
+                except FarswitchError as error:
+                    why = str(error)
+            states = before[guest.name], _states(scene, [guest])[guest.name]
+            yield judge_back(
+                guest, guests, asked.result(), job=why, states=states, rebuild=scene.rebuild
+            )
+            if why:
+                raise FarswitchError(f"The other ports were left alone: {why}")
+
+
+def _cut(scene: Scene, guest: Guest, guests: Sequence[Guest], job: Job) -> Cut:
+    """Take a port down, look, and bring it up; the switch does that if we cannot."""
+    switch, port = scene.cluster.switch.name, guest.tunnel
+    began = time.monotonic()
+    armed = deadman.arm(scene.shell(switch), _timer(scene), _up(port), TIMER_SECONDS)
+    # Long before the timer, where the end of our login is noticed at once.
+    undo = when_login_ends(scene.shell(switch), _up(port))
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            await_lap(job)
+            with scene.netlink(switch).session() as ipr:
+                set_down(ipr, port)
+            asked = pool.submit(_ask, scene, guests, ECHO_SECONDS)
+            watched = watch(job, STALL_SECONDS)
+            said = asked.result()
+        finally:
+            with undo, scene.netlink(switch).session() as ipr:
+                set_up(ipr, port)
+            in_time = deadman.disarm(scene.shell(switch), armed)
+    return Cut(said, watched, in_time, time.monotonic() - began)
+
+
+def _up(port: str) -> list[str]:
+    return ["ip", "link", "set", port, "up"]
+
+
+def _ask(scene: Scene, guests: Sequence[Guest], seconds: float) -> Heard:
+    """Let every guest ask every other for an echo, all at once."""
+    addresses = {one.name: str(one.data_address.ip) for one in guests}
+
+    def ask(name: str) -> frozenset[str]:
+        others = [address for one, address in addresses.items() if one != name]
+        argv = ["python3", "-IS", "-c", source("echo"), str(seconds), *others]
+        return heard(scene.shell(name).run(argv, timeout=seconds + 20.0).stdout)
+
+    return each(addresses, ask)
+
+
+def _states(scene: Scene, guests: Sequence[Guest]) -> dict[str, State]:
+    """Read the guests' ports, and what their bridge knows.
+
+    Raises:
+        FarswitchError: A port is not up: there is nothing to take down.
+    """
+    switch = scene.cluster.switch.name
+    with scene.netlink(switch).session() as ipr:
+        links = {link.name: link for link in dump(ipr)}
+        known = [one for one in entries(ipr) if one.bridge == scene.cluster.switch_bridge]
+    places: defaultdict[str, set[str]] = defaultdict(set)
+    for one in known:
+        places[one.mac].add(one.device)
+    found = {
+        guest.name: State(
+            link=links.get(guest.tunnel),
+            written=frozenset((one.mac, one.device) for one in known if one.static),
+            places={mac: frozenset(ports) for mac, ports in places.items()},
+        )
+        for guest in guests
+    }
+    for guest in guests:
+        link = found[guest.name].link
+        if link is None or not link.up:
+            raise FarswitchError(
+                f"Port '{guest.tunnel}' of '{switch}' is not up: it cannot be taken down.",
+                hint=scene.command(switch, _up(guest.tunnel)),
+            )
+    return found
+
+
+def _alone(scene: Scene) -> None:
+    """Make sure that no other control is going on, and say of an earlier one how it ended.
+
+    Raises:
+        FarswitchError: Another one is going on, or was killed a moment ago.
+    """
+    switch = scene.cluster.switch.name
+    found = deadman.look(scene.shell(switch), _timer(scene))
+    for outcome in found.fired:
+        scene.findings.note(f"A control that was cut short: its port on '{switch}' was {outcome}.")
+    for timer, age in found.armed.items():
+        if age <= TIMER_SECONDS:
+            raise FarswitchError(
+                f"A control of this cluster began {age} s ago, goes on or was killed: "
+                f"'{switch}' has the timer '{timer}'.",
+                hint=f"Wait for {TIMER_SECONDS - age + 1} s and try again.",
+            )
+        deadman.disarm(scene.shell(switch), deadman.Armed(timer, TIMER_SECONDS))
+
+
+def _timer(scene: Scene) -> str:
+    return deadman.name_of(deadman.CONTROL, scene.cluster)
+
+
+PROBE = Probe(
+    "switch",
+    CHECKS,
+    control,
+    each=frozenset(CHECKS),
+    guests=True,
+    needs=("reach", "ssh", "mpi.launcher"),
+    asked=True,
+    writes=True,
+)

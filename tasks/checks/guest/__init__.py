@@ -1,0 +1,1 @@
+"""Guests are who they should be, and have what was set up."""

@@ -1,0 +1,79 @@
+"""Does every name of the cluster lead to a data address, and none to the guest itself?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nornir.core.task import Task
+
+from farswitch.connections.access import shell
+from farswitch.guests.files.hosts import PATH, render
+from farswitch.model.machines import Guest
+from farswitch.proof.check import Check
+from farswitch.proof.probe import Probe, Scene
+from farswitch.site.nornir_data import guest_of
+
+RESOLVED = "= resolved ="
+_LOOK = f'cat "$1"; shift; echo; echo "{RESOLVED}"; getent hosts "$@"; :'
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a hosts file that mean something, their fields one space apart."""
+    lines = (" ".join(line.partition("#")[0].split()) for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def differences(guests: Sequence[Guest], wanted: str, text: str, resolved: str) -> list[str]:
+    """Return what is not as it should be, in words.
+
+    Args:
+        guests: Whose names were asked for.
+        wanted: The file that a build writes.
+        text: The file that is there.
+        resolved: One line a name, as `getent hosts` prints them.
+    """
+    have, want = lines_of(text), lines_of(wanted)
+    wrong = [f"line '{line}' is not of the build" for line in have if line not in want]
+    wrong += [f"line '{line}' is missing" for line in want if line not in have]
+    answers: dict[str, str] = {}
+    for line in resolved.splitlines():
+        address, *names = line.split()
+        for name in names:
+            answers.setdefault(name, address)
+    for guest in guests:
+        answer = answers.get(guest.name, "nothing")
+        if answer != str(guest.data_address.ip):
+            wrong.append(f"'{guest.name}' resolves to {answer}")
+    if not wrong and text.strip() != wanted.strip():
+        wrong.append("its comments or spaces are not of the build")
+    return wrong
+
+
+def judge(guest: Guest, wrong: Sequence[str], fix: str) -> Check:
+    """Return the verdict on one guest's hosts file, from its differences."""
+    return Check(
+        "guest.hosts_file",
+        guest.name,
+        ok=not wrong,
+        measured=f"{PATH}: {', '.join(wrong)}" if wrong else "as built",
+        expected="each name at its data address",
+        cause="An installer or cloud-init wrote the file; a name at 127.0.1.1 breaks MPICH.",
+        fix=fix,
+    )
+
+
+def run(task: Task, scene: Scene) -> Iterator[Check]:
+    """Read one guest's file, and ask its resolver for every name."""
+    guests = scene.cluster.guests
+    argv = ["sh", "-c", _LOOK, "hosts", PATH, *(one.name for one in guests)]
+    text, _, resolved = shell(task).run(argv, timeout=20).stdout.partition(f"\n{RESOLVED}\n")
+    wanted = render(scene.cluster).decode()
+    wrong = differences(guests, wanted, text, resolved)
+    yield judge(guest_of(task.host), wrong, scene.rebuild)
+
+
+PROBE = Probe(
+    "guests",
+    {"guest.hosts_file": "Each name resolves to its data address, none to a loopback one."},
+    run,
+)

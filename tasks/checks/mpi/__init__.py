@@ -1,0 +1,1 @@
+"""MPI works, over the data network alone."""

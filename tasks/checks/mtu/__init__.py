@@ -1,0 +1,1 @@
+"""The MTU holds on every hop, exactly."""

@@ -1,0 +1,1 @@
+"""The share is one, and for the cluster alone."""

@@ -1,0 +1,78 @@
+"""Is the share closed to addresses outside the data network? The table is read, and one tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nornir.core.task import Task
+
+from farswitch.connections.access import shell
+from farswitch.guests.nfs_exports import Table, parse, strangers
+from farswitch.model.cluster import Cluster
+from farswitch.proof.check import Check
+from farswitch.proof.probe import Probe, Scene
+
+SECONDS = 10
+REFUSALS = ("access denied", "No such file", "Operation not permitted", "Permission denied")
+"""What mount.nfs4 says where the server answers and does not let it in."""
+# The head mounts from its own management address: its requests come from that address too.
+_TRY = """
+exportfs -s | sed "s/^/export /"
+folder=$(mktemp -d) || exit 1
+trap 'umount -fl "$folder" 2>/dev/null; rmdir "$folder"' EXIT
+trap 'exit 1' HUP INT TERM PIPE
+said=$(timeout -k 1 "$3" mount -t nfs4 -o vers=4.2,soft,timeo=30,retrans=1,retry=0 \
+    "$1:$2" "$folder" 2>&1)
+echo "tried $? $(echo "$said" | tail -n 1)"
+"""
+
+
+def judge(cluster: Cluster, found: Table, status: int | None, said: str, fix: str) -> Check:
+    """Return the verdict: only the data network in the table, and a mount from elsewhere refused.
+
+    Args:
+        cluster: Whose share.
+        found: The head's export table.
+        status: Of the mount from the management network; None where it was not tried.
+        said: What it said.
+        fix: The command that mends it.
+    """
+    settings, address = cluster.settings, cluster.head.management_address.ip
+    network = str(settings.data_network)
+    wrong = strangers(cluster, found)
+    if not found.exports:
+        wrong.append("not proved: the head's export table is empty, or could not be read")
+    if status == 0:
+        wrong.append(f"{address} could mount {settings.share}")
+    elif status is None or not any(sign in said for sign in REFUSALS):
+        wrong.append(f"not proved: a mount from {address} ended with '{said or 'no answer'}'")
+    return Check(
+        "nfs.closed",
+        cluster.head.name,
+        ok=not wrong,
+        measured=", ".join(wrong) or f"{address} was refused: {said}",
+        expected=f"exported to {network} alone, a mount from {address} refused",
+        cause="Somebody exported the folder, or one above it, to more than the data network: "
+        "/etc/exports and /etc/exports.d on the head, or exportfs by hand.",
+        fix=fix,
+    )
+
+
+def run(task: Task, scene: Scene) -> Iterator[Check]:
+    """Try it on the head."""
+    cluster = scene.cluster
+    address = str(cluster.head.management_address.ip)
+    argv = ["sh", "-c", _TRY, "closed", address, cluster.settings.share, str(SECONDS)]
+    text = shell(task).run(argv, timeout=2 * SECONDS + 10, check=False).stdout
+    tried = next((one for one in text.splitlines() if one.startswith("tried ")), "")
+    _, status, said = f"{tried}  ".split(" ", 2)
+    ended = int(status) if status.isdecimal() else None
+    yield judge(cluster, parse(text), ended, said.strip(), scene.rebuild)
+
+
+PROBE = Probe(
+    "head",
+    {"nfs.closed": "The share cannot be mounted from outside the data network."},
+    run,
+    writes=True,
+)

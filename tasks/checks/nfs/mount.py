@@ -1,0 +1,131 @@
+"""Is the share exported by the head to the data network, and mounted from there by the others?"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nornir.core.task import Task
+
+from farswitch.connections.access import shell
+from farswitch.guests.files.nfs import SERVER_UNIT, unit_name
+from farswitch.guests.nfs_exports import LOOK, faults, parse
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest
+from farswitch.proof.check import Check
+from farswitch.proof.probe import Probe, Scene
+from farswitch.site.nornir_data import guest_of
+
+SECONDS = 15
+"""For the first access, which mounts: 1 s under emulation. A mount whose head is gone hangs."""
+_HEAD = f'echo "unit $(systemctl is-active "$2")"{LOOK}'
+# `stat -f` asks the file system itself. What hangs in NFS or in an automount ends by SIGKILL.
+_OTHER = """
+echo "unit $(systemctl is-active "$2")"
+timeout -k 1 "$3" stat -f -c "access %T" "$1" 2>&1 || echo "status $?"
+findmnt -n -r -t nfs,nfs4 -o SOURCE,FSTYPE,OPTIONS --mountpoint "$1" | tail -n 1 | sed "s/^/mount /"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """What another node says: its automount unit, the mount, and how the access ended (0: well)."""
+
+    unit: str
+    status: int
+    said: str = ""
+    source: str = ""
+    kind: str = ""
+    options: frozenset[str] = frozenset()
+
+
+def parse_mount(text: str) -> Mount:
+    """Read what the probe printed on another node."""
+    said, status, unit, mount = "", 0, "", ["", "", ""]
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "unit":
+            unit = rest
+        elif word == "status":
+            status = int(rest)
+        elif word == "mount" and len(rest.split()) == len(mount):
+            mount = rest.split()
+        elif word != "access":
+            said = line
+    source, kind, options = mount
+    return Mount(unit, status, said, source, kind, frozenset(options.split(",")))
+
+
+def faults_of_head(cluster: Cluster, text: str) -> list[str]:
+    """Return what is wrong with the head's side, in words, from what the probe printed there."""
+    unit = next((one for one in text.splitlines() if one.startswith("unit ")), "unit ")[5:]
+    wrong = [] if unit == "active" else [f"{SERVER_UNIT} is {unit or 'not there'}"]
+    return wrong + faults(cluster, parse(text))
+
+
+def faults_of_mount(cluster: Cluster, found: Mount) -> list[str]:
+    """Return what is wrong with the mount of another node, in words."""
+    share, wrong = cluster.settings.share, []
+    source = f"{cluster.head.data_address.ip}:{share}"
+    if found.unit != "active":
+        unit = unit_name(share, "automount")
+        wrong.append(f"{unit} is {found.unit or 'not there'}")
+    if found.status:
+        hangs = f"does not answer within {SECONDS} s"
+        wrong.append(f"{share} {hangs if found.status in {124, 137} else f'fails: {found.said}'}")
+    if not found.source:
+        wrong.append(f"{share} is not mounted")
+    elif found.source != source:
+        wrong.append(f"{share} is mounted from {found.source}")
+    elif (found.kind, "vers=4.2" in found.options) != ("nfs4", True):
+        version = next((one for one in found.options if one.startswith("vers=")), "no version")
+        wrong.append(f"{share} is mounted as {found.kind} {version}")
+    return wrong
+
+
+def judge(guest: Guest, wrong: Sequence[str], good: str, fix: str) -> Check:
+    """Return the verdict on one node."""
+    return Check(
+        "nfs.mount",
+        guest.name,
+        ok=not wrong,
+        measured=", ".join(wrong) or good,
+        expected=good,
+        cause="Somebody changed it, or its unit failed. Where nodes hang, look at the head first.",
+        fix=fix,
+    )
+
+
+def run(task: Task, scene: Scene) -> Iterator[Check]:
+    """Look at one node."""
+    cluster, guest, login = scene.cluster, guest_of(task.host), shell(task)
+    settings = cluster.settings
+    if guest == cluster.head:
+        argv = ["sh", "-c", _HEAD, "export", settings.share, SERVER_UNIT]
+        wrong = faults_of_head(cluster, login.run(argv, check=False).stdout)
+        good = f"{settings.share} is exported to {settings.data_network} with rw, root_squash"
+        yield judge(guest, wrong, good, scene.rebuild)
+        return
+    unit = unit_name(settings.share, "automount")
+    argv = ["sh", "-c", _OTHER, "mount", settings.share, unit, str(SECONDS)]
+    found = parse_mount(login.run(argv, timeout=SECONDS + 15, check=False).stdout)
+    good = f"{settings.share} is mounted from {cluster.head.data_address.ip} as nfs4 vers=4.2"
+    yield judge(guest, faults_of_mount(cluster, found), good, _fix(scene, guest, found))
+
+
+def _fix(scene: Scene, guest: Guest, found: Mount) -> str:
+    """A build starts the unit; where that runs, what is mounted has to go first."""
+    share = scene.cluster.settings.share
+    if found.unit != "active":
+        return scene.rebuild
+    unit, folder = shlex.quote(unit_name(share, "automount")), shlex.quote(share)
+    line = f"umount -fl {folder}; systemctl reset-failed; systemctl restart {unit}"
+    return scene.command(guest.name, ["sh", "-c", line])
+
+
+PROBE = Probe(
+    "guests",
+    {"nfs.mount": "The head exports the share, every other node has it mounted from there."},
+    run,
+)

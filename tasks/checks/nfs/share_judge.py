@@ -1,0 +1,108 @@
+"""What a node's write, read and root mean for the share."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from farswitch.model.machines import Guest
+from farswitch.model.settings import Settings
+from farswitch.proof.check import Check
+
+SECONDS = 15
+"""For one node's access; a mount that hangs costs no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What this run writes: a folder of its own in the share, and a word nobody could guess."""
+
+    folder: str
+    word: str
+
+    @classmethod
+    def fresh(cls, settings: Settings) -> Token:
+        """Return one for this run."""
+        word = secrets.token_hex(8)
+        return cls(f"{settings.share}/.verify-{word}", word)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a try ended on a node: 0 is well; None means that it was not made."""
+
+    status: int | None
+    said: str
+
+    @property
+    def hung(self) -> bool:
+        """Whether `timeout` ended it."""
+        return self.status in {124, 137}
+
+
+def outcome(text: str, what: str) -> Outcome:
+    """Return how one try ended, from what the probe printed."""
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        status, _, said = rest.partition(" ")
+        if word == what and status.isdecimal():
+            return Outcome(int(status), said.strip())
+    return Outcome(None, text.strip()[-200:] or "not tried")
+
+
+def judge_write(guest: Guest, found: Outcome, fix: str) -> Check:
+    """Return the verdict on a node's write."""
+    said = f"no answer within {SECONDS} s" if found.hung else found.said
+    return Check(
+        name="nfs.write",
+        host=guest.name,
+        ok=found.status == 0,
+        measured="written" if found.status == 0 else said or "not written",
+        expected="written",
+        cause="The export of the head or this node's mount is gone or hangs.",
+        fix=fix,
+    )
+
+
+def judge_read(
+    guest: Guest, writers: Sequence[Guest], token: Token, text: str, fix: str
+) -> list[Check]:
+    """Return one verdict a writer: its file has its word and the cluster's uid."""
+    lines, uid = text.splitlines(), guest.settings.uid
+    return [
+        Check(
+            name="nfs.read",
+            host=guest.name,
+            ok=f"{uid} {token.word} {other.name}" in lines,
+            measured=next(
+                (one for one in lines if one.endswith(f" {other.name}")),
+                f"no file of {other.name}",
+            ),
+            expected=f"{uid} {token.word} {other.name}",
+            cause="The share is not mounted here, or another one is.",
+            fix=fix,
+        )
+        for other in writers
+    ]
+
+
+def judge_squash(head: Guest, other: Guest, found: Outcome, fix: str) -> Check:
+    """Return the verdict on a file that root of another node wrote; the head's export decides."""
+    if found.status == 0:
+        measured = f"root of {other.name} wrote a file of uid {found.said}"
+    else:
+        denied = "denied" in found.said or "not permitted" in found.said
+        word = "was refused" if denied else "was not tried"
+        measured = f"root of {other.name} {word}: {found.said}"
+    wrote = found.status == 0 and found.said.isdecimal() and found.said != "0"
+    refused = found.status not in {0, None} and "was refused" in measured
+    return Check(
+        name="nfs.squash",
+        host=head.name,
+        ok=wrote or refused,
+        measured=measured,
+        expected=f"root of {other.name} owns nothing: another uid, or refused",
+        cause="The head exports the share with no_root_squash: /etc/exports, or exportfs by hand.",
+        fix=fix,
+    )

@@ -1,0 +1,1 @@
+"""Bytes sent are bytes that crossed the switch."""

@@ -1,0 +1,214 @@
+"""Did every pair's bytes cross the switch, once, and by no other way? Judged by counters alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from farswitch.connections.shell.protocol import Shell
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest
+from farswitch.proof.check import Check
+
+MANAGEMENT_FLOOR, MANAGEMENT_SHARE = 50_000, 0.01
+"""What management may carry: bytes for steering the job, and of the payload that share at most."""
+ONCE_FLOOR, ONCE_SHARE = 50_000, 1.5
+"""What a port may count for a payload: headers and acknowledgements are 8 % of it at an MTU of
+1450, retransmissions come on top; what crosses twice counts more than double."""
+_READ = """
+cd /sys/class/net || exit 1
+for name in "$@"; do
+    received=$(cat "$name/statistics/rx_bytes") || exit
+    sent=$(cat "$name/statistics/tx_bytes") || exit
+    echo "$name $received $sent"
+done
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Bytes that an interface received and sent."""
+
+    received: int = 0
+    sent: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.received + other.received, self.sent + other.sent)
+
+    def __sub__(self, earlier: Count) -> Count:
+        return Count(self.received - earlier.received, self.sent - earlier.sent)
+
+    @property
+    def total(self) -> int:
+        return self.received + self.sent
+
+
+Counts = Mapping[str, Count]
+"""What interfaces counted, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was counted at one time, by interface: on the switch, and on the hypervisors."""
+
+    switch: Counts
+    hypervisors: Counts
+
+    def __sub__(self, earlier: Reading) -> Reading:
+        return Reading(
+            growth(earlier.switch, self.switch), growth(earlier.hypervisors, self.hypervisors)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A known number of bytes that one guest sent another, and what was counted meanwhile."""
+
+    sender: Guest
+    receiver: Guest
+    size: int
+    counted: Reading
+
+    @property
+    def into(self) -> int:
+        """Bytes that came into the switch from the sender."""
+        return self.counted.switch[self.sender.tunnel].received
+
+    @property
+    def out(self) -> int:
+        """Bytes that left the switch to the receiver."""
+        return self.counted.switch[self.receiver.tunnel].sent
+
+    @property
+    def crossed(self) -> int:
+        """Bytes of payload that the switch is sure to have seen."""
+        return min(self.size, self.into, self.out)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """All transfers, what was counted over all of them, and what the guests' data NICs say."""
+
+    transfers: Sequence[Transfer]
+    counted: Reading
+    nics: Counts
+
+
+def read(login: Shell, names: Sequence[str]) -> dict[str, Count]:
+    """Read the counters of interfaces of a host; one that is not there is an error."""
+    said = login.run(["sh", "-c", _READ, "counters", *names]).stdout
+    fields = (line.split() for line in said.splitlines())
+    return {name: Count(int(received), int(sent)) for name, received, sent in fields}
+
+
+def growth(before: Counts, after: Counts) -> dict[str, Count]:
+    """Return what each interface counted in between."""
+    return {name: after[name] - before[name] for name in after}
+
+
+def judge(cluster: Cluster, guests: Sequence[Guest], walk: Walk, fix: str) -> Iterator[Check]:
+    """Yield the verdicts: per ordered pair whether it crossed, per guest whether once, and where.
+
+    Args:
+        cluster: For the names.
+        guests: Those that took part.
+        walk: What was sent and counted.
+        fix: The command that pins MPI again.
+    """
+    sent = {(one.sender.name, one.receiver.name): one for one in walk.transfers}
+    for first in guests:
+        for second in guests:
+            if first is not second:
+                yield _crossed(cluster, sent.get((first.name, second.name)), first, second, fix)
+    for guest in guests:
+        payload = sum(
+            one.size for one in walk.transfers if guest.name in (one.sender.name, one.receiver.name)
+        )
+        yield _once(cluster, guest, payload, walk, fix)
+        yield _nics(guest, payload, walk, fix)
+        yield _management(guest, payload, walk, fix)
+
+
+def conclude(
+    cluster: Cluster, guests: Sequence[Guest], walk: Walk, left: Sequence[str] = ()
+) -> str:
+    """Return the sentence that verify ends with, and who of the cluster took no part."""
+    wanted = sum(one.size for one in walk.transfers)
+    crossed = sum(one.crossed for one in walk.transfers)
+    management = sum(walk.counted.hypervisors[guest.management_tap].total for guest in guests)
+    return (
+        f"{crossed:,} of {wanted:,} payload bytes between {len(guests)} nodes crossed switch "
+        f"'{cluster.switch.name}'; management carried {management / 1e3:,.1f} kB."
+        + (f" Left out: {', '.join(left)}." if left else "")
+    )
+
+
+def _crossed(
+    cluster: Cluster, sent: Transfer | None, first: Guest, second: Guest, fix: str
+) -> Check:
+    if sent is None or sent.size == 0:
+        measured = f"to {second.name}: nothing was sent"
+    else:
+        measured = (
+            f"to {second.name}: {sent.into:,} B into {first.tunnel}, "
+            f"{sent.out:,} B out of {second.tunnel} of '{cluster.switch.name}'"
+        )
+    size = sent.size if sent else 0
+    return Check(
+        name="path.counters",
+        host=first.name,
+        ok=sent is not None and size > 0 and sent.crossed == size,
+        measured=measured,
+        expected=f"to {second.name}: all of {size:,} B of payload through both ports",
+        cause="The payload went another way: MPI is not pinned to data0, or a way past the switch "
+        "is open.",
+        fix=fix,
+    )
+
+
+def _once(cluster: Cluster, guest: Guest, payload: int, walk: Walk, fix: str) -> Check:
+    counted = walk.counted.switch[guest.tunnel].total
+    bound = ONCE_FLOOR + int(payload * ONCE_SHARE)
+    return Check(
+        name="path.once",
+        host=guest.name,
+        ok=0 < counted <= bound,
+        measured=f"port {guest.tunnel} of '{cluster.switch.name}' counted {counted:,} B "
+        f"for {payload:,} B",
+        expected=f"at most {bound:,} B",
+        cause="Frames cross the switch twice or are flooded to ports that they are not for: a loop "
+        "behind a port, or a wrong entry in the switch's FDB. Other traffic of the guests counts "
+        "too: let it end first.",
+        fix=fix,
+    )
+
+
+def _nics(guest: Guest, payload: int, walk: Walk, fix: str) -> Check:
+    half = payload // 2
+    nic = walk.nics.get(guest.name, Count())
+    tunnel = walk.counted.hypervisors[guest.tunnel]
+    least = min(nic.received, nic.sent, tunnel.received, tunnel.sent)
+    return Check(
+        name="path.nics",
+        host=guest.name,
+        ok=0 < half <= least,
+        measured=f"data0 {nic.received:,} B in, {nic.sent:,} B out; tunnel {guest.tunnel} of "
+        f"'{guest.hypervisor}' {tunnel.received:,} B in, {tunnel.sent:,} B out",
+        expected=f"at least {half:,} B each way in both",
+        cause="The payload used another NIC than data0.",
+        fix=fix,
+    )
+
+
+def _management(guest: Guest, payload: int, walk: Walk, fix: str) -> Check:
+    carried = walk.counted.hypervisors[guest.management_tap].total
+    bound = MANAGEMENT_FLOOR + int(payload * MANAGEMENT_SHARE)
+    return Check(
+        name="path.management",
+        host=guest.name,
+        ok=payload > 0 and carried <= bound,
+        measured=f"{guest.management_tap} carried {carried:,} B",
+        expected=f"at most {bound:,} B while {payload:,} B of payload went",
+        cause="Payload uses mgmt0.",
+        fix=fix,
+    )

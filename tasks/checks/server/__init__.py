@@ -1,0 +1,1 @@
+"""Servers are as a build leaves them."""

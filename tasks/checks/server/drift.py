@@ -1,0 +1,94 @@
+"""Is a server still as the build left it? The build's own tasks say, in dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from nornir.core.task import Result, Task
+
+from farswitch.errors import FarswitchError, ForeignObjectError
+from farswitch.guests.server_facts import facts_of
+from farswitch.proof.check import Check
+from farswitch.proof.fixes import Fixes
+from farswitch.proof.probe import Probe, Scene
+from tasks.bridge import bridge
+from tasks.bridge_ports import ports
+from tasks.fdb import fdb
+from tasks.firewall_reset import firewall_reset
+from tasks.guard import guard
+from tasks.mtu import mtu
+from tasks.sysctl import sysctl
+from tasks.vxlan import vxlan
+
+NAME = "server.drift"
+EXPECTED = "a build would change nothing"
+
+
+def removal(error: ForeignObjectError) -> list[str]:
+    """Return what removes something that stands under our name without our mark; pure."""
+    kind, _, family = error.kind.rstrip(")").partition(" (")
+    return {
+        "File": ["rm", error.name],
+        "nft table": ["nft", "delete", "table", family, error.name],
+    }.get(kind, ["ip", "link", "del", "dev", error.name])
+
+
+def judge(server: str, part: str, would: str, rebuild: str) -> Check:
+    """Return the verdict on what one task of the build would change there; pure."""
+    lines = would.strip().splitlines()
+    return Check(
+        name=NAME,
+        host=server,
+        ok=not lines,
+        measured=f"{part}: {'; '.join(lines) or EXPECTED}",
+        expected=f"{part}: {EXPECTED}",
+        cause="Somebody or something changed it since the build.",
+        fix=rebuild,
+    )
+
+
+def refused(server: str, part: str, error: FarswitchError, fixes: Fixes) -> Check:
+    """Return the verdict where a build would refuse to go on; pure."""
+    return Check(
+        name=NAME,
+        host=server,
+        ok=False,
+        measured=f"{part}: {error}",
+        expected=f"{part}: {EXPECTED}",
+        cause=f"A build would stop there. {error.hint}".strip(),
+        fix=fixes.then_build(removal(error)) if isinstance(error, ForeignObjectError) else "",
+    )
+
+
+def run(task: Task, scene: Scene) -> Iterator[Check]:
+    """Ask each task that a build runs on a server."""
+    cluster, device = scene.cluster, facts_of(task.host).underlay.device
+    size, fixes = scene.mtu, Fixes.of(scene, task.host.name)
+    asked: dict[str, Callable[[], Result]] = {
+        "sysctl": lambda: sysctl(task, cluster, dry_run=True),
+        "guard": lambda: guard(task, cluster, device=device, dry_run=True),
+        "firewall": lambda: firewall_reset(task, cluster, device=device, dry_run=True),
+        "bridges": lambda: bridge(task, cluster, mtu=size, dry_run=True),
+        "tunnels": lambda: vxlan(task, cluster, device=device, mtu=size, dry_run=True),
+        "ports": lambda: ports(task, cluster, dry_run=True),
+        "fdb": lambda: fdb(task, cluster, device=device, mtu=size, dry_run=True),
+        "mtu": lambda: mtu(task, cluster, mtu=size, dry_run=True),
+    }
+    for part, ask in asked.items():
+        try:
+            would = ask()
+        except FarswitchError as error:
+            yield refused(task.host.name, part, error, fixes)
+        else:
+            yield judge(task.host.name, part, _changes(would), scene.rebuild)
+
+
+def _changes(would: Result) -> str:
+    return (would.diff or f"{would.result} changes") if would.changed else ""
+
+
+PROBE = Probe(
+    "servers",
+    {NAME: "A build would change nothing on the server."},
+    run,
+)

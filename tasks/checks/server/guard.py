@@ -1,0 +1,102 @@
+"""Has the guard all its tables, chains and rules, each at its hook and priority?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from nornir.core.task import Task
+
+from farswitch.connections.access import shell
+from farswitch.firewall import guard, nft
+from farswitch.firewall.guard_rules import render
+from farswitch.firewall.nft import Json, NftChain
+from farswitch.guests.server_facts import facts_of
+from farswitch.proof.check import Check
+from farswitch.proof.probe import Probe, Scene
+from farswitch.site.nornir_data import server_of
+
+NAME = "server.guard"
+CAUSE = (
+    "Somebody flushed the rules (nft flush ruleset: the start of nftables.service, of firewalld "
+    "or of a configuration tool does it), or the server was started anew since the build."
+)
+
+
+def differences(have: Sequence[Json], want: Sequence[Json]) -> list[str]:
+    """Return what differs between a table as it is and as it should be; pure."""
+    if not have:
+        return ["it is not there"]
+    there = {chain.name: chain for chain in nft.chains(list(have))}
+    found: list[str] = []
+    for chain in nft.chains(list(want)):
+        if (one := there.pop(chain.name, None)) is None:
+            found.append(f"chain '{chain.name}' is not there")
+            continue
+        found += _chains(one, chain)
+    found += [f"chain '{name}' is not of the guard" for name in there]
+    if not found and nft.canonical(list(have)) != nft.canonical(list(want)):
+        found.append("it is not as built: its flags or the order of its rules differ")
+    return found
+
+
+def _chains(have: NftChain, want: NftChain) -> Iterator[str]:
+    for what in ("hook", "priority", "policy"):
+        is_, should = getattr(have, what), getattr(want, what)
+        if is_ != should:
+            yield f"chain '{want.name}' has {what} {is_} instead of {should}"
+    rules, wanted = ([nft.canonical(list(one.expr)) for one in c.rules] for c in (have, want))
+    if missing := [one for one in wanted if one not in rules]:
+        yield f"chain '{want.name}' lacks {len(missing)} of {len(wanted)} rules"
+    if more := [one for one in rules if one not in wanted]:
+        yield f"chain '{want.name}' has {len(more)} rules that are not of the guard"
+
+
+def judge(
+    server: str,
+    table: str,
+    have: Mapping[str, Sequence[Json]],
+    want: Mapping[str, Sequence[Json]],
+    fix: Callable[[str], str],
+) -> Iterator[Check]:
+    """Yield one verdict a table that should be there.
+
+    Args:
+        server: The server's name.
+        table: The guard's name.
+        have: The tables as they are, by family.
+        want: The tables as they should be; an empty one should not be there.
+        fix: Returns the command that mends the table of a family.
+    """
+    for family, wanted in want.items():
+        if not wanted:
+            continue
+        wrong = differences(have.get(family, ()), wanted)
+        rules = sum("rule" in one for one in wanted)
+        yield Check(
+            name=NAME,
+            host=server,
+            ok=not wrong,
+            measured=f"table {family} {table}: {'; '.join(wrong) or f'all {rules} rules'}",
+            expected=f"table {family} {table}: all {rules} rules, nothing else",
+            cause=CAUSE,
+            fix=fix(family),
+        )
+
+
+def run(task: Task, scene: Scene) -> Iterator[Check]:
+    """Read the guard of a server, and what it should be, and judge."""
+    server, login = server_of(task.host), shell(task)
+    cluster, device = scene.cluster, facts_of(task.host).underlay.device
+    texts = render(cluster, server, device)
+    have, want = guard.observe(login, cluster, texts)
+
+    def fix(family: str) -> str:
+        if not guard.is_foreign(have[family], cluster.mark):
+            return scene.rebuild
+        gone = ["nft", "delete", "table", family, cluster.guard_table]
+        return f"{scene.command(server.name, gone)} && {scene.rebuild}"
+
+    yield from judge(server.name, cluster.guard_table, have, want, fix)
+
+
+PROBE = Probe("servers", {NAME: "The guard has all its rules, at its hooks and priorities."}, run)

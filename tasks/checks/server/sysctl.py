@@ -1,0 +1,129 @@
+"""Has each kernel setting the value that the data path needs: now, and after a reboot?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nornir.core.task import Task
+
+from farswitch.connections.access import shell
+from farswitch.connections.shell.protocol import Shell
+from farswitch.proof.check import Check
+from farswitch.proof.fixes import Fixes
+from farswitch.proof.probe import Probe, Scene
+from farswitch.sysctl.converge import observe
+from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, owners_in, render
+from farswitch.sysctl.plan import Observed
+
+NAME = "server.sysctl"
+FORWARD = "net.ipv4.ip_forward"
+_WHO = """pgrep -x dockerd >/dev/null 2>&1 && echo DOCKER
+for file in /usr/lib/sysctl.d/*.conf /run/sysctl.d/*.conf /etc/sysctl.d/*.conf /etc/sysctl.conf; do
+  [ ! -f "$file" ] || sed -n "/^[^#;]*\\(ip_forward\\|bridge-nf\\)/s|^|$file |p" "$file"
+done; exit 0"""
+
+
+@dataclass(frozen=True, slots=True)
+class Setters:
+    """Who may have set the values: whether Docker runs, and lines of files of sysctl.d(5)."""
+
+    docker: bool = False
+    lines: tuple[tuple[str, str, str], ...] = ()
+    """Path, key and value."""
+
+    @classmethod
+    def parse(cls, text: str) -> Setters:
+        """Read what the script printed."""
+        lines = []
+        for line in text.splitlines():
+            path, _, setting = line.partition(" ")
+            key, equal, value = setting.partition("=")
+            if equal:
+                key = key.strip().lstrip("-").strip().replace("/", ".")
+                lines.append((path, key, value.strip()))
+        return cls("DOCKER" in text.splitlines(), tuple(lines))
+
+
+def cause_of(key: str, value: str, who: Setters) -> str:
+    """Return the sentence that says who usually sets a key to a value; pure."""
+    for path, name, set_to in who.lines:
+        if (name, set_to) == (key, value) and path != SYSCTL_FILE:
+            return f"'{path}' says so: somebody applied it (sysctl --system) after the build."
+    if key == FORWARD:
+        return "Somebody, or a network manager at its start, switched routing off."
+    if who.docker:
+        return "Docker runs here: at its start it loads br_netfilter and sets this to 1."
+    return (
+        "br_netfilter was loaded again (it starts with 1), or Docker, Kubernetes or libvirt's "
+        "tools set it at their start."
+    )
+
+
+def judge(server: str, cluster: str, have: Observed, who: Setters, fixes: Fixes) -> Iterator[Check]:
+    """Yield one verdict a setting and a file.
+
+    Args:
+        server: The server's name.
+        cluster: The cluster's, which the files must name.
+        have: What was read.
+        who: Who may have set it.
+        fixes: What mends it.
+    """
+    for key, want in WANTED.items():
+        value = have.values.get(key)
+        later = next((one for one in have.later if one.startswith(f"{key} ")), "")
+        absent = value is None and key != FORWARD
+        told = "not there: br_netfilter is not loaded" if absent else value or "not there"
+        yield Check(
+            name=NAME,
+            host=server,
+            ok=absent or value == want,
+            measured=f"{key} = {told}{f' ({later})' if later else ''}",
+            expected=f"{key} = {want}",
+            cause=cause_of(key, str(value), who),
+            fix=fixes.rebuild,
+        )
+    for path in (SYSCTL_FILE, UDEV_FILE):
+        told = file_fault(path, have.files.get(path), cluster)
+        foreign = path in have.files and not owners_in(have.files[path])
+        yield Check(
+            name=NAME,
+            host=server,
+            ok=not told,
+            measured=f"{path}: {told or 'as written'}",
+            expected=f"{path}: as written for '{cluster}'",
+            cause="Somebody removed or edited it since the build: a reboot, or a later load of "
+            "br_netfilter, sets other values.",
+            fix=fixes.then_build(["rm", path]) if foreign else fixes.rebuild,
+        )
+
+
+def file_fault(path: str, found: str | None, cluster: str) -> str:
+    """Return what is wrong with one of our files, or nothing; pure."""
+    if found is None:
+        return "not there"
+    owners = owners_in(found)
+    if not owners:
+        return "not of farswitch"
+    if cluster not in owners:
+        return f"does not name '{cluster}'"
+    return "" if found == render(owners)[path].strip("\n") else "does not say the same"
+
+
+def setters(login: Shell) -> Setters:
+    """Read who may have set the values."""
+    return Setters.parse(login.run(("sh", "-c", _WHO, "setters")).stdout)
+
+
+def run(task: Task, scene: Scene) -> Iterator[Check]:
+    """Read the settings and files of a server, and judge."""
+    login = shell(task)
+    have = observe(login)
+    fixes = Fixes.of(scene, task.host.name)
+    yield from judge(task.host.name, scene.cluster.name, have, setters(login), fixes)
+
+
+PROBE = Probe(
+    "servers", {NAME: "Each kernel setting has its value, and the file for a reboot says so."}, run
+)

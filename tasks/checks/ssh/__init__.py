@@ -1,0 +1,1 @@
+"""Every guest logs in on every guest, by key alone."""

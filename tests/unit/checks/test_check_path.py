@@ -1,0 +1,118 @@
+"""The proof of the way: a pair's bytes are on both of its ports of the switch, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from farswitch.connections.shell.local import LocalShell
+from farswitch.connections.shell.protocol import CommandError
+from farswitch.model.cluster import cluster
+from farswitch.site.loader import ROOT, load_site
+from tasks.checks.path.counters import Count, Reading, Transfer, Walk, conclude, judge, read
+
+CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), 2)
+NODE1, NODE2 = CLUSTER.guests
+SIZE = 1_000_000
+WIRE = 1_050_000
+"""What a transfer of SIZE is on the wire."""
+
+
+def reading(
+    there: int = WIRE, back: int = WIRE, *, times: int = 1, management: int = 900
+) -> Reading:
+    """Return what is counted when node1 sends `there` bytes and node2 `back`."""
+    ports = {
+        "fsv41": Count(there * times, back * times),
+        "fsv42": Count(back * times, there * times),
+    }
+    own = {"fsv41": Count(back, there), "fsv42": Count(there, back)}
+    taps = {"fsm41": Count(management, 0), "fsm42": Count(0, management)}
+    return Reading(ports, own | taps)
+
+
+def walk(counted: Reading, *, nic: int = WIRE, size: int = SIZE) -> Walk:
+    pairs = [Transfer(NODE1, NODE2, size, counted), Transfer(NODE2, NODE1, size, counted)]
+    return Walk(pairs, counted, {"node1": Count(nic, nic), "node2": Count(nic, nic)})
+
+
+def failed(walked: Walk) -> set[tuple[str, str]]:
+    checks = list(judge(CLUSTER, CLUSTER.guests, walked, "fix"))
+    names = ["path.counters", "path.management", "path.nics", "path.once"]
+    assert sorted({check.name for check in checks}) == names
+    assert len(checks) == 8
+    return {(check.name, check.host) for check in checks if not check.ok}
+
+
+def both(name: str) -> set[tuple[str, str]]:
+    return {(name, "node1"), (name, "node2")}
+
+
+def test_bytes_on_both_ports_once_are_a_proof() -> None:
+    walked = walk(reading())
+    assert failed(walked) == set()
+    assert conclude(CLUSTER, CLUSTER.guests, walked) == (
+        "2,000,000 of 2,000,000 payload bytes between 2 nodes crossed switch 'server2'; "
+        "management carried 1.8 kB."
+    )
+
+
+def test_the_sentence_names_who_took_no_part() -> None:
+    told = conclude(CLUSTER, CLUSTER.guests, walk(reading()), ["node3"])
+    assert told.endswith("Left out: node3.")
+
+
+def test_a_direction_that_the_ports_did_not_see_fails_for_its_sender() -> None:
+    walked = walk(reading(there=SIZE - 1))
+    assert ("path.counters", "node1") in failed(walked)
+    assert ("path.counters", "node2") not in failed(walked)
+    assert "1,999,999 of 2,000,000" in conclude(CLUSTER, CLUSTER.guests, walked)
+
+
+def test_bytes_that_went_by_management_fail_twice() -> None:
+    found = failed(walk(reading(there=2_000, back=2_000, management=2 * WIRE), nic=2_000))
+    assert found == both("path.counters") | both("path.management") | both("path.nics")
+
+
+def test_half_by_management_fails_too() -> None:
+    found = failed(walk(reading(there=WIRE // 2, back=WIRE // 2, management=WIRE), nic=WIRE // 2))
+    assert both("path.counters") | both("path.management") <= found
+
+
+def test_bytes_that_crossed_twice_are_seen() -> None:
+    assert failed(walk(reading(times=2))) == both("path.once")
+
+
+def test_frames_that_were_flooded_to_an_idle_port_are_seen() -> None:
+    three = cluster(load_site(str(ROOT / "inventory/lab")), 3)
+    counted = reading()
+    idle = {"fsv43": Count(0, 2 * WIRE)}
+    quiet = {"fsv43": Count(0, 0), "fsm43": Count(0, 0)}
+    walked = walk(
+        Reading({**counted.switch, **idle}, {**counted.hypervisors, **quiet}),
+    )
+    checks = list(judge(three, three.guests, walked, "fix"))
+    assert ("path.once", "node3") in {(one.name, one.host) for one in checks if not one.ok}
+
+
+def test_a_pair_that_sent_nothing_has_failed() -> None:
+    counted = reading()
+    alone = Walk([Transfer(NODE1, NODE2, SIZE, counted)], counted, walk(counted).nics)
+    assert ("path.counters", "node2") in failed(alone)
+    assert both("path.counters") <= failed(walk(counted, size=0))
+
+
+def test_a_guest_whose_counters_are_missing_has_failed() -> None:
+    counted = reading()
+    walked = Walk(walk(counted).transfers, counted, {"node1": Count(WIRE, WIRE)})
+    assert failed(walked) == {("path.nics", "node2")}
+
+
+@pytest.mark.parametrize(("carried", "good"), [(69_000, True), (71_000, False)])
+def test_management_has_a_stated_bound(carried: int, good: bool) -> None:
+    assert (both("path.management") <= failed(walk(reading(management=carried)))) is not good
+
+
+def test_an_interface_that_is_not_there_has_no_counters() -> None:
+    assert list(read(LocalShell("here"), ["lo"])) == ["lo"]
+    with pytest.raises(CommandError, match="nosuch"):
+        read(LocalShell("here"), ["lo", "nosuch"])

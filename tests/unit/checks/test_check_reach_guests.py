@@ -1,0 +1,132 @@
+"""What guests reach of each other, judged."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from farswitch.connections.shell.protocol import Completed
+from farswitch.errors import FarswitchError
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest, Server
+from farswitch.model.settings import Settings
+from tasks.checks.mtu.hops import Hop
+from tasks.checks.reach import probe
+from tasks.checks.reach.judge import NAMES, View, judge
+from tasks.checks.reach.visit import Contact, Visit, parse, ports
+
+SETTINGS = Settings("lab")
+ONE, TWO, THREE = (Guest(f"node{number}", number, "server1", SETTINGS) for number in (1, 2, 3))
+TAP = Hop("server1", "fsd42", "tap 'fsd42' of 'node2'", 1450, 1400, "node2", fix="set the tap")
+OTHER = Hop("server1", "fsd43", "tap 'fsd43' of 'node3'", 1450, 1300, "node3", fix="not this")
+VIEW = View(1450, (TAP, OTHER), "build", "ethtool -K fsv41 tx off")
+OPEN = {"20000": "", "21999": ""}
+
+
+def contact(*, icmp=True, exact=True, more=False, largest=1450, error="", tcp="", ports=OPEN):
+    return Contact(icmp, exact, more, largest, error, tcp, ports)
+
+
+def checks(one: Contact, view: View = VIEW):
+    found = judge(ONE, [TWO], Visit(1450, {"node2": one}), view)
+    return {check.name: check for check in found}
+
+
+DEAD = contact(icmp=False, exact=False, largest=0, error="No route to host", tcp="no port opens",
+               ports={"20000": "silence"})  # fmt: skip
+CASES = {
+    "all-is-well": (contact(), set(), "", ""),
+    "dead": (DEAD, set(NAMES), "no answer (No route to host)", "see 'reach.icmp'"),
+    "small": (contact(exact=False, largest=1400), {"mtu.exact"}, "the largest that does has 1400 B",
+              "tap 'fsd42' of 'node2' on 'server1' with MTU 1400"),
+    "one-byte-more-passes": (contact(more=True), {"mtu.exact"}, "1451 B passes", "than 1450"),
+    "ping-without-TCP": (contact(tcp="timed out after 6.0 s"), {"reach.tcp"}, "timed out",
+                         "checksum offload"),
+    "other-bytes": (contact(tcp="other bytes arrived"), {"reach.tcp"}, "other bytes", "offload"),
+    "TCP-dies-of-the-MTU": (contact(exact=False, largest=1400, tcp="timed out"),
+                            {"mtu.exact", "reach.tcp"}, "timed out", "see 'mtu.exact'"),
+    "no-port-opens": (contact(tcp="no port opens", ports={"20000": "silence"}),
+                      {"reach.tcp", "reach.mpi_ports"}, "closed: 20000 (silence)",
+                      "a rule in 'node2' drops TCP"),
+    "one-port-is-closed": (contact(ports={"20000": "", "21999": "Connection refused"}),
+                           {"reach.mpi_ports"}, "closed: 21999 (Connection refused)",
+                           "see 'guest.firewall'"),
+    "no-port-was-tried": (contact(ports={}), {"reach.mpi_ports"}, "", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "bad", "measured", "cause"), CASES.values(), ids=CASES)
+def test_judge(one, bad, measured, cause):
+    found = checks(one)
+    assert {name for name, check in found.items() if not check.ok} == bad
+    assert set(found) == set(NAMES)
+    assert {check.host for check in found.values()} == {"node1"}
+    assert measured in "\n".join(found[name].measured for name in bad)
+    assert cause in "\n".join(found[name].cause for name in bad)
+    assert all(found[name].fix for name in bad)
+
+
+def test_the_fix_is_of_the_hop_that_is_on_the_way():
+    small = contact(exact=False, largest=1400)
+    assert checks(small)["mtu.exact"].fix == "set the tap"
+    assert checks(small, View(1450, (), "build", ""))["mtu.exact"].fix == "build"
+
+
+def test_checksum_offload_is_switched_off_by_the_fix():
+    assert checks(contact(tcp="timed out"))["reach.tcp"].fix == "ethtool -K fsv41 tx off"
+
+
+def test_every_other_guest_gets_a_verdict_and_none_passes_unasked():
+    visit = Visit(1450, {"node2": contact()})
+    found = list(judge(ONE, [TWO, THREE], visit, VIEW))
+    assert len(found) == 2 * len(NAMES)
+    unasked = [check for check in found if check.ok is None]
+    assert [check.name for check in unasked] == list(NAMES)
+    assert all("'node3' cannot be logged in to" in check.measured for check in unasked)
+    assert [check.ok for check in judge(ONE, [TWO], None, VIEW)] == [None] * len(NAMES)
+    failed = list(judge(ONE, [TWO], FarswitchError("no python3", hint="Install it."), VIEW))
+    assert [(check.ok, check.fix) for check in failed] == [(False, "Install it.")] * len(NAMES)
+    assert "not probed: no python3" in failed[0].measured
+
+
+def test_what_the_program_prints_is_read():
+    one = {"icmp": True, "exact": True, "more": False, "largest": 1450, "error": "", "tcp": "",
+           "ports": OPEN, "reached": True}  # fmt: skip
+    said = json.dumps({"mtu": 1450, "peers": {"node2": one}})
+    visit = parse("node1", Completed((), 0, said, ""))
+    assert visit == Visit(1450, {"node2": contact()})
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        pytest.param(
+            Completed((), 127, "", "env: 'python3': No such file"), "python3", id="no-tool"
+        ),
+        pytest.param(
+            Completed((), 1, "", "a\nOSError: no data0\n"), "OSError: no data0", id="died"
+        ),
+        pytest.param(Completed((), 0, "{}", ""), "said nothing", id="says-nothing"),
+        pytest.param(Completed((), -14, '{"peers', ""), "status -14", id="cut"),
+    ],
+)
+def test_a_guest_without_our_tools_is_a_failure_that_says_so(ended, words):
+    with pytest.raises(FarswitchError, match=words) as caught:
+        parse("node1", ended)
+    assert "needs python3" in caught.value.hint
+
+
+def test_the_ends_of_both_port_ranges_are_tried():
+    server = Server("s", "switch", "s", None)
+    assert ports(Cluster(SETTINGS, (), server, ())) == [20000, 20099, 21000, 21999]
+
+
+def test_guests_that_could_not_be_asked_at_all_are_no_skips(monkeypatch):
+    def fail(_scene):
+        raise FarswitchError("No program to run.")
+
+    monkeypatch.setattr(probe, "survey", fail)
+    monkeypatch.setattr(probe.visit, "visit", fail)
+    with pytest.raises(FarswitchError, match="No program"):
+        list(probe.run(None, None))

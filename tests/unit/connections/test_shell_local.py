@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from farswitch.connections.shell.local import LocalShell
+from farswitch.connections.shell.login import Target
+from farswitch.connections.shell.protocol import (
+    TAIL,
+    CommandError,
+    CommandTimeoutError,
+    ConnectionLostError,
+    OutputLimitError,
+    PrivilegeError,
+    shown,
+)
+from farswitch.connections.shell.ssh import SshShell
+from farswitch.deadline import Deadline, wait_until
+
+
+@pytest.fixture
+def shell(monkeypatch) -> LocalShell:
+    """A shell that needs no sudo, whoever runs the tests."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    return LocalShell("here")
+
+
+@pytest.fixture
+def fake_sudo(tmp_path, monkeypatch) -> Path:
+    """A `sudo` that notes its arguments, then runs what stands behind `--`."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "sudo"
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$0.log"\nshift 2\nexec "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("user", "wanted"),
+    [
+        ("root", ["env", "LC_ALL=C", "timeout", "-k", "2", "3", "ls", "a b"]),
+        ("me", ["sudo", "-n", "--", "env", "LC_ALL=C", "timeout", "-k", "2", "3", "ls", "a b"]),
+    ],
+)
+def test_only_users_other_than_root_go_through_sudo(user, wanted):
+    shell = SshShell(Target("server1", "127.0.0.1", user=user))
+    assert shell.compose(["ls", "a b"], 2.1) == wanted
+
+
+def test_the_prefix_is_behind_sudo_and_before_the_command(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    shell = LocalShell("here", ("ip", "netns", "exec", "x"))
+    assert shell.compose(["ls"]) == [
+        *("sudo", "-n", "--", "env", "LC_ALL=C", "env", "ip", "netns", "exec", "x", "ls")
+    ]
+
+
+def test_a_user_other_than_root_runs_through_sudo(fake_sudo):
+    assert LocalShell("here").run(["echo", "a b"]).stdout == "a b\n"
+    noted = Path(f"{fake_sudo}.log").read_text().splitlines()
+    assert noted[:2] == ["-n", "--"]
+    assert noted[-2:] == ["echo", "a b"]
+
+
+def test_a_sudo_that_wants_a_password_is_told_with_a_hint(fake_sudo):
+    fake_sudo.write_text("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
+    with pytest.raises(PrivilegeError, match="password is required") as caught:
+        LocalShell("here").run(["true"], check=False)
+    assert "NOPASSWD" in caught.value.hint
+
+
+def test_a_machine_without_sudo_is_told_with_a_hint(fake_sudo, monkeypatch):
+    fake_sudo.unlink()
+    monkeypatch.setenv("PATH", str(fake_sudo.parent))
+    with pytest.raises(PrivilegeError, match="no program 'sudo'") as caught:
+        LocalShell("here").run(["true"], check=False)
+    assert "NOPASSWD" in caught.value.hint
+
+
+def test_a_command_that_fails_behind_sudo_keeps_its_own_error(fake_sudo):
+    with pytest.raises(CommandError) as caught:
+        LocalShell("here").run(["sh", "-c", "echo no >&2; exit 1"])
+    assert caught.value.stderr == "no\n"
+
+
+def test_output_is_in_english(shell, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert shell.run(["sh", "-c", "echo $LC_ALL"]).stdout == "C\n"
+
+
+def test_status_output_and_errors_come_apart(shell):
+    done = shell.run(["sh", "-c", "cat; echo err >&2; exit 3"], stdin="in", check=False)
+    assert (done.status, done.stdout, done.stderr) == (3, "in", "err\n")
+
+
+def test_bytes_that_are_no_text_are_shown_and_not_an_error(shell):
+    assert shell.run(["printf", "\\377"]).stdout == "\ufffd"
+
+
+def test_a_megabyte_goes_in_and_comes_back(shell):
+    data = os.urandom(1 << 20).hex()
+    assert shell.run(["cat"], stdin=data).stdout == data
+
+
+def test_input_that_nobody_reads_is_no_error(shell):
+    assert shell.run(["true"], stdin=b"x" * (8 << 20)).status == 0
+
+
+def gone(shell, command: str) -> None:
+    """Wait for the end of a process that was killed."""
+    wait_until(
+        lambda: shell.run(["pgrep", "-fx", command], check=False).status == 1,
+        Deadline(5), what=f"The end of '{command}'",
+    )  # fmt: skip
+
+
+def test_output_without_end_is_an_error_and_ends_the_command(shell, monkeypatch):
+    monkeypatch.setattr("farswitch.connections.shell.local.OUTPUT_LIMIT", 1 << 20)
+    with pytest.raises(OutputLimitError, match="yes"):
+        shell.run(["yes", "fs-no-end"])
+    gone(shell, "yes fs-no-end")
+
+
+def test_a_deadline_ends_the_command_and_its_children(shell):
+    started = time.monotonic()
+    with pytest.raises(CommandTimeoutError, match="here"):
+        shell.run(["sh", "-c", "sleep 4713 & sleep 4713"], timeout=0.3)
+    assert time.monotonic() - started < 2
+    gone(shell, "sleep 4713")
+
+
+def test_a_signal_gives_a_negative_status(shell):
+    assert shell.run(["sh", "-c", "kill -9 $$"], check=False).status == -9
+
+
+def test_a_missing_program_is_a_status_and_a_message(shell):
+    with pytest.raises(CommandError, match="no-such-program") as caught:
+        shell.run(["no-such-program"])
+    assert caught.value.status == 127
+
+
+def test_a_process_reads_writes_and_says_its_errors(shell):
+    process = shell.start(["sh", "-c", "echo careful >&2; exec cat"])
+    process.write(b"hello")
+    assert process.read(100) == b"hello"
+    assert process.stderr_tail() == "careful\n"
+    process.close()
+    process.close()
+    assert process.stderr_tail() == "careful\n"
+
+
+def test_a_process_that_ignores_its_inputs_end_is_killed(shell, monkeypatch):
+    monkeypatch.setattr("farswitch.connections.shell.local.ENDING", 0.2)
+    shell.start(["sleep", "4714"]).close()
+    assert shell.run(["pgrep", "-fx", "sleep 4714"], check=False).status == 1
+
+
+def test_calls_leave_no_descriptor_and_no_thread(shell):
+    def state() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    before = state()
+    for _ in range(20):
+        shell.run(["true"])
+        shell.start(["cat"]).close()
+    assert state() == before
+
+
+def test_a_channel_is_a_connection_from_here(shell):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stream = shell.channel("127.0.0.1", server.getsockname()[1], timeout=2)
+        accepted, _ = server.accept()
+        stream.send(b"hello")
+        assert accepted.recv(10) == b"hello"
+        accepted.close()
+        stream.close()
+    with pytest.raises(ConnectionLostError, match="'here'"):
+        shell.channel("127.0.0.1", server_gone(), timeout=2)
+
+
+def server_gone() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_long_command_is_cut_in_messages():
+    assert shown([sys.executable, "-c", "x\n" * 2000]).endswith("…")
+    assert len(shown(["x" * 2000])) == TAIL + 1

@@ -1,0 +1,81 @@
+"""The guard's text: what each server's names and what it never does."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from farswitch.firewall import nft
+from farswitch.firewall.guard_rules import peers, render
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest, Server
+from farswitch.model.settings import Settings
+
+
+def cluster_of(*, guests=2, v6=False) -> Cluster:
+    addresses = ("2001:db8::1", "2001:db8::2") if v6 else ("198.51.100.1", "198.51.100.2")
+    near, far = map(ip_address, addresses)
+    settings = Settings("a-b", udp_port=4790)
+    nodes = tuple(Guest(f"n{at}", at, "one", settings) for at in range(1, guests + 1))
+    one, two = Server("one", "hypervisor", "h", near), Server("two", "switch", "h", far)
+    return Cluster(settings, (one,), two, nodes)
+
+
+def test_every_rule_carries_the_mark():
+    cluster = cluster_of()
+    for server in cluster.servers:
+        for text in render(cluster, server, "eth0").values():
+            rules = [line for line in text.splitlines() if line.startswith("  ")]
+            rules = [line for line in rules if not line.startswith("  type ")]
+            assert rules
+            assert all(line.endswith('comment "farswitch:a-b"') for line in rules)
+
+
+def test_table_is_named_without_dashes():
+    cluster = cluster_of()
+    assert "table inet farswitch_a_b {" in render(cluster, cluster.switch, "eth0")["inet"]
+
+
+@pytest.mark.parametrize(("v6", "side"), [(False, "ip saddr"), (True, "ip6 saddr")])
+def test_tunnel_is_named_by_port_vni_device_and_peer(v6, side):
+    cluster = cluster_of(v6=v6)
+    one = cluster.server("one")
+    text = render(cluster, one, "eth0")["inet"]
+    (peer,) = peers(cluster, one)
+    near = f'udp dport 4790 @th,96,24 {{ 41, 42 }} iifname "eth0" {side} {{ {peer} }} accept'
+    assert near in text
+    assert text.index(near) < text.index("udp dport 4790 @th,96,24 { 41, 42 } drop")
+
+
+def test_switch_has_no_bridge_table_and_hypervisor_without_guests_neither():
+    assert set(render(cluster_of(), cluster_of().switch, "e")) == {"inet"}
+    lonely = cluster_of(guests=2)
+    other = Server("three", "hypervisor", "h", ip_address("198.51.100.3"))
+    text = render(lonely, other, "e")
+    assert set(text) == {"inet"}
+    assert "{  }" not in text["inet"]
+
+
+@pytest.mark.parametrize("anti_spoof", [False, True])
+def test_senders_on_the_data_network_are_pinned_only_where_the_site_wants_it(anti_spoof):
+    cluster = cluster_of()
+    cluster = replace(cluster, settings=replace(cluster.settings, anti_spoof=anti_spoof))
+    text = render(cluster, cluster.server("one"), "eth0")["bridge"]
+    for guest in cluster.guests:
+        assert f'"{guest.management_tap}" . {guest.management_mac} . ' in text
+        pinned = f'"{guest.data_tap}" . {guest.data_mac} . {guest.data_address.ip}'
+        assert (pinned in text) == anti_spoof
+    assert ("fsd41" in text) == anti_spoof
+    forward = text.partition("chain forward")[2]
+    assert "fsd" not in forward, "guests talk to each other on the data network"
+
+
+def test_canonical_form_ignores_numbers_counts_and_the_order_of_sets():
+    def listed(handle, elements):
+        left = {"meta": {"key": "iifname"}}
+        match = {"match": {"op": "==", "left": left, "right": {"set": elements}}}
+        counter = {"counter": {"packets": handle, "bytes": 0}}
+        return [{"rule": {"handle": handle, "expr": [match, counter]}}]
+
+    assert nft.canonical(listed(1, ["a", "b"])) == nft.canonical(listed(2, ["b", "a"]))
+    assert nft.canonical(listed(1, ["a", "b"])) != nft.canonical(listed(1, ["a", "c"]))

@@ -1,0 +1,213 @@
+"""The files of a guest: rendered once, used by the seed and by the tasks."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from nornir.core.inventory import Host
+
+from farswitch.connections.shell.protocol import FileFacts
+from farswitch.errors import ConfigError
+from farswitch.guests import converge_files
+from farswitch.guests.files import hosts, mpi, nfs, ssh
+from farswitch.model.cluster import Cluster, cluster
+from farswitch.model.guest_file import File
+from farswitch.model.machines import Guest
+from farswitch.site.loader import ROOT, load_site
+from farswitch.state.record import check_places, complete, parse, render
+from tasks import read_guest_files
+
+CLUSTER: Cluster = cluster(load_site(str(ROOT / "inventory/lab")), None)
+RECORD = complete(None, CLUSTER)
+WANT = File("/etc/x", b"new\n", mode=0o640, owner="root:root")
+SAME = FileFacts(b"new\n", 0o640, "root:root")
+
+
+@pytest.mark.parametrize(
+    ("have", "why"),
+    [
+        pytest.param(None, ["missing"], id="absent-is-written"),
+        pytest.param(SAME, [], id="same-is-left-alone"),
+        pytest.param(replace(SAME, content=b"old\n"), ["content"], id="content-is-corrected"),
+        pytest.param(replace(SAME, mode=0o644), ["mode 0644 -> 0640"], id="mode-is-corrected"),
+        pytest.param(
+            replace(SAME, owner="mpi:mpi"), ["owner mpi:mpi -> root:root"], id="owner-is-corrected"
+        ),
+    ],
+)
+def test_a_file_is_written_when_it_differs(have: FileFacts | None, why: list[str]):
+    assert [change.why for change in converge_files.plan({"/etc/x": have}, [WANT])] == why
+
+
+def test_a_diff_names_files_and_never_their_content():
+    secret = ssh.secret_files(CLUSTER, RECORD)
+    text = converge_files.render(converge_files.plan({file.path: None for file in secret}, secret))
+    assert "/home/mpi/.ssh/id_ed25519" in text
+    assert "PRIVATE" not in text
+
+
+class Reads:
+    """A shell that has one file and counts the questions."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def facts(self, paths: list[str]) -> dict[str, FileFacts | None]:
+        self.asked.append(paths)
+        return {path: SAME if path == WANT.path else None for path in paths}
+
+
+def test_what_was_read_ahead_serves_one_question(monkeypatch: pytest.MonkeyPatch):
+    login, task = Reads(), SimpleNamespace(host=Host("node1"))
+    monkeypatch.setattr(converge_files, "shell", lambda _task: login)
+    other = File("/etc/y", b"", mode=0o644, owner="root:root")
+    converge_files.read_ahead(task, [WANT, other])
+    for _ in range(2):
+        assert converge_files.observe(task, [WANT]) == {WANT.path: SAME}
+        assert converge_files.observe(task, [other]) == {other.path: None}
+    assert login.asked == [["/etc/x", "/etc/y"], ["/etc/x"], ["/etc/y"]]
+
+
+@pytest.mark.parametrize("guest", CLUSTER.guests[:2], ids=["head", "worker"])
+def test_every_file_of_a_guest_is_read_ahead(guest: Guest):
+    ahead = {file.path for file in read_guest_files.wanted(CLUSTER, guest, RECORD)}
+    for kept in (
+        hosts.wanted(CLUSTER),
+        ssh.public_files(CLUSTER, RECORD),
+        ssh.login_files(CLUSTER, RECORD),
+        ssh.secret_files(CLUSTER, RECORD),
+        nfs.wanted(CLUSTER, guest),
+        mpi.wanted(CLUSTER, finalize=True),
+    ):
+        assert {file.path for file in kept} <= ahead
+
+
+def test_names_resolve_to_data_addresses_and_none_to_127_0_1_1():
+    lines = hosts.render(CLUSTER).decode().splitlines()
+    assert [line for line in lines if "node" in line] == [
+        "10.0.0.11 node1",
+        "10.0.0.12 node2",
+        "10.0.0.13 node3",
+    ]
+    assert "127.0.1.1" not in hosts.render(CLUSTER).decode()
+
+
+def test_every_host_key_is_known_by_name_and_both_addresses():
+    lines = ssh.known_hosts(CLUSTER, RECORD).decode().splitlines()
+    assert lines[1].startswith("node1,10.0.0.11,10.10.0.11 ssh-ed25519 ")
+    assert len(lines) == 1 + len(CLUSTER.guests)
+
+
+def test_ssh_asks_other_guests_for_the_quick_exchange_first_and_refuses_none(tmp_path: Path):
+    config = tmp_path / "config"
+    config.write_bytes(ssh.client(CLUSTER))
+
+    def exchanges(host: str) -> list[str]:
+        argv = ["ssh", "-G", "-F", str(config), host]
+        said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+        (line,) = (line for line in said.splitlines() if line.startswith("kexalgorithms "))
+        return line.split(" ")[1].split(",")
+
+    usual = exchanges("elsewhere")
+    for host in ("node2", "10.0.0.12"):
+        assert exchanges(host)[0] == "curve25519-sha256"
+        assert set(exchanges(host)) == set(usual)
+
+
+def test_the_private_key_is_only_in_what_is_given_after_boot():
+    private = RECORD.user.private.encode()
+    before = [*ssh.public_files(CLUSTER, RECORD), *ssh.login_files(CLUSTER, RECORD)]
+    assert all(private not in file.content for file in before)
+    (key,) = ssh.secret_files(CLUSTER, RECORD)
+    assert (key.content, key.mode, key.owner) == (private, 0o600, "mpi:mpi")
+
+
+def test_only_the_head_exports_and_only_to_the_data_network():
+    head, worker = CLUSTER.guests[0], CLUSTER.guests[1]
+    exports = {file.path: file.content.decode() for file in nfs.wanted(CLUSTER, head)}
+    assert "/shared 10.0.0.0/24(rw,sync,root_squash,no_subtree_check)" in exports["/etc/exports"]
+    assert not any("exports" in file.path for file in nfs.wanted(CLUSTER, worker))
+    assert nfs.units(CLUSTER, head) == ("nfs-server.service",)
+    assert nfs.units(CLUSTER, worker) == ("shared.automount",)
+
+
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [("/shared", "shared.mount"), ("/srv/my-share", "srv-my\\x2dshare.mount")],
+)
+def test_a_unit_is_escaped_as_systemd_does(path: str, unit: str):
+    assert nfs.unit_name(path, "mount") == unit
+
+
+def test_every_device_of_mpich_is_pinned_to_the_data_nic():
+    for device, variables in mpi.pins(CLUSTER.settings).items():
+        assert "data0" in variables.values(), device
+        found = mpi.environment(CLUSTER.settings, finalize=False, built_with=device)
+        assert found.items() >= variables.items()
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [
+        ("MPICH Version:\t4.0.2\nMPICH Device:\tch4:ucx\n", "ch4:ucx"),
+        ("MPICH Version:          3.4\nMPICH Device:           ch3:nemesis\n", "ch3:nemesis"),
+        ("no such thing\n", ""),
+    ],
+)
+def test_the_device_is_read_from_mpichversion(text: str, device: str):
+    assert mpi.device(text) == device
+
+
+def test_a_record_survives_its_file_and_keeps_keys_of_guests_that_stay():
+    again = parse(render(RECORD), "here")
+    assert again == RECORD
+    smaller = complete(again, replace(CLUSTER, guests=CLUSTER.guests[:2]))
+    assert smaller.nodes == 2
+    assert set(smaller.hosts) == {"node1", "node2"}
+    assert smaller.hosts["node1"] == RECORD.hosts["node1"]
+    assert smaller.user == RECORD.user
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"vni_base": 51},
+        {"data_network": IPv4Network("10.7.0.0/24")},
+        {"management_network": IPv4Network("10.8.0.0/24")},
+    ],
+)
+def test_a_built_guest_keeps_its_vni_and_addresses(changed: dict[str, object]):
+    settings = replace(CLUSTER.settings, **changed)
+    moved = replace(
+        CLUSTER, guests=tuple(replace(guest, settings=settings) for guest in CLUSTER.guests)
+    )
+    check_places(RECORD, CLUSTER)
+    with pytest.raises(ConfigError, match="'node1' of cluster 'lab' was built with VNI 41"):
+        check_places(RECORD, moved)
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"version": 99}', b'{"version": 1}'])
+def test_a_damaged_record_is_an_error_and_never_a_new_one(text: bytes):
+    with pytest.raises(Exception, match="record here"):
+        parse(text, "here")
+
+
+def test_a_record_shows_no_private_key():
+    assert "PRIVATE" not in repr(RECORD)
+
+
+@pytest.mark.parametrize(("device", "there"), [("ch4:ucx", False), ("ch3:nemesis", True)])
+def test_the_range_that_steers_the_launcher_too_is_set_for_ch3_alone(device: str, there: bool):
+    variables = mpi.environment(CLUSTER.settings, finalize=False, built_with=device)
+    assert (mpi.CH3_PORTS in variables) is there
+
+
+@pytest.mark.parametrize("path", [mpi.RING, mpi.LADDER])
+def test_a_guests_programs_are_those_of_the_sources(path: str):
+    (found,) = (file for file in mpi.wanted(CLUSTER, finalize=True) if file.path == path)
+    assert found.content == (ROOT / "farswitch/remote" / f"mpi_{Path(path).name}").read_bytes()

@@ -1,0 +1,130 @@
+"""What stands against a build on a server, one row a case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Interface, IPv4Network
+
+import pytest
+
+from farswitch.connections.libvirt.domains import DomainState
+from farswitch.connections.netlink.links import Link, VxlanAttrs
+from farswitch.links.clashes import Probe, domain_clashes, judge, link_clashes, parse, route_clashes
+from farswitch.model.cluster import cluster
+from farswitch.site.loader import ROOT, load_site
+
+CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
+SERVER1, SERVER2 = CLUSTER.hypervisors[0], CLUSTER.switch
+GOOD = Probe(uid=0, memory=8192, disk=20000, kvm=False, missing=(), kernel=())
+TUNNEL = VxlanAttrs(vni=42, local=None, remote=None, port=4789, device="eth1")
+
+
+def test_the_probe_is_read():
+    text = (
+        "uid 0\nmissing nft\nmissing qemu-img\nmemory 900\ndisk  1234\nkvm yes\nkernel vxlan\n"
+        "cluster a 1 2 10.0.0.0/24\ncluster b 3 3 10.0.1.0/24\n"
+    )
+    standing = ("a 1 2 10.0.0.0/24", "b 3 3 10.0.1.0/24")
+    assert parse(text) == Probe(0, 900, 1234, True, ("nft", "qemu-img"), ("vxlan",), standing)
+
+
+@pytest.mark.parametrize(
+    ("probe", "links", "words"),
+    [
+        pytest.param(GOOD, [], [], id="nothing-stands-against-it"),
+        pytest.param(replace(GOOD, uid=1000), [], ["uid 1000"], id="no-privilege"),
+        pytest.param(replace(GOOD, missing=("nft",)), [], ["missing", "nft"], id="no-nft"),
+        pytest.param(replace(GOOD, kernel=("vxlan",)), [], ["vxlan"], id="no-vxlan"),
+        pytest.param(replace(GOOD, memory=1000), [], ["1000 MiB", "wanted 1792"], id="no-memory"),
+        pytest.param(replace(GOOD, disk=100), [], ["100 MiB of free disk"], id="no-disk"),
+        pytest.param(
+            GOOD,
+            [Link(3, "virbr0", addresses=(IPv4Interface("10.10.0.1/16"),))],
+            ["10.10.0.0/16", "virbr0", "management_network"],
+            id="subnet-in-use",
+        ),
+        pytest.param(
+            GOOD,
+            [Link(3, "vx", kind="vxlan", vxlan=TUNNEL)],
+            ["VNI 42", "'vx'"],
+            id="vni-in-use",
+        ),
+        pytest.param(
+            GOOD,
+            [
+                Link(
+                    3,
+                    "fsg41",
+                    group=CLUSTER.link_group,
+                    addresses=(IPv4Interface("10.10.0.1/24"),),
+                )
+            ],
+            [],
+            id="our-own-is-no-clash",
+        ),
+    ],
+)
+def test_every_obstacle_is_named(probe: Probe, links: list[Link], words: list[str]):
+    said = list(judge(CLUSTER, SERVER1, probe, links))
+    assert len(said) == (1 if words else 0)
+    assert all(word in said[0] for word in words)
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "clashes"),
+    [
+        ("lab-node1", ("lab", "node1"), False),
+        ("lab-node1", (None, None), True),
+        ("lab-node1", ("lab-2", "node1"), True),
+        ("other", (None, None), False),
+    ],
+)
+def test_a_domain_of_our_name_without_our_mark_is_told_before_any_change(name, owner, clashes):
+    domain = DomainState(name, "uuid", "running", True, "", *owner)
+    assert bool(list(domain_clashes(CLUSTER, SERVER1, [domain]))) is clashes
+
+
+def test_guests_that_run_need_no_more_memory():
+    taps = [Link(i, guest.data_tap) for i, guest in enumerate(CLUSTER.guests)]
+    assert list(judge(CLUSTER, SERVER1, replace(GOOD, memory=10), taps)) == []
+
+
+@pytest.mark.parametrize(
+    ("server", "route", "clashes"),
+    [
+        (SERVER1, ("10.0.0.128/25", "eth7"), True),
+        (SERVER1, ("10.0.0.0/8", "eth7"), False),
+        (SERVER1, ("10.10.0.0/24", "fsg41"), False),
+        (SERVER2, ("10.0.0.128/25", "eth7"), False),
+    ],
+)
+def test_a_route_into_our_network_clashes_and_a_wider_one_does_not(server, route, clashes: bool):
+    routes = [(IPv4Network(route[0]), route[1])]
+    assert bool(list(route_clashes(CLUSTER, server, routes))) is clashes
+
+
+@pytest.mark.parametrize(
+    ("standing", "words"),
+    [
+        pytest.param("other 50 52 10.1.0.0/24 10.2.0.0/24", [], id="apart"),
+        pytest.param("lab 41 43 10.0.0.0/24 10.10.0.0/24", [], id="ourselves"),
+        pytest.param("other 43 50 10.1.0.0/24 10.2.0.0/24", ["VNIs 43 to 50"], id="a-vni"),
+        pytest.param("other 50 52 10.0.0.0/16 10.2.0.0/24", ["10.0.0.0/16"], id="data-network"),
+        pytest.param("other 50 52 10.1.0.0/24 10.0.0.0/24", ["10.0.0.0/24"], id="across"),
+        pytest.param("other 50 52 10.1.0.0/99", ["record", "damaged"], id="damaged"),
+        pytest.param("other 50", ["record", "damaged"], id="cut"),
+    ],
+)
+def test_what_a_standing_cluster_has_is_taken(standing: str, words: list[str]):
+    probe = replace(GOOD, clusters=(standing,))
+    said = list(judge(CLUSTER, SERVER1, probe, []))
+    assert len(said) == (1 if words else 0)
+    assert all(word in said[0] for word in (*words, "'other'", "'server1'") if words)
+    assert list(judge(CLUSTER, SERVER2, probe, [])) == [], "a switch has neither of the networks"
+
+
+def test_an_interface_under_a_name_of_ours_is_somebody_elses():
+    (said,) = link_clashes(CLUSTER, SERVER2, [Link(3, "fsv42")])
+    assert "'server2' already has an interface 'fsv42'" in said
+    ours = Link(3, "fsv42", group=CLUSTER.link_group, alias="farswitch:lab:node2")
+    assert list(link_clashes(CLUSTER, SERVER2, [ours])) == []

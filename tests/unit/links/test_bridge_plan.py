@@ -1,0 +1,169 @@
+"""What the plan of bridges decides, one row a case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Interface, ip_address
+
+import pytest
+
+from farswitch.connections.netlink.links import Bridge, Link
+from farswitch.errors import ForeignObjectError
+from farswitch.links.plan import Owner, plan, plan_removal
+from farswitch.links.wanted import wanted_bridges
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Guest, Server
+from farswitch.model.settings import Settings
+
+GROUP = 0x46000029
+OWNER = Owner("server1", "farswitch:lab", GROUP)
+WANT = Bridge("fsb41", GROUP, "farswitch:lab:node1", "farswitch-lab-node1-bridge", 1450)
+HAVE = Link(
+    index=5,
+    name="fsb41",
+    kind="bridge",
+    mtu=1450,
+    group=GROUP,
+    alias="farswitch:lab:node1",
+    altnames=("farswitch-lab-node1-bridge",),
+    arp=False,
+    link_local=False,
+)
+ADDED = "+ bridge fsb41 (farswitch:lab:node1) mtu 1450"
+REMOVED = "- bridge fsb41 (farswitch:lab:node1)"
+GATEWAY = IPv4Interface("10.10.0.1/24")
+
+
+def mended(attribute: str, found: object, wanted: object) -> list[str]:
+    return [f"~ bridge fsb41 {attribute} {found} -> {wanted}"]
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "lines"),
+    [
+        pytest.param([], [WANT], [ADDED], id="absent-is-added"),
+        pytest.param([HAVE], [WANT], [], id="same-is-left-alone"),
+        pytest.param(
+            [replace(HAVE, mtu=1500)], [WANT], mended("mtu", 1500, 1450), id="mtu-is-corrected"
+        ),
+        pytest.param(
+            [replace(HAVE, up=False)], [WANT], mended("up", False, True), id="down-is-brought-up"
+        ),
+        pytest.param(
+            [replace(HAVE, stp=True)], [WANT], mended("stp", True, False), id="stp-is-turned-off"
+        ),
+        pytest.param(
+            [replace(HAVE, group=0)], [WANT], mended("group", 0, GROUP), id="group-is-corrected"
+        ),
+        pytest.param(
+            [replace(HAVE, alias="")],
+            [WANT],
+            mended("alias", "", "farswitch:lab:node1"),
+            id="half-made-is-finished",
+        ),
+        pytest.param(
+            [replace(HAVE, arp=True)], [WANT], mended("arp", True, False), id="it-is-made-mute"
+        ),
+        pytest.param(
+            [HAVE],
+            [replace(WANT, address=GATEWAY)],
+            mended("address", "none", "10.10.0.1/24"),
+            id="missing-address-is-added",
+        ),
+        pytest.param(
+            [replace(HAVE, addresses=(GATEWAY, IPv4Interface("10.10.0.9/24")))],
+            [replace(WANT, address=GATEWAY)],
+            [],
+            id="another-address-is-left-alone",
+        ),
+        pytest.param(
+            [replace(HAVE, altnames=(*HAVE.altnames, "admin"))],
+            [WANT],
+            [],
+            id="another-altname-is-left-alone",
+        ),
+        pytest.param([HAVE], [], [REMOVED], id="stale-is-removed"),
+        pytest.param(
+            [Link(9, "fsv41", kind="vxlan", group=GROUP, alias="farswitch:lab:node1")],
+            [WANT],
+            [ADDED],
+            id="our-tunnel-is-not-this-plans-business",
+        ),
+        pytest.param([Link(9, "br0", kind="bridge"), HAVE], [WANT], [], id="theirs-is-left-alone"),
+    ],
+)
+def test_plan(have, want, lines):
+    assert [str(change) for change in plan(have, want, OWNER, kind="bridge")] == lines
+
+
+@pytest.mark.parametrize(
+    "have",
+    [
+        pytest.param(Link(9, "fsb41", kind="bridge"), id="same-name-without-mark"),
+        pytest.param(Link(9, "fsb41", kind="veth", group=GROUP), id="ours-of-another-kind"),
+        pytest.param(
+            replace(HAVE, alias="farswitch:other:node1"), id="another-cluster-in-the-same-group"
+        ),
+        pytest.param(
+            replace(HAVE, group=7, alias="farswitch:lab2:node1"), id="a-cluster-with-a-longer-name"
+        ),
+        pytest.param(Link(9, "br0", altnames=("fsb41",)), id="our-name-is-their-altname"),
+        pytest.param(
+            Link(9, "br0", altnames=("farswitch-lab-node1-bridge",)), id="our-altname-is-taken"
+        ),
+    ],
+)
+def test_foreign_is_refused(have):
+    with pytest.raises(ForeignObjectError) as caught:
+        plan([have], [WANT], OWNER, kind="bridge")
+    assert caught.value.server == "server1"
+
+
+@pytest.mark.parametrize(
+    ("have", "lines"),
+    [
+        pytest.param([HAVE], [REMOVED], id="present-is-removed"),
+        pytest.param([], [], id="absent-stays-absent"),
+        pytest.param([Link(9, "fsb41", kind="bridge")], [], id="foreign-is-left-alone"),
+        pytest.param([replace(HAVE, group=0)], [REMOVED], id="the-alias-alone-says-it-is-ours"),
+        pytest.param(
+            [replace(HAVE, alias="")], ["- bridge fsb41 ()"], id="the-group-alone-says-it-too"
+        ),
+    ],
+)
+def test_plan_of_a_removal(have, lines):
+    changes = plan(have, [WANT], OWNER, kind="bridge", present=False)
+    assert [str(change) for change in changes] == lines
+
+
+def test_removal_of_all_takes_bridges_and_tunnels_and_no_taps():
+    tunnel = replace(HAVE, name="fsv41", kind="vxlan")
+    tap = Link(7, "fsd41", kind="tun", master="fsb41")
+    changes = plan_removal([HAVE, tunnel, tap], OWNER)
+    assert [change.link.name for change in changes] == ["fsb41", "fsv41"]
+
+
+def test_each_server_has_the_bridges_of_its_role():
+    settings = Settings(cluster="lab")
+    servers = [
+        Server(name, role, name, ip_address(f"198.51.100.{last}"))
+        for name, role, last in [
+            ("server1", "hypervisor", 11),
+            ("server3", "hypervisor", 13),
+            ("server2", "switch", 12),
+        ]
+    ]
+    guests = (Guest("a", 1, "server1", settings), Guest("b", 2, "server3", settings))
+    cluster = Cluster(settings, tuple(servers[:2]), servers[2], guests)
+    names = {
+        server.name: [one.name for one in wanted_bridges(cluster, server, mtu=8950)]
+        for server in cluster.servers
+    }
+    assert names == {
+        "server1": ["fsg41", "fsb41"],
+        "server3": ["fsg41", "fsb42"],
+        "server2": ["fss41"],
+    }
+    management, data = wanted_bridges(cluster, servers[0], mtu=8950)
+    assert (management.mtu, management.arp, str(management.address)) == (1500, True, "10.10.0.1/24")
+    assert (data.mtu, data.arp, data.address) == (8950, False, None)

@@ -1,0 +1,57 @@
+"""How many guests a run is about: `--nodes`, else what the cluster's record or the site says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import pytest
+
+from farswitch.model.cluster import cluster
+from farswitch.run import session
+from farswitch.run.cli import Options
+from farswitch.site.loader import ROOT, load_site
+from farswitch.state.record import Record, complete
+
+LAB = str(ROOT / "inventory/lab")
+RECORD = complete(None, cluster(load_site(LAB)), 3)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[str]:
+    yield str(tmp_path / "log")
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, RotatingFileHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+
+
+@dataclass(frozen=True)
+class Case:
+    wanted: int
+    nodes: int | None = None
+    record: Record | None = None
+    build: bool = True
+
+
+FIVE = replace(RECORD, nodes=5)
+CASES = {
+    "a-new-cluster-has-the-sites-size": Case(3),
+    "a-new-cluster-of-another-size": Case(5, nodes=5),
+    "a-size-is-remembered": Case(5, record=FIVE),
+    "the-command-line-comes-first": Case(2, nodes=2, record=FIVE),
+    "a-site-that-was-edited-since-counts": Case(3, record=replace(FIVE, site=4)),
+    "what-was-built-is-verified": Case(5, record=replace(FIVE, site=4), build=False),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_size_of_a_cluster(monkeypatch: pytest.MonkeyPatch, log: str, case: Case):
+    monkeypatch.setattr(session, "shell", lambda _host: None)
+    monkeypatch.setattr(session, "read", lambda _login, _name: case.record)
+    with session.Session("build", Options(site=LAB, nodes=case.nodes, log=log)) as run:
+        assert run.recall(follow_site=case.build) is (case.record is not None)
+        assert len(run.cluster.guests) == case.wanted

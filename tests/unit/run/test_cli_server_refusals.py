@@ -1,0 +1,193 @@
+"""What only a server can tell is wrong ends a run too, before anything on a server is changed.
+
+The fakes stand at the transport's border: they answer what is read, and fail at anything else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv4Interface
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from farswitch.connections import access
+from farswitch.connections.netlink.links import Link
+from farswitch.connections.netlink.routes import Route
+from farswitch.connections.shell.base import CommandShell, Raw
+from farswitch.site.loader import ROOT
+from tasks import preflight
+from workflows.build import command
+
+HOSTS = """\
+server1: {hostname: 198.51.100.1, groups: [hypervisor], username: me}
+server2: {hostname: 198.51.100.2, groups: [switch], username: me}
+node[1-3]: {groups: [guest]}
+"""
+PROBE = b"uid 0\nmemory 8000\ndisk 90000\n"
+UNDERLAY = Link(2, "eth0", addresses=(IPv4Interface("198.51.100.1/24"),))
+SWITCH_UNDERLAY = Link(2, "eth0", addresses=(IPv4Interface("198.51.100.2/24"),))
+
+
+class LockAgent:
+    """Grants the lock and echoes signs of life; or says in its stead why it cannot begin."""
+
+    def __init__(self, refusal: str) -> None:
+        self.refusal = refusal
+        self.answers: SimpleQueue[bytes] = SimpleQueue()
+        self.answers.put(b"" if refusal else b'{"held": {}, "others": []}\n')
+
+    def read(self, _limit: int) -> bytes:
+        return self.answers.get()
+
+    def write(self, data: bytes) -> None:
+        self.answers.put(b"" if data == b"q" else data)
+
+    def stderr_tail(self) -> str:
+        return self.refusal
+
+    def close(self) -> None:
+        self.answers.put(b"")
+
+
+class Server(CommandShell):
+    """Answers the questions of a lock, a preflight and the record; anything else is a touch."""
+
+    def __init__(self, host: str, answer: Raw | None = None) -> None:
+        super().__init__(host, sudo=True)
+        self.answer = answer
+
+    def start(self, argv: Sequence[str]) -> LockAgent:
+        assert list(argv[4:7]) == ["hold", "/run/farswitch", "test"]
+        return LockAgent(self.answer.stderr.decode() if self.answer else "")
+
+    def execute(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
+        assert argv[:3] == ["sudo", "-n", "--"]
+        if self.answer is not None:
+            return self.answer
+        if "preflight" in argv:
+            return Raw(0, PROBE, b"")
+        assert "/var/lib/farswitch/clusters/test.json" in argv, argv
+        assert any(word.endswith('exec head -c "$2" -- "$1"') for word in argv), argv
+        return Raw(66, b"", b"")
+
+
+class Endpoint:
+    """Yields the server's links, which the patched readers below return as they are."""
+
+    def __init__(self, links: tuple[Link, ...]) -> None:
+        self.links = links
+
+    @contextmanager
+    def session(self) -> Iterator[tuple[Link, ...]]:
+        yield self.links
+
+
+class Hypervisor:
+    """Has no storage pool yet; has no method that would make one."""
+
+    def list_domains(self) -> tuple[()]:
+        return ()
+
+    def volumes(self, pool: str) -> tuple[()]:
+        return ()
+
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run a build of a small site against fakes; keywords say what is odd about it."""
+
+    def build(
+        *, answer: Raw | None = None, links: tuple[Link, ...] = (), image: str = ""
+    ) -> tuple[int, str]:
+        (tmp_path / "hosts.yaml").write_text(HOSTS)
+        (tmp_path / "groups.yaml").write_text("")
+        (tmp_path / "defaults.yaml").write_text(f"data:\n  cluster: test\n{image}")
+
+        def opened(host: Any, name: str, _config: object = None) -> object:
+            own = UNDERLAY if host.name == "server1" else SWITCH_UNDERLAY
+            extra = links if host.name == "server1" else ()
+            return {
+                "shell": Server(host.name, answer),
+                "netlink": Endpoint((own, *extra)),
+                "libvirt": Hypervisor(),
+            }[name]
+
+        def route(have: tuple[Link, ...], _peer: object) -> Route:
+            source = IPv4Address(str(have[0].addresses[0].ip))
+            return Route(device=2, source=source, mtu=None, local=False)
+
+        monkeypatch.setattr(access, "opened", opened)
+        monkeypatch.setattr(preflight, "dump", lambda have: have)
+        monkeypatch.setattr(preflight, "destinations", lambda _have: ())
+        monkeypatch.setattr(preflight, "route_to", route)
+        monkeypatch.setenv("FARSWITCH_CONFIG", str(ROOT / "config.yaml"))
+        log = str(tmp_path / "build.log")
+        done = CliRunner().invoke(command, ["--site", str(tmp_path), "--log", log])
+        return done.exit_code, done.output
+
+    yield build
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, RotatingFileHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Raw(1, b"", b"sudo: a password is required\n"), id="sudo-wants-a-password"),
+        pytest.param(Raw(127, b"", b"sh: 1: exec: sudo: not found\n"), id="no-sudo"),
+    ],
+)
+@pytest.mark.log_tells("^ERROR The user on .* may not run commands as root")
+def test_no_privilege_on_a_server_ends_with_2(run: Run, answer: Raw):
+    status, said = run(answer=answer)
+    assert status == 2, said
+    assert "The user on 'server1' may not run commands as root" in said
+    assert "NOPASSWD" in said
+    assert "Traceback" not in said
+
+
+def test_a_subnet_that_a_server_uses_already_ends_with_2(run: Run):
+    taken = Link(7, "office", addresses=(IPv4Interface("10.10.0.77/16"),))
+    status, said = run(links=(taken,))
+    assert status == 2, said
+    wanted = "'server1' already uses 10.10.0.0/16 on 'office', which overlaps management_network"
+    assert wanted in said
+    assert "Traceback" not in said
+
+
+def test_another_clusters_interfaces_end_with_1(run: Run):
+    """Of one first VNI, hence of one link group: only the alias tells them apart."""
+    group = 0x46000000 | 41
+    taken = Link(7, "fsb41", kind="bridge", group=group, alias="farswitch:other:node1")
+    status, said = run(links=(taken,))
+    assert status == 1, said
+    assert "already has an interface 'fsb41', which is not of cluster 'test'" in said
+
+
+def test_an_image_with_another_digest_ends_with_2_before_a_server_is_changed(
+    run: Run, tmp_path: Path
+):
+    (tmp_path / "disk.qcow2").write_bytes(b"not what was ordered")
+    status, said = run(image=f"  image: {{source: disk.qcow2, sha256: {'a' * 64}}}\n")
+    assert status == 2, said
+    assert f"wanted {'a' * 64}." in said
+    assert "Correct image.sha256 in the site" in said
+    assert "Traceback" not in said
+
+
+def test_an_image_that_is_not_there_ends_with_2(run: Run):
+    status, said = run(image=f"  image: {{source: none.qcow2, sha256: {'a' * 64}}}\n")
+    assert status == 2, said
+    assert "none.qcow2' does not exist" in said

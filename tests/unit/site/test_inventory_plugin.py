@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nornir import InitNornir
+from nornir.core import Nornir
+from nornir.core.filter import F
+from nornir.core.plugins.connections import ConnectionPluginRegister
+
+from farswitch.errors import ConfigError
+from farswitch.site.loader import ROOT
+from farswitch.site.nornir_data import (
+    cluster_of,
+    fence_of,
+    guest_of,
+    hypervisor_of,
+    keys_of,
+    server_of,
+    site_of,
+)
+from farswitch.site.plugin import register, resize
+
+
+class Recorder:
+    """A connection that notes how it is opened and closed."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def open(self, *args: Any, **given: Any) -> None:
+        self.connection = given["extras"]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def nornir(tmp_path, monkeypatch) -> Nornir:
+    monkeypatch.chdir(tmp_path)
+    register()
+    register()
+    return InitNornir(config_file=str(ROOT / "config.yaml"))
+
+
+def test_the_hosts_are_the_servers_and_the_guests(nornir):
+    groups = {name: host.groups[0].name for name, host in nornir.inventory.hosts.items()}
+    assert groups == {
+        "server1": "hypervisor",
+        "server2": "switch",
+        "node1": "guest",
+        "node2": "guest",
+        "node3": "guest",
+    }
+    assert list(nornir.filter(F(groups__contains="guest")).inventory.hosts) == [
+        "node1",
+        "node2",
+        "node3",
+    ]
+
+
+def test_hosts_carry_the_models(nornir):
+    hosts = nornir.inventory.hosts
+    clusters = {id(cluster_of(host)) for host in hosts.values()}
+    assert len(clusters) == 1
+    cluster = cluster_of(hosts["server1"])
+    assert server_of(hosts["server2"]) == cluster.switch
+    assert guest_of(hosts["node2"]) == cluster.guests[1]
+    assert site_of(nornir.inventory).name == cluster.name == "lab"
+    with pytest.raises(KeyError):
+        guest_of(hosts["server1"])
+
+
+def test_a_guest_is_reached_as_root_through_its_hypervisor_with_the_shared_keys(nornir):
+    host = nornir.inventory.hosts["node1"]
+    login = host.get_connection_parameters("shell")
+    assert (login.hostname, login.port, login.username) == ("10.10.0.11", 22, "root")
+    assert login.extras == {
+        "guest": guest_of(host),
+        "jump": nornir.inventory.hosts["server1"],
+        "keys": keys_of(nornir.inventory),
+        "fence": fence_of(nornir.inventory),
+    }
+    other = nornir.inventory.hosts["node2"].get_connection_parameters("shell").extras or {}
+    assert other["keys"] is (login.extras or {})["keys"]
+    assert hypervisor_of(host) is nornir.inventory.hosts["server1"]
+
+
+def test_a_servers_connections_have_complete_extras(nornir):
+    host = nornir.inventory.hosts["server1"]
+    server = server_of(host)
+    extras = {name: options.extras for name, options in host.connection_options.items()}
+    given = {"server": server, "fence": fence_of(nornir.inventory)}
+    assert extras == {
+        "shell": given,
+        "netlink": {**given, "host": host},
+        "libvirt": given,
+    }
+    assert list(nornir.inventory.hosts["server2"].connection_options) == ["shell", "netlink"]
+
+
+def test_nothing_is_written_into_the_current_folder(nornir, tmp_path):
+    nornir.run(task=lambda task: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def initialized(**options: Any) -> Nornir:
+    register()
+    chosen = {"plugin": "FarswitchInventory", "options": options}
+    return InitNornir(inventory=chosen, logging={"enabled": False})
+
+
+def test_the_number_of_guests_is_an_option():
+    assert list(initialized(site="inventory/lab", nodes=5).inventory.hosts)[-1] == "node5"
+
+
+def test_a_bad_site_is_a_config_error(site_folder: Path):
+    (site_folder / "hosts.yaml").write_text("")
+    with pytest.raises(ConfigError, match="there is no hypervisor"):
+        initialized(site="site")
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 4, 244])
+def test_resize_keeps_hosts_that_stay_and_tells_all_of_the_new_cluster(nornir, nodes):
+    before = dict(nornir.inventory.hosts)
+    wanted = resize(nornir.inventory, site_of(nornir.inventory), nodes)
+    hosts = nornir.inventory.hosts
+    assert list(hosts) == ["server1", "server2", *(f"node{n}" for n in range(1, nodes + 1))]
+    assert all(hosts[name] is host for name, host in before.items() if name in hosts)
+    assert all(cluster_of(host) is wanted for host in hosts.values())
+
+
+def test_resize_closes_the_connections_of_guests_that_go(nornir, monkeypatch):
+    monkeypatch.setitem(ConnectionPluginRegister.available, "shell", Recorder)
+    hosts = dict(nornir.inventory.hosts)
+    for host in hosts.values():
+        host.get_connection("shell", nornir.config)
+    opened = {name: host.connections["shell"] for name, host in hosts.items()}
+    resize(nornir.inventory, site_of(nornir.inventory), 2)
+    assert [name for name, one in opened.items() if one.closed] == ["node3"]
+
+
+def test_resize_to_what_cannot_be_changes_nothing(nornir):
+    before = dict(nornir.inventory.hosts)
+    with pytest.raises(ConfigError, match="The number of guests is 245, wanted a number from 1"):
+        resize(nornir.inventory, site_of(nornir.inventory), 245)
+    assert nornir.inventory.hosts == before
