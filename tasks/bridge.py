@@ -5,7 +5,6 @@ from __future__ import annotations
 from nornir.core.task import Result, Task
 
 from farswitch.links.apply import converge
-from farswitch.links.plan import Owner
 from farswitch.links.wanted import wanted_bridges
 from farswitch.model.cluster import Cluster
 from farswitch.site.nornir_data import server_of
@@ -36,7 +35,7 @@ def bridge(
     return converge(
         task,
         wanted_bridges(cluster, server, mtu=mtu),
-        Owner.of(cluster, server.name),
+        cluster.owner,
         kind="bridge",
         present=present,
         dry_run=dry_run,

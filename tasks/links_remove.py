@@ -8,7 +8,6 @@ from farswitch.connections.access import netlink
 from farswitch.connections.netlink.links import dump
 from farswitch.links.apply import apply, result_of
 from farswitch.links.plan import (
-    Owner,
     plan_removal,
 )
 from farswitch.model.cluster import Cluster
@@ -25,7 +24,7 @@ def remove_links(task: Task, cluster: Cluster, *, dry_run: bool | None = None) -
     Returns:
         A result whose `result` is the number of interfaces.
     """
-    owner = Owner.of(cluster, task.host.name)
+    owner = cluster.owner
     with netlink(task).session() as ipr:
         have = dump(ipr)
         changes = plan_removal(have, owner)

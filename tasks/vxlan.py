@@ -5,7 +5,6 @@ from __future__ import annotations
 from nornir.core.task import Result, Task
 
 from farswitch.links.apply import converge
-from farswitch.links.plan import Owner
 from farswitch.links.wanted import wanted_tunnels
 from farswitch.model.cluster import Cluster
 from farswitch.site.nornir_data import server_of
@@ -42,7 +41,7 @@ def vxlan(
     return converge(
         task,
         wanted_tunnels(cluster, server, device=device, mtu=mtu),
-        Owner.of(cluster, server.name),
+        cluster.owner,
         kind="vxlan",
         present=present,
         dry_run=dry_run,

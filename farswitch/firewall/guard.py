@@ -70,7 +70,7 @@ def observe(
     """Return our tables as they are and as they should be, both as the server lists them."""
     flag = "wanted=yes" if texts else "wanted=no"
     script = f"{flag}\n{_OBSERVE}"
-    argv = ("sh", "-c", script, "guard", cluster.guard_table, *FAMILIES)
+    argv = ("sh", "-c", script, "guard", cluster.owner.guard_table, *FAMILIES)
     done = shell.run(argv, stdin="".join(texts.values()), check=False)
     if texts and done.status != 0:
         raise FarswitchError(
@@ -114,10 +114,10 @@ def plan(
         ForeignObjectError: A table of our name lacks our mark.
     """
     changes: list[Change] = []
-    name = cluster.guard_table
+    name = cluster.owner.guard_table
     for family in FAMILIES:
         old = have[family]
-        if is_foreign(old, cluster.mark):
+        if is_foreign(old, cluster.owner.mark):
             hint = f"Look: nft list table {family} {name}. Remove it, or rename the cluster."
             raise ForeignObjectError(f"nft table ({family})", name, server, hint=hint)
         if family not in texts:

@@ -209,11 +209,11 @@ def _table(family: str, cluster: Cluster, **hooks: list[str]) -> str:
 
     A comment of the table itself is not in what `nft -j` prints (nft 1.0).
     """
-    name = cluster.guard_table
+    name = cluster.owner.guard_table
     priority = {"inet": "-150", "bridge": "-250"}[family]
     text = removal(family, name) + f"table {family} {name} {{\n"
     for hook, rules in hooks.items():
         text += f" chain {hook} {{\n  type filter hook {hook} priority {priority}; policy accept;\n"
-        text += "".join(f'  {rule} comment "{cluster.mark}"\n' for rule in rules)
+        text += "".join(f'  {rule} comment "{cluster.owner.mark}"\n' for rule in rules)
         text += " }\n"
     return text + "}\n"

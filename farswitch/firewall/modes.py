@@ -61,7 +61,7 @@ def converge(
     checking = present and cluster.settings.firewall == "check"
     with _given_back(shell, cluster, dry_run=dry_run, folder=folder) as done:
         have = read.observe(shell)
-        plan = plan_narrow(have, () if checking else wanted, cluster.mark)
+        plan = plan_narrow(have, () if checking else wanted, cluster.owner.mark)
         if not dry_run:
             with revertible(shell, cluster, plan.undo):
                 apply_narrow(shell, plan)
@@ -73,10 +73,10 @@ def converge(
 
 def _reset(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Done:
     book, have = load(shell, folder=folder), read.observe(shell)
-    plan = plan_reset(have, book, cluster.name, cluster.mark)
+    plan = plan_reset(have, book, cluster.name, cluster.owner.mark)
     rehearse(shell, have, plan.emptied)
     if not dry_run:
-        undo = undo_reset(have, cluster.name, cluster.mark)
+        undo = undo_reset(have, cluster.name, cluster.owner.mark)
         with revertible(shell, cluster, undo):
             apply_reset(shell, plan, folder)
     return Done(plan.changes, settled=stored(plan.journal))

@@ -20,8 +20,8 @@ from farswitch.firewall.ruleset import Ruleset
 from farswitch.guests.base_image import GUESTS, OURS
 from farswitch.leftovers.found import UNNAMED, Remain, Seen, Times, named
 from farswitch.links.plan import PREFIX
-from farswitch.model.cluster import GROUP_BASE
 from farswitch.model.machines import Address
+from farswitch.model.owner import GROUP_BASE
 from farswitch.model.settings import VNI_MAX, Settings
 from farswitch.state import journal, record
 from farswitch.state.saved_settings import Journal

@@ -13,13 +13,13 @@ from farswitch.errors import FarswitchError
 from farswitch.links.plan import (
     Add,
     Change,
-    Owner,
     Remove,
     Set,
     Wanted,
     our_altnames,
     plan,
 )
+from farswitch.model.owner import Owner
 
 
 def apply(ipr: Session, have: Sequence[Link], changes: Sequence[Change]) -> None:
@@ -71,7 +71,7 @@ def converge(
     """
     with netlink(task).session() as ipr:
         have = dump(ipr)
-        changes = plan(have, want, owner, kind=kind, present=present)
+        changes = plan(have, want, owner, kind=kind, server=task.host.name, present=present)
         if not task.is_dry_run(dry_run):
             apply(ipr, have, changes)
     return result_of(task, changes)

@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 
 from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.netlink.links import Link
-from farswitch.links.plan import Owner
+from farswitch.links.plan import owns
 from farswitch.lock import reserved
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
@@ -99,13 +99,13 @@ def _neighbours(cluster: Cluster, server: Server, probe: Probe) -> Iterator[str]
 
 def _clashes(cluster: Cluster, server: Server, links: Sequence[Link]) -> Iterator[str]:
     """Yield what somebody else already uses: subnets and VNIs."""
-    settings, owner = cluster.settings, Owner.of(cluster, server.name)
+    settings, owner = cluster.settings, cluster.owner
     networks = [("data_network", settings.data_network)]
     if server.role == "hypervisor":
         networks.append(("management_network", settings.management_network))
     vnis = {guest.vni for guest in cluster.guests}
     for link in links:
-        if owner.owns(link):
+        if owns(owner, link):
             continue
         for address in link.addresses:
             for name, network in networks:
@@ -123,9 +123,9 @@ def _clashes(cluster: Cluster, server: Server, links: Sequence[Link]) -> Iterato
 
 def link_clashes(cluster: Cluster, server: Server, links: Sequence[Link]) -> Iterator[str]:
     """Yield the interfaces that have the name of one of ours and are not of this cluster."""
-    owner, names = Owner.of(cluster, server.name), set(_names(cluster, server))
+    owner, names = cluster.owner, set(_names(cluster, server))
     for link in links:
-        if link.name in names and not owner.owns(link):
+        if link.name in names and not owns(owner, link):
             yield (
                 f"'{server.name}' already has an interface '{link.name}', which is not of "
                 f"cluster '{cluster.name}'."

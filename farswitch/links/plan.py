@@ -8,32 +8,19 @@ from typing import TypeAlias
 
 from farswitch.connections.netlink.links import Bridge, Link, Tunnel
 from farswitch.errors import ForeignObjectError
-from farswitch.model.cluster import Cluster
+from farswitch.model.owner import Owner
 
 Wanted: TypeAlias = Bridge | Tunnel
 PREFIX = "fs"
 """What the names of our interfaces start with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose interfaces are meant: a cluster, on a server."""
-
-    server: str
-    mark: str
-    group: int
-
-    @classmethod
-    def of(cls, cluster: Cluster, server: str) -> Owner:
-        """Return the owner of the cluster's interfaces on a server."""
-        return cls(server=server, mark=cluster.mark, group=cluster.link_group)
-
-    def owns(self, link: Link) -> bool:
-        """Tell by alias, and by group and name while no alias names another cluster."""
-        if link.alias.startswith(f"{self.mark}:"):
-            return True
-        grouped = link.group == self.group and link.name.startswith(PREFIX)
-        return grouped and not link.alias.startswith("farswitch:")
+def owns(owner: Owner, link: Link) -> bool:
+    """Tell by alias, and by group and name while no alias names another cluster."""
+    if link.alias.startswith(f"{owner.mark}:"):
+        return True
+    grouped = link.group == owner.link_group and link.name.startswith(PREFIX)
+    return grouped and not link.alias.startswith("farswitch:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +68,7 @@ def plan(
     owner: Owner,
     *,
     kind: str,
+    server: str,
     present: bool = True,
 ) -> list[Change]:
     """Compare the interfaces of a server with what is wanted of one kind.
@@ -90,6 +78,7 @@ def plan(
         want: The interfaces of this kind that the cluster has there.
         owner: Whose interfaces are meant.
         kind: `bridge` or `vxlan`; ours of another kind are left alone.
+        server: Its name, for messages.
         present: False: none of ours may be left.
 
     Returns:
@@ -98,10 +87,10 @@ def plan(
     Raises:
         ForeignObjectError: Somebody else's interface has a name, an altname or a VNI of ours.
     """
-    ours = {link.name: link for link in have if owner.owns(link) and link.kind == kind}
+    ours = {link.name: link for link in have if owns(owner, link) and link.kind == kind}
     if not present:
         return [Remove(link) for link in ours.values()]
-    _refuse_foreign(have, want, owner)
+    _refuse_foreign(have, want, owner, server)
     names = {one.name for one in want}
     removed = [Remove(link) for name, link in ours.items() if name not in names]
     added = [
@@ -126,24 +115,26 @@ def our_altnames(link: Link) -> tuple[str, ...]:
 
 def plan_removal(have: Sequence[Link], owner: Owner) -> list[Change]:
     """List the bridges and tunnels of an owner."""
-    return [Remove(link) for link in have if owner.owns(link) and link.kind in {"bridge", "vxlan"}]
+    return [Remove(link) for link in have if owns(owner, link) and link.kind in {"bridge", "vxlan"}]
 
 
-def _refuse_foreign(have: Sequence[Link], want: Sequence[Wanted], owner: Owner) -> None:
+def _refuse_foreign(
+    have: Sequence[Link], want: Sequence[Wanted], owner: Owner, server: str
+) -> None:
     names = {name: one for one in want for name in (one.name, one.altname)}
     vnis = {(one.vxlan.vni, one.vxlan.port) for one in want if isinstance(one, Tunnel)}
     kinds = {one.name: one.kind for one in want}
     for link in have:
-        if owner.owns(link) and kinds.get(link.name, link.kind) == link.kind:
+        if owns(owner, link) and kinds.get(link.name, link.kind) == link.kind:
             continue
         for name in (link.name, *link.altnames):
             if name in names:
-                raise ForeignObjectError("Interface", name, owner.server)
+                raise ForeignObjectError("Interface", name, server)
         if link.vxlan and (link.vxlan.vni, link.vxlan.port) in vnis:
             raise ForeignObjectError(
                 f"A tunnel with VNI {link.vxlan.vni} on UDP port {link.vxlan.port}, interface",
                 link.name,
-                owner.server,
+                server,
             )
 
 

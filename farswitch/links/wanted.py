@@ -31,8 +31,8 @@ def wanted_bridges(cluster: Cluster, server: Server, *, mtu: int) -> tuple[Bridg
         return (_bridge(cluster, cluster.switch_bridge, "switch", mtu=mtu),)
     management = Bridge(
         name=cluster.management_bridge,
-        group=cluster.link_group,
-        alias=f"{cluster.mark}:management",
+        group=cluster.owner.link_group,
+        alias=f"{cluster.owner.mark}:management",
         altname=f"farswitch-{cluster.name}-management",
         mtu=MANAGEMENT_MTU,
         arp=True,
@@ -45,8 +45,8 @@ def wanted_bridges(cluster: Cluster, server: Server, *, mtu: int) -> tuple[Bridg
 def _bridge(cluster: Cluster, name: str, what: str, *, mtu: int) -> Bridge:
     return Bridge(
         name=name,
-        group=cluster.link_group,
-        alias=f"{cluster.mark}:{what}",
+        group=cluster.owner.link_group,
+        alias=f"{cluster.owner.mark}:{what}",
         altname=f"farswitch-{cluster.name}-{what}-bridge",
         mtu=mtu,
     )
@@ -114,8 +114,8 @@ def _tunnel(cluster: Cluster, server: Server, guest: Guest, *, device: str, mtu:
     far = cluster.server(guest.hypervisor) if on_switch else cluster.switch
     return Tunnel(
         name=guest.tunnel,
-        group=cluster.link_group,
-        alias=f"{cluster.mark}:{guest.name}",
+        group=cluster.owner.link_group,
+        alias=f"{cluster.owner.mark}:{guest.name}",
         altname=f"farswitch-{cluster.name}-{guest.name}-tunnel",
         mtu=mtu,
         master=cluster.switch_bridge if on_switch else guest.bridge,

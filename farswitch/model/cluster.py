@@ -12,58 +12,19 @@ from pathlib import Path
 
 from farswitch.errors import ConfigError
 from farswitch.model.machines import (
-    DATA_NIC,
-    MANAGEMENT_NIC,
-    Address,
     Guest,
-    Role,
     Server,
     interface,
 )
 from farswitch.model.node_names import resized
+from farswitch.model.owner import Owner
 from farswitch.model.settings import (
-    DATA_NETWORK,
-    FIRST_GUEST_OFFSET,
-    MANAGEMENT_NETWORK,
-    OWN_IMAGE,
     PORTS_PER_BRIDGE,
     VNI_MAX,
-    FirewallMode,
-    Image,
-    PortRange,
     Settings,
 )
 
-__all__ = [
-    "DATA_NETWORK",
-    "DATA_NIC",
-    "DEFAULT_LAB_NAME",
-    "FIRST_GUEST_OFFSET",
-    "GROUP_BASE",
-    "MANAGEMENT_NETWORK",
-    "MANAGEMENT_NIC",
-    "OWN_IMAGE",
-    "PORTS_PER_BRIDGE",
-    "VNI_MAX",
-    "Address",
-    "Cluster",
-    "FirewallMode",
-    "Guest",
-    "GuestEntry",
-    "Image",
-    "LabNetworks",
-    "PortRange",
-    "Role",
-    "Server",
-    "Settings",
-    "Site",
-    "cluster",
-    "most_guests",
-]
-
 DEFAULT_LAB_NAME = "farswitch-lab"
-GROUP_BASE = 0x46000000
-"""Upper byte ('F') of our link groups; the lower three are the first VNI (24 bits, RFC 7348)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +65,9 @@ class Cluster:
         return interface(self.settings.management_network, 1)
 
     @property
-    def link_group(self) -> int:
-        """The link group of our interfaces: set at creation, hence an atomic mark."""
-        return GROUP_BASE | self.settings.vni_base
-
-    @property
-    def guard_table(self) -> str:
-        return f"farswitch_{self.name.replace('-', '_')}"
-
-    @property
-    def mark(self) -> str:
-        """What an alias or a rule's comment starts with."""
-        return f"farswitch:{self.name}"
+    def owner(self) -> Owner:
+        """The marks of the cluster's objects."""
+        return Owner(self.name, self.settings.vni_base)
 
     def guest(self, name: str) -> Guest:
         """Return the guest of that name, which must be one of the cluster's."""

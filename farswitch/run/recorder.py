@@ -57,6 +57,7 @@ class Recorder:
         self.diffs: list[tuple[str, str, str]] = []
         self.extras: dict[str, Any] = {}
         self.returned: list[tuple[str, str, Result]] = []
+        self.results: dict[tuple[str, str], Any] = {}
         self._progress = progress or (lambda _line: None)
         self._begun: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
@@ -85,9 +86,13 @@ class Recorder:
 
     def _record(self, stage: str, host: str, own: Result) -> None:
         now = time.monotonic()
-        changes = own.result if own.changed and isinstance(own.result, int) else int(own.changed)
+        counted = isinstance(own.result, int) and not isinstance(own.result, bool)
+        count = getattr(own, "count", own.result if counted else 1)
+        changes = count if own.changed else 0
         with self._lock:
             self.returned.append((stage, host, own))
+            if not own.failed:
+                self.results[stage, host] = own.result
             began = self._begun.get((stage, host), now)
             row = self.rows.setdefault(stage, Row(stage, began, now))
             row.started, row.ended = min(row.started, began), max(row.ended, now)

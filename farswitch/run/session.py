@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from nornir import InitNornir
 from nornir.core import Nornir
@@ -104,6 +104,17 @@ class Session:
         """Return the cluster's record for a step; None in the dry run of a first build."""
         found = self.head_host.data.get(RECORD)
         return found if isinstance(found, Record) else None
+
+    def result(self, step: str, host: str) -> Any:
+        """Return what a step that ended well found out about a host: its `Result.result`.
+
+        Raises:
+            FarswitchError: It did not run there, or failed.
+        """
+        try:
+            return self.recorder.results[step, host]
+        except KeyError as error:
+            raise FarswitchError(f"Step '{step}' gave nothing for '{host}'.") from error
 
     def hosts(self, on: Filter) -> list[Host]:
         """Return the hosts that a filter chooses."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from farswitch.lab.addresses import MEMBERS, Lab
-from farswitch.model.cluster import GROUP_BASE
+from farswitch.model.owner import GROUP_BASE
 from tests.lab_containers.desk import Desk, difference, inside, snapshot
 
 pytestmark = pytest.mark.root

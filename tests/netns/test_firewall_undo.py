@@ -124,7 +124,7 @@ def test_a_reset_that_leaves_the_way_in_open_is_confirmed_and_leaves_no_timer(bo
 def test_the_undo_of_a_reset_brings_back_exactly(hostile, done):
     """Also where the reset was cut off before it began: nothing comes twice."""
     cluster, before = cluster_of(), state(hostile)
-    undo = undo_reset(read.observe(hostile), cluster.name, cluster.mark)
+    undo = undo_reset(read.observe(hostile), cluster.name, cluster.owner.mark)
     if done == "done":
         run(hostile, cluster)
         assert state(hostile) != before
@@ -136,7 +136,7 @@ def test_an_empty_plan_arms_nothing(hostile, monkeypatch):
     run(hostile, cluster_of())
     monkeypatch.setattr(timer, "arm", None)
     assert run(hostile, cluster_of()).changes == ()
-    assert undo_reset(read.observe(hostile), "lab", cluster_of().mark) == ""
+    assert undo_reset(read.observe(hostile), "lab", cluster_of().owner.mark) == ""
 
 
 @pytest.mark.parametrize("mode", ["reset", "narrow"])
@@ -216,7 +216,7 @@ def test_the_guard_of_500_guests_is_put_and_undone_whole(box, monkeypatch):
     for server in (one, two):
         guard(box, big, server, "u0")
         stood = state(box)
-        listed = box.run(["nft", "-j", "list", "table", "inet", big.guard_table]).stdout
+        listed = box.run(["nft", "-j", "list", "table", "inet", big.owner.guard_table]).stdout
         assert {str(guest.vni) for guest in nodes} <= set(re.findall(r"\d+", listed))
         assert guard(box, big, server, "u0") == ()
         guard(box, big, server, "", present=False)

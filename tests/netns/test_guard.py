@@ -57,7 +57,7 @@ def test_rule_that_somebody_removed_comes_back(box):
     converge(box, cluster, server, "u0")
     before = listed(box)
     rules = [one["rule"] for one in before if "rule" in one and one["rule"]["family"] == "inet"]
-    place = ("inet", cluster.guard_table, "input", "handle", str(rules[0]["handle"]))
+    place = ("inet", cluster.owner.guard_table, "input", "handle", str(rules[0]["handle"]))
     box.run(("nft", "delete", "rule", *place))
     (change,) = converge(box, cluster, server, "u0")
     assert change.family == "inet"

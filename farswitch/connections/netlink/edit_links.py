@@ -12,7 +12,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from farswitch.connections.netlink.links import GEN_MODE_NONE, Bridge, Link, Port, Session, Tunnel
 from farswitch.errors import FarswitchError
-from farswitch.model.cluster import GROUP_BASE
+from farswitch.model.owner import GROUP_BASE
 
 QUIET = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", GEN_MODE_NONE)]})]}
 """IFLA_AF_SPEC for an interface that makes itself no IPv6 link-local address."""

@@ -11,7 +11,7 @@ PATH = "/etc/hosts"
 def render(cluster: Cluster) -> bytes:
     """Return the content of /etc/hosts, the same on every guest."""
     lines = [
-        f"# {cluster.mark}",
+        f"# {cluster.owner.mark}",
         "127.0.0.1 localhost",
         "::1 localhost ip6-localhost ip6-loopback",
         *(f"{guest.data_address.ip} {guest.name}" for guest in cluster.guests),

@@ -83,7 +83,7 @@ def wanted(cluster: Cluster, *, finalize: bool, built_with: str = DEVICE) -> tup
 
 
 def _root_file(path: str, cluster: Cluster, body: str) -> File:
-    return File(path, f"# {cluster.mark}\n{body}\n".encode(), mode=0o644, owner="root:root")
+    return File(path, f"# {cluster.owner.mark}\n{body}\n".encode(), mode=0o644, owner="root:root")
 
 
 def _program(path: str) -> File:

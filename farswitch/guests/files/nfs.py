@@ -61,4 +61,4 @@ def _mount_files(cluster: Cluster) -> tuple[File, ...]:
 
 
 def _root_file(path: str, cluster: Cluster, body: str) -> File:
-    return File(path, f"# {cluster.mark}\n{body}\n".encode(), mode=0o644, owner="root:root")
+    return File(path, f"# {cluster.owner.mark}\n{body}\n".encode(), mode=0o644, owner="root:root")

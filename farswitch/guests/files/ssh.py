@@ -16,7 +16,7 @@ and the share show on the same network in the clear."""
 
 def known_hosts(cluster: Cluster, record: Record) -> bytes:
     """Return ssh_known_hosts: each guest's key under its name and both of its addresses."""
-    lines = [f"# {cluster.mark}"]
+    lines = [f"# {cluster.owner.mark}"]
     for guest in cluster.guests:
         names = f"{guest.name},{guest.data_address.ip},{guest.management_address.ip}"
         lines.append(f"{names} {record.hosts[guest.name].public.strip()}")
@@ -34,7 +34,7 @@ def public_files(cluster: Cluster, record: Record) -> tuple[File, ...]:
 def client(cluster: Cluster) -> bytes:
     """Return the configuration of ssh from guest to guest."""
     names = " ".join(f"{guest.name} {guest.data_address.ip}" for guest in cluster.guests)
-    return f"# {cluster.mark}\nHost {names}\n    KexAlgorithms {KEY_EXCHANGE}\n".encode()
+    return f"# {cluster.owner.mark}\nHost {names}\n    KexAlgorithms {KEY_EXCHANGE}\n".encode()
 
 
 def logins(record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:

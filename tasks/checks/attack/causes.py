@@ -11,7 +11,7 @@ def cause_of(
     kind: Kind, cluster: Cluster, attacker: Guest | None = None, victim: Guest | None = None
 ) -> str:
     """Return the sentence for an attack that got through."""
-    table, port = cluster.guard_table, cluster.settings.udp_port
+    table, port = cluster.owner.guard_table, cluster.settings.udp_port
     bridge = cluster.management_bridge
     if kind is Kind.THIRD_HOST or attacker is None or victim is None:
         return (

@@ -9,8 +9,9 @@ from nornir.core.task import Task
 from farswitch.connections.access import netlink
 from farswitch.connections.netlink.links import Bridge, Link, dump
 from farswitch.errors import ForeignObjectError
-from farswitch.links.plan import Add, Change, Owner, Set, plan
+from farswitch.links.plan import Add, Change, Set, plan
 from farswitch.links.wanted import wanted_bridges
+from farswitch.model.owner import Owner
 from farswitch.proof.check import Check
 from farswitch.proof.fixes import Fixes
 from farswitch.proof.probe import Probe, Scene
@@ -47,7 +48,7 @@ def judge(
     for bridge in want:
         link = next((one for one in have if one.name == bridge.name), None)
         try:
-            changes = plan(have, [bridge], owner, kind="bridge")
+            changes = plan(have, [bridge], owner, kind="bridge", server=server)
             built = list(_told(changes))
             added = [] if any(isinstance(one, Add) for one in changes) else _more(link, bridge)
             fix = [
@@ -91,7 +92,7 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     with netlink(task).session() as ipr:
         have = dump(ipr)
     want = wanted_bridges(scene.cluster, server, mtu=scene.mtu)
-    owner = Owner.of(scene.cluster, server.name)
+    owner = scene.cluster.owner
     fixes = Fixes.of(scene, server.name)
     yield from judge(server.name, have, want, owner, fixes)
 

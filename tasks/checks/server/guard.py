@@ -91,12 +91,12 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     have, want = guard.observe(login, cluster, texts)
 
     def fix(family: str) -> str:
-        if not guard.is_foreign(have[family], cluster.mark):
+        if not guard.is_foreign(have[family], cluster.owner.mark):
             return scene.rebuild
-        gone = ["nft", "delete", "table", family, cluster.guard_table]
+        gone = ["nft", "delete", "table", family, cluster.owner.guard_table]
         return f"{scene.command(server.name, gone)} && {scene.rebuild}"
 
-    yield from judge(server.name, cluster.guard_table, have, want, fix)
+    yield from judge(server.name, cluster.owner.guard_table, have, want, fix)
 
 
 PROBE = Probe("servers", {NAME: "The guard has all its rules, at its hooks and priorities."}, run)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from farswitch.connections.netlink.fdb import Entry
 from farswitch.connections.netlink.links import Link, Tunnel
-from farswitch.links.plan import Owner
+from farswitch.links.plan import owns
 from farswitch.links.wanted import wanted_tunnels
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
+from farswitch.model.owner import Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Sight:
     ) -> Sight:
         """Return what was seen of one of the cluster's servers."""
         want = wanted_tunnels(cluster, server, device=device, mtu=mtu)
-        return cls(server, Owner.of(cluster, server.name), *seen, want, command)
+        return cls(server, cluster.owner, *seen, want, command)
 
     def link(self, name: str) -> Link | None:
         """Return an interface by its name."""
@@ -58,7 +59,7 @@ class Sight:
 
     def ours(self, link: Link | None) -> bool:
         """Tell whether a build may change an interface."""
-        return link is None or self.owner.owns(link)
+        return link is None or owns(self.owner, link)
 
     def remove(self, name: str) -> str:
         """Return the command that removes an interface."""

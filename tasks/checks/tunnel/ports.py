@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from farswitch.connections.netlink.links import Link, Port
+from farswitch.links.plan import owns
 from farswitch.links.wanted import PortWanted, wanted_ports
 from farswitch.model.cluster import Cluster
 from farswitch.proof.check import Check
@@ -89,7 +90,7 @@ def _foreign(
     for link in sight.links:
         if link.master not in bridges or (link.name, link.master) in places:
             continue
-        mends = link.kind == "vxlan" and sight.owner.owns(link)
+        mends = link.kind == "vxlan" and owns(sight.owner, link)
         leave = sight.command(["ip", "link", "set", "dev", link.name, "nomaster"])
         yield Check(
             name="tunnel.ports",

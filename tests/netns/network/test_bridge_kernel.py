@@ -18,7 +18,7 @@ def test_every_bridge_bears_our_mark_and_is_mute(two_servers):
     assert lab.run("server1", bridge, mtu=1450).result == 3
     for name, what in (("fsb41", "node1-bridge"), ("fsb42", "node2-bridge")):
         link = lab.link("server1", name)
-        assert link["group"] == str(lab.cluster.link_group)
+        assert link["group"] == str(lab.cluster.owner.link_group)
         assert link["ifalias"] == f"farswitch:t:{what.removesuffix('-bridge')}"
         assert link["altnames"] == [f"farswitch-t-{what}"]
         assert link["mtu"] == 1450

@@ -43,7 +43,7 @@ def test_both_ends_of_every_tunnel_are_as_wanted(two_servers):
             assert (data["id"], data["port"], data["link"]) == (guest.vni, 4789, "u0")
             assert (data["local"], data["remote"]) == (ends[server], ends[far])
             assert (data["learning"], data["udp_csum"]) == (False, True)
-            assert link["group"] == str(lab.cluster.link_group)
+            assert link["group"] == str(lab.cluster.owner.link_group)
             assert link["ifalias"] == f"farswitch:t:{guest.name}"
             assert link["altnames"] == [f"farswitch-t-{guest.name}-tunnel"]
             assert link["master"] == (guest.bridge if server == "server1" else "fss41")
@@ -104,7 +104,7 @@ def test_a_tunnel_to_another_peer_is_replaced(two_servers):
     lab = two_servers(guests=2)
     lab.build(TASKS, mtu=MTU)
     kept = lab.link("server1", "fsv42")["ifindex"]
-    group = str(lab.cluster.link_group)
+    group = str(lab.cluster.owner.link_group)
     lab.ip("server1", "link", "del", "fsv41")
     lab.ip(
         "server1", "link", "add", "fsv41", "group", group, "type", "vxlan", "id", "41",
@@ -206,7 +206,7 @@ def test_two_hundred_guests_go_in_one_request(two_servers, monkeypatch):
     monkeypatch.setattr(edit_links, "delete_group", deleting)
     monkeypatch.setattr(edit_links, "set_group", setting)
     assert lab.run("server1", remove_links).result == 401
-    assert requests == [("delete", lab.cluster.link_group)]
+    assert requests == [("delete", lab.cluster.owner.link_group)]
     assert lab.ip("server1", "link") == before
 
 

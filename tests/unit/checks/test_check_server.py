@@ -10,7 +10,6 @@ import pytest
 from farswitch.connections.netlink.links import Link, Port
 from farswitch.errors import FarswitchError, ForeignObjectError
 from farswitch.firewall.guard import is_foreign
-from farswitch.links.plan import Owner
 from farswitch.links.wanted import wanted_bridges
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
@@ -133,7 +132,7 @@ def bridges(server=TWO, **changed):
     ]  # fmt: skip
     have = [replace(link, **changed.get(link.name, {})) for link in have]
     have = [link for link in have if link.name not in changed.get("gone", ())]
-    owner, fixes = Owner.of(CLUSTER, server.name), Fixes("build", command)
+    owner, fixes = CLUSTER.owner, Fixes("build", command)
     return list(server_bridges.judge(server.name, have, want, owner, fixes))
 
 

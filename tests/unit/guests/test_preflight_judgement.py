@@ -55,7 +55,7 @@ def test_the_probe_is_read():
                 Link(
                     3,
                     "fsg41",
-                    group=CLUSTER.link_group,
+                    group=CLUSTER.owner.link_group,
                     addresses=(IPv4Interface("10.10.0.1/24"),),
                 )
             ],
@@ -126,5 +126,5 @@ def test_what_a_standing_cluster_has_is_taken(standing: str, words: list[str]):
 def test_an_interface_under_a_name_of_ours_is_somebody_elses():
     (said,) = link_clashes(CLUSTER, SERVER2, [Link(3, "fsv42")])
     assert "'server2' already has an interface 'fsv42'" in said
-    ours = Link(3, "fsv42", group=CLUSTER.link_group, alias="farswitch:lab:node2")
+    ours = Link(3, "fsv42", group=CLUSTER.owner.link_group, alias="farswitch:lab:node2")
     assert list(link_clashes(CLUSTER, SERVER2, [ours])) == []

@@ -16,7 +16,7 @@ from farswitch.errors import ConfigError, ForeignObjectError
 from farswitch.firewall.ruleset import Chain, Rule, Ruleset
 from farswitch.leftovers.find import Look, find, in_pools
 from farswitch.leftovers.found import Remain, Seen, Times, orphans
-from farswitch.model.cluster import GROUP_BASE
+from farswitch.model.owner import GROUP_BASE
 from farswitch.site.loader import ROOT
 from farswitch.site.servers_only import parse_server
 from farswitch.state.saved_settings import Claim, Journal

@@ -9,14 +9,15 @@ import pytest
 
 from farswitch.connections.netlink.links import Bridge, Link
 from farswitch.errors import ForeignObjectError
-from farswitch.links.plan import Owner, plan, plan_removal
+from farswitch.links.plan import plan, plan_removal
 from farswitch.links.wanted import wanted_bridges
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
+from farswitch.model.owner import Owner
 from farswitch.model.settings import Settings
 
 GROUP = 0x46000029
-OWNER = Owner("server1", "farswitch:lab", GROUP)
+OWNER = Owner("lab", 41)
 WANT = Bridge("fsb41", GROUP, "farswitch:lab:node1", "farswitch-lab-node1-bridge", 1450)
 HAVE = Link(
     index=5,
@@ -93,7 +94,9 @@ def mended(attribute: str, found: object, wanted: object) -> list[str]:
     ],
 )
 def test_plan(have, want, lines):
-    assert [str(change) for change in plan(have, want, OWNER, kind="bridge")] == lines
+    assert [
+        str(change) for change in plan(have, want, OWNER, kind="bridge", server="server1")
+    ] == lines
 
 
 @pytest.mark.parametrize(
@@ -115,7 +118,7 @@ def test_plan(have, want, lines):
 )
 def test_foreign_is_refused(have):
     with pytest.raises(ForeignObjectError) as caught:
-        plan([have], [WANT], OWNER, kind="bridge")
+        plan([have], [WANT], OWNER, kind="bridge", server="server1")
     assert caught.value.server == "server1"
 
 
@@ -132,7 +135,7 @@ def test_foreign_is_refused(have):
     ],
 )
 def test_plan_of_a_removal(have, lines):
-    changes = plan(have, [WANT], OWNER, kind="bridge", present=False)
+    changes = plan(have, [WANT], OWNER, kind="bridge", server="server1", present=False)
     assert [str(change) for change in changes] == lines
 
 

@@ -9,14 +9,15 @@ import pytest
 
 from farswitch.connections.netlink.links import Link, Tunnel, VxlanAttrs
 from farswitch.errors import ForeignObjectError
-from farswitch.links.plan import Owner, plan
+from farswitch.links.plan import plan
 from farswitch.links.wanted import wanted_tunnels
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
+from farswitch.model.owner import Owner
 from farswitch.model.settings import Settings
 
 GROUP = 0x46000029
-OWNER = Owner("server2", "farswitch:lab", GROUP)
+OWNER = Owner("lab", 41)
 ENDS = VxlanAttrs(41, ip_address("198.51.100.12"), ip_address("198.51.100.11"), 4789, "eth1")
 WANT = Tunnel(
     name="fsv41",
@@ -93,7 +94,9 @@ def mended(attribute: str, found: object, wanted: object) -> list[str]:
     ],
 )
 def test_plan(have, lines):
-    assert [str(change) for change in plan(have, [WANT], OWNER, kind="vxlan")] == lines
+    assert [
+        str(change) for change in plan(have, [WANT], OWNER, kind="vxlan", server="server2")
+    ] == lines
 
 
 @pytest.mark.parametrize(
@@ -105,12 +108,12 @@ def test_plan(have, lines):
 )
 def test_foreign_is_refused(have):
     with pytest.raises(ForeignObjectError):
-        plan([have], [WANT], OWNER, kind="vxlan")
+        plan([have], [WANT], OWNER, kind="vxlan", server="server2")
 
 
 def test_same_vni_on_another_udp_port_is_no_clash():
     theirs = Link(9, "vx0", kind="vxlan", vxlan=replace(ENDS, port=8472))
-    assert plan([HAVE, theirs], [WANT], OWNER, kind="vxlan") == []
+    assert plan([HAVE, theirs], [WANT], OWNER, kind="vxlan", server="server2") == []
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def test_same_vni_on_another_udp_port_is_no_clash():
     ],
 )
 def test_plan_of_a_removal(have, lines):
-    changes = plan(have, [WANT], OWNER, kind="vxlan", present=False)
+    changes = plan(have, [WANT], OWNER, kind="vxlan", server="server2", present=False)
     assert [str(change) for change in changes] == lines
 
 
