@@ -5,13 +5,14 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
-.PHONY: help install demo test soak check bench packages down clean
+.PHONY: help install demo test soak trial-house check bench packages down clean
 
 help:
 	@echo "make demo     install what is missing, raise the lab, build a cluster, verify it"
 	@echo "make down     tear the demo's cluster and its lab down"
 	@echo "make test     install what is missing, run every test that this machine can run"
 	@echo "make soak     kill the controller at 100 moments, stop it, let it race: two hours"
+	@echo "make trial-house  this code against an earlier commit's cluster and demo: half an hour"
 	@echo "make check    format, lint, types, imports: seconds"
 	@echo "make bench    how fast guests boot, and what a build and its proof cost"
 	@echo "make install  packages and .venv, nothing else: for servers of your own"
@@ -42,6 +43,9 @@ test: packages $(READY)
 
 soak: packages $(READY)
 	$(BIN)/python -m pytest -m soak tests/soak
+
+trial-house: packages $(READY)
+	$(BIN)/python -m pytest -m trial tests/trials/test_house.py
 
 check: packages $(READY)
 	$(BIN)/ruff format --check .

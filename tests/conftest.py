@@ -92,8 +92,10 @@ def _order(item: pytest.Item) -> tuple[bool, bool, bool]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell how often the controller was killed, stopped or in a race, when, and from which seed."""
     passed = terminalreporter.stats.get("passed", [])
-    noted = (found for one in passed for found in one.user_properties)
+    noted = [found for one in passed for found in one.user_properties]
     crashes = [str(value) for name, value in noted if name == "crash"]
+    for figure in (value for name, value in noted if name == "figure"):
+        terminalreporter.line(str(figure))
     if not crashes:
         return
     terminalreporter.section(
