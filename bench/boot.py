@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import click
 
 from bench.processor import seconds_of
-from bench.testbed import Bed, open_bed
+from bench.testbed import Testbed, open_testbed
 from farswitch.deadline import Deadline
 from farswitch.image.build import BuiltImage, build
 from farswitch.image.recipe import recipe
@@ -33,7 +33,7 @@ class Sample:
     processor: float
 
 
-def measure(bed: Bed, image: BuiltImage, count: int) -> Sample:
+def measure(bed: Testbed, image: BuiltImage, count: int) -> Sample:
     """Start `count` guests side by side and wait for each of them.
 
     Raises:
@@ -67,7 +67,7 @@ def main(repeat: int, guests: int) -> None:
     stock = build(recipe(), stock=True, progress=print)
     alone: dict[str, list[Sample]] = {"ours": [], "stock cloud image": []}
     together: list[Sample] = []
-    with open_bed() as bed:
+    with open_testbed() as bed:
         for _ in range(repeat):
             alone["ours"].append(measure(bed, ours, 1))
             alone["stock cloud image"].append(measure(bed, stock, 1))

@@ -23,7 +23,7 @@ from bench.guests import MTU
 from bench.pairs import Bare, Build, Pair, ratio, render
 from bench.processor import domains, seconds_of
 from bench.site import NETWORKS, Bench, in_folder, open_lab, write_site
-from bench.testbed import Bed, open_bed
+from bench.testbed import Testbed, open_testbed
 from farswitch.deadline import Deadline
 from farswitch.errors import FarswitchError
 from farswitch.guests.boot import GIB, seed_of
@@ -40,7 +40,7 @@ GOAL = 2.0
 ROOT = Path(__file__).parents[1]
 
 
-def measure_bare(bed: Bed, image: BuiltImage, seeds: tuple[Seed, ...], disk: int) -> Bare:
+def measure_bare(bed: Testbed, image: BuiltImage, seeds: tuple[Seed, ...], disk: int) -> Bare:
     """Start the guests side by side and wait for the login to each of them.
 
     Args:
@@ -93,16 +93,16 @@ def _children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def compare(folder: Path, repeat: int, count: int, say: Callable[[str], None]) -> list[Pair]:
+def compare(folder: Path, repeat: int, count: int, report: Callable[[str], None]) -> list[Pair]:
     """Measure both sides in turns, in a lab and a namespace that are gone afterwards.
 
     Args:
         folder: Empty; for the site and what the workflows write for their user.
         repeat: How many pairs.
         count: How many guests.
-        say: Told how far it is.
+        report: Gets a line on how far it is.
     """
-    image = build_image(recipe(), progress=say)
+    image = build_image(recipe(), progress=report)
     bench = write_site(folder, count)
     record = complete(None, bench.cluster)
     seeds = tuple(
@@ -112,20 +112,19 @@ def compare(folder: Path, repeat: int, count: int, say: Callable[[str], None]) -
         )
         for guest in bench.cluster.guests
     )
-    keys = (record.controller.private.encode(), record.controller.public)
     disk = bench.cluster.settings.disk * GIB
     pairs: list[Pair] = []
     with ExitStack() as stack:
         stack.enter_context(open_lab())
-        bed = stack.enter_context(open_bed(NETWORKS, keys))
+        bed = stack.enter_context(open_testbed(NETWORKS, record.controller))
         first = run_workflow("build", bench)
-        say(f"first build, which brings the image to the server: {first.seconds:.1f} s")
+        report(f"first build, which brings the image to the server: {first.seconds:.1f} s")
         run_workflow("teardown", bench, "--keep-image")
         for number in range(1, repeat + 1):
             bare = measure_bare(bed, image, seeds, disk)
             pairs.append(Pair(bare, run_workflow("build", bench)))
             run_workflow("teardown", bench, "--keep-image")
-            say(f"{number}: bare {bare.seconds:.1f} s, build {pairs[-1].build.seconds:.1f} s")
+            report(f"{number}: bare {bare.seconds:.1f} s, build {pairs[-1].build.seconds:.1f} s")
     return pairs
 
 
@@ -134,7 +133,7 @@ def compare(folder: Path, repeat: int, count: int, say: Callable[[str], None]) -
 @click.option("--guests", type=click.IntRange(2, 9), default=3, show_default=True)
 def main(repeat: int, guests: int) -> None:
     """Build and boot bare in turns, print medians and their ratio."""
-    pairs = in_folder(lambda folder, say: compare(folder, repeat, guests, say))
+    pairs = in_folder(lambda folder, report: compare(folder, repeat, guests, report))
     print("\n" + "\n".join(render(pairs)) + f"\ngoal: at most {GOAL} times")
     sys.exit(0 if ratio(pairs) <= GOAL else 1)
 

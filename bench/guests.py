@@ -9,11 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption
-from cryptography.hazmat.primitives.serialization import PrivateFormat as Private
-from cryptography.hazmat.primitives.serialization import PublicFormat as Public
-
+from farswitch.connections.shell.keys import generate
 from farswitch.guests.domain import TB_CACHE_MIB
 from farswitch.image.build import BuiltImage
 from farswitch.image.seed import Nic, Seed, User
@@ -27,16 +23,8 @@ HARDWARE = Settings(cluster="bench")
 """A cluster's defaults: what a guest gets of memory and processors."""
 
 
-def key_pair() -> tuple[bytes, str]:
-    """Return a new ed25519 key in OpenSSH's two formats."""
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(Encoding.PEM, Private.OpenSSH, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.OpenSSH, Public.OpenSSH)
-    return private, public.decode()
-
-
 @dataclass
-class Guest:
+class RunningGuest:
     """A running guest; `address` is its management address."""
 
     seed: Seed
@@ -60,7 +48,7 @@ class Guest:
 
 def identity(index: int, key: str, files: tuple[File, ...] = ()) -> Seed:
     """Return a new identity for guest number `index`, which lets `key` in."""
-    private, public = key_pair()
+    host_key = generate(f"node{index}")
     hosts = "127.0.0.1 localhost\n" + "".join(
         f"10.0.0.{10 + number} node{number}\n" for number in range(1, 10)
     )
@@ -76,8 +64,8 @@ def identity(index: int, key: str, files: tuple[File, ...] = ()) -> Seed:
             )
             for kind, (name, network) in enumerate(NETWORKS.items())
         ),
-        host_key=private,
-        host_key_public=public,
+        host_key=host_key.private.encode(),
+        host_key_public=host_key.public,
         root_keys=(key,),
         user=User("mpi", 2000, (key,)),
         files=(File("/etc/hosts", hosts.encode()), *files),
@@ -85,7 +73,7 @@ def identity(index: int, key: str, files: tuple[File, ...] = ()) -> Seed:
 
 
 def kvm_works() -> bool:
-    """Return what preflight finds out of a server; KVM's device alone does not say so."""
+    """Return what preflight finds out of a server; KVM's device alone proves nothing."""
     flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
     return bool({"vmx", "svm"}.intersection(flags)) and os.access("/dev/kvm", os.W_OK)
 

@@ -12,7 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.guests import NETWORKS, Guest, command, identity, is_as_wanted, key_pair, kvm_works
+from bench.guests import NETWORKS, RunningGuest, command, identity, is_as_wanted, kvm_works
+from farswitch.connections.shell.keys import KeyPair, generate
 from farswitch.deadline import Deadline, wait_until
 from farswitch.image.build import BuiltImage
 from farswitch.image.seed import Seed
@@ -21,14 +22,13 @@ from farswitch.model.guest_file import File
 
 
 @dataclass
-class Bed:
+class Testbed:
     """A namespace with one bridge a network, and a key that every guest lets in."""
 
     name: str
     folder: Path
-    private_key: bytes
     public_key: str
-    guests: list[Guest] = field(default_factory=list)
+    guests: list[RunningGuest] = field(default_factory=list)
 
     def seed(
         self,
@@ -48,7 +48,7 @@ class Bed:
         disk: Path | None = None,
         attach: bool = True,
         size: int | None = None,
-    ) -> Guest:
+    ) -> RunningGuest:
         """Start a guest on a new overlay of the image, or again on the disk that it left.
 
         Args:
@@ -78,11 +78,13 @@ class Bed:
             argv += ["-netdev", f"tap,id=n{kind},ifname={tap},script=no,downscript=no"]
             argv += ["-device", f"virtio-net-pci,netdev=n{kind},mac={nic.mac},romfile="]
             self._tap(tap, f"b{kind}")
-        guest = Guest(seed, subprocess.Popen(argv, stdin=subprocess.DEVNULL), console)
+        guest = RunningGuest(seed, subprocess.Popen(argv, stdin=subprocess.DEVNULL), console)
         self.guests.append(guest)
         return guest
 
-    def run(self, guest: Guest, *argv: str, user: str = "root") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, guest: RunningGuest, *argv: str, user: str = "root"
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in the guest over ssh, with its host key pinned."""
         known = self.folder / f"{guest.seed.instance_id}.known_hosts"
         known.write_text(f"{guest.address} {guest.seed.host_key_public}\n")
@@ -107,7 +109,7 @@ class Bed:
             check=False,
         )
 
-    def wait_ready(self, guest: Guest, deadline: Deadline) -> None:
+    def wait_ready(self, guest: RunningGuest, deadline: Deadline) -> None:
         """Wait for a login that finds hostname, both addresses and the MTU as the seed has them.
 
         Raises:
@@ -123,7 +125,7 @@ class Bed:
 
         wait_until(probe, deadline, what=f"The login to '{guest.seed.hostname}'", interval=0.2)
 
-    def wait_all(self, guests: Sequence[Guest], deadline: Deadline) -> None:
+    def wait_all(self, guests: Sequence[RunningGuest], deadline: Deadline) -> None:
         """Wait for several guests at once; see `wait_ready`."""
         with ThreadPoolExecutor(len(guests)) as pool:
             list(pool.map(lambda guest: self.wait_ready(guest, deadline), guests))
@@ -142,14 +144,14 @@ class Bed:
 
 
 @contextmanager
-def open_bed(
-    networks: Iterable[str] = tuple(NETWORKS.values()), keys: tuple[bytes, str] | None = None
-) -> Iterator[Bed]:
+def open_testbed(
+    networks: Iterable[str] = tuple(NETWORKS.values()), keys: KeyPair | None = None
+) -> Iterator[Testbed]:
     """Make a namespace with two bridges; everything in it is gone afterwards.
 
     Args:
         networks: The first three numbers of the data network's addresses and the management's.
-        keys: The private and the public key that every guest lets in; new ones when not given.
+        keys: The pair whose owner every guest lets in; a new one when not given.
     """
     name = f"fsbench{os.getpid()}"
     with ExitStack() as stack:
@@ -160,10 +162,10 @@ def open_bed(
             _run("ip", "-n", name, "link", "add", f"b{kind}", "type", "bridge")
             _run("ip", "-n", name, "address", "add", f"{network}.1/24", "dev", f"b{kind}")
             _run("ip", "-n", name, "link", "set", f"b{kind}", "up")
-        private, public = keys or key_pair()
+        pair = keys or generate("testbed")
         (folder / "key").touch(mode=0o600)
-        (folder / "key").write_bytes(private)
-        bed = Bed(name, folder, private, public)
+        (folder / "key").write_text(pair.private)
+        bed = Testbed(name, folder, pair.public)
         stack.callback(bed.stop)
         yield bed
 

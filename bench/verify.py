@@ -23,7 +23,7 @@ GOALS = {(): 90.0, ("--control",): 240.0, ("--attack", "--control"): 240.0}
 
 
 def measure(
-    folder: Path, repeat: int, count: int, say: Callable[[str], None]
+    folder: Path, repeat: int, count: int, report: Callable[[str], None]
 ) -> tuple[float, dict[tuple[str, ...], float]]:
     """Return the seconds of the build, and the median of those of `verify` by its options.
 
@@ -31,23 +31,23 @@ def measure(
         folder: Empty; for the site and what the workflows write for their user.
         repeat: How many runs of each.
         count: How many guests.
-        say: Told how far it is.
+        report: Gets a line on how far it is.
 
     Raises:
         FarswitchError: A build failed, or a check did.
     """
-    build_image(recipe(), progress=say)
+    build_image(recipe(), progress=report)
     bench = write_site(folder, count)
     took: dict[tuple[str, ...], list[float]] = {options: [] for options in GOALS}
     with open_lab():
         run_workflow("build", bench)
         run_workflow("teardown", bench, "--keep-image")
         built = run_workflow("build", bench).seconds
-        say(f"build: {built:.1f} s")
+        report(f"build: {built:.1f} s")
         for _ in range(repeat):
             for options, seconds in took.items():
                 seconds.append(run_workflow("verify", bench, *options).seconds)
-                say(f"{_name(options)}: {seconds[-1]:.1f} s")
+                report(f"{_name(options)}: {seconds[-1]:.1f} s")
     return built, {options: median(seconds) for options, seconds in took.items()}
 
 
@@ -60,7 +60,7 @@ def _name(options: tuple[str, ...]) -> str:
 @click.option("--guests", type=click.IntRange(2, 9), default=3, show_default=True)
 def main(repeat: int, guests: int) -> None:
     """Verify in turns with and without options, print medians."""
-    built, took = in_folder(lambda folder, say: measure(folder, repeat, guests, say))
+    built, took = in_folder(lambda folder, report: measure(folder, repeat, guests, report))
     print()
     for options, seconds in took.items():
         figures = f"{seconds:6.1f} s, {seconds / built:.1f} times the build"

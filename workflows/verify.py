@@ -17,7 +17,7 @@ import click
 
 from farswitch.errors import FarswitchError
 from farswitch.lab.addresses import Lab
-from farswitch.lab.third_host import Outsider, outsider
+from farswitch.lab.third_host import HostNamespace, attach_third_host
 from farswitch.model.cluster import LabNetworks
 from farswitch.proof.probe import Findings, Probe, Scene
 from farswitch.run.cli import Options, main, shared
@@ -75,11 +75,11 @@ def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iter
 
 def _third_host(
     networks: LabNetworks | None,
-) -> Callable[[], AbstractContextManager[Outsider]] | None:
+) -> Callable[[], AbstractContextManager[HostNamespace]] | None:
     """Return what attaches a third host to the underlay, which only a lab has."""
     if networks is None:
         return None
-    return partial(outsider, Lab(networks.name, networks.controller, networks.underlay))
+    return partial(attach_third_host, Lab(networks.name, networks.controller, networks.underlay))
 
 
 def _conclusion(chosen: frozenset[str], findings: Findings) -> str:

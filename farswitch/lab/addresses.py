@@ -107,7 +107,7 @@ class Lab:
         return self.state / member.name
 
     def log(self, member: Member) -> Path:
-        """Return the file with what a member's boot and services said."""
+        """Return the file with what a member's boot and services wrote."""
         return self.state / f"{member.name}.log"
 
     def address(self, member: Member) -> IPv4Interface:

@@ -61,7 +61,7 @@ def start(lab: Lab, member: Member, deadline: Deadline) -> None:
     with lab.log(member).open("ab") as log:
         try:
             done = subprocess.run(
-                argv, input=spec(lab, member).dump().encode(), stdout=log, stderr=log,
+                argv, input=spec(lab, member).model_dump_json().encode(), stdout=log, stderr=log,
                 env=environment, cwd="/", start_new_session=True, timeout=deadline.remaining(),
                 check=False,
             )  # fmt: skip
@@ -127,7 +127,7 @@ def kill(lab: Lab, name: str, *, seconds: float = 10.0) -> bool:
     return True
 
 
-def await_burial(pids: Iterable[int], *, seconds: float = 5.0) -> None:
+def await_reaping(pids: Iterable[int], *, seconds: float = 5.0) -> None:
     """Wait until the machine's own first process has taken note of ended ones.
 
     Until then their entries, and with them their process namespaces, are still listed. Some
@@ -142,7 +142,7 @@ def await_burial(pids: Iterable[int], *, seconds: float = 5.0) -> None:
         wait_until(
             lambda: not any(entry.exists() for entry in entries),
             Deadline(seconds),
-            what="The burial of the lab's processes",
+            what="The reaping of the lab's processes",
             interval=0.05,
         )
 

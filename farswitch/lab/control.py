@@ -23,7 +23,7 @@ PROGRAMS = ("ip", "nsenter", "pivot_root", "ssh", "ssh-keygen", "sysctl", "unsha
 
 
 def up(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> tuple[str, ...]:
-    """Raise a lab, or mend one of which something is missing.
+    """Raise a lab, or repair one of which something is missing.
 
     Args:
         lab: The lab; by default the one that the default site describes.
@@ -66,9 +66,9 @@ def restart(name: str, lab: Lab | None = None, *, seconds: float = UP_SECONDS) -
     """
     lab = lab or Lab()
     _check_privilege()
-    member = next((one for one in lab.members if one.name == name), None)
+    member = next((member for member in lab.members if member.name == name), None)
     if member is None:
-        names = ", ".join(one.name for one in lab.members)
+        names = ", ".join(member.name for member in lab.members)
         raise ConfigError(f"Lab '{lab.name}' has no server '{name}', it has {names}.")
     deadline = Deadline(seconds)
     with _locked(lab, deadline):
@@ -105,7 +105,7 @@ def down(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> bool:
         unlinked = veth.remove_controller(lab)
         unwired = bridges.remove(lab)
         removed = [folders.remove(folder) for folder in (lab.run, lab.state)]
-        container.await_burial(found.values())
+        container.await_reaping(found.values())
     return any((*ended, unlinked, unwired, *removed))
 
 

@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 
 from farswitch.lab.run import ProgramError, run
-from farswitch.lab.server_spec import File, Spec
+from farswitch.lab.server_spec import ServerFile, ServerSpec
 
 LAYERS = ("/", "/usr", "/var", "/var/lib", "/opt")
 """An overlay does not show what is mounted below `/`: these get one of their own where they are
@@ -27,7 +27,7 @@ _MADE = "made"
 _OPTIONS = "index=off,metacopy=off"  # the layer below may change while it is mounted
 
 
-def assemble(spec: Spec) -> None:
+def assemble(spec: ServerSpec) -> None:
     """Make the member's file systems and move into them.
 
     Args:
@@ -62,7 +62,7 @@ def is_lasting(storage: Path) -> bool:
     return (storage / _MADE).exists()
 
 
-def _overlays(storage: Path, spec: Spec) -> Path:
+def _overlays(storage: Path, spec: ServerSpec) -> Path:
     fresh = not is_lasting(storage)  # the first boot, or one that was cut short
     if fresh:
         for name in ("upper", "work"):
@@ -105,7 +105,7 @@ def _copy_owner(have: Path, want: Path) -> None:
     want.chmod(stat.S_IMODE(status.st_mode))
 
 
-def _write(root: Path, file: File) -> None:
+def _write(root: Path, file: ServerFile) -> None:
     path = root / file.path.lstrip("/")
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # it may be a link to somewhere else

@@ -16,7 +16,7 @@ import time
 from farswitch.errors import FarswitchError
 from farswitch.lab.filesystems import assemble
 from farswitch.lab.run import PATH, run
-from farswitch.lab.server_spec import Service, Spec
+from farswitch.lab.server_spec import ServerSpec, Service
 
 RESTART_AFTER = 1.0
 """Seconds between two starts of one service, so that a broken one does not take the processor."""
@@ -30,7 +30,7 @@ _WATCHED = {signal.SIGCHLD}
 
 def main() -> int:
     """Start the member and return when it has booted, leaving its first process behind."""
-    spec = Spec.load(sys.stdin.read())
+    spec = ServerSpec.model_validate_json(sys.stdin.read())
     reader, writer = os.pipe()
     if os.fork():  # the child is the first of the new process namespace
         os.close(writer)
@@ -57,7 +57,7 @@ def _detach() -> None:
     os.close(null)
 
 
-def _boot(spec: Spec) -> None:
+def _boot(spec: ServerSpec) -> None:
     os.environ.clear()
     os.environ.update(_ENVIRONMENT)
     socket.sethostname(spec.hostname)
@@ -67,7 +67,7 @@ def _boot(spec: Spec) -> None:
 
 
 def _supervise(services: tuple[Service, ...]) -> None:
-    """Start the services, start again those that end, and bury every orphan."""
+    """Start the services, start again those that end, and reap every orphan."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     running: dict[int, Service] = {}
     started: dict[str, float] = {}
@@ -79,7 +79,7 @@ def _supervise(services: tuple[Service, ...]) -> None:
                 running[_start(service)] = service
                 started[service.name] = now
         signal.sigtimedwait(_WATCHED, RESTART_AFTER if missing else 3600.0)
-        for pid in _bury():
+        for pid in _reap():
             if service_ended := running.pop(pid, None):
                 print(f"lab: '{service_ended.name}' ended", flush=True)  # noqa: T201 (the log)
 
@@ -90,7 +90,7 @@ def _start(service: Service) -> int:
     )
 
 
-def _bury() -> list[int]:
+def _reap() -> list[int]:
     ended: list[int] = []
     while True:
         try:

@@ -17,7 +17,7 @@ class ProgramError(FarswitchError):
 
     def __init__(self, argv: Sequence[str], status: int | None, stderr: str) -> None:
         how = "did not end in time" if status is None else f"ended with status {status}"
-        super().__init__(f"'{' '.join(argv)}' {how}: {stderr.strip() or 'it said nothing'}")
+        super().__init__(f"'{' '.join(argv)}' {how}: {stderr.strip() or 'it printed nothing'}")
         self.argv = tuple(argv)
         self.status = status
         self.stderr = stderr

@@ -1,13 +1,13 @@
 """What a member's disk holds and what its boot starts: the server as its administrator left it.
 
-Hostile on purpose: the firewall drops what it was not told of, and bridged frames are shown to it.
+Hostile on purpose: the firewall drops what no rule accepts, and bridged frames are shown to it.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
 from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict
 
 from farswitch.lab.addresses import CONTROL_NIC, Lab, Member
 from farswitch.lab.keys import host_key, public
@@ -75,8 +75,11 @@ namespaces = []
 """
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerFile(_Part):
     """A file of the member's disk."""
 
     path: str
@@ -84,54 +87,31 @@ class File:
     mode: int = 0o644
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(_Part):
     """A program that the member's first process keeps running."""
 
     name: str
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """All that the member's first process must know."""
+class ServerSpec(_Part):
+    """All that the member's first process must know; it gets it as JSON."""
 
     hostname: str
     storage: str
     hidden: str
     emptied: tuple[str, ...]
-    files: tuple[File, ...]
+    files: tuple[ServerFile, ...]
     boot: tuple[tuple[str, ...], ...]
     services: tuple[Service, ...]
 
-    def dump(self) -> str:
-        """Return the text that `load` reads."""
-        return json.dumps(asdict(self))
 
-    @classmethod
-    def load(cls, text: str) -> Spec:
-        """Return what was dumped."""
-        raw = json.loads(text)
-        return cls(
-            hostname=raw["hostname"],
-            storage=raw["storage"],
-            hidden=raw["hidden"],
-            emptied=tuple(raw["emptied"]),
-            files=tuple(File(**file) for file in raw["files"]),
-            boot=tuple(tuple(argv) for argv in raw["boot"]),
-            services=tuple(Service(s["name"], tuple(s["argv"])) for s in raw["services"]),
-        )
-
-
-def spec(lab: Lab, member: Member) -> Spec:
+def spec(lab: Lab, member: Member) -> ServerSpec:
     """Return what a member is made of; the lab's keys must have been made."""
-    services = [Service("sshd", ("/usr/sbin/sshd", "-D", "-e"))]
+    services = [_service("sshd", "-D", "-e")]
     if member.hypervisor:
-        services += [
-            Service("virtlogd", ("/usr/sbin/virtlogd",)),
-            Service("libvirtd", ("/usr/sbin/libvirtd",)),
-        ]
-    return Spec(
+        services += [_service("virtlogd"), _service("libvirtd")]
+    return ServerSpec(
         hostname=member.name,
         storage=str(lab.storage(member)),
         hidden=str(lab.state),
@@ -148,20 +128,28 @@ def spec(lab: Lab, member: Member) -> Spec:
     )
 
 
-def _files(lab: Lab, member: Member) -> tuple[File, ...]:
+def _service(name: str, *options: str) -> Service:
+    return Service(name=name, argv=(f"/usr/sbin/{name}", *options))
+
+
+def _file(path: str, content: str, mode: int = 0o644) -> ServerFile:
+    return ServerFile(path=path, content=content, mode=mode)
+
+
+def _files(lab: Lab, member: Member) -> tuple[ServerFile, ...]:
     return (
-        File("/etc/hostname", f"{member.name}\n"),
-        File("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {member.name}\n::1 localhost\n"),
-        File("/etc/fstab", ""),
-        File("/etc/machine-id", f"{uuid4().hex}\n", 0o444),  # libvirt takes two with one as one
-        File("/etc/sysctl.d/10-lab.conf", SYSCTL),
-        File("/etc/iptables/rules.v4", FIREWALL),
-        File("/etc/iptables/rules.v6", FIREWALL),
-        File("/etc/ssh/sshd_config", SSHD),
-        File("/etc/ssh/lab_host_key", host_key(lab, member).read_text(), 0o600),
-        File("/root/.ssh/authorized_keys", f"{public(lab.key)}\n", 0o600),
-        File("/etc/libvirt/libvirt.conf", ""),
-        File("/etc/libvirt/libvirtd.conf", LIBVIRTD),
-        File("/etc/libvirt/virtlogd.conf", ""),
-        File("/etc/libvirt/qemu.conf", QEMU, 0o600),
+        _file("/etc/hostname", f"{member.name}\n"),
+        _file("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {member.name}\n::1 localhost\n"),
+        _file("/etc/fstab", ""),
+        _file("/etc/machine-id", f"{uuid4().hex}\n", 0o444),  # libvirt takes two with one as one
+        _file("/etc/sysctl.d/10-lab.conf", SYSCTL),
+        _file("/etc/iptables/rules.v4", FIREWALL),
+        _file("/etc/iptables/rules.v6", FIREWALL),
+        _file("/etc/ssh/sshd_config", SSHD),
+        _file("/etc/ssh/lab_host_key", host_key(lab, member).read_text(), 0o600),
+        _file("/root/.ssh/authorized_keys", f"{public(lab.key)}\n", 0o600),
+        _file("/etc/libvirt/libvirt.conf", ""),
+        _file("/etc/libvirt/libvirtd.conf", LIBVIRTD),
+        _file("/etc/libvirt/virtlogd.conf", ""),
+        _file("/etc/libvirt/qemu.conf", QEMU, 0o600),
     )

@@ -22,7 +22,7 @@ SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outsider:
+class HostNamespace:
     """A namespace of its own: `prefix` runs a program there; `address` is nobody's."""
 
     prefix: tuple[str, ...]
@@ -32,7 +32,7 @@ class Outsider:
 
 
 @contextmanager
-def outsider(lab: Lab) -> Iterator[Outsider]:
+def attach_third_host(lab: Lab) -> Iterator[HostNamespace]:
     """Attach a third host to the underlay.
 
     Its namespace is held by a process that ends when its input does: it goes, and its port with it,
@@ -55,7 +55,7 @@ def outsider(lab: Lab) -> Iterator[Outsider]:
                            check=False)  # fmt: skip
 
 
-def _plug(wire: tuple[str, ...], port: str, pid: int, address: IPv4Address) -> Outsider:
+def _plug(wire: tuple[str, ...], port: str, pid: int, address: IPv4Address) -> HostNamespace:
     inside = namespace(f"/proc/{pid}/ns/net")
     run([*wire, "ip", "link", "add", port, "master", UNDERLAY, "mtu", str(MTU), "up",
          "type", "veth", "peer", "name", UNDERLAY_NIC, "mtu", str(MTU),
@@ -65,7 +65,7 @@ def _plug(wire: tuple[str, ...], port: str, pid: int, address: IPv4Address) -> O
         lambda: _forwards(wire, port), Deadline(SECONDS), what="A third host's port of the underlay"
     )
     (nic,) = json.loads(run([*inside, "ip", "-j", "link", "show", "dev", UNDERLAY_NIC]))
-    return Outsider(inside, UNDERLAY_NIC, nic["address"], address)
+    return HostNamespace(inside, UNDERLAY_NIC, nic["address"], address)
 
 
 def _forwards(wire: tuple[str, ...], port: str) -> bool:

@@ -14,11 +14,11 @@ from farswitch.lab.bridges import CONTROL, UNDERLAY, Links, namespace, observe, 
 from farswitch.lab.run import ProgramError, run
 
 LINK_GROUP = 0x4C414201
-"""Link group of the lab's NICs ('LAB', 1): set at creation, so it marks them as ours."""
+"""VethPair group of the lab's NICs ('LAB', 1): set at creation, so it marks them as ours."""
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class VethPair:
     """A veth pair: a port of a bridge, and a NIC in the namespace of process `pid`."""
 
     port: str
@@ -49,7 +49,7 @@ def ensure_controller(lab: Lab) -> bool:
     nics = observe()
     if lab.link in nics and not _is_ours(nics[lab.link]):
         raise ForeignObjectError("Interface", lab.link, "controller")
-    link = Link("controller", CONTROL, lab.link, lab.controller, os.getpid())
+    link = VethPair("controller", CONTROL, lab.link, lab.controller, os.getpid())
     return _ensure(within(lab), (), link, nics)
 
 
@@ -67,8 +67,8 @@ def ensure_member(lab: Lab, member: Member, pid: int) -> bool:
     wire, inside = within(lab), namespace(f"/proc/{pid}/ns/net")
     nics = observe(inside)
     links = (
-        Link(f"{member.name}-ctl", CONTROL, CONTROL_NIC, lab.address(member), pid),
-        Link(f"{member.name}-und", UNDERLAY, UNDERLAY_NIC, lab.underlay_address(member), pid),
+        VethPair(f"{member.name}-ctl", CONTROL, CONTROL_NIC, lab.address(member), pid),
+        VethPair(f"{member.name}-und", UNDERLAY, UNDERLAY_NIC, lab.underlay_address(member), pid),
     )
     changes = [_ensure(wire, inside, link, nics) for link in links]
     return any(changes)
@@ -93,7 +93,7 @@ def remove_controller(lab: Lab) -> bool:
     return ours
 
 
-def _ensure(wire: tuple[str, ...], inside: tuple[str, ...], link: Link, nics: Links) -> bool:
+def _ensure(wire: tuple[str, ...], inside: tuple[str, ...], link: VethPair, nics: Links) -> bool:
     nic = nics.get(link.nic)
     port = observe(wire).get(link.port)
     if nic is None or port is None:

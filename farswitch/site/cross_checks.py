@@ -11,7 +11,7 @@ from farswitch.model.machines import Address, Server
 from farswitch.model.node_names import shown
 from farswitch.model.settings import OWN_IMAGE, Settings
 from farswitch.site.hosts_yaml import Entries
-from farswitch.site.mistakes import Findings
+from farswitch.site.mistakes import Mistakes
 from farswitch.site.schema import ClusterKeys, LabKeys
 from farswitch.site.yaml_lines import Document, Place
 
@@ -22,7 +22,7 @@ DATA: Place = ("data",)
 class Checks:
     """The parts of a site that are right one by one."""
 
-    findings: Findings
+    mistakes: Mistakes
     hosts: Document
     groups: Document
     defaults: Document
@@ -59,7 +59,7 @@ class Checks:
         if home is not None and home not in known:
             place = ("guest", "data", "hypervisor")
             sentence = f"'guest.hypervisor' is {shown(home)}, which is no hypervisor, {wanted}."
-            self.findings.add(self.groups, place, sentence)
+            self.mistakes.add(self.groups, place, sentence)
         for text in dict.fromkeys(self.entries.keys[guest] for guest in self.entries.guests):
             named = (self.hosts.data[text].get("data") or {}).get("hypervisor")
             if named is not None and named not in known:
@@ -85,7 +85,7 @@ class Checks:
         for (one, first), (other, second) in combinations(self._named_networks(), 2):
             if first.overlaps(second):
                 names = f"'{other[-1]}' is {second}, which overlaps '{one[-1]}' {first}"
-                self.findings.add(self.defaults, other, f"{names}, wanted networks apart.")
+                self.mistakes.add(self.defaults, other, f"{names}, wanted networks apart.")
         guests = self._named_networks()[:2]
         for server in self.entries.servers:
             for inner, address in _addresses(server):
@@ -126,17 +126,17 @@ class Checks:
             sentence = (
                 "'image.sha256' is missing, wanted the digest of the image at 'image.source'."
             )
-            self.findings.add(self.defaults, place, sentence)
+            self.mistakes.add(self.defaults, place, sentence)
         if image.source == OWN_IMAGE and image.sha256 is not None:
             sentence = f"'image.sha256' is given, wanted none for our own image ('{OWN_IMAGE}')."
-            self.findings.add(self.defaults, (*place, "sha256"), sentence)
+            self.mistakes.add(self.defaults, (*place, "sha256"), sentence)
 
     def _ports(self) -> None:
         one, other = self.keys.mpi.launcher_ports, self.keys.mpi.payload_ports
         if one.first <= other.last and other.first <= one.last:
             sentence = f"'mpi.payload_ports' is {other.first}-{other.last}, which overlaps"
             wanted = f"'mpi.launcher_ports' {one.first}-{one.last}, wanted ranges apart"
-            self.findings.add(self.defaults, (*DATA, "mpi"), f"{sentence} {wanted}.")
+            self.mistakes.add(self.defaults, (*DATA, "mpi"), f"{sentence} {wanted}.")
 
     def _size(self, settings: Settings) -> None:
         count = len(self.entries.guests)
@@ -148,7 +148,7 @@ class Checks:
             self._hosts(last, f"there are {count} guests, wanted {most} at most: {why}.")
 
     def _hosts(self, place: Place, sentence: str) -> None:
-        self.findings.add(self.hosts, place, sentence)
+        self.mistakes.add(self.hosts, place, sentence)
 
 
 def _addresses(server: Server) -> list[tuple[Place, Address]]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from farswitch.errors import ConfigError
 from farswitch.model.machines import Address, Role, Server
 from farswitch.model.node_names import check_name, expand
-from farswitch.site.mistakes import Findings, found, key
+from farswitch.site.mistakes import Mistakes, found, key
 from farswitch.site.parsers import parse_underlay
 from farswitch.site.schema import GroupsFile, GuestKeys, ServerGroup, ServerKeys
 from farswitch.site.yaml_lines import Document
@@ -28,7 +28,7 @@ class Entries:
         document: hosts.yaml.
         common: groups.yaml.
         folder: The site's folder, where relative paths start.
-        findings: Gets a sentence for each thing that is wrong.
+        mistakes: Gets a sentence for each thing that is wrong.
         servers: The servers that are right.
         guests: The guests' names, each with its hypervisor's or None.
         keys: For each name the key of hosts.yaml that it comes from.
@@ -37,13 +37,13 @@ class Entries:
     document: Document
     common: GroupsFile
     folder: Path
-    findings: Findings
+    mistakes: Mistakes
     servers: list[Server] = field(default_factory=list)
     guests: dict[str, str | None] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
 
     def read(self) -> None:
-        """Read all entries; what is wrong goes to the findings."""
+        """Read all entries; what is wrong goes to the mistakes."""
         for text, data in self.document.data.items():
             role = self._role(text, data)
             if role == GUEST:
@@ -64,7 +64,7 @@ class Entries:
         return None
 
     def _add_guests(self, text: str, data: object) -> None:
-        guest = self.findings.validate(GuestKeys, self.document, data, (text,))
+        guest = self.mistakes.validate(GuestKeys, self.document, data, (text,))
         try:
             names = expand(text)
         except ConfigError as error:
@@ -75,7 +75,7 @@ class Entries:
         self.guests |= {name: home for name in names if self._claim(name, text)}
 
     def _add_server(self, name: str, role: Role, data: object) -> None:
-        keys = self.findings.validate(ServerKeys, self.document, data, (name,))
+        keys = self.mistakes.validate(ServerKeys, self.document, data, (name,))
         try:
             check_name(name)
         except ConfigError as error:
@@ -110,7 +110,7 @@ class Entries:
         return None if text is None else self.folder / Path(text).expanduser()
 
     def _claim(self, name: str, text: str) -> bool:
-        """Return whether the name is new; two machines of one name are a finding."""
+        """Return whether the name is new; two machines of one name are a mistake."""
         if name in self.keys:
             before = self.document.at((self.keys[name],)).rpartition(" ")[2]
             self._add(
@@ -121,7 +121,7 @@ class Entries:
         return True
 
     def _add(self, text: str, sentence: str, *inner: str) -> None:
-        self.findings.add(self.document, (text, *inner), sentence)
+        self.mistakes.add(self.document, (text, *inner), sentence)
 
 
 def _address(hostname: str) -> Address | None:

@@ -11,7 +11,7 @@ from farswitch.model.node_names import shown
 from farswitch.model.settings import Image, Settings
 from farswitch.site.cross_checks import Checks
 from farswitch.site.hosts_yaml import Entries
-from farswitch.site.mistakes import Findings
+from farswitch.site.mistakes import Mistakes
 from farswitch.site.schema import ClusterKeys, DefaultsFile, GroupsFile
 from farswitch.site.yaml_lines import Document, read_document, shown_path
 
@@ -50,17 +50,17 @@ def load_site(site: str) -> Site:
         ConfigError: What is wrong, one sentence a line, with file, line, found and wanted.
     """
     folder = find_site(site)
-    findings = Findings()
-    hosts, groups, defaults = _documents(folder, findings)
-    cluster = findings.validate(DefaultsFile, defaults, defaults.data)
-    common = findings.validate(GroupsFile, groups, groups.data)
-    entries = Entries(hosts, common or GroupsFile(), folder, findings)
+    mistakes = Mistakes()
+    hosts, groups, defaults = _documents(folder, mistakes)
+    cluster = mistakes.validate(DefaultsFile, defaults, defaults.data)
+    common = mistakes.validate(GroupsFile, groups, groups.data)
+    entries = Entries(hosts, common or GroupsFile(), folder, mistakes)
     entries.read()
-    findings.check()
+    mistakes.check()
     assert cluster is not None  # noqa: S101 (`check` has raised otherwise)
     settings = _settings(cluster.data, folder)
-    Checks(findings, hosts, groups, defaults, entries, cluster.data).run(settings)
-    findings.check()
+    Checks(mistakes, hosts, groups, defaults, entries, cluster.data).run(settings)
+    mistakes.check()
     hypervisors = tuple(server for server in entries.servers if server.role == "hypervisor")
     switch = next(server for server in entries.servers if server.role == "switch")
     guests = tuple(
@@ -74,14 +74,14 @@ def _sites(folder: Path) -> str:
     return ", ".join(sorted(shown_path(path.parent) for path in folder.glob(f"*/{HOSTS}")))
 
 
-def _documents(folder: Path, findings: Findings) -> list[Document]:
+def _documents(folder: Path, mistakes: Mistakes) -> list[Document]:
     documents = []
     for name in FILES:
         try:
             documents.append(read_document(folder / name))
         except ConfigError as error:
-            findings.sentences.append(str(error))
-    findings.check()
+            mistakes.sentences.append(str(error))
+    mistakes.check()
     return documents
 
 

@@ -21,7 +21,7 @@ LIKENESS = 0.7
 
 
 @dataclass(slots=True)
-class Findings:
+class Mistakes:
     """Sentences, collected until `check`."""
 
     sentences: list[str] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Findings:
         self.sentences.append(f"{document.at(place)}: {sentence}")
 
     def check(self) -> None:
-        """Raise a ConfigError that says all that was found, one finding a line."""
+        """Raise a ConfigError that says all that was found, one a line."""
         if self.sentences:
             raise ConfigError("\n".join(dict.fromkeys(self.sentences)))
 

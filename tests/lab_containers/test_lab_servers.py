@@ -133,7 +133,7 @@ def test_orphans_are_buried(lab):
     def gone() -> bool:
         return pid not in inside(lab, "server2", "ps", "-eo", "pid=").split()
 
-    wait_until(gone, Deadline(5), what="The burial of the orphan")
+    wait_until(gone, Deadline(5), what="The reaping of the orphan")
 
 
 def configuration() -> dict[str, tuple[int, int, bytes]]:

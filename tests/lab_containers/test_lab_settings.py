@@ -7,7 +7,7 @@ import pytest
 from farswitch.errors import ConfigError
 from farswitch.lab import subnets
 from farswitch.lab.addresses import MEMBERS, Lab
-from farswitch.lab.server_spec import File, Service, Spec
+from farswitch.lab.server_spec import ServerFile, ServerSpec, Service
 from farswitch.lab.subnets import Use
 
 CONTROL = IPv4Network("198.18.0.0/24")
@@ -71,13 +71,13 @@ def test_a_default_route_is_nobodys_subnet(monkeypatch, route):
 
 
 def test_a_member_is_told_all_through_one_text():
-    spec = Spec(
+    spec = ServerSpec(
         hostname="server1",
         storage="/var/lib/lab/server1",
         hidden="/var/lib/lab",
         emptied=("/home",),
-        files=(File("/etc/x", "ä\n", 0o600),),
+        files=(ServerFile(path="/etc/x", content="ä\n", mode=0o600),),
         boot=(("ip", "link"),),
-        services=(Service("sshd", ("/usr/sbin/sshd", "-D")),),
+        services=(Service(name="sshd", argv=("/usr/sbin/sshd", "-D")),),
     )
-    assert Spec.load(spec.dump()) == spec
+    assert ServerSpec.model_validate_json(spec.model_dump_json()) == spec

@@ -13,7 +13,7 @@ from farswitch.errors import FarswitchError
 from farswitch.lab import bridges, container
 from farswitch.lab.addresses import MEMBERS, Lab
 from farswitch.lab.run import run
-from farswitch.lab.third_host import outsider
+from farswitch.lab.third_host import attach_third_host
 
 pytestmark = pytest.mark.root
 ROOT = Path(__file__).parents[2]
@@ -21,9 +21,9 @@ HOLD = """
 import sys
 from ipaddress import IPv4Network
 from farswitch.lab.addresses import Lab
-from farswitch.lab.third_host import outsider
+from farswitch.lab.third_host import attach_third_host
 name, control, underlay = sys.argv[1:]
-with outsider(Lab(name, IPv4Network(control), IPv4Network(underlay))):
+with attach_third_host(Lab(name, IPv4Network(control), IPv4Network(underlay))):
     print("there", flush=True)
     sys.stdin.read()
 """
@@ -49,7 +49,7 @@ def underlay_of(lab: Lab, name: str) -> dict:
 
 def test_its_frames_reach_both_servers_from_the_first_one_on(lab):
     before = ports(lab)
-    with outsider(lab) as third:
+    with attach_third_host(lab) as third:
         assert len(ports(lab) - before) == 1
         assert third.address in lab.underlay
         assert third.address not in {lab.underlay_address(member).ip for member in MEMBERS}
@@ -65,7 +65,7 @@ def test_its_frames_reach_both_servers_from_the_first_one_on(lab):
 
 def test_two_of_them_do_not_meet(lab):
     before = ports(lab)
-    with outsider(lab) as one, outsider(lab) as other:
+    with attach_third_host(lab) as one, attach_third_host(lab) as other:
         assert one.mac != other.mac
         assert len(ports(lab) - before) == 2
     assert ports(lab) == before
@@ -87,5 +87,5 @@ def test_nothing_is_left_of_it_where_its_program_is_killed(lab):
 
 def test_without_a_lab_there_is_none(own_lab):
     nowhere = Lab("fsnone", own_lab.control, own_lab.underlay)
-    with pytest.raises(FarswitchError), outsider(nowhere):
+    with pytest.raises(FarswitchError), attach_third_host(nowhere):
         pass

@@ -7,8 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 
-from bench.guests import Guest, identity
-from bench.testbed import Bed, open_bed
+from bench.guests import RunningGuest, identity
+from bench.testbed import Testbed, open_testbed
+from farswitch.connections.shell.keys import KeyPair
 from farswitch.deadline import Deadline
 from farswitch.image.build import BuiltImage, build
 from farswitch.image.recipe import recipe
@@ -49,11 +50,11 @@ sysctl -a 2>/dev/null | grep -E '^net.(ipv4.ip_forward|bridge)'
 class Machine:
     """One that runs; `addresses` are on the underlay and on the control subnet."""
 
-    bed: Bed
+    bed: Testbed
     image: BuiltImage
     seed: Seed
     addresses: tuple[IPv4Interface, ...]
-    guest: Guest
+    guest: RunningGuest
 
     def run(self, command: str) -> str:
         """Run a line of shell there that must end well."""
@@ -93,7 +94,10 @@ def machine(lab: Lab) -> Iterator[Machine]:
     It is a stock tree: one with udev, which applies settings when a module comes.
     """
     image, public = build(recipe(), stock=True), keys.public(lab.key)
-    with open_bed(keys=(lab.key.read_bytes(), public)) as bed, ExitStack() as stack:
+    with (
+        open_testbed(keys=KeyPair(private=lab.key.read_text(), public=public)) as bed,
+        ExitStack() as stack,
+    ):
         for bridge, where in (("b0", bridges.UNDERLAY), ("b1", bridges.CONTROL)):
             stack.enter_context(_plugged(lab, bed, bridge, where))
         desk = f"{lab.control[DESK]}/{lab.control.prefixlen}"
@@ -116,7 +120,7 @@ def machine(lab: Lab) -> Iterator[Machine]:
 
 
 @contextmanager
-def _plugged(lab: Lab, bed: Bed, bridge: str, where: str) -> Iterator[None]:
+def _plugged(lab: Lab, bed: Testbed, bridge: str, where: str) -> Iterator[None]:
     """Join a bridge of the bed to one of the lab's wires."""
     inside, outside = ["ip", "-n", bed.name], [*bridges.within(lab), "ip"]
     far, near = f"far{bridge}", f"{bridge}far"
