@@ -29,7 +29,7 @@ class Outcome:
     ok: bool = True
 
 
-def _options(command: Callable[P, None]) -> Callable[P, None]:
+def _options(function: Callable[P, None]) -> Callable[P, None]:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
         click.option("--underlay", default=str(UNDERLAY_SUBNET), show_default=True,
@@ -39,16 +39,16 @@ def _options(command: Callable[P, None]) -> Callable[P, None]:
         click.option("--name", default=DEFAULT_NAME, show_default=True,
                      help="Name of the lab: two labs differ in it and in their control subnet."),
     ):  # fmt: skip
-        command = option(command)
-    return command
+        function = option(function)
+    return function
 
 
 @click.group()
-def main() -> None:
+def command() -> None:
     """Two stand-in servers on this machine: server1 with libvirt, server2 for the switch."""
 
 
-@main.command()
+@command.command()
 @_options
 def up(*, as_json: bool, **settings: str) -> None:
     """Raise the lab; a second time: mend what is missing, else change nothing."""
@@ -63,7 +63,7 @@ def up(*, as_json: bool, **settings: str) -> None:
     sys.exit(_run("up", act, settings, as_json=as_json))
 
 
-@main.command()
+@command.command()
 @_options
 def down(*, as_json: bool, **settings: str) -> None:
     """End the lab and remove all of it."""
@@ -78,7 +78,7 @@ def down(*, as_json: bool, **settings: str) -> None:
     sys.exit(_run("down", act, settings, as_json=as_json))
 
 
-@main.command()
+@command.command()
 @click.argument("server")
 @_options
 def restart(server: str, *, as_json: bool, **settings: str) -> None:
@@ -91,7 +91,7 @@ def restart(server: str, *, as_json: bool, **settings: str) -> None:
     sys.exit(_run("restart", act, settings, as_json=as_json))
 
 
-@main.command()
+@command.command()
 @_options
 def status(*, as_json: bool, **settings: str) -> None:
     """Say what is up; exit code 1 when not everything is."""
@@ -149,4 +149,4 @@ def _word(answers: bool) -> str:  # noqa: FBT001 (its only use is in a table)
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m workflows.lab")
+    command(prog_name="python -m workflows.lab")

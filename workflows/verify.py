@@ -21,6 +21,7 @@ from farswitch.lab.third_host import HostNamespace, attach_third_host
 from farswitch.model.cluster import LabNetworks
 from farswitch.proof.probe import Findings, Probe, Scene
 from farswitch.run.cli import Options, main, shared
+from farswitch.run.completion import comma_list
 from farswitch.run.junit import check_writable, render
 from farswitch.run.locking import note_holder
 from farswitch.run.recorder import Failure
@@ -147,10 +148,25 @@ def run(options: Options, extent: Extent) -> int:
         return session.finish(_conclusion(chosen, findings))
 
 
+_NAMES = comma_list(lambda: [name for probe in probes() for name in (probe.family, *probe.checks)])
+
+
 @click.command()
 @shared
-@click.option("--only", metavar="LIST", default="", help="Families or checks, with commas.")
-@click.option("--skip", metavar="LIST", default="", help="Families or checks to leave out.")
+@click.option(
+    "--only",
+    metavar="LIST",
+    default="",
+    help="Families or checks, with commas.",
+    shell_complete=_NAMES,
+)
+@click.option(
+    "--skip",
+    metavar="LIST",
+    default="",
+    help="Families or checks to leave out.",
+    shell_complete=_NAMES,
+)
 @click.option("--list", "listed", is_flag=True, help="Name all checks and what they prove.")
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="JUnit XML too.")
 @click.option("--attack", is_flag=True, help="Also try every other way, from inside the guests.")

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from farswitch.errors import ConfigError, FarswitchError
+from farswitch.run.completion import sites
 from farswitch.run.logs import log_exception
 from farswitch.run.recorder import Failure
 from farswitch.run.report import FAILED, INTERRUPTED, USAGE, Report
@@ -37,7 +38,12 @@ class Options:
 
 _SHARED = (
     click.option("--nodes", type=click.IntRange(min=1), help="How many guests; build resizes."),
-    click.option("--site", metavar="FOLDER", help="The site's folder; default: config.yaml's."),
+    click.option(
+        "--site",
+        metavar="FOLDER",
+        help="The site's folder or name; default: config.yaml's.",
+        shell_complete=sites,
+    ),
     click.option("--workers", type=click.IntRange(1, 1000), help="Hosts worked on at once."),
     click.option("--dry-run", is_flag=True, help="Print what would change; touch nothing."),
     click.option("--json", is_flag=True, help="One JSON document on standard output."),

@@ -13,23 +13,25 @@ from farswitch.errors import ConfigError
 
 NAME = "config.yaml"
 KNOWN = {"runner", "inventory", "logging"}
+PLUGIN, SITE, WORKERS = "FarswitchInventory", "lab", 32
+"""What is taken where no configuration says otherwise."""
 
 
-def find() -> Path:
+def find() -> Path | None:
     """Return the configuration: $FARSWITCH_CONFIG, else here, else beside the packages.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: What $FARSWITCH_CONFIG names is no file.
     """
-    named = os.environ.get("FARSWITCH_CONFIG")
-    places = [Path(named)] if named else [Path.cwd() / NAME, Path(__file__).parents[2] / NAME]
-    for place in places:
-        if place.is_file():
-            return place.resolve()
-    raise ConfigError(
-        f"There is no configuration: looked for {' and '.join(map(str, places))}.",
-        hint="Run in the folder that has config.yaml, or set FARSWITCH_CONFIG.",
-    )
+    if named := os.environ.get("FARSWITCH_CONFIG"):
+        if not Path(named).is_file():
+            raise ConfigError(
+                f"$FARSWITCH_CONFIG is '{named}', which is no file.",
+                hint="Name a config.yaml, or unset it.",
+            )
+        return Path(named).resolve()
+    places = (Path.cwd() / NAME, Path(__file__).resolve().parents[2] / NAME)
+    return next((place for place in places if place.is_file()), None)
 
 
 def configuration(site: str | None, nodes: int | None, workers: int | None) -> dict[str, Any]:
@@ -41,19 +43,21 @@ def configuration(site: str | None, nodes: int | None, workers: int | None) -> d
         workers: How many hosts at once; None takes config.yaml's.
 
     Raises:
-        ConfigError: config.yaml is missing or not what it should be.
+        ConfigError: config.yaml is not what it should be.
     """
     path = find()
-    settings = _read(path)
-    inventory = settings.setdefault("inventory", {"plugin": "FarswitchInventory"})
+    settings = _read(path) if path else {}
+    inventory = settings.setdefault("inventory", {"plugin": PLUGIN})
     options = inventory.setdefault("options", {}) if isinstance(inventory, dict) else None
     if not isinstance(options, dict) or not isinstance(options.get("site", ""), str):
         raise ConfigError(f"{path}: wanted 'inventory: {{plugin: NAME, options: {{site: PATH}}}}'.")
-    options["site"] = site or str(path.parent / options.get("site", "inventory/lab"))
+    if path and "site" in options:
+        options["site"] = str(path.parent / options["site"])
+    options["site"] = site or options.get("site", SITE)
     if nodes is not None:
         options["nodes"] = nodes
-    if workers is not None:
-        settings["runner"] = {"plugin": "threaded", "options": {"num_workers": workers}}
+    if workers is not None or "runner" not in settings:
+        settings["runner"] = {"plugin": "threaded", "options": {"num_workers": workers or WORKERS}}
     settings["logging"] = {"enabled": False}
     return settings
 

@@ -16,6 +16,8 @@ from farswitch.site.schema import ClusterKeys, DefaultsFile, GroupsFile
 from farswitch.site.yaml_lines import Document, read_document, shown_path
 
 ROOT = Path(__file__).resolve().parents[2]
+SITES = Path(__file__).with_name("sites")
+"""The sites that come with the package: `inventory/` in a checkout."""
 FILES = HOSTS, GROUPS, DEFAULTS = "hosts.yaml", "groups.yaml", "defaults.yaml"
 
 
@@ -24,7 +26,7 @@ def find_site(site: str) -> Path:
 
     Args:
         site: A path, from the current folder or from the project's, or the name of a site below the
-            project's `inventory/`.
+            current folder's `inventory/`, or of one that comes with farswitch.
 
     Raises:
         ConfigError: There is no such folder; the message names the sites beside it.
@@ -32,11 +34,11 @@ def find_site(site: str) -> Path:
     path = Path(site).expanduser() if site.startswith("~/") else Path(site)
     candidates = [path, ROOT / path]
     if len(path.parts) == 1:
-        candidates.append(ROOT / "inventory" / path)
+        candidates += [Path("inventory") / path, SITES / path]
     for folder in candidates:
         if site and any((folder / name).is_file() for name in FILES):
             return folder.resolve()
-    near = _sites(path.absolute().parent) or _sites(ROOT / "inventory")
+    near = _sites(path.absolute().parent) or _sites(SITES)
     raise ConfigError(f"{shown(site)} is no site (a folder with {HOSTS}), wanted one of: {near}.")
 
 
@@ -68,6 +70,12 @@ def load_site(site: str) -> Site:
     )
     lab = _lab(cluster.data)
     return Site(folder.name, folder, settings, hypervisors, switch, guests, lab)
+
+
+def site_names() -> list[str]:
+    """Return the names by which `find_site` finds a site from here."""
+    folders = (Path("inventory"), SITES)
+    return sorted({path.parent.name for base in folders for path in base.glob(f"*/{HOSTS}")})
 
 
 def _sites(folder: Path) -> str:

@@ -17,7 +17,7 @@ from farswitch.errors import ConfigError, FarswitchError, ForeignObjectError
 from farswitch.lab import bridges, container, control
 from farswitch.lab.addresses import MEMBERS, Lab, Member
 from farswitch.lab.run import run
-from workflows.lab import main
+from workflows.lab import command
 
 pytestmark = pytest.mark.root
 
@@ -93,9 +93,9 @@ def test_a_restart_keeps_the_disk_alone(lab):
     pids = container.find(lab)
     container.execute(pids["server2"], ["touch", "/etc/kept", "/run/volatile", "/tmp/volatile"])
     container.execute(pids["server2"], ["ip", "link", "add", "volatile", "type", "bridge"])
-    command = ["restart", "server2", "--name", lab.name, "--control", str(lab.control),
-               "--underlay", str(lab.underlay)]  # fmt: skip
-    done = CliRunner().invoke(main, command)
+    arguments = ["restart", "server2", "--name", lab.name, "--control", str(lab.control),
+                 "--underlay", str(lab.underlay)]  # fmt: skip
+    done = CliRunner().invoke(command, arguments)
     assert (done.exit_code, "'server2'" in done.output) == (0, True)
     after = container.find(lab)
     assert (after["server1"], after["server2"] != pids["server2"]) == (pids["server1"], True)
@@ -222,7 +222,7 @@ def test_a_subnet_in_use_ends_with_code_2_and_nothing_is_made(own_lab, role):
     control.down(own_lab)
     used = replace(own_lab, **{role: IPv4Network("127.1.0.0/16")})
     done = CliRunner().invoke(
-        main,
+        command,
         [
             "up",
             "--name",
@@ -241,7 +241,7 @@ def test_a_subnet_in_use_ends_with_code_2_and_nothing_is_made(own_lab, role):
 
 @pytest.mark.parametrize("subnet", ["198.18.0.1/24", "nonsense", "fd00::/64"])
 def test_what_is_no_subnet_ends_with_code_2(subnet):
-    done = CliRunner().invoke(main, ["up", "--control", subnet])
+    done = CliRunner().invoke(command, ["up", "--control", subnet])
     assert done.exit_code == 2
     assert subnet.split("/")[0] in done.output
 

@@ -1,0 +1,53 @@
+"""The command `farswitch`: `farswitch build` is `python -m workflows.build`."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+from click.shell_completion import CompletionItem
+
+COMMANDS = {
+    "build": "Raise the cluster of the site, or bring what stands to what is wanted.",
+    "verify": "Prove that the cluster works and that every byte between guests crosses the switch.",
+    "teardown": "Remove the cluster and give both servers back as they were.",
+    "lab": "Two stand-in servers on this machine: server1 with libvirt, server2 for the switch.",
+}
+"""The modules of `workflows` that have a `command`, each with the first sentence of its help."""
+
+
+class Workflows(click.Group):
+    """A group that imports a command's module only when that command is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of `--help`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return a command; None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"workflows.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the commands into the help, of which none is imported."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that a word may become, and import none."""
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        return [*(CompletionItem(name, help=COMMANDS[name]) for name in names), *options]
+
+
+@click.group(cls=Workflows)
+@click.version_option(package_name="farswitch")
+def main() -> None:
+    """Raise an MPI cluster whose every byte crosses a software switch on another server."""
+
+
+if __name__ == "__main__":
+    main(prog_name="farswitch")
