@@ -28,8 +28,8 @@ def shell(where: Task | Host) -> Shell:
 
 
 def netlink(where: Task | Host) -> Endpoint:
-    """Return the netlink endpoint of the task's host: a server."""
-    return cast("Endpoint", _opened(where, "netlink"))
+    """Return the netlink endpoint of the task's host, over the login of its shell."""
+    return cast("Endpoint", _opened(where, "netlink", options_of="shell"))
 
 
 def libvirt(where: Task | Host) -> Hypervisor:
@@ -37,7 +37,7 @@ def libvirt(where: Task | Host) -> Hypervisor:
     return cast("Hypervisor", _opened(where, "libvirt"))
 
 
-def _opened(where: Task | Host, name: str) -> object:
+def _opened(where: Task | Host, name: str, *, options_of: str = "") -> object:
     if isinstance(where, Task):
-        return opened(where.host, name, where.nornir.config)
-    return opened(where, name)
+        return opened(where.host, name, where.nornir.config, options_of=options_of)
+    return opened(where, name, options_of=options_of)

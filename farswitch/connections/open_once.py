@@ -13,12 +13,23 @@ _GUARD = threading.Lock()
 _LOCKS: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
 
 
-def opened(host: Host, name: str, configuration: Config | None = None) -> Any:
+def opened(
+    host: Host, name: str, configuration: Config | None = None, *, options_of: str = ""
+) -> Any:
     """Return the host's connection of that name; the first of many threads opens it.
 
     A failed attempt leaves nothing behind: the next call tries again.
+
+    Args:
+        host: The host.
+        name: The connection.
+        configuration: Nornir's.
+        options_of: The connection whose options it is opened with, where that is another one.
     """
     with _GUARD:
         lock = _LOCKS[host.name, name]
     with lock:
-        return host.get_connection(name, configuration or Config())
+        if name not in host.connections:
+            options = host.get_connection_parameters(options_of or name)
+            host.open_connection(name, configuration or Config(), **options.dict())
+        return host.connections[name].connection

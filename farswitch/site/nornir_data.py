@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 from nornir.core.inventory import Host, Inventory
 
 from farswitch.connections.fence import Fence
+from farswitch.connections.shell.keys import GuestKeys
 from farswitch.model.cluster import Cluster, Site
 from farswitch.model.machines import Guest, Server
 
-CLUSTER, SERVER, GUEST = "cluster", "server", "guest"
-SITE, KEYS, JUMP, FENCE = "site", "keys", "jump", "fence"
+CLUSTER, SERVER, GUEST = "farswitch", "server", "guest"
+SITE, KEYS, JUMP, FENCE = "site", "login", "jump", "fence"
 
 
-@dataclass(slots=True)
 class KeyHolder:
-    """The cluster's keys, once the workflow has them: one holder is shared by all guests."""
+    """The cluster's keys, once the workflow has them, for the logins to its guests."""
 
-    keys: object | None = None
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._keys = GuestKeys()
+
+    @property
+    def keys(self) -> GuestKeys:
+        """What is known of them; setting it fills in the options of every guest's connections."""
+        return self._keys
+
+    @keys.setter
+    def keys(self, keys: GuestKeys) -> None:
+        self._keys = keys
+        for host in self._inventory.hosts.values():
+            if GUEST in host.data:
+                self.fill_in(host)
+
+    def fill_in(self, guest: Host) -> None:
+        """Give a guest's shell its keys; empty ones as long as they are not known."""
+        extras = guest.connection_options["shell"].extras or {}
+        extras["host_key"] = self._keys.host_keys.get(guest.name, "")
+        extras["private_key"] = self._keys.private_key
 
 
 def cluster_of(host: Host) -> Cluster:

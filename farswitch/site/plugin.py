@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from nornir.core.inventory import (
     ConnectionOptions,
@@ -35,6 +35,11 @@ from farswitch.site.nornir_data import (
 
 NAME = "FarswitchInventory"
 GROUPS = ("hypervisor", "switch", "guest")
+CONNECTIONS = {
+    "hypervisor": ("shell", "netlink", "libvirt"),
+    "switch": ("shell", "netlink"),
+}
+"""What a server of each role is reached by."""
 GUEST_USER = "root"
 SSH_PORT = 22
 
@@ -60,13 +65,18 @@ class FarswitchInventory:
         """
         site = load_site(self.site)
         wanted = cluster(site, self.nodes)
-        defaults = Defaults(data={SITE: site, KEYS: KeyHolder(), FENCE: Fence()})
+        defaults = Defaults(data={SITE: site, FENCE: Fence()})
         groups = Groups({name: Group(name, defaults=defaults) for name in GROUPS})
         inventory = Inventory(hosts=Hosts(), groups=groups, defaults=defaults)
+        defaults.data[KEYS] = KeyHolder(inventory)
         for server in wanted.servers:
-            inventory.hosts[server.name] = _server_host(server, wanted, inventory)
+            connections = CONNECTIONS[server.role]
+            inventory.hosts[server.name] = server_host(
+                server, groups[server.role], defaults, connections
+            )
         for guest in wanted.guests:
-            inventory.hosts[guest.name] = _guest_host(guest, wanted, inventory)
+            inventory.hosts[guest.name] = _guest_host(guest, inventory)
+        _adopt(wanted, inventory)
         return inventory
 
 
@@ -87,7 +97,7 @@ def resize(inventory: Inventory, site: Site, nodes: int | None) -> Cluster:
         nodes: How many guests; None means those that the site names.
 
     Returns:
-        The cluster of that size, which is every host's `cluster` now.
+        The cluster of that size, which every host belongs to now.
 
     Raises:
         ConfigError: That many guests cannot be; nothing was changed.
@@ -103,47 +113,65 @@ def resize(inventory: Inventory, site: Site, nodes: int | None) -> Cluster:
     for guest in wanted.guests:
         have = inventory.hosts.get(guest.name)
         if have is None or have.data[GUEST] != guest:
-            inventory.hosts[guest.name] = _guest_host(guest, wanted, inventory)
-    for host in inventory.hosts.values():
-        host.data[CLUSTER] = wanted
+            inventory.hosts[guest.name] = _guest_host(guest, inventory)
+    _adopt(wanted, inventory)
     return wanted
 
 
-def _server_host(server: Server, wanted: Cluster, inventory: Inventory) -> Host:
-    host = Host(
+def server_host(
+    server: Server, group: Group, defaults: Defaults, connections: Sequence[str]
+) -> Host:
+    """Return the Nornir host of a server, with options for each of the connections."""
+    extras = {
+        "name": server.name,
+        "local": server.local,
+        "key_file": server.key_file,
+        "known_hosts": server.known_hosts,
+        FENCE: defaults.data[FENCE],
+    }
+    return Host(
         name=server.name,
         hostname=server.hostname,
         port=server.port,
         username=server.user,
         platform="linux",
-        groups=ParentGroups([inventory.groups[server.role]]),
-        data={CLUSTER: wanted, SERVER: server},
-        defaults=inventory.defaults,
+        groups=ParentGroups([group]),
+        data={"role": server.role, "underlay": str(server.underlay), SERVER: server},
+        connection_options={name: ConnectionOptions(extras=dict(extras)) for name in connections},
+        defaults=defaults,
     )
-    given = {SERVER: server, FENCE: fence_of(inventory)}
-    host.connection_options["shell"] = _options(**given)
-    host.connection_options["netlink"] = _options(**given, host=host)
-    if server.role == "hypervisor":
-        host.connection_options["libvirt"] = _options(**given)
-    return host
 
 
-def _guest_host(guest: Guest, wanted: Cluster, inventory: Inventory) -> Host:
-    jump = inventory.hosts[guest.hypervisor]
-    given = {GUEST: guest, JUMP: jump, KEYS: keys_of(inventory), FENCE: fence_of(inventory)}
-    login = _options(**given)
-    return Host(
+def _guest_host(guest: Guest, inventory: Inventory) -> Host:
+    extras = {
+        "name": guest.name,
+        JUMP: inventory.hosts[guest.hypervisor],
+        FENCE: fence_of(inventory),
+    }
+    host = Host(
         name=guest.name,
         hostname=str(guest.management_address.ip),
         port=SSH_PORT,
         username=GUEST_USER,
         platform="linux",
         groups=ParentGroups([inventory.groups["guest"]]),
-        data={CLUSTER: wanted, GUEST: guest},
-        connection_options={"shell": login},
+        data={
+            "role": "guest",
+            "index": guest.index,
+            "vni": guest.vni,
+            "data_address": str(guest.data_address.ip),
+            "management_address": str(guest.management_address.ip),
+            "hypervisor": guest.hypervisor,
+            GUEST: guest,
+        },
+        connection_options={"shell": ConnectionOptions(extras=extras)},
         defaults=inventory.defaults,
     )
+    keys_of(inventory).fill_in(host)
+    return host
 
 
-def _options(**extras: Any) -> ConnectionOptions:
-    return ConnectionOptions(extras=extras)
+def _adopt(wanted: Cluster, inventory: Inventory) -> None:
+    """Let every host belong to the cluster."""
+    for host in inventory.hosts.values():
+        host.data |= {"cluster": wanted.name, CLUSTER: wanted}

@@ -8,14 +8,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nornir.core.inventory import (
-    ConnectionOptions,
     Defaults,
     Group,
     Groups,
     Host,
     Hosts,
     Inventory,
-    ParentGroups,
 )
 from nornir.core.plugins.inventory import InventoryPluginRegister
 
@@ -28,13 +26,13 @@ from farswitch.site.nornir_data import (
     CLUSTER,
     FENCE,
     KEYS,
-    SERVER,
     SITE,
     KeyHolder,
     cluster_of,
     server_of,
 )
 from farswitch.site.parsers import parse_hostname
+from farswitch.site.plugin import CONNECTIONS, server_host
 
 NAME = "FarswitchServers"
 LOCAL = "local"
@@ -64,13 +62,15 @@ class FarswitchServers:
         settings = Settings(cluster=self.cluster)
         first = self.servers[0]
         site = Site("", Path(), settings, self.servers, first, (), self.lab)
-        defaults = Defaults(data={SITE: site, KEYS: KeyHolder(), FENCE: Fence()})
+        defaults = Defaults(data={SITE: site, FENCE: Fence()})
         groups = Groups({"switch": Group("switch", defaults=defaults)})
-        hosts = Hosts()
+        inventory = Inventory(hosts=Hosts(), groups=groups, defaults=defaults)
+        defaults.data[KEYS] = KeyHolder(inventory)
         for server in self.servers:
-            hosts[server.name] = _host(server, defaults, groups["switch"])
-            hosts[server.name].data[CLUSTER] = Cluster(settings, self.servers, first, ())
-        return Inventory(hosts=hosts, groups=groups, defaults=defaults)
+            host = server_host(server, groups["switch"], defaults, CONNECTIONS["hypervisor"])
+            host.data[CLUSTER] = Cluster(settings, self.servers, first, ())
+            inventory.hosts[server.name] = host
+        return inventory
 
 
 def register() -> None:
@@ -118,21 +118,3 @@ def parse_server(text: str, *, key_file: Path | None, known_hosts: Path | None) 
         known_hosts=known_hosts,
         local=text == LOCAL,
     )
-
-
-def _host(server: Server, defaults: Defaults, group: Group) -> Host:
-    host = Host(
-        name=server.name,
-        hostname=server.hostname,
-        port=server.port,
-        username=server.user,
-        platform="linux",
-        groups=ParentGroups([group]),
-        data={SERVER: server},
-        defaults=defaults,
-    )
-    given = {SERVER: server, FENCE: defaults.data[FENCE]}
-    host.connection_options["shell"] = ConnectionOptions(extras=given)
-    host.connection_options["netlink"] = ConnectionOptions(extras={**given, "host": host})
-    host.connection_options["libvirt"] = ConnectionOptions(extras=given)
-    return host

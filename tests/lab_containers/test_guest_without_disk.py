@@ -7,11 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from farswitch.connections.libvirt.plugin import Hypervisor, Libvirt
-from farswitch.connections.shell.plugin import server_target
-from farswitch.connections.shell.ssh import SshShell
+from farswitch.connections.shell.plugin import ShellConnection
 from farswitch.deadline import Deadline, wait_until
 from farswitch.lab.addresses import MEMBERS, Lab
-from farswitch.model.machines import Server
 
 pytestmark = pytest.mark.root
 
@@ -41,28 +39,20 @@ dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
 
 
 @pytest.fixture
-def server(lab: Lab) -> Server:
-    return Server(
-        name="server1",
-        role="hypervisor",
-        hostname=str(lab.address(MEMBERS[0]).ip),
-        underlay=lab.underlay_address(MEMBERS[0]).ip,
-        known_hosts=lab.known_hosts,
-        key_file=lab.key,
-    )
-
-
-@pytest.fixture
-def hypervisor(server: Server) -> Iterator[Hypervisor]:
-    shell, plugin = SshShell(server_target(server)), Libvirt()
+def hypervisor(lab: Lab) -> Iterator[Hypervisor]:
+    extras = {"name": "server1", "known_hosts": lab.known_hosts, "key_file": lab.key}
+    address = str(lab.address(MEMBERS[0]).ip)
+    opener, plugin = ShellConnection(), Libvirt()
+    opener.open(hostname=address, username="root", extras=extras)
+    shell = opener.connection
     shell.run(["sh", "-c", MAKE, "make", FOLDER], stdin=SECTOR.ljust(510, b"\0") + b"\x55\xaa")
-    plugin.open(extras={"server": server})
+    plugin.open(hostname=address, username="root", extras=extras)
     yield plugin.connection
     plugin.connection.destroy("full")
     plugin.connection.undefine("full")
     plugin.close()
     shell.run(["sh", "-c", f"umount {FOLDER}; rmdir {FOLDER}; rm -f /var/log/libvirt/qemu/full*"])
-    shell.close()
+    opener.close()
 
 
 def test_a_guest_that_a_full_disk_stopped_is_known_as_such(hypervisor: Hypervisor) -> None:

@@ -14,7 +14,7 @@ from farswitch.connections.libvirt.domains import LibvirtError
 from farswitch.connections.libvirt.plugin import Hypervisor, Libvirt
 from farswitch.connections.libvirt.ssh_folder import Scratch
 from farswitch.connections.libvirt.uri import remote_uri, ssh_program
-from farswitch.model.machines import Server
+from farswitch.connections.shell.login import Target
 
 
 def test_a_server_without_libvirt_is_named():
@@ -37,9 +37,8 @@ def test_a_connection_that_was_lost_is_made_anew(hypervisor):
     assert len(closed) == 1
 
 
-def server(**changes: object) -> Server:
-    settings = {"name": "s", "role": "hypervisor", "hostname": "h", "underlay": "198.51.100.1"}
-    return Server(**{**settings, **changes})
+def server(**changes: object) -> Target:
+    return Target(**{"host": "s", "hostname": "h", **changes})
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def test_the_uri_of_a_server_is_encoded(changes, start):
 
 
 def test_ssh_is_told_to_check_the_host_key_of_the_given_file(tmp_path):
-    given = server(known_hosts=Path("/k/known 100% hosts"), key_file=Path("/k/it's"))
+    given = server(known_hosts=(Path("/k/known 100% hosts"),), key_file=Path("/k/it's"))
     program = tmp_path / "ssh"
     program.write_text(ssh_program(given))
     asked = subprocess.run(
@@ -83,7 +82,7 @@ def test_the_plugin_connects_and_cleans_up_also_after_a_run_that_was_killed(tmp_
     (tmp_path / "farswitch-ssh-theirs/file").touch()
     living, plugin = Scratch(), Libvirt()
     living.program.touch()
-    plugin.open(extras={"server": server()})
+    plugin.open(hostname="h")
     (program,) = set(tmp_path.glob("farswitch-ssh-*/ssh")) - {living.program}
     assert program.stat().st_mode & 0o777 == 0o700
     assert program.parent.stat().st_mode & 0o777 == 0o700
@@ -102,7 +101,7 @@ def test_many_threads_open_a_hosts_connection_once(tmp_path, monkeypatch):
     access.register()
     host = Host("server1")
     host.connection_options = {}
-    host.connection_options["libvirt"] = ConnectionOptions(extras={"server": server(local=True)})
+    host.connection_options["libvirt"] = ConnectionOptions(extras={"local": True})
     with ThreadPoolExecutor(16) as pool:
         found = set(pool.map(lambda _: access.libvirt(host), range(64)))
     host.close_connections()

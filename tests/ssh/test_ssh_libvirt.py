@@ -10,15 +10,15 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from farswitch.connections.libvirt.domains import LibvirtError
 from farswitch.connections.libvirt.plugin import Hypervisor, Libvirt
 from farswitch.deadline import Deadline, wait_until
-from farswitch.model.machines import Server
 from tests.ssh.conftest import Sshd
 from tests.ssh.proxy import Proxy
 
@@ -88,40 +88,38 @@ def daemon(make_sshd: Callable[..., Sshd]) -> Iterator[Daemon]:
     assert settings_of_the_machine() == before
 
 
-def server_of(sshd: Sshd, port: int) -> Server:
-    return Server(
-        name="server1",
-        role="hypervisor",
-        hostname="127.0.0.1",
-        underlay="198.51.100.1",
-        port=port,
-        key_file=sshd.folder / "key",
-        known_hosts=sshd.folder / "known",
-    )
+def server_of(sshd: Sshd, port: int) -> dict[str, Any]:
+    """What Nornir would give to the plugin for such a host."""
+    extras = {
+        "name": "server1",
+        "key_file": str(sshd.folder / "key"),
+        "known_hosts": str(sshd.folder / "known"),
+    }
+    return {"hostname": "127.0.0.1", "port": port, "username": "root", "extras": extras}
 
 
 @pytest.fixture
-def far(daemon: Daemon) -> Server:
+def far(daemon: Daemon) -> dict[str, Any]:
     """A server whose sshd and libvirtd share folders that nobody else sees."""
     return server_of(daemon.sshd, daemon.sshd.port)
 
 
 @contextlib.contextmanager
-def connected(server: Server) -> Iterator[Hypervisor]:
+def connected(server: dict[str, Any]) -> Iterator[Hypervisor]:
     plugin = Libvirt()
-    plugin.open(extras={"server": server})
+    plugin.open(**server)
     yield plugin.connection
     plugin.close()
 
 
 @pytest.fixture
-def hypervisor(far: Server) -> Iterator[Hypervisor]:
+def hypervisor(far: dict[str, Any]) -> Iterator[Hypervisor]:
     with connected(far) as hypervisor:
         yield hypervisor
 
 
 @contextlib.contextmanager
-def wired(daemon: Daemon, *, refuse: int = 0) -> Iterator[tuple[Proxy, Server]]:
+def wired(daemon: Daemon, *, refuse: int = 0) -> Iterator[tuple[Proxy, dict[str, Any]]]:
     """A wire to the server, and the server as it is reached by it."""
     with Proxy(daemon.sshd.port, refuse=refuse) as proxy:
         with (daemon.sshd.folder / "known").open("a") as known:
@@ -172,9 +170,9 @@ def test_an_upload_replaces_what_was_there(hypervisor):
 
 
 def test_a_host_key_that_is_not_known_is_refused(far, tmp_path):
-    unknown = replace(far, known_hosts=tmp_path / "none")
+    far["extras"]["known_hosts"] = str(tmp_path / "none")
     with pytest.raises(LibvirtError, match="Host key verification failed"):
-        Libvirt().open(extras={"server": unknown})
+        Libvirt().open(**far)
 
 
 def test_a_libvirtd_that_was_restarted_is_asked_anew(hypervisor, daemon):
@@ -215,7 +213,7 @@ def test_a_libvirt_that_hangs_from_the_start_is_an_error_in_time(daemon, far, mo
     daemon.send(signal.SIGSTOP)
     said = "'server1', connection: it did not answer within 2 s"
     with daemon.awake_again(), pytest.raises(LibvirtError, match=said):
-        Libvirt().open(extras={"server": far})
+        Libvirt().open(**far)
 
 
 def test_an_upload_that_is_cut_is_never_used_and_made_anew(daemon, far):

@@ -2,29 +2,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from nornir import InitNornir
+from nornir.core import Nornir
 from nornir.core.inventory import ConnectionOptions, Host
+from nornir.core.task import Result, Task
 
 from farswitch.connections import access
-from farswitch.connections.shell.keys import GuestKeys, generate
+from farswitch.connections.shell.keys import generate
 from farswitch.connections.shell.local import LocalShell
-from farswitch.connections.shell.plugin import guest_target
 from farswitch.connections.shell.protocol import ConnectionLostError, HostKeyError
 from farswitch.connections.shell.ssh import SshShell
 from farswitch.deadline import Deadline, wait_until
-from farswitch.errors import FarswitchError
-from farswitch.model.machines import Guest, Server
-from farswitch.model.settings import Settings
-from farswitch.site.nornir_data import KeyHolder
+from farswitch.errors import ConfigError, FarswitchError
+from tests.ssh.conftest import Sshd
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
 
@@ -143,69 +144,113 @@ def test_an_rsa_key_file_and_a_second_known_name_work(sshd):
     shell.close()
 
 
-@pytest.fixture
-def hosts(make_sshd) -> Iterator[tuple[Host, Host]]:
-    """A server and, behind its login, a guest: a second sshd."""
+def simple(tmp_path: Path, **hosts: dict[str, Any]) -> Nornir:
+    """A Nornir of a user's own, whose inventory is a YAML file."""
     access.register()
-    far, near = make_sshd("server"), make_sshd("guest")
-    server = Server(
-        name="server1",
-        role="hypervisor",
-        hostname="127.0.0.1",
-        underlay="198.51.100.1",
-        port=far.port,
-        key_file=far.folder / "key",
-        known_hosts=far.folder / "known",
-    )
-    jump, guest = Host("server1"), Host("node1")
-    jump.connection_options = {"shell": ConnectionOptions(extras={"server": server})}
-    jump.connection_options["netlink"] = ConnectionOptions(extras={"server": server, "host": jump})
-    extras = {
-        "guest": Guest("node1", 1, "server1", Settings("lab")),
-        "jump": jump,
-        "keys": KeyHolder(),
+    (tmp_path / "hosts.yaml").write_text(json.dumps(hosts))
+    options = {"host_file": str(tmp_path / "hosts.yaml")}
+    inventory = {"plugin": "SimpleInventory", "options": options}
+    return InitNornir(inventory=inventory, logging={"enabled": False})
+
+
+def login(sshd: Sshd, **extras: str) -> dict[str, Any]:
+    """A host as its user writes it."""
+    files = {"key_file": str(sshd.folder / "key"), "known_hosts": str(sshd.folder / "known")}
+    options = {"extras": {**files, **extras}}
+    return {
+        "hostname": "127.0.0.1",
+        "port": sshd.port,
+        "username": "root",
+        "connection_options": dict.fromkeys(("shell", "netlink", "libvirt"), options),
     }
-    guest.connection_options = {"shell": ConnectionOptions(extras=extras)}
+
+
+@pytest.fixture
+def hosts(make_sshd, tmp_path) -> Iterator[tuple[Host, Host]]:
+    """A server and, behind its login, a guest: a second sshd."""
+    far, near = make_sshd("server"), make_sshd("guest")
+    nornir = simple(tmp_path, server1=login(far, name="server1"), node1=login(near))
+    jump, guest = nornir.inventory.hosts.values()
+    guest.connection_options["shell"].extras = {
+        "name": "node1",
+        "host_key": near.host.public,
+        "private_key": near.user.private,
+        "jump": jump,
+    }
     guest.data = {"sshd": near}
     jump.data = {"sshd": far}
     yield jump, guest
-    guest.close_connections()
-    jump.close_connections()
+    nornir.close_connections()
 
 
-def guest_shell(hosts) -> SshShell:
-    """The guest's login as the plugin makes it, but on the second sshd's address."""
-    jump, guest = hosts
-    sshd = guest["sshd"]
-    keys = GuestKeys(sshd.user.private, {"node1": sshd.host.public})
-    made = guest_target(guest.connection_options["shell"].extras["guest"], keys, jump, None)
+def test_any_inventory_reaches_a_host_by_all_its_connections_over_one_login(sshd, tmp_path):
+    nornir = simple(tmp_path, mine=login(sshd))
+    host = nornir.inventory.hosts["mine"]
+    with host.get_connection("netlink", nornir.config).session() as ipr:
+        assert ipr.link_lookup(ifname="lo") == [1]
+    assert host.get_connection("shell", nornir.config).run(["echo", "hello"]).stdout == "hello\n"
+    assert sshd.logins == 1
+    host.close_connection("netlink")
+    assert host.get_connection("shell", nornir.config).run(["true"]).status == 0
+    assert sshd.logins == 1, "a login lives as long as one of its connections"
+    host.close_connection("shell")
+    wait_until(lambda: not sshd.children(), Deadline(5), what="The login's end")
 
-    def through():
-        return access.shell(jump).channel("127.0.0.1", sshd.port, timeout=5)
 
-    return SshShell(replace(made, hostname="127.0.0.1", port=sshd.port, jump=through))
+def test_a_task_needs_the_options_of_the_shell_alone(sshd, tmp_path):
+    host = login(sshd)
+    del host["connection_options"]["netlink"]
+    nornir = simple(tmp_path, mine=host)
+
+    def loopback(task: Task) -> Result:
+        with access.netlink(task).session() as ipr:
+            return Result(task.host, result=ipr.link_lookup(ifname="lo"))
+
+    with nornir:
+        found = nornir.run(task=loopback)["mine"]
+    assert (found.result, sshd.logins) == ([1], 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hostname": None}, "'mine' has no hostname"),
+        ({"port": 70000}, "'mine' are wrong: 'port': Input should be less than or equal to 65535"),
+    ],
+)
+def test_what_cannot_be_meant_is_named(sshd, tmp_path, changes, words):
+    nornir = simple(tmp_path, mine=login(sshd, name="mine") | changes)
+    with pytest.raises(ConfigError, match=words):
+        nornir.inventory.hosts["mine"].get_connection("shell", nornir.config)
+    assert sshd.logins == 0
+
+
+@pytest.mark.parametrize("connection", ["shell", "netlink", "libvirt"])
+def test_an_extra_that_nobody_knows_is_named_with_those_that_are(sshd, tmp_path, connection):
+    nornir = simple(tmp_path, mine=login(sshd, keyfile="~/.ssh/id"))
+    with pytest.raises(ConfigError, match="'keyfile': Extra inputs are not permitted") as caught:
+        nornir.inventory.hosts["mine"].get_connection(connection, nornir.config)
+    assert "key_file, known_hosts" in caught.value.hint
 
 
 def test_a_guest_is_reached_through_its_servers_login(hosts):
-    shell = guest_shell(hosts)
+    shell = access.shell(hosts[1])
     with ThreadPoolExecutor(10) as pool:
         told = list(pool.map(lambda n: shell.run(["echo", str(n)]).stdout, range(20)))
     assert told == [f"{n}\n" for n in range(20)]
     data = os.urandom(1 << 20).hex()
     assert shell.run(["cat"], stdin=data).stdout == data
-    shell.close()
     jump, guest = hosts
     assert (jump["sshd"].logins, guest["sshd"].logins) == (1, 1)
 
 
 def test_a_guest_with_another_host_key_is_refused(hosts):
-    shell = guest_shell(hosts)
+    _, guest = hosts
     wrong = generate("wrong")
-    shell._target = replace(shell._target, pinned=wrong.public)
+    guest.connection_options["shell"].extras["host_key"] = wrong.public
     with pytest.raises(HostKeyError, match="node1") as caught:
-        shell.open()
+        access.shell(guest)
     assert caught.value.wanted == fingerprint(wrong.public)
-    shell.close()
 
 
 def test_a_guest_that_does_not_listen_names_the_way_to_it(hosts):
@@ -216,7 +261,8 @@ def test_a_guest_that_does_not_listen_names_the_way_to_it(hosts):
 
 def test_a_guests_keys_must_be_known_before_its_first_login(hosts):
     _, guest = hosts
-    with pytest.raises(FarswitchError, match="node1"):
+    guest.connection_options["shell"].extras |= {"host_key": "", "private_key": ""}
+    with pytest.raises(FarswitchError, match="keys of guest 'node1' are not known"):
         access.shell(guest)
 
 
@@ -238,7 +284,6 @@ def test_netlink_uses_the_shells_login(hosts):
 def test_a_local_server_needs_no_login():
     access.register()
     host = Host("here")
-    server = Server("here", "switch", "ignored", "198.51.100.1", local=True)
-    host.connection_options = {"shell": ConnectionOptions(extras={"server": server})}
+    host.connection_options = {"shell": ConnectionOptions(extras={"local": True})}
     assert isinstance(access.shell(host), LocalShell)
     host.close_connections()

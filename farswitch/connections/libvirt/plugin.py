@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import Any, cast
+from typing import Any
 
 import libvirt
 
 from farswitch.connections.fence import Fence
-from farswitch.connections.libvirt.domains import Domains, DomainState, LibvirtError
+from farswitch.connections.libvirt.domains import Domains, LibvirtError
 from farswitch.connections.libvirt.open import open_connection
 from farswitch.connections.libvirt.ssh_folder import Scratch
 from farswitch.connections.libvirt.uri import LOCAL_URI, remote_uri, ssh_program
-from farswitch.connections.libvirt.volumes import Volumes, VolumeState
-from farswitch.model.machines import Server
-
-__all__ = [
-    "DomainState",
-    "Hypervisor",
-    "Libvirt",
-    "LibvirtError",
-    "VolumeState",
-]
+from farswitch.connections.libvirt.volumes import Volumes
+from farswitch.connections.shell.options import LoginOptions
 
 
 class Hypervisor(Domains, Volumes):
@@ -73,6 +65,16 @@ class Hypervisor(Domains, Volumes):
                 connection.close()
 
 
+class LibvirtOptions(LoginOptions):
+    """Those of a `shell`, and one more; a password is not used, because ssh takes none.
+
+    Attributes:
+        uri: What libvirt connects to, as it stands; by default the host's system instance.
+    """
+
+    uri: str | None = None
+
+
 class Libvirt:
     """Nornir's plugin; `.connection` is a `Hypervisor`."""
 
@@ -81,23 +83,28 @@ class Libvirt:
     def __init__(self) -> None:
         self._scratch: Scratch | None = None
 
-    def open(self, *_: object, extras: dict[str, Any] | None = None, **__: object) -> None:
-        """Connect to the server's system instance, behind ssh unless it is this machine.
+    def open(self, *_: object, **parameters: Any) -> None:
+        """Connect to the system instance, behind ssh unless it is this machine's.
 
         Args:
-            extras: {"server": Server}, and {"fence": Fence} where a run has one.
+            parameters: What Nornir gives: see `LibvirtOptions`.
+
+        Raises:
+            ConfigError: The options cannot be meant.
+            LibvirtError: libvirt does not answer there.
         """
-        given = extras or {}
-        server, fence = cast("Server", given["server"]), cast("Fence | None", given.get("fence"))
-        if server.local:
-            self.connection = Hypervisor(server.name, LOCAL_URI, fence)
+        options = LibvirtOptions.parse(**parameters)
+        if options.local or options.uri:
+            self.connection = Hypervisor(options.host, options.uri or LOCAL_URI, options.fence)
             return
+        target = options.target()
         self._scratch = Scratch()
         try:
             program = self._scratch.program
-            program.write_text(ssh_program(server), encoding="utf-8")
+            program.write_text(ssh_program(target), encoding="utf-8")
             program.chmod(0o700)
-            self.connection = Hypervisor(server.name, remote_uri(server, program), fence)
+            uri = remote_uri(target, program)
+            self.connection = Hypervisor(options.host, uri, options.fence)
         except BaseException:
             self._scratch.close()
             raise

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from farswitch.model.machines import Server
+from farswitch.connections.shell.login import Target
 
 LOCAL_URI = "qemu:///system"
 OPTIONS = {
@@ -19,31 +19,31 @@ OPTIONS = {
 """What libvirt's own keepalive does not cover: a server that is silent during the login."""
 
 
-def remote_uri(server: Server, program: Path) -> str:
+def remote_uri(target: Target, program: Path) -> str:
     """Return the URI of a server behind ssh.
 
     Args:
-        server: Where libvirt runs.
+        target: Where libvirt runs.
         program: The script that `ssh_program` gave.
     """
-    host = f"[{server.hostname}]" if ":" in server.hostname else quote(server.hostname)
+    host = f"[{target.hostname}]" if ":" in target.hostname else quote(target.hostname)
     parameters = urlencode({"command": str(program), "no_tty": "1"}, quote_via=quote)
-    return f"qemu+ssh://{quote(server.user, safe='')}@{host}:{server.port}/system?{parameters}"
+    return f"qemu+ssh://{quote(target.user, safe='')}@{host}:{target.port}/system?{parameters}"
 
 
-def ssh_program(server: Server) -> str:
+def ssh_program(target: Target) -> str:
     """Return a script in ssh's place that always checks the host's key.
 
     libvirt's ssh transport has no parameter for a known_hosts file and leaves the check to the
     user's configuration; options given to ssh itself come before that.
     """
     options = dict(OPTIONS)
-    if server.known_hosts:
-        options["UserKnownHostsFile"] = _quoted(server.known_hosts)
-    if server.key_file:
+    if target.known_hosts:
+        options["UserKnownHostsFile"] = " ".join(map(_quoted, target.known_hosts))
+    if target.key_file:
         options |= {
             "IdentitiesOnly": "yes",
-            "IdentityFile": _quoted(server.key_file),
+            "IdentityFile": _quoted(target.key_file),
         }
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     return f'#!/bin/sh\nexec ssh {shlex.join(words)} "$@"\n'

@@ -6,20 +6,19 @@ each session makes an `IPRoute` and closes it again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-from nornir.core.configuration import Config
 from pyroute2 import IPRoute
 
 from farswitch.connections.fence import Fence
 from farswitch.connections.netlink.relay import Relay
-from farswitch.connections.open_once import opened
+from farswitch.connections.shell.local import LocalShell
+from farswitch.connections.shell.options import LoginOptions
+from farswitch.connections.shell.plugin import ShellConnection
 from farswitch.connections.shell.protocol import Shell
-from farswitch.model.machines import Server
 from farswitch.remote import netlink_agent
 
 ANSWER_SECONDS = 30.0
@@ -94,31 +93,29 @@ class RelayEndpoint:
 
 
 class Netlink:
-    """Nornir's plugin; `.connection` is an `Endpoint`."""
+    """Nornir's plugin; `.connection` is an `Endpoint`.
+
+    Its options are those of the plugin "shell"; where both have the same, they share one login.
+    """
 
     connection: Endpoint
 
-    def open(
-        self,
-        *_: object,
-        extras: dict[str, Any] | None = None,
-        configuration: Config | None = None,
-        **__: object,
-    ) -> None:
-        """Make the endpoint; a server that is this machine needs no relay, if we are root on it.
+    def __init__(self) -> None:
+        self._shell = ShellConnection()
+
+    def open(self, *_: object, **parameters: Any) -> None:
+        """Make the endpoint; a host that is this machine needs no agent, if we are root on it.
 
         Args:
-            extras: {"server": Server, "host": Host}, and {"fence": Fence} where a run has one.
-            configuration: Nornir's.
+            parameters: What Nornir gives: see `LoginOptions`.
         """
-        given = extras or {}
-        server = cast("Server", given["server"])
-        fence = cast("Fence | None", given.get("fence"))
-        if server.local and os.geteuid() == 0:
-            self.connection = LocalEndpoint(server.name, fence)
-            return
-        shell = cast("Shell", opened(given["host"], "shell", configuration))
-        self.connection = RelayEndpoint(server.name, shell, fence=fence)
+        self._shell.open(**parameters)
+        shell, fence = self._shell.connection, LoginOptions.parse(**parameters).fence
+        if isinstance(shell, LocalShell) and not shell.sudo:
+            self.connection = LocalEndpoint(shell.host, fence)
+        else:
+            self.connection = RelayEndpoint(shell.host, shell, fence=fence)
 
     def close(self) -> None:
-        """Do nothing: a session closes what it opened."""
+        """Log out, unless the shell uses the login too; a session closes what it opened."""
+        self._shell.close()

@@ -53,6 +53,7 @@ class Target:
         pinned: The only host key that is accepted, as a public line; the files are not read then.
         key_file: The private key; none means the user's agent and default keys.
         private_key: The private key itself, as OpenSSH's PEM; comes before `key_file`.
+        password: Asked for by servers that take no key.
         jump: Gives the stream that the login runs over; none means a TCP connection from here.
     """
 
@@ -63,6 +64,7 @@ class Target:
     known_hosts: tuple[Path, ...] = ()
     pinned: str = ""
     key_file: Path | None = None
+    password: str = field(default="", repr=False)
     private_key: str = field(default="", repr=False)
     jump: Callable[[], Stream] | None = None
 
@@ -195,7 +197,9 @@ def _attempt(target: Target) -> Netmiko:
     stream = target.jump() if target.jump else None
     extras = _extras(target, stream)
     try:
-        plugin.open(target.hostname, target.user, None, target.port, DEVICE_TYPE, extras)
+        plugin.open(
+            target.hostname, target.user, target.password or None, target.port, DEVICE_TYPE, extras
+        )
     except BaseException:
         if stream is not None:
             stream.close()

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import ast
+import os
 import queue
 import socket
 import subprocess
 import sys
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
-from farswitch.connections.netlink import plugin as netlink
 from farswitch.connections.netlink.plugin import AGENT, LocalEndpoint, Netlink, RelayEndpoint
 from farswitch.connections.netlink.relay import FRAME, HEADER, NLMSG_DONE, NLMSG_ERROR, Relay
 from farswitch.deadline import Deadline, wait_until
-from farswitch.model.machines import Server
 from farswitch.remote import netlink_agent
 
 RTM_GETLINK, DUMP = 18, 0x301
@@ -191,10 +189,8 @@ class Piped:
 @pytest.mark.parametrize(("uid", "kind"), [(0, LocalEndpoint), (1000, RelayEndpoint)])
 def test_on_this_machine_a_user_other_than_root_goes_through_an_agent(uid, kind, monkeypatch):
     """The agent runs behind sudo; a socket of the user's own could only read."""
-    monkeypatch.setattr(netlink.os, "geteuid", lambda: uid)
-    monkeypatch.setattr(netlink, "opened", lambda *_: "the shell")
-    address = ip_address("198.51.100.1")
-    here = Server("here", "switch", "localhost", address, user="someone", local=True)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
     plugin = Netlink()
-    plugin.open(extras={"server": here, "host": None})
+    plugin.open(hostname="localhost", username="someone", extras={"local": True})
     assert type(plugin.connection) is kind
+    plugin.close()

@@ -7,13 +7,9 @@ from types import SimpleNamespace
 import pytest
 from nornir.core.inventory import Host
 
-from farswitch.connections.shell.keys import GuestKeys, generate
-from farswitch.connections.shell.plugin import guest_target
+from farswitch.connections.shell.keys import generate
+from farswitch.connections.shell.options import LoginOptions
 from farswitch.connections.shell.protocol import ConnectionLostError, UnreachableError
-from farswitch.model.cluster import cluster
-from farswitch.site.loader import ROOT, load_site
-
-NODE2 = cluster(load_site(str(ROOT / "inventory/lab")), None).guests[1]
 
 
 class Server:
@@ -40,8 +36,8 @@ def test_a_dead_guest_is_lost_and_its_server_is_not(error, host, words):
     jump = Host("server1")
     jump.connections["shell"] = SimpleNamespace(connection=Server(error))
     key = generate("test")
-    keys = GuestKeys(private_key=key.private, host_keys={"node2": key.public})
-    target = guest_target(NODE2, keys, jump, None)
+    extras = {"name": "node2", "host_key": key.public, "private_key": key.private, "jump": jump}
+    target = LoginOptions.parse(hostname="10.10.0.12", username="root", extras=extras).target()
     assert target.jump is not None
     with pytest.raises(ConnectionLostError) as caught:
         target.jump()

@@ -113,7 +113,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         (tmp_path / "groups.yaml").write_text("")
         (tmp_path / "defaults.yaml").write_text(f"data:\n  cluster: test\n{image}")
 
-        def opened(host: Any, name: str, _config: object = None) -> object:
+        def opened(host: Any, name: str, _config: object = None, **_: object) -> object:
             own = UNDERLAY if host.name == "server1" else SWITCH_UNDERLAY
             extra = links if host.name == "server1" else ()
             return {

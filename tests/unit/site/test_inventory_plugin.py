@@ -9,6 +9,7 @@ from nornir.core import Nornir
 from nornir.core.filter import F
 from nornir.core.plugins.connections import ConnectionPluginRegister
 
+from farswitch.connections.shell.keys import GuestKeys
 from farswitch.errors import ConfigError
 from farswitch.site.loader import ROOT
 from farswitch.site.nornir_data import (
@@ -72,31 +73,48 @@ def test_hosts_carry_the_models(nornir):
         guest_of(hosts["server1"])
 
 
-def test_a_guest_is_reached_as_root_through_its_hypervisor_with_the_shared_keys(nornir):
-    host = nornir.inventory.hosts["node1"]
-    login = host.get_connection_parameters("shell")
+def test_hosts_carry_plain_data_for_filters_and_templates(nornir):
+    hosts = nornir.inventory.hosts
+    assert list(nornir.filter(F(role="guest") & F(vni__ge=42)).inventory.hosts) == [
+        "node2",
+        "node3",
+    ]
+    keys = ("role", "index", "vni", "data_address", "management_address", "hypervisor", "cluster")
+    assert [hosts["node2"][key] for key in keys] == [
+        "guest", 2, 42, "10.0.0.12", "10.10.0.12", "server1", "lab",
+    ]  # fmt: skip
+    server = hosts["server2"]
+    assert (server["role"], server["cluster"]) == ("switch", "lab")
+    assert server["underlay"] == str(cluster_of(server).switch.underlay)
+
+
+def test_a_guest_is_reached_as_root_through_its_hypervisor_with_the_clusters_keys(nornir):
+    hosts = nornir.inventory.hosts
+    login = hosts["node1"].get_connection_parameters("shell")
     assert (login.hostname, login.port, login.username) == ("10.10.0.11", 22, "root")
-    assert login.extras == {
-        "guest": guest_of(host),
-        "jump": nornir.inventory.hosts["server1"],
-        "keys": keys_of(nornir.inventory),
-        "fence": fence_of(nornir.inventory),
-    }
-    other = nornir.inventory.hosts["node2"].get_connection_parameters("shell").extras or {}
-    assert other["keys"] is (login.extras or {})["keys"]
-    assert hypervisor_of(host) is nornir.inventory.hosts["server1"]
+    plain = {"name": "node1", "jump": hosts["server1"], "fence": fence_of(nornir.inventory)}
+    assert login.extras == {**plain, "host_key": "", "private_key": ""}
+    keys = GuestKeys("private", {"node1": "ssh-ed25519 AAAA", "node4": "ssh-ed25519 BBBB"})
+    keys_of(nornir.inventory).keys = keys
+    resize(nornir.inventory, site_of(nornir.inventory), 4)
+    for name, host_key in keys.host_keys.items():
+        extras = hosts[name].get_connection_parameters("shell").extras or {}
+        assert (extras["host_key"], extras["private_key"]) == (host_key, "private")
+    assert hypervisor_of(hosts["node1"]) is hosts["server1"]
 
 
 def test_a_servers_connections_have_complete_extras(nornir):
     host = nornir.inventory.hosts["server1"]
     server = server_of(host)
-    extras = {name: options.extras for name, options in host.connection_options.items()}
-    given = {"server": server, "fence": fence_of(nornir.inventory)}
-    assert extras == {
-        "shell": given,
-        "netlink": {**given, "host": host},
-        "libvirt": given,
+    given = {
+        "name": "server1",
+        "local": False,
+        "key_file": server.key_file,
+        "known_hosts": server.known_hosts,
+        "fence": fence_of(nornir.inventory),
     }
+    options = {name: options.extras for name, options in host.connection_options.items()}
+    assert options == {"shell": given, "netlink": given, "libvirt": given}
     assert list(nornir.inventory.hosts["server2"].connection_options) == ["shell", "netlink"]
 
 

@@ -1,0 +1,146 @@
+"""A connection's options: from Nornir's parameters of a host, and the extras documented here."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, cast
+
+from nornir.core.configuration import Config
+from nornir.core.inventory import Host
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from farswitch.connections.fence import Fence
+from farswitch.connections.open_once import opened
+from farswitch.connections.shell.login import LOGIN_SECONDS, Target
+from farswitch.connections.shell.protocol import (
+    ConnectionLostError,
+    Shell,
+    Stream,
+    UnreachableError,
+)
+from farswitch.errors import ConfigError, FarswitchError
+
+SSH_PORT = 22
+
+
+class LoginOptions(BaseModel):
+    """What Nornir gives to a plugin: its own parameters, and the extras, which may be left out.
+
+    Attributes:
+        hostname: Nornir's parameter; needed unless the host is local.
+        username: Nornir's parameter; by default the user who runs this, as with ssh.
+        password: Nornir's parameter; by default there is none.
+        port: Nornir's parameter; by default ssh's.
+        platform: Nornir's parameter; not used.
+        configuration: Nornir's.
+        name: What messages call the host; by default its hostname.
+        local: The host is this machine: there is no login.
+        key_file: The private key; by default the user's agent and default keys.
+        known_hosts: The file with the host's key; by default the user's and the system's.
+        host_key: The host's public key itself, as in `ssh-ed25519 AAAA…`; no file is read then.
+        private_key: The private key itself, as OpenSSH's PEM; comes before `key_file`.
+        jump: The Nornir host through whose shell the login runs; an inventory plugin sets it.
+        fence: Asked before each command of a run.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+    hostname: str | None = None
+    username: str | None = None
+    password: str | None = Field(default=None, repr=False)
+    port: int | None = Field(default=None, ge=1, le=65535)
+    platform: str | None = None
+    configuration: Config | None = Field(default=None, repr=False)
+    name: str | None = None
+    local: bool = False
+    key_file: Path | None = None
+    known_hosts: Path | None = None
+    host_key: str | None = None
+    private_key: str | None = Field(default=None, repr=False)
+    jump: Host | None = None
+    fence: Fence | None = None
+
+    @classmethod
+    def parse(cls, *, extras: Mapping[str, Any] | None = None, **nornir: Any) -> Self:
+        """Check the options of a host's connection.
+
+        Raises:
+            ConfigError: One is not known or cannot be meant, or a login lacks its hostname.
+        """
+        given = {**nornir, **(extras or {})}
+        name = given.get("name") or given.get("hostname") or "?"
+        try:
+            options = cls.model_validate(given)
+        except ValidationError as error:
+            wrong = "; ".join(f"'{one['loc'][0]}': {one['msg']}" for one in error.errors())
+            raise ConfigError(
+                f"The options of a connection to '{name}' are wrong: {wrong}.",
+                hint=f"There are {', '.join(cls.model_fields)}; see docs/connections.md.",
+            ) from None
+        if not (options.hostname or options.local):
+            raise ConfigError(
+                f"The connection to '{name}' has no hostname.",
+                hint="Give the host one in Nornir's inventory, or the extra `local: true`.",
+            )
+        return options
+
+    @property
+    def host(self) -> str:
+        """What messages call the host."""
+        return self.name or self.hostname or "localhost"
+
+    def target(self) -> Target:
+        """Return how to log in to the host.
+
+        Raises:
+            FarswitchError: Keys of the host are announced, but nobody filled them in yet.
+        """
+        if "" in {self.host_key, self.private_key}:
+            raise FarswitchError(
+                f"The keys of guest '{self.host}' are not known.",
+                hint="The cluster's record has them; make it: python -m workflows.build",
+            )
+        address, port, through = self.hostname or "localhost", self.port or SSH_PORT, None
+        if self.jump is not None:
+            through = Through(self.host, self.jump, address, port, self.configuration)
+        return Target(
+            host=self.host,
+            hostname=address,
+            port=port,
+            user=self.username or getpass.getuser(),
+            password=self.password or "",
+            known_hosts=(self.known_hosts.expanduser(),) if self.known_hosts else (),
+            pinned=self.host_key or "",
+            key_file=self.key_file and self.key_file.expanduser(),
+            private_key=self.private_key or "",
+            jump=through,
+        )
+
+
+@dataclass(frozen=True)
+class Through:
+    """The way to a host through another one's login."""
+
+    host: str
+    jump: Host
+    address: str
+    port: int
+    configuration: Config | None = field(compare=False)
+
+    def __call__(self) -> Stream:
+        """Return a stream to the host's sshd.
+
+        Raises:
+            ConnectionLostError: The host, or the one before it, cannot be reached.
+        """
+        shell = cast("Shell", opened(self.jump, "shell", self.configuration))
+        try:
+            return shell.channel(self.address, self.port, timeout=LOGIN_SECONDS)
+        except UnreachableError as error:  # the host is lost, and not the one before it
+            cause = f"'{error.host}' does not reach {error.target}"
+            raise ConnectionLostError(self.host, cause) from error
