@@ -16,7 +16,17 @@ from farswitch.errors import ConfigError
 from farswitch.guests.server_facts import facts_of
 from farswitch.links.underlay import ends
 from farswitch.model.cluster import Cluster
-from farswitch.proof.path_mtu import FORBIDDEN, OFFSETS, SMALL, Passages, plain, staffed, try_sizes
+from farswitch.proof.packet_agent import Listen, Refused
+from farswitch.proof.path_mtu import (
+    FORBIDDEN,
+    OFFSETS,
+    SMALL,
+    PacketPath,
+    PathMtu,
+    packet_agents,
+    try_sizes,
+    underlay_path,
+)
 
 SECONDS = 25
 """How long it may take in all; where all is well it is over at once."""
@@ -35,14 +45,16 @@ def tunnel_port(task: Task, cluster: Cluster, hosts: Mapping[str, Host]) -> Resu
         ConfigError: It does not arrive.
     """
     devices = {one.name: facts_of(hosts[one.name]).underlay.device for one in cluster.servers}
-    known: Passages = {}
-    with staffed(devices, lambda name: shell(hosts[name]), SECONDS) as stations:
+    results: dict[PacketPath, PathMtu] = {}
+    with packet_agents(devices, lambda name: shell(hosts[name]), SECONDS) as agents:
         for server in cluster.servers:
             offset = OFFSETS[server.underlay.version]
-            stations[server.name].listen({devices[server.name]: offset})
-        lanes = [plain(cluster, devices[pair[1].name], "udp", *pair) for pair in ends(cluster)]
-        try_sizes(stations, dict.fromkeys(lanes, (SMALL,)), known, ATTEMPTS)
-    if found := list(judge(known)):
+            agents[server.name].ask(Listen(offsets={devices[server.name]: offset}), Refused)
+        paths = [
+            underlay_path(cluster, devices[pair[1].name], "udp", *pair) for pair in ends(cluster)
+        ]
+        try_sizes(agents, dict.fromkeys(paths, (SMALL,)), results, ATTEMPTS)
+    if found := list(judge(results)):
         raise ConfigError(
             "\n".join(found),
             hint="Open it in what lies between the servers: a provider's security group, the "
@@ -51,11 +63,11 @@ def tunnel_port(task: Task, cluster: Cluster, hosts: Mapping[str, Host]) -> Resu
     return Result(host=task.host)
 
 
-def judge(known: Passages) -> Iterator[str]:
-    """Yield a sentence for each way on which nothing arrived."""
-    for lane, way in known.items():
-        why = way.errors.get(SMALL, "")
-        if way.passed or why == FORBIDDEN:
+def judge(results: Mapping[PacketPath, PathMtu]) -> Iterator[str]:
+    """Yield a sentence for each path on which nothing arrived."""
+    for path, mtu in results.items():
+        why = mtu.errors.get(SMALL, "")
+        if mtu.passed or why == FORBIDDEN:
             continue
-        what = f"cannot be sent to: {why}" if why else f"nothing arrives at '{lane.interface}'"
-        yield f"UDP port {lane.port} of '{lane.receiver}', from '{lane.sender}': {what}."
+        what = f"cannot be sent to: {why}" if why else f"nothing arrives at '{path.interface}'"
+        yield f"UDP port {path.port} of '{path.receiver}', from '{path.sender}': {what}."

@@ -6,35 +6,39 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from farswitch.connections.shell.protocol import Shell
 from farswitch.deadline import Deadline
-from farswitch.errors import FarswitchError
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
-from farswitch.proof.fan_out import each, each_or_raise
-from farswitch.proof.packet_agent import Arrival, Packet, Station
+from farswitch.proof.packet_agent import (
+    Arrival,
+    Arrivals,
+    Collect,
+    Packet,
+    Send,
+    SendErrors,
+    packet_agent,
+)
+from farswitch.remote.packet_bytes import between
+from farswitch.remote_program import RemoteProgram
 
-T = TypeVar("T")
 SERVER_MARK = 1 << 24
 """What a server's mark is counted from: above every VNI (24 bits, RFC 7348)."""
 FORBIDDEN = "Operation not permitted"
-"""What a sender is told whose own rules drop a packet (EPERM)."""
+"""The error of a sender whose own rules drop a packet (EPERM)."""
 OFFSETS = {4: 28, 6: 48}
 """Bytes of the headers of IP and UDP, by IP's version: where a token of ours begins."""
 SMALL = 100
-"""Bytes that every way carries (68 by RFC 791), and that hold our mark behind all headers."""
+"""Bytes that every path carries (68 by RFC 791), and that hold our mark behind all headers."""
 PATIENCE = 0.5
 """Seconds that a packet may take; it takes some milliseconds."""
 ATTEMPTS = 3
-STEPS = 40
-"""Sizes that one round of the search sends: 9,000 bytes take three rounds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """A way that packets of one kind take between two servers; `interface` is where they arrive.
+class PacketPath:
+    """The path of packets of one kind between two servers; they arrive at `interface`.
 
     `mark`, `to`, `port` and `source` are of its packets, see `Packet`.
     """
@@ -54,8 +58,8 @@ class Lane:
 
 
 @dataclass(slots=True)
-class Passage:
-    """What a lane let through: sizes that arrived, and why others could not be sent."""
+class PathMtu:
+    """What a path let through: sizes that arrived, and why others could not be sent."""
 
     passed: set[int] = field(default_factory=set)
     stopped: set[int] = field(default_factory=set)
@@ -73,126 +77,112 @@ class Passage:
         return (low, high) if low is not None and high is not None and low + 1 < high else None
 
 
-def plain(cluster: Cluster, device: str, kind: str, sender: Server, receiver: Server) -> Lane:
-    """Return the lane of the underlay itself, to the receiver's `device`.
+Agents = Mapping[str, RemoteProgram]
+"""The servers' packet agents, by the servers' names."""
+Sized = tuple[PacketPath, int]
+"""A path, and a size in bytes."""
+
+
+def underlay_path(
+    cluster: Cluster, device: str, kind: str, sender: Server, receiver: Server
+) -> PacketPath:
+    """Return the path over the underlay itself, to the receiver's `device`.
 
     `kind` is `udp`, to the tunnels' port, or `icmp`.
     """
-    return Lane(
+    return PacketPath(
         sender.name, receiver.name, device, kind, SERVER_MARK + cluster.servers.index(sender),
         str(receiver.underlay), cluster.settings.udp_port, str(sender.underlay),
     )  # fmt: skip
 
 
-Sizes = Mapping[Lane, Sequence[int]]
-Passages = dict[Lane, Passage]
-
-
 @contextmanager
-def staffed(
+def packet_agents(
     names: Iterable[str], login: Callable[[str], Shell], seconds: int
-) -> Iterator[dict[str, Station]]:
-    """Yield a station on each server, all opened at once.
+) -> Iterator[dict[str, RemoteProgram]]:
+    """Yield a packet agent on each server.
 
     Args:
         names: The servers.
         login: Returns a server's shell.
-        seconds: When the stations end by themselves.
+        seconds: When the agents end by themselves.
 
     Raises:
-        FarswitchError: One does not open.
+        FarswitchError: One does not start.
     """
     token = b"F" + secrets.token_bytes(3)  # as VXLAN it has no valid VNI: none takes it in
     with ExitStack() as stack:
-        opened = each(names, lambda name: Station(login(name), token, seconds))
-        stations = {
-            name: stack.enter_context(station)
-            for name, station in opened.items()
-            if isinstance(station, Station)
+        yield {
+            name: stack.enter_context(packet_agent(login(name), token, seconds)) for name in names
         }
-        for station in opened.values():
-            if isinstance(station, FarswitchError):
-                raise station
-        yield stations
 
 
 def try_sizes(
-    stations: Mapping[str, Station], wanted: Sizes, known: Passages, attempts: int = ATTEMPTS
+    agents: Agents,
+    wanted: Mapping[PacketPath, Sequence[int]],
+    results: dict[PacketPath, PathMtu],
+    attempts: int = ATTEMPTS,
 ) -> None:
-    """Send each lane's sizes, again where they get lost, and add what arrived to `known`.
+    """Send each path's sizes, again where they get lost, and add what arrived to the results.
 
     Args:
-        stations: The servers.
-        wanted: The sizes of each lane.
-        known: What is known of the lanes.
+        agents: The servers.
+        wanted: The sizes of each path.
+        results: What is known of the paths.
         attempts: How often a size is sent until it arrives.
 
     Raises:
-        FarswitchError: A server's program ended.
+        RemoteProgramError: A server's program ended.
     """
-    open_ = {(lane, size) for lane, sizes in wanted.items() for size in sizes}
-    for lane, _ in open_:
-        known.setdefault(lane, Passage())
+    due = {(path, size) for path, sizes in wanted.items() for size in sizes}
+    for path, _ in due:
+        results.setdefault(path, PathMtu())
     for _ in range(attempts):
-        failed = _send(stations, open_)
-        for (lane, size), why in failed.items():
-            known[lane].errors[size] = why
-        arrived = _arrived(stations, open_ - failed.keys())
-        for lane, size in arrived:
-            known[lane].passed.add(size)
-        open_ -= arrived
-        if not open_ - failed.keys():
+        failed = _send(agents, due)
+        for (path, size), why in failed.items():
+            results[path].errors[size] = why
+        arrived = _arrived(agents, due - failed.keys())
+        for path, size in arrived:
+            results[path].passed.add(size)
+        due -= arrived
+        if not due - failed.keys():
             break
-    for lane, size in open_:
-        known[lane].stopped.add(size)
+    for path, size in due:
+        results[path].stopped.add(size)
 
 
-def search(stations: Mapping[str, Station], known: Passages) -> None:
-    """Find the largest size of each lane that let some through and stopped others."""
-    while gaps := {lane: way.gap for lane, way in known.items()}:
-        wanted = {lane: between(*gap) for lane, gap in gaps.items() if gap}
-        if not wanted:
-            return
-        try_sizes(stations, wanted, known, attempts=1)
+def search(agents: Agents, results: dict[PacketPath, PathMtu]) -> None:
+    """Find the largest size of each path that let some through and stopped others."""
+    while wanted := {path: between(*mtu.gap) for path, mtu in results.items() if mtu.gap}:
+        try_sizes(agents, wanted, results, attempts=1)
 
 
-def between(low: int, high: int) -> tuple[int, ...]:
-    """Return sizes that cut the range between two evenly; at most `STEPS` of them."""
-    step = -(-(high - low) // (STEPS + 1))
-    return tuple(range(low + step, high, step))
-
-
-def _send(
-    stations: Mapping[str, Station], wanted: set[tuple[Lane, int]]
-) -> dict[tuple[Lane, int], str]:
+def _send(agents: Agents, wanted: set[Sized]) -> dict[Sized, str]:
     """Send from all servers at once; return what could not be sent, and why."""
-    by_sender = {name: [one for one in wanted if one[0].sender == name] for name in stations}
-
-    def call(name: str) -> list[str | None]:
-        return stations[name].send([lane.packet(size) for lane, size in by_sender[name]])
-
-    errors: dict[tuple[Lane, int], str] = {}
-    for name, answers in each_or_raise(stations, call).items():
-        errors |= {one: why for one, why in zip(by_sender[name], answers, strict=True) if why}
+    by_sender = {name: [one for one in wanted if one[0].sender == name] for name in agents}
+    for name, agent in agents.items():
+        agent.send(Send(packets=[path.packet(size) for path, size in by_sender[name]]))
+    errors: dict[Sized, str] = {}
+    for name, agent in agents.items():
+        replies = zip(by_sender[name], agent.receive(SendErrors).errors, strict=True)
+        errors |= {sized: why for sized, why in replies if why}
     return errors
 
 
-def _arrived(
-    stations: Mapping[str, Station], wanted: set[tuple[Lane, int]]
-) -> set[tuple[Lane, int]]:
+def _arrived(agents: Agents, wanted: set[Sized]) -> set[Sized]:
     """Wait for packets on all servers at once; return those that came."""
-    expected: dict[str, dict[Arrival, tuple[Lane, int]]] = {name: {} for name in stations}
-    for lane, size in wanted:
-        arrival = Arrival(lane.interface, lane.kind, lane.mark, size)
-        expected[lane.receiver][arrival] = (lane, size)
-
-    def call(name: str) -> set[tuple[Lane, int]]:
-        found: set[tuple[Lane, int]] = set()
-        deadline = Deadline(PATIENCE)
-        while len(found) < len(expected[name]) and not deadline.passed():
-            left = len(expected[name]) - len(found)
-            came = stations[name].seen(left, deadline.remaining())
-            found |= {expected[name][one] for one in came if one in expected[name]}
-        return found
-
-    return {one for found in each_or_raise(stations, call).values() for one in found}
+    expected: dict[str, dict[Arrival, Sized]] = {name: {} for name in agents}
+    for path, size in wanted:
+        arrival = Arrival(path.interface, path.kind, path.mark, size)
+        expected[path.receiver][arrival] = (path, size)
+    arrived: set[Sized] = set()
+    deadline = Deadline(PATIENCE)
+    while not deadline.passed() and (
+        due := {name: left for name, left in expected.items() if left}
+    ):
+        for name, left in due.items():
+            agents[name].send(Collect(count=len(left), seconds=deadline.remaining()))
+        for name, left in due.items():
+            came = agents[name].receive(Arrivals).arrivals & left.keys()
+            arrived |= {left.pop(arrival) for arrival in came}
+    return arrived

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
+
+_FUTURE = "from __future__ import annotations\n"
+_SHARED = re.compile(r"^from farswitch\.remote\.(packet_bytes) import .*\n", re.MULTILINE)
 
 
 def source(name: str) -> str:
-    """Return the text of a program, for hosts that do not have it."""
+    """Return the text of a program, for hosts that do not have it, whole: with what it imports."""
+    return _SHARED.sub(lambda found: _read(found[1]).replace(_FUTURE, ""), _read(name))
+
+
+def command(name: str, *arguments: str) -> list[str]:
+    """Return the command that runs a program on a host, without the folders of user and site.
+
+    It starts faster so, and nobody there changes what it imports.
+    """
+    return ["python3", "-IS", "-c", source(name), *arguments]
+
+
+def _read(name: str) -> str:
     return resources.files(__name__).joinpath(f"{name}.py").read_text(encoding="utf-8")

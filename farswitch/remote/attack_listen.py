@@ -1,17 +1,18 @@
-"""Count the frames that come in with a token, on all interfaces, and say so at the end.
+"""Count the frames that come in with a token, on all interfaces, and report them at the end.
 
 Usage: python3 attack_listen.py TOKEN SECONDS [INTERFACE ...]   (TOKEN in hexadecimal digits)
-It prints "ready", listens until its input has a line or ends, and then until nothing has come for
-a moment; SECONDS end it in any case. The interfaces named take in frames for others too. It says
-"frame INTERFACE KIND SENDER BITS" (hexadecimal, a bit for each number), for answers to ARP
-"answer INTERFACE ADDRESS COUNT", then "lost COUNT", and "end".
+It prints {"ready": true}, listens until its input has a line or ends, and then until nothing has
+come for a moment; SECONDS end it in any case. The interfaces named take in frames for others too.
+The report is one line: {"frames": [[INTERFACE, KIND, SENDER, BITS], ...], "answers": [[INTERFACE,
+ADDRESS, COUNT], ...], "lost": COUNT}. BITS are hexadecimal digits, a bit for each number; answers
+are those to ARP.
 
 Only what starts fast is imported: under emulation the library's larger modules cost seconds.
 """
 
 from __future__ import annotations
 
-import ctypes
+import json
 import select
 import signal
 import socket
@@ -19,8 +20,10 @@ import struct
 import sys
 import time
 
+from farswitch.remote.packet_bytes import attach, bpf
+
 ETH_P_ALL, ETH_P_ARP = 0x0003, 0x0806  # linux/if_ether.h
-SO_RCVBUFFORCE, SO_ATTACH_FILTER = 33, 26  # asm-generic/socket.h
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_STATISTICS, PACKET_MR_PROMISC = 263, 1, 6, 1
 PACKET_OUTGOING = 4  # linux/if_packet.h
 BUFFER = 16 << 20
@@ -54,11 +57,11 @@ class Heard:
             answer = (interface, socket.inet_ntoa(frame[28:32].ljust(4, b"\0")))
             self.answers[answer] = self.answers.get(answer, 0) + 1
 
-    def told(self, lost: int) -> str:
-        """Return the report, which ends with a word, so that it is known to be whole."""
-        lines = [f"frame {' '.join(map(str, key))} {bits:x}" for key, bits in self.frames.items()]
-        lines += [f"answer {' '.join(key)} {count}" for key, count in self.answers.items()]
-        return "\n".join([*lines, f"lost {lost}", "end"])
+    def report(self, lost: int) -> str:
+        """Return the report."""
+        frames = [[*key, f"{bits:x}"] for key, bits in self.frames.items()]
+        answers = [[*key, count] for key, count in self.answers.items()]
+        return json.dumps({"frames": frames, "answers": answers, "lost": lost})
 
 
 def program(token: bytes) -> bytes:
@@ -72,16 +75,14 @@ def program(token: bytes) -> bytes:
         code += [(0x20, 0, 0, offset), (0x15, 2 * (len(OFFSETS) - at) - 2, 0, word)]  # ld; jeq
     code[-1] = (0x15, 0, 1, word)  # the last one: not equal, over the next
     code += [(0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)]  # ret all; ret nothing
-    return b"".join(struct.pack("HBBI", *one) for one in code)
+    return bpf(code)
 
 
 def opened(token: bytes, promiscuous: list[str]) -> socket.socket:
     """Return a socket that gets what comes in on every interface."""
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
-    code = ctypes.create_string_buffer(program(token))
-    where = struct.pack("HP", len(code) // 8, ctypes.addressof(code))  # struct sock_fprog
-    raw.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, where)
+    attach(raw, program(token))
     for name in promiscuous:
         request = struct.pack("iHH8s", socket.if_nametoindex(name), PACKET_MR_PROMISC, 0, b"")
         raw.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
@@ -111,8 +112,8 @@ def main() -> None:
     signal.alarm(int(seconds))
     heard = Heard(bytes.fromhex(token))
     with opened(heard.token, names) as raw:
-        print("ready", flush=True)
-        print(heard.told(listen(raw, heard)))
+        print(json.dumps({"ready": True}), flush=True)
+        print(heard.report(listen(raw, heard)), flush=True)
 
 
 if __name__ == "__main__":

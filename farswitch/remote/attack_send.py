@@ -1,16 +1,17 @@
-"""Send numbered frames as they are given, round after round, and say how many went out.
+"""Send numbered frames as they are given, round after round, and report how many went out.
 
-Usage: python3 attack_send.py TOKEN GAP <STREAMS
-TOKEN is in hexadecimal digits, GAP the seconds of a round. Each line of STREAMS is an interface,
-how many frames, and frames in hexadecimal digits that are sent in turn. A frame has the token, 4
-bytes that say what it is, then 4 bytes for its number. For each stream a line is printed: how many
-frames were sent, and the first error.
+Usage: python3 attack_send.py TOKEN GAP
+TOKEN is in hexadecimal digits, GAP the seconds of a round. It reads one line of JSON: {"streams":
+[[INTERFACE, COUNT, [FRAME, ...]], ...]}, frames in hexadecimal digits that are sent in turn. A
+frame has the token, 4 bytes that say what it is, then 4 bytes for its number. The reply is
+{"streams": [[SENT, ERROR], ...]}: how many frames were sent, and the first error.
 
 Only what starts fast is imported: under emulation the library's larger modules cost seconds.
 """
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import sys
@@ -23,9 +24,8 @@ LABEL = 4
 class Stream:
     """Frames of one kind, sent in turn, and how that went."""
 
-    def __init__(self, line: str) -> None:
-        interface, count, *frames = line.split()
-        self.count = int(count)
+    def __init__(self, interface: str, count: int, frames: list[str]) -> None:
+        self.count = count
         self.frames = [bytes.fromhex(frame) for frame in frames]
         self.sent, self.error = 0, ""
         self.raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
@@ -51,15 +51,14 @@ def numbered(frame: bytes, token: bytes, number: int) -> bytes:
 def main() -> None:
     """Send all streams side by side, a frame of each a round."""
     token, gap = bytes.fromhex(sys.argv[1]), float(sys.argv[2])
-    streams = [Stream(line) for line in sys.stdin]
+    streams = [Stream(*stream) for stream in json.loads(sys.stdin.readline())["streams"]]
     due = time.monotonic()
     for number in range(max(stream.count for stream in streams)):
         for stream in streams:
             stream.send(token, number)
         due += gap
         time.sleep(max(0.0, due - time.monotonic()))
-    for stream in streams:
-        print(stream.sent, stream.error)
+    print(json.dumps({"streams": [[stream.sent, stream.error] for stream in streams]}), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,35 +11,21 @@ import json
 import os
 import select
 import socket
-import struct
 import sys
 import time
 
+from farswitch.remote.packet_bytes import echo_request
+
 PERIOD = 0.25
 """Seconds between two questions to one address."""
-REQUEST, REPLY = 8, 0
-"""Types of ICMP messages (RFC 792)."""
-ANSWER = struct.Struct("!BBHHH")
-
-
-def checksum(data: bytes) -> int:
-    """Return the Internet checksum (RFC 1071) of an even number of bytes."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def message(word: bytes) -> bytes:
-    """Return an echo request that carries a word, by which its answer is known."""
-    bare = ANSWER.pack(REQUEST, 0, 0, 0, 1) + word
-    return ANSWER.pack(REQUEST, 0, checksum(bare), 0, 1) + word
+REPLY, HEAD = b"\0", 8
+"""The type of an echo's reply, and the bytes before what it carries (RFC 792)."""
 
 
 def ask(plug: socket.socket, word: bytes, addresses: set[str], seconds: float) -> set[str]:
     """Return those of the addresses that answered in time."""
     answered: set[str] = set()
-    request, due, end = message(word), 0.0, time.monotonic() + seconds
+    request, due, end = echo_request(0, word), 0.0, time.monotonic() + seconds
     while answered < addresses and (now := time.monotonic()) < end:
         if now >= due:
             due = now + PERIOD
@@ -51,7 +37,7 @@ def ask(plug: socket.socket, word: bytes, addresses: set[str], seconds: float) -
         if select.select([plug], [], [], max(0.0, min(due, end) - now))[0]:
             packet, (sender, _) = plug.recvfrom(2048)
             body = packet[4 * (packet[0] & 0xF) :]
-            if body[:1] == bytes([REPLY]) and body[ANSWER.size :] == word:
+            if body[:1] == REPLY and body[HEAD:] == word:
                 answered |= {sender} & addresses
     return answered
 

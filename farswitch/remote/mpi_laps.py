@@ -1,4 +1,4 @@
-"""Pass a number around all ranks for ever, and say each lap that came back in a line of JSON.
+"""Pass a number around all ranks for ever, and report each lap that came back in a line of JSON.
 
 Usage: mpiexec -n N python3 laps.py SECONDS [WORD]   (WORD only marks the processes)
 
@@ -23,20 +23,20 @@ REST = 0.1
 """Seconds of rank 0 between two laps."""
 
 
-def say(**told: object) -> None:
+def report(**values: object) -> None:
     """Print a line."""
-    print(json.dumps(told), flush=True)
+    print(json.dumps(values), flush=True)
 
 
 def finish(request: MPI.Request, world: MPI.Intracomm) -> None:
-    """Wait for a message to be there, or sent; end the job when rank 0 is told to."""
+    """Wait for a message to be there, or sent; end the job when rank 0's input ends."""
     while not request.Test():
         time.sleep(PAUSE)
-        if world.Get_rank() == 0 and _told_to_end():
+        if world.Get_rank() == 0 and _input_ended():
             world.Abort(0)
 
 
-def _told_to_end() -> bool:
+def _input_ended() -> bool:
     ready, _, _ = select.select([sys.stdin], [], [], 0)
     return bool(ready) and not os.read(sys.stdin.fileno(), 1)
 
@@ -62,13 +62,13 @@ def main() -> None:
     world = MPI.COMM_WORLD
     nodes = world.gather(MPI.Get_processor_name(), root=0)
     if world.Get_rank() == 0:
-        say(rung="start", nodes=nodes)
+        report(rung="start", nodes=nodes)
     number = 0
     while True:
         number += 1
         lap(world, number)
         if world.Get_rank() == 0:
-            say(rung="lap", lap=number)
+            report(rung="lap", lap=number)
             time.sleep(REST)
 
 

@@ -29,13 +29,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from farswitch.remote.packet_bytes import between, echo_request
+
 IP_MTU_DISCOVER, PMTUDISC_PROBE = 10, 3
 """DF, and only the device bounds the size (ip(7))."""
 HEADERS = 20 + 8
 """Bytes of the IPv4 and ICMP headers of an echo (RFC 791, RFC 792)."""
 SMALL = 84
-ATTEMPTS, STEPS = 3, 40
-"""How often an echo is sent, and how many sizes a round of the search has."""
+ATTEMPTS = 3
+"""How often an echo is sent."""
 SILENCE, PAUSE = 3.0, 0.1
 """Seconds that a late attempt to connect gets in any case, and between two attempts."""
 GREETING = b"farswitch\n"
@@ -199,14 +201,9 @@ class Pinger:
         return found
 
     def _send(self, address: str, size: int) -> bool:
-        head = struct.pack("!HH", self.identity, 1)
-        body = head + struct.pack("!I", size).ljust(size - HEADERS, b"\0")
-        even = b"\x08\0" + body + bytes(len(body) % 2)
-        total = sum(struct.unpack(f"!{len(even) // 2}H", even))
-        total = (total & 0xFFFF) + (total >> 16)
-        checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+        body = struct.pack("!I", size).ljust(size - HEADERS, b"\0")
         try:
-            self.raw.sendto(struct.pack("!BBH", 8, 0, checksum) + body, (address, 0))
+            self.raw.sendto(echo_request(self.identity, body), (address, 0))
         except OSError as error:
             self.errors[address, size] = said(error)
             return False
@@ -247,12 +244,6 @@ def ping(found: dict[str, dict[str, Any]]) -> None:
         found[name]["more"] = (to, mtu + 1) in passed
         found[name]["largest"] = max(sizes, default=0)
         found[name]["error"] = pinger.errors.get((to, mtu), pinger.errors.get((to, SMALL), ""))
-
-
-def between(low: int, high: int) -> tuple[int, ...]:
-    """Return sizes that cut the range between two evenly."""
-    step = -(-(high - low) // (STEPS + 1))
-    return tuple(range(low + step, high, step))
 
 
 def blank() -> dict[str, Any]:

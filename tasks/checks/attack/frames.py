@@ -6,6 +6,7 @@ import struct
 from ipaddress import IPv4Address, IPv6Address
 
 from farswitch.model.machines import Address
+from farswitch.remote.packet_bytes import checksum
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 ALL_NODES = IPv6Address("ff02::1")
@@ -39,8 +40,8 @@ def echo(macs: tuple[str, str], addresses: tuple[Address, Address], body: bytes)
     kind, protocol = (8, _ICMP) if source.version == 4 else (128, _ICMPV6)  # noqa: PLR2004
     extra = b"" if protocol == _ICMP else _pseudo(addresses, protocol, 8 + len(body))
     head = struct.pack("!BBHHH", kind, 0, 0, 0x4653, 1)
-    checksum = _checksum(extra + head + body)
-    message = head[:2] + checksum.to_bytes(2, "big") + head[4:] + body
+    total = checksum(extra + head + body)
+    message = head[:2] + total.to_bytes(2, "big") + head[4:] + body
     return _ethernet_ip(macs, source, target, protocol, message)
 
 
@@ -50,8 +51,8 @@ def vxlan(
     """Return a frame in a tunnel's form (RFC 7348), to a UDP port."""
     body = struct.pack("!II", 0x08000000, vni << 8) + inner
     head = struct.pack("!HHHH", _SOURCE_PORT, port, 8 + len(body), 0)
-    checksum = _checksum(_pseudo(addresses, _UDP, len(head + body)) + head + body) or 0xFFFF
-    datagram = head[:6] + checksum.to_bytes(2, "big") + body
+    total = checksum(_pseudo(addresses, _UDP, len(head + body)) + head + body) or 0xFFFF
+    datagram = head[:6] + total.to_bytes(2, "big") + body
     return _ethernet_ip(macs, *addresses, _UDP, datagram)
 
 
@@ -79,7 +80,7 @@ def _ethernet_ip(
         return ethernet(*macs, _IPV6, head + source.packed + target.packed + body)
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0x4000, 64, protocol, 0)
     head += source.packed + target.packed
-    head = head[:10] + _checksum(head).to_bytes(2, "big") + head[12:]
+    head = head[:10] + checksum(head).to_bytes(2, "big") + head[12:]
     return ethernet(*macs, _IPV4, head + body)
 
 
@@ -87,15 +88,6 @@ def _pseudo(addresses: tuple[Address, Address], protocol: int, length: int) -> b
     """Return what a checksum covers beside the datagram; the same sum for both versions of IP."""
     source, target = addresses
     return source.packed + target.packed + struct.pack("!II", length, protocol)
-
-
-def _checksum(data: bytes) -> int:
-    """Return the Internet checksum (RFC 1071)."""
-    data += bytes(len(data) % 2)
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total > 0xFFFF:  # noqa: PLR2004
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def _mac(text: str) -> bytes:

@@ -12,8 +12,9 @@ from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
-from farswitch.proof.mpi_job import MARKED, Job, JobError
+from farswitch.proof.mpi_job import MARKED, LapEnded, Started, mpi_job
 from farswitch.remote import source
+from farswitch.remote_program import RemoteProgram, RemoteProgramError
 
 START_SECONDS = 60.0
 """Until a job has run its first laps: 3 to 5 s under emulation, more on a busy machine."""
@@ -55,7 +56,9 @@ class Watched:
 
 
 @contextmanager
-def running(login: Shell, settings: Settings, guests: Sequence[Guest], word: str) -> Iterator[Job]:
+def running(
+    login: Shell, settings: Settings, guests: Sequence[Guest], word: str
+) -> Iterator[RemoteProgram]:
     """Run the job from one guest over all; it has run some laps when the block begins.
 
     Args:
@@ -68,33 +71,33 @@ def running(login: Shell, settings: Settings, guests: Sequence[Guest], word: str
         FarswitchError: It did not run, or not on all of them.
     """
     argv = ["python3", "-c", source("mpi_laps"), str(LIFE_SECONDS), word]
-    with Job(login, settings, guests, argv, LIFE_SECONDS) as job:
-        nodes = sorted(map(str, job.hear("start", START_SECONDS)["nodes"]))
+    with mpi_job(login, settings, guests, argv, LIFE_SECONDS) as job:
+        nodes = sorted(job.receive(Started, START_SECONDS).nodes)
         if nodes != sorted(guest.name for guest in guests):
             raise FarswitchError(f"An MPI job ran on {', '.join(nodes)}: wanted every guest once.")
         for _ in range(FIRST_LAPS):
-            job.hear("lap", START_SECONDS)
+            job.receive(LapEnded, START_SECONDS)
         yield job
 
 
-def await_lap(job: Job) -> None:
+def await_lap(job: RemoteProgram) -> None:
     """Wait until a lap has ended from now on, so that what ends the job later is not long past.
 
     Raises:
-        JobError: The job has ended, or hangs.
+        RemoteProgramError: The job has ended, or hangs.
     """
-    for _ in range(job.unheard() + 1):
-        job.hear("lap", LAP_SECONDS)
+    for _ in range(job.waiting() + 1):
+        job.receive(LapEnded, LAP_SECONDS)
 
 
-def watch(job: Job, seconds: float) -> Watched:
+def watch(job: RemoteProgram, seconds: float) -> Watched:
     """Note when a job ends its laps, for some seconds from now."""
     began = time.monotonic()
     laps: list[float] = []
     while (passed := time.monotonic() - began) < seconds:
         try:
-            job.hear("lap", seconds - passed)
-        except JobError as error:
+            job.receive(LapEnded, seconds - passed)
+        except RemoteProgramError as error:
             passed = time.monotonic() - began
             if passed < seconds:
                 return Watched(tuple(laps), passed, str(error))
@@ -115,6 +118,6 @@ def sweep(login: Shell, word: str) -> tuple[int, bool]:
     return int(count), killed == "yes"
 
 
-def heard(text: str) -> frozenset[str]:
+def answered(text: str) -> frozenset[str]:
     """Return the addresses that echo.py printed."""
     return frozenset(map(str, json.loads(text)))

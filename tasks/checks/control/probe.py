@@ -22,12 +22,12 @@ from farswitch.errors import FarswitchError
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.fan_out import each
-from farswitch.proof.mpi_job import Job
 from farswitch.proof.probe import Probe, Scene
-from farswitch.remote import source
+from farswitch.remote import command
+from farswitch.remote_program import RemoteProgram
 from farswitch.rollback import timer as deadman
 from farswitch.rollback.at_logout import when_login_ends
-from tasks.checks.control.job import Watched, await_lap, heard, running, sweep, watch
+from tasks.checks.control.job import Watched, answered, await_lap, running, sweep, watch
 from tasks.checks.control.judge import (
     BACK_SECONDS,
     STALL_SECONDS,
@@ -107,7 +107,7 @@ def _ports(scene: Scene, guests: Sequence[Guest], word: str) -> Iterator[Check]:
                 raise FarswitchError(f"The other ports were left alone: {why}")
 
 
-def _cut(scene: Scene, guest: Guest, guests: Sequence[Guest], job: Job) -> Cut:
+def _cut(scene: Scene, guest: Guest, guests: Sequence[Guest], job: RemoteProgram) -> Cut:
     """Take a port down, look, and bring it up; the switch does that if we cannot."""
     switch, port = scene.cluster.switch.name, guest.tunnel
     began = time.monotonic()
@@ -139,8 +139,8 @@ def _ask(scene: Scene, guests: Sequence[Guest], seconds: float) -> Heard:
 
     def ask(name: str) -> frozenset[str]:
         others = [address for one, address in addresses.items() if one != name]
-        argv = ["python3", "-IS", "-c", source("echo"), str(seconds), *others]
-        return heard(scene.shell(name).run(argv, timeout=seconds + 20.0).stdout)
+        argv = command("echo", str(seconds), *others)
+        return answered(scene.shell(name).run(argv, timeout=seconds + 20.0).stdout)
 
     return each(addresses, ask)
 

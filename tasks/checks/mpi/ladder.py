@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from nornir.core.task import Task
 
@@ -16,9 +15,17 @@ from farswitch.guests.mpi_launch import around_mtu, launch
 from farswitch.model.machines import DATA_NIC, Guest
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.fan_out import each, each_or_raise
-from farswitch.proof.mpi_job import Job
+from farswitch.proof.mpi_job import (
+    BarrierPassed,
+    Initialised,
+    PairTimes,
+    RingPassed,
+    RoundEnded,
+    mpi_job,
+)
 from farswitch.proof.probe import Probe, Scene
 from farswitch.proof.round_robin import rounds
+from farswitch.remote_program import RemoteProgram
 from tasks.checks.mpi import sockets
 from tasks.checks.mpi.matrix import bandwidth, latency, matrix
 from tasks.checks.path import counters
@@ -62,18 +69,17 @@ class Climb:
     checks: list[Check] = field(default_factory=list)
     rung: str = "mpi.init"
     transfers: list[counters.Transfer] = field(default_factory=list)
-    pairs: list[dict[str, Any]] = field(default_factory=list)
+    pairs: list[PairTimes] = field(default_factory=list)
 
 
-def judge_ring(host: str, told: dict[str, Any], nodes: int, fix: str) -> Check:
+def judge_ring(host: str, ring: RingPassed, nodes: int, fix: str) -> Check:
     """Return the verdict on a message's way around all nodes."""
-    milliseconds = told["seconds"] * 1e3
     return Check(
         name="mpi.ring",
         host=host,
-        ok=bool(told["intact"]),
-        measured=f"{told['bytes']:,} B around {nodes} nodes in {milliseconds:.1f} ms"
-        + ("" if told["intact"] else ", changed on the way"),
+        ok=ring.intact,
+        measured=f"{ring.bytes:,} B around {nodes} nodes in {ring.seconds * 1e3:.1f} ms"
+        + ("" if ring.intact else ", changed on the way"),
         expected="the message intact",
         cause=CAUSES["mpi.ring"],
         fix=fix,
@@ -97,30 +103,30 @@ def judge_nodes(host: str, nodes: Sequence[str], guests: Sequence[Guest], fix: s
 def judge_round(
     guests: Sequence[Guest],
     pairs: Sequence[tuple[int, int]],
-    told: Sequence[dict[str, Any]],
+    times: Sequence[PairTimes],
     fix: str,
 ) -> Iterator[Check]:
     """Yield the verdicts on both directions of each pair that was to meet in a round."""
-    found = {(one["from"], one["to"]): one for one in told}
+    measured = {(one.sender, one.receiver): one for one in times}
     for pair in pairs:
         for first, second in (pair, pair[::-1]):
-            yield judge_pair(guests[first], guests[second], found.get((first, second)), fix)
+            yield judge_pair(guests[first], guests[second], measured.get((first, second)), fix)
 
 
-def judge_pair(first: Guest, second: Guest, told: dict[str, Any] | None, fix: str) -> Check:
+def judge_pair(first: Guest, second: Guest, times: PairTimes | None, fix: str) -> Check:
     """Return the verdict on one direction of a pair; latency in µs, bandwidth in Mbit/s."""
-    if told is None or told["bytes"] != PAYLOAD:
-        sent = f"{told['bytes']:,} B" if told else "nothing"
+    if times is None or times.bytes != PAYLOAD:
+        sent = f"{times.bytes:,} B" if times else "nothing"
         return Check("mpi.pairs", first.name, ok=False, measured=f"to {second.name}: {sent} sent",
                      expected=f"to {second.name}: {PAYLOAD:,} B intact",
                      cause=CAUSES["mpi.pairs"], fix=fix)  # fmt: skip
     return Check(
         name="mpi.pairs",
         host=first.name,
-        ok=bool(told["intact"]),
-        measured=f"to {second.name}: {latency(told):.0f} µs, {bandwidth(told):.0f} Mbit/s"
-        + ("" if told["intact"] else ", changed on the way"),
-        expected=f"to {second.name}: {told['bytes']:,} B intact",
+        ok=times.intact,
+        measured=f"to {second.name}: {latency(times):.0f} µs, {bandwidth(times):.0f} Mbit/s"
+        + ("" if times.intact else ", changed on the way"),
+        expected=f"to {second.name}: {times.bytes:,} B intact",
         cause=CAUSES["mpi.pairs"],
         fix=fix,
     )
@@ -142,7 +148,7 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     word = f"farswitch-mpi-{secrets.token_hex(8)}"
     # Python takes any name after -X: it marks our own job among those of others on these guests.
     argv = ["python3", "-X", word, LADDER, *sizes]
-    job = Job(shell(task), settings, guests, argv, seconds)
+    job = mpi_job(shell(task), settings, guests, argv, seconds)
     try:
         with job:
             _climb(job, host, guests, climb, scene)
@@ -176,38 +182,37 @@ def _launch(task: Task, scene: Scene, guests: Sequence[Guest]) -> Check:
     return Check("mpi.launcher", host, ok=True, measured=", ".join(launched.names), expected=wanted)
 
 
-def _climb(job: Job, host: str, guests: Sequence[Guest], climb: Climb, scene: Scene) -> None:
-    told = job.hear("init", START_SECONDS)
-    ranks = f"{told['ranks']} ranks"
+def _climb(
+    job: RemoteProgram, host: str, guests: Sequence[Guest], climb: Climb, scene: Scene
+) -> None:
+    ranks = job.receive(Initialised, START_SECONDS).ranks
     climb.checks.append(
-        Check("mpi.init", host, ok=told["ranks"] == len(guests), measured=ranks,
+        Check("mpi.init", host, ok=ranks == len(guests), measured=f"{ranks} ranks",
               expected=f"{len(guests)} ranks", cause=CAUSES["mpi.init"], fix=scene.rebuild)
     )  # fmt: skip
     climb.rung = "mpi.barrier"
-    told = job.hear("barrier", RUNG_SECONDS)
-    climb.checks.append(judge_nodes(host, told["nodes"], guests, scene.rebuild))
+    nodes = job.receive(BarrierPassed, RUNG_SECONDS).nodes
+    climb.checks.append(judge_nodes(host, nodes, guests, scene.rebuild))
     climb.rung = "mpi.ring"
     for _ in around_mtu(scene.mtu):
-        told = job.hear("ring", RUNG_SECONDS)
-        climb.checks.append(judge_ring(host, told, len(guests), scene.rebuild))
+        ring = job.receive(RingPassed, RUNG_SECONDS)
+        climb.checks.append(judge_ring(host, ring, len(guests), scene.rebuild))
 
 
-def _walk(job: Job, scene: Scene, guests: Sequence[Guest], climb: Climb) -> counters.Walk:
+def _walk(job: RemoteProgram, scene: Scene, guests: Sequence[Guest], climb: Climb) -> counters.Walk:
     """Let every two guests send each other the payload, with the counters read in between."""
     inside = _nics(scene, guests)
     first = before = _counters(scene, guests)
     for pairs in rounds(len(guests)):
         words = " ".join(f"{one},{other}" for one, other in pairs)
-        job.say(f"round {PAYLOAD} {words}")
-        told = job.hear("round", ROUND_SECONDS)["pairs"]
+        job.send_line(f"round {PAYLOAD} {words}")  # clusters that stand have a ladder of words
+        times = job.receive(RoundEnded, ROUND_SECONDS).pairs
         after = _counters(scene, guests)
-        for one in told:
-            sender, receiver = guests[one["from"]], guests[one["to"]]
-            climb.transfers.append(
-                counters.Transfer(sender, receiver, one["bytes"], after - before)
-            )
-        climb.checks += judge_round(guests, pairs, told, scene.rebuild)
-        climb.pairs += told
+        for one in times:
+            sender, receiver = guests[one.sender], guests[one.receiver]
+            climb.transfers.append(counters.Transfer(sender, receiver, one.bytes, after - before))
+        climb.checks += judge_round(guests, pairs, times, scene.rebuild)
+        climb.pairs += times
         before = after
     nics = counters.growth(inside, _nics(scene, guests))
     return counters.Walk(climb.transfers, before - first, nics)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
 from farswitch.model.machines import Guest
+from farswitch.proof.mpi_job import PairTimes
 
 MATRIX = 8
 """Nodes whose pairs fit beside each other on a screen of 100 columns."""
 
 
-def matrix(guests: Sequence[Guest], pairs: Sequence[dict[str, Any]]) -> list[str]:
+def matrix(guests: Sequence[Guest], pairs: Sequence[PairTimes]) -> list[str]:
     """Return a table of all pairs: latency in µs and bandwidth in Mbit/s, a row a sender.
 
     With more nodes than fit beside each other a row says what is slowest, usual and fastest, and
     to whom the slowest was; the checks have each pair.
     """
-    cells = {(one["from"], one["to"]): (latency(one), bandwidth(one)) for one in pairs}
+    cells = {(one.sender, one.receiver): (latency(one), bandwidth(one)) for one in pairs}
     count = range(len(guests))
     if len(guests) <= MATRIX:
         rows = [["µs / Mbit/s to", *(guest.name for guest in guests)]]
@@ -45,11 +45,11 @@ def _summary(here: dict[str, tuple[float, float]], which: int) -> list[str]:
     return [f"{least:.0f}", f"{median(figures.values()):.0f}", f"{most:.0f}", worst]
 
 
-def latency(told: dict[str, Any]) -> float:
+def latency(times: PairTimes) -> float:
     """Return half of a round trip, in microseconds."""
-    return float(told["latency"]) * 1e6
+    return float(times.latency) * 1e6
 
 
-def bandwidth(told: dict[str, Any]) -> float:
+def bandwidth(times: PairTimes) -> float:
     """Return what a transfer carried, in Mbit/s."""
-    return float(told["bytes"]) * 8 / float(told["seconds"]) / 1e6
+    return float(times.bytes) * 8 / float(times.seconds) / 1e6

@@ -16,7 +16,7 @@ Command = Callable[[str, Sequence[str]], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class ServerState:
     """What one server has: its interfaces by name, and its side of the underlay.
 
     `learned`: a router on the way announced the MTU of a route of it.
@@ -68,37 +68,37 @@ def of_guest(guest: Guest, found: int | None, mtu: int, rebuild: str) -> Hop:
 
 
 def of_server(
-    cluster: Cluster, server: Server, ground: Ground, mtu: int, fixes: tuple[str, Command]
+    cluster: Cluster, server: Server, state: ServerState, mtu: int, fixes: tuple[str, Command]
 ) -> Iterator[Hop]:
     """Yield the hops on one server, in the order in which a packet of a guest meets them.
 
     Args:
         cluster: The cluster.
         server: One of its servers.
-        ground: What the server has.
+        state: What the server has.
         mtu: Of the data network, in bytes of IP packet, as it was built.
         fixes: The command of the build, which mends the interfaces that are ours, and `Command`.
     """
     rebuild, command = fixes
     for name, what, guest in _ours(cluster, server):
-        link = ground.links.get(name)
+        link = state.links.get(name)
         yield Hop(server.name, name, what, mtu, link.mtu if link else None, guest, fix=rebuild)
-    under = ground.underlay
+    under = state.underlay
     wanted = mtu + under.overhead
     yield Hop(
-        server.name, under.device, f"underlay device '{under.device}'", wanted, ground.device_mtu,
+        server.name, under.device, f"underlay device '{under.device}'", wanted, state.device_mtu,
         overhead=under.overhead, larger=True,
         cause="A network manager or a person set it after the build.",
         fix=command(server.name, _set_mtu(under.device, wanted)),
     )  # fmt: skip
-    if under.mtu < min(wanted, ground.device_mtu):
+    if under.mtu < min(wanted, state.device_mtu):
         argv = ["ip", "route", "flush", "cache"]
         yield Hop(
             server.name, "route", f"route of the underlay from {under.source}", wanted, under.mtu,
             overhead=under.overhead, larger=True,
-            cause="A router on the way announced it (ICMP)." if ground.learned
+            cause="A router on the way announced it (ICMP)." if state.learned
             else "The route was given an 'mtu' of its own.",
-            fix=command(server.name, argv) if ground.learned
+            fix=command(server.name, argv) if state.learned
             else f"Take 'mtu' off the route from {under.source}, or give it at least {wanted}.",
         )  # fmt: skip
 
@@ -119,7 +119,7 @@ def _ours(cluster: Cluster, server: Server) -> Iterator[tuple[str, str, str | No
         yield guest.tunnel, f"tunnel '{guest.tunnel}' of '{guest.name}'", guest.name
 
 
-def path(sender: Ground, receiver: Ground, largest: int | None, mtu: int) -> Hop:
+def path(sender: ServerState, receiver: ServerState, largest: int | None, mtu: int) -> Hop:
     """Return the hop between two servers.
 
     A device that is too small bounds what is measured: the path is not blamed for it.

@@ -1,9 +1,9 @@
-"""The ways between the servers that are tried: each guest's tunnel."""
+"""The paths between the servers that are tried: each guest's tunnel."""
 
 from __future__ import annotations
 
 from farswitch.model.machines import Guest, Server
-from farswitch.proof.path_mtu import Lane
+from farswitch.proof.path_mtu import PacketPath
 from farswitch.proof.probe import Scene
 
 ALONE = "02:fa:ff:00:00:01"
@@ -22,13 +22,13 @@ def between(scene: Scene, sender: Server, receiver: Server) -> tuple[Guest, ...]
     return scene.cluster.guests_of(hypervisor.name)
 
 
-def tunnel(scene: Scene, guest: Guest, sender: Server, receiver: Server) -> Lane:
-    """Return the lane of a guest's tunnel; its frames come from a MAC that belongs to that side."""
+def tunnel(scene: Scene, guest: Guest, sender: Server, receiver: Server) -> PacketPath:
+    """Return the path of a guest's tunnel; its frames come from a MAC that belongs to that side."""
     guests = scene.cluster.guests
     other = guests[guest.index % len(guests)]
     source = guest.data_mac if receiver.role == "switch" else other.data_mac
     if other is guest and receiver.role != "switch":
         source = ALONE
-    return Lane(
+    return PacketPath(
         sender.name, receiver.name, guest.tunnel, "frame", guest.vni, guest.tunnel, 0, source
     )

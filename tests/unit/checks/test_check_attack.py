@@ -14,7 +14,7 @@ from tasks.checks.attack.judge import Heard, Sent, judge, judge_legitimate
 from tasks.checks.attack.kinds import Kind, Label, Outside, Place, duels
 from tasks.checks.attack.probe import CHECKS
 from tasks.checks.attack.run import Third, unjudged
-from tasks.checks.attack.traffic import Listener, fight, merged
+from tasks.checks.attack.traffic import Ready, ListenReport, fight, listener, merged
 from tests.unit.checks.test_check_attack_frames import ground
 
 ALL = (1 << 100) - 1
@@ -184,8 +184,12 @@ def test_the_legitimate_stream_arrives_whole_or_fails(sent, came, ok):
 def test_reports_of_all_listeners_are_one():
     found = merged(
         {
-            "node2": [["frame", "data0", "1", "1", "ff"], ["frame", "data0", "77", "1", "1"]],
-            "node1": [["frame", "data0", "1", "1", "3"], ["answer", "mgmt0", "10.10.0.12", "4"]],
+            "node2": ListenReport(
+                frames=[("data0", 1, 1, "ff"), ("data0", 77, 1, "1")], answers=[], lost=0
+            ),
+            "node1": ListenReport(
+                frames=[("data0", 1, 1, "3")], answers=[("mgmt0", "10.10.0.12", 4)], lost=0
+            ),
         }
     )
     label = Label(Kind.LEGITIMATE, 1)
@@ -196,17 +200,21 @@ def test_reports_of_all_listeners_are_one():
     assert found.answers == {Place("node1", "mgmt0"): {"10.10.0.12": 4}}
 
 
+READY = b'{"ready": true}\n'
+
+
 class Program:
-    """What a shell starts: it says what it is told to, and ends."""
+    """What a shell starts: it prints what it is given, and ends."""
 
     def __init__(self, *said, error=""):
         self.said, self.error, self.closed = list(said), error, False
+        self.over = len(said) < 2
 
     def read(self, _limit):
         return self.said.pop(0) if self.said else b""
 
     def write(self, _data):
-        if not self.said:
+        if self.over:
             raise OSError("it ended")
 
     def stderr_tail(self):
@@ -230,27 +238,29 @@ class Host:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ((), "The listener on 'node2' ended: no python"),
-        ((b"ready\n",), "The listener on 'node2' ended: no python"),
-        ((b"ready\n", b"frame data0 1 1 ff\n"), "The listener on 'node2' ended: no python"),
-        ((b"ready\n", b"frame data0 1 1 f"), "The listener on 'node2' ended: no python"),
-        ((b"ready\n", b"lost ", b"3\nend\n"), "The listener on 'node2' lost 3 frames."),
-        ((b"ready\n", b"end\n"), "The listener on 'node2' ended: no python"),
+        ((), "ended: no python."),
+        ((READY,), "ended: no python."),
+        ((READY, b'{"frames": [["data0", 1, 1, "f"]],'), "ended: no python."),
+        ((READY, b'{"frames": [],\n'), "reported '{\"frames\": [],' instead of 'ListenReport'."),
+        ((READY, b'{"frames": [], "answers": [], ', b'"lost": 3}\n'), "lost 3 frames."),
+        ((READY, b'{"frames": []}\n'), "reported '{\"frames\": []}' instead of 'ListenReport'."),
+        ((READY, b"\n"), "ended: no python."),
     ],
-    ids=["not started", "ended", "cut off", "cut in a line", "overrun", "mute"],
+    ids=["not started", "ended", "cut off", "cut in a line", "overrun", "not counted", "mute"],
 )
 def test_a_listener_that_did_not_hear_all_is_an_error_and_no_verdict(said, why):
     program = Program(*said, error="no python")
     with pytest.raises(FarswitchError) as caught:
         fight(b"12345678", [], {"node2": ()}, lambda _name: Host(program))
-    assert str(caught.value) == why
+    assert str(caught.value) == f"The listener on 'node2' {why}"
     assert program.closed
 
 
 def test_a_listener_is_ended_when_its_time_is_up():
-    program = Program(b"ready\n")
-    Listener(Host(program), b"12345678", 0.05, ())
-    wait_until(lambda: program.closed, Deadline(5), what="The listener's end", interval=0.02)
+    program = Program(READY)
+    with listener(Host(program), b"12345678", 0.05, ()) as started:
+        started.receive(Ready)
+        wait_until(lambda: program.closed, Deadline(5), what="The listener's end", interval=0.02)
 
 
 def test_where_the_underlay_has_no_ethernet_no_third_host_is_tried(monkeypatch):

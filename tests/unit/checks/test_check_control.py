@@ -13,7 +13,8 @@ from farswitch.deadline import Deadline, wait_until
 from farswitch.errors import FarswitchError
 from farswitch.model.cluster import cluster
 from farswitch.proof.check import Check
-from farswitch.proof.mpi_job import Job, JobError
+from farswitch.proof.mpi_job import mpi_job
+from farswitch.remote_program import RemoteProgramError
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.control import job as control_job
 from tasks.checks.control import probe
@@ -115,14 +116,16 @@ class Said:
         self.over.set()
 
 
-@pytest.mark.parametrize(("ends", "why"), [(True, "the job ended"), (False, "nothing was heard")])
+@pytest.mark.parametrize(
+    ("ends", "why"), [(True, "MPI job on 'node1' ended"), (False, "did not report 'LapEnded'")]
+)
 def test_a_job_that_ended_or_hung_before_the_cut_is_no_proof(monkeypatch, ends, why):
     monkeypatch.setattr(control_job, "LAP_SECONDS", 0.2)
-    login = SimpleNamespace(start=lambda _argv: Said(4, ends=ends))
-    with Job(login, NODE1.settings, GUESTS, [], 1) as job:
+    login = SimpleNamespace(host="node1", start=lambda _argv: Said(4, ends=ends))
+    with mpi_job(login, NODE1.settings, GUESTS, [], 1) as job:
         deadline = Deadline(5.0)
-        wait_until(lambda: job.unheard() >= 4, deadline, what="Laps", interval=0.01)
-        with pytest.raises(JobError, match=why):
+        wait_until(lambda: job.waiting() >= 4, deadline, what="Laps", interval=0.01)
+        with pytest.raises(RemoteProgramError, match=why):
             await_lap(job)
 
 

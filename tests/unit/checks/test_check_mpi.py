@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
 
 import pytest
 
 from farswitch.errors import FarswitchError
 from farswitch.model.cluster import cluster
 from farswitch.proof.check import Check
+from farswitch.proof.mpi_job import PairTimes, RingPassed
 from farswitch.proof.round_robin import rounds
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.mpi import device, ladder, sockets
@@ -17,14 +17,23 @@ from tasks.checks.mpi.matrix import MATRIX, matrix
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")))
 NODE1, NODE2, NODE3 = CLUSTER.guests
-PAIR = {
-    "from": 0,
-    "to": 1,
-    "bytes": ladder.PAYLOAD,
-    "seconds": 0.1,
-    "latency": 0.0005,
-    "intact": True,
-}
+PAIR = PairTimes.model_validate(
+    {
+        "from": 0,
+        "to": 1,
+        "bytes": ladder.PAYLOAD,
+        "seconds": 0.1,
+        "latency": 0.0005,
+        "intact": True,
+    }
+)
+
+
+def pair(**values: float) -> PairTimes:
+    """Return the times of a pair with other values."""
+    return PAIR.model_copy(update=values)
+
+
 SOCKETS = """\
 300 301
 200 299 300
@@ -50,10 +59,10 @@ def test_each_two_meet_once_and_nobody_is_in_two_pairs_of_a_round(count: int) ->
 def test_a_pair_tells_latency_and_bandwidth() -> None:
     check = ladder.judge_pair(NODE1, NODE2, PAIR, "fix")
     assert (check.ok, check.host, check.measured) == (True, "node1", "to node2: 500 µs, 168 Mbit/s")
-    spoiled = ladder.judge_pair(NODE1, NODE2, PAIR | {"intact": False}, "fix")
+    spoiled = ladder.judge_pair(NODE1, NODE2, pair(intact=False), "fix")
     assert spoiled.ok is False
     assert "changed" in spoiled.measured
-    assert ladder.judge_pair(NODE1, NODE2, PAIR | {"bytes": 1}, "fix").ok is False
+    assert ladder.judge_pair(NODE1, NODE2, pair(bytes=1), "fix").ok is False
 
 
 def test_a_direction_of_which_nothing_was_told_has_failed() -> None:
@@ -78,12 +87,12 @@ def test_a_barrier_counts_where_each_guest_has_one_rank(nodes: list[str], ok: bo
 
 @pytest.mark.parametrize("intact", [True, False])
 def test_a_ring_counts_where_the_message_is_intact(intact: bool) -> None:
-    told = {"bytes": 1450, "seconds": 0.01, "intact": intact}
+    told = RingPassed(rung="ring", bytes=1450, seconds=0.01, intact=intact)
     assert ladder.judge_ring("node1", told, 3, "").ok is intact
 
 
 def test_the_matrix_has_a_row_a_sender() -> None:
-    back: dict[str, Any] = PAIR | {"from": 1, "to": 0, "seconds": 0.2}
+    back = pair(sender=1, receiver=0, seconds=0.2)
     lines = matrix(CLUSTER.guests[:2], [PAIR, back])
     assert [line.split() for line in lines] == [
         ["µs", "/", "Mbit/s", "to", "node1", "node2"],
@@ -96,7 +105,7 @@ def test_the_matrix_has_a_row_a_sender() -> None:
 def test_the_matrix_fits_on_a_screen_and_has_a_row_a_sender(count: int) -> None:
     guests = cluster(load_site(str(ROOT / "inventory/lab")), count).guests
     pairs = [
-        PAIR | {"from": one, "to": other}
+        pair(sender=one, receiver=other)
         for one in range(count)
         for other in range(count)
         if one != other
@@ -109,9 +118,9 @@ def test_the_matrix_fits_on_a_screen_and_has_a_row_a_sender(count: int) -> None:
 
 def test_a_large_matrix_names_the_slowest_pair_of_each_sender() -> None:
     guests = cluster(load_site(str(ROOT / "inventory/lab")), 20).guests
-    pairs: list[dict[str, Any]] = [PAIR | {"from": 0, "to": one} for one in range(1, 19)]
-    pairs[3] |= {"latency": 0.009}
-    pairs[6] |= {"seconds": 1.0}
+    pairs = [pair(receiver=one) for one in range(1, 19)]
+    pairs[3] = pair(receiver=4, latency=0.009)
+    pairs[6] = pair(receiver=7, seconds=1.0)
     first, second = matrix(guests, pairs)[1:3]
     assert first.split()[2:6] == ["500", "500", "9000", "node5"]
     assert first.split()[6:] == ["17", "168", "168", "node8"]

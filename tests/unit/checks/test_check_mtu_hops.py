@@ -14,7 +14,7 @@ from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
 from tasks.checks.mtu import hops as mtu_hops
-from tasks.checks.mtu.hops import Ground, explain, judge, without_build
+from tasks.checks.mtu.hops import ServerState, explain, judge, without_build
 from tasks.checks.mtu.table import table
 
 REBUILD = "python -m workflows.build"
@@ -28,7 +28,7 @@ ALL = ["node1 data0", "server1 fsd41", "server1 fsb41", "server1 fsv41", "server
        "server2 fsv41", "server2 fss41", "server2 eth1", "server1 ", "server2 "]  # fmt: skip
 
 
-def ground(
+def state(
     server: Server,
     *,
     mtu=1450,
@@ -42,7 +42,7 @@ def ground(
     links["eth1"] = Link(9, "eth1", mtu=device)
     links = {name: link for name, link in links.items() if link.mtu}
     under = Underlay(server.name, "eth1", server.underlay, min(device, route), overhead)
-    return Ground(links, under, learned)
+    return ServerState(links, under, learned)
 
 
 def command(host, argv):
@@ -50,7 +50,7 @@ def command(host, argv):
 
 
 def all_hops(one=None, two=None, *, nic=1450, mtu=1450, largest=1500):
-    grounds = {"server1": one or ground(ONE), "server2": two or ground(TWO)}
+    grounds = {"server1": one or state(ONE), "server2": two or state(TWO)}
     found = [mtu_hops.of_guest(NODE, nic, mtu, REBUILD)]
     for server in (ONE, TWO):
         here = grounds[server.name]
@@ -71,28 +71,28 @@ def test_there_is_a_verdict_for_every_hop_and_all_is_well():
 
 BAD = {
     "guest-nic": (all_hops(nic=1400), "node1", "NIC 'data0': MTU 1400, carries 1400", REBUILD),
-    "tap": (all_hops(ground(ONE, fsd41=1400)), "server1", "tap 'fsd41' of 'node1': MTU 1400",
+    "tap": (all_hops(state(ONE, fsd41=1400)), "server1", "tap 'fsd41' of 'node1': MTU 1400",
             REBUILD),
-    "bridge": (all_hops(ground(ONE, fsb41=1400)), "server1", "bridge 'fsb41'", REBUILD),
-    "tunnel": (all_hops(ground(ONE, fsv41=1400)), "server1", "tunnel 'fsv41'", REBUILD),
-    "port": (all_hops(two=ground(TWO, fsv41=1400)), "server2", "switch port 'fsv41'", REBUILD),
-    "switch": (all_hops(two=ground(TWO, fss41=1400)), "server2", "switch bridge 'fss41'", REBUILD),
-    "underlay": (all_hops(ground(ONE, device=1400), largest=1400), "server1",
+    "bridge": (all_hops(state(ONE, fsb41=1400)), "server1", "bridge 'fsb41'", REBUILD),
+    "tunnel": (all_hops(state(ONE, fsv41=1400)), "server1", "tunnel 'fsv41'", REBUILD),
+    "port": (all_hops(two=state(TWO, fsv41=1400)), "server2", "switch port 'fsv41'", REBUILD),
+    "switch": (all_hops(two=state(TWO, fss41=1400)), "server2", "switch bridge 'fss41'", REBUILD),
+    "underlay": (all_hops(state(ONE, device=1400), largest=1400), "server1",
                  "underlay device 'eth1': MTU 1400, carries 1350",
                  "ssh server1 ip link set dev eth1 mtu 1500"),
-    "underlay-of-switch": (all_hops(two=ground(TWO, device=1499), largest=1499), "server2",
+    "underlay-of-switch": (all_hops(two=state(TWO, device=1499), largest=1499), "server2",
                            "MTU 1499, carries 1449", "ssh server2 ip link set dev eth1 mtu 1500"),
-    "over-IPv6": (all_hops(ground(ONE, mtu=1430, device=1490, overhead=OVERHEAD_V6),
-                           ground(TWO, mtu=1430, overhead=OVERHEAD_V6),
+    "over-IPv6": (all_hops(state(ONE, mtu=1430, device=1490, overhead=OVERHEAD_V6),
+                           state(TWO, mtu=1430, overhead=OVERHEAD_V6),
                            nic=1430, mtu=1430, largest=1490), "server1",
                   "MTU 1490, carries 1420", "ssh server1 ip link set dev eth1 mtu 1500"),
-    "learned-route": (all_hops(ground(ONE, route=1400, learned=True)), "server1",
+    "learned-route": (all_hops(state(ONE, route=1400, learned=True)), "server1",
                       "route of the underlay from 198.51.100.11: MTU 1400, carries 1350",
                       "ssh server1 ip route flush cache"),
-    "configured-route": (all_hops(ground(ONE, route=1400)), "server1", "MTU 1400, carries 1350",
+    "configured-route": (all_hops(state(ONE, route=1400)), "server1", "MTU 1400, carries 1350",
                          "Take 'mtu' off the route from 198.51.100.11, or give it at least 1500."),
-    "tap-is-larger": (all_hops(ground(ONE, fsd41=1500)), "server1", "MTU 1500", REBUILD),
-    "gone": (all_hops(ground(ONE, fsd41=0)), "server1", "tap 'fsd41' of 'node1': not there",
+    "tap-is-larger": (all_hops(state(ONE, fsd41=1500)), "server1", "MTU 1500", REBUILD),
+    "gone": (all_hops(state(ONE, fsd41=0)), "server1", "tap 'fsd41' of 'node1': not there",
              REBUILD),
 }  # fmt: skip
 
@@ -106,7 +106,7 @@ def test_the_hop_that_is_not_as_built_is_blamed_alone(hops, host, measured, fix)
 
 
 def test_a_larger_underlay_is_no_failure_when_the_site_says_a_smaller_number():
-    assert all(check.ok for check in judge(all_hops(ground(ONE, device=9000))))
+    assert all(check.ok for check in judge(all_hops(state(ONE, device=9000))))
 
 
 def test_a_path_that_is_too_small_is_blamed_and_the_number_to_set_is_named():
@@ -125,18 +125,18 @@ def test_a_path_that_nothing_passes_is_no_pass():
 
 
 def test_the_narrowest_of_two_is_named_by_both():
-    checks = judge(all_hops(ground(ONE, fsd41=1400), ground(TWO, fss41=1300)))
+    checks = judge(all_hops(state(ONE, fsd41=1400), state(TWO, fss41=1300)))
     tap, bridge = [check for check in checks if not check.ok]
     assert "narrower still: switch bridge 'fss41' on 'server2'" in tap.cause
     assert "narrowest of all hops: set it to 1450" in bridge.cause
-    hops = all_hops(ground(ONE, fsd41=1400), ground(TWO, fss41=1300))
+    hops = all_hops(state(ONE, fsd41=1400), state(TWO, fss41=1300))
     assert explain(hops).name == "fss41"
     assert explain(all_hops()) is None
     assert explain([replace(hop, found=None) for hop in hops]) is None
 
 
 def test_a_build_is_no_fix_while_the_underlay_is_too_small_for_it():
-    hops = all_hops(ground(ONE, device=1400, fsd41=1300), nic=1300, largest=1400)
+    hops = all_hops(state(ONE, device=1400, fsd41=1300), nic=1300, largest=1400)
     mended = without_build(hops, command)
     fixes = [check.fix for check in judge(mended) if not check.ok]
     assert fixes == [
@@ -144,7 +144,7 @@ def test_a_build_is_no_fix_while_the_underlay_is_too_small_for_it():
         "ssh server1 ip link set dev fsd41 mtu 1450",
         "ssh server1 ip link set dev eth1 mtu 1500",
     ]
-    healthy = all_hops(ground(ONE, fsd41=1300))
+    healthy = all_hops(state(ONE, fsd41=1300))
     assert without_build(healthy, command) == healthy
 
 
@@ -164,7 +164,7 @@ def test_the_table_has_a_row_for_hops_that_are_alike():
 
 
 def test_the_table_names_what_is_too_small_and_the_number_to_set():
-    lines = table(all_hops(two=ground(TWO, fsv41=1400, device=1480), nic=None))
+    lines = table(all_hops(two=state(TWO, fsv41=1400, device=1480), nic=None))
     assert "NIC 'data0'                     node1                 1450       -          0" in lines
     assert lines[-1] == (
         "The narrowest is the switch port 'fsv41' of 'node1' on 'server2': set it to 1450."

@@ -16,9 +16,10 @@ from farswitch.deadline import Deadline
 from farswitch.errors import FarswitchError
 from farswitch.lock.lease import Holder, held_by
 from farswitch.model.settings import Settings
-from farswitch.proof import mpi_job
-from farswitch.proof.mpi_job import Job, JobError
-from farswitch.proof.packet_agent import Station
+from farswitch.proof import mpi_job as mpi_job_module
+from farswitch.proof.mpi_job import Initialised, mpi_job
+from farswitch.proof.packet_agent import Listen, Refused, packet_agent
+from farswitch.remote_program import RemoteProgramError
 
 MOST = 8 << 20
 """Bytes that we may take of a stream without an end before we leave it."""
@@ -96,16 +97,17 @@ def test_an_answer_about_other_runs_that_is_none_is_told(said):
 def test_a_test_program_that_never_ends_its_line_is_left():
     process = Endless(b"x" * 65_536)
     told = pytest.raises(FarswitchError, match="'server1' gave more than")
-    with Station(Answering(process), b"token", 30) as station, told:
-        station.listen({})
+    with packet_agent(Answering(process), b"token", 30) as agent, told:
+        agent.ask(Listen(offsets={}), Refused)
     assert process.read_so_far < MOST
 
 
 def test_a_job_that_never_ends_its_line_is_left(monkeypatch):
     process = Endless(b"x" * 65_536)
-    monkeypatch.setattr(mpi_job, "as_user", lambda _settings, argv: argv)
-    with Job(Answering(process), Settings("x"), (), (), 30) as job, pytest.raises(JobError):
-        job.hear("ring", 10)
+    monkeypatch.setattr(mpi_job_module, "as_user", lambda _settings, argv: argv)
+    job = mpi_job(Answering(process), Settings("x"), (), (), 30)
+    with job, pytest.raises(RemoteProgramError):
+        job.receive(Initialised, 10)
     assert process.read_so_far < MOST
 
 

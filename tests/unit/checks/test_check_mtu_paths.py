@@ -10,8 +10,9 @@ from farswitch.connections.netlink.links import Link
 from farswitch.links.underlay import Underlay
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
-from farswitch.proof.path_mtu import FORBIDDEN, SMALL, Passage, between
-from tasks.checks.mtu.hops import Ground, Hop
+from farswitch.proof.path_mtu import FORBIDDEN, SMALL, PathMtu
+from farswitch.remote.packet_bytes import between
+from tasks.checks.mtu.hops import Hop, ServerState
 from tasks.checks.mtu.judge import Direction, judge_reach, judge_tunnels, judge_underlay
 
 REBUILD = "python -m workflows.build"
@@ -24,19 +25,19 @@ PORT = Hop("server2", "fsv41", "switch port 'fsv41'", 1450, 1300, "node1", fix=R
 
 
 def passage(passed, why=""):
-    return Passage(set(passed), {1450, 1500} - set(passed), {1500: why} if why else {})
+    return PathMtu(set(passed), {1450, 1500} - set(passed), {1500: why} if why else {})
 
 
 def direction(udp=ALL, icmp=ALL, tunnels=(ALL, ALL), *, device=1500, overhead=50, why=""):
-    grounds = [
-        Ground(
+    states = [
+        ServerState(
             {"eth1": Link(1, "eth1", mtu=device)},
             Underlay(one.name, "eth1", one.underlay, device, overhead),
         )
         for one in (ONE, TWO)
     ]
     ways = [(guest, passage(way)) for guest, way in zip(NODES, tunnels, strict=False)]
-    return Direction(ONE, TWO, *grounds, 4789, passage(udp, why), passage(icmp), ways)
+    return Direction(ONE, TWO, *states, 4789, passage(udp, why), passage(icmp), ways)
 
 
 @pytest.mark.parametrize(
