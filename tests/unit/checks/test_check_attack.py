@@ -14,7 +14,7 @@ from tasks.checks.attack.judge import Heard, Sent, judge, judge_legitimate
 from tasks.checks.attack.kinds import Kind, Label, Outside, Place, duels
 from tasks.checks.attack.probe import CHECKS
 from tasks.checks.attack.run import Third, unjudged
-from tasks.checks.attack.traffic import Ready, ListenReport, fight, listener, merged
+from tasks.checks.attack.traffic import ListenReport, Ready, fight, listener, merged
 from tests.unit.checks.test_check_attack_frames import ground
 
 ALL = (1 << 100) - 1
