@@ -27,6 +27,7 @@ from bench.testbed import Testbed, open_testbed
 from farswitch.deadline import Deadline
 from farswitch.errors import FarswitchError
 from farswitch.guests.boot import GIB, seed_of
+from farswitch.guests.config import wanted_config
 from farswitch.image.build import BuiltImage
 from farswitch.image.build import build as build_image
 from farswitch.image.recipe import recipe
@@ -107,7 +108,7 @@ def compare(folder: Path, repeat: int, count: int, report: Callable[[str], None]
     record = complete(None, bench.cluster)
     seeds = tuple(
         replace(
-            seed_of(bench.cluster, guest, record, mtu=MTU, own_image=True),
+            seed_of(guest, wanted_config(bench.cluster, guest, record), mtu=MTU, own_image=True),
             instance_id=f"bench-{guest.name}",
         )
         for guest in bench.cluster.guests

@@ -1,26 +1,39 @@
 """/etc/hosts of every guest: each name resolves to the data address, never to a loopback one.
 
-MPICH's processes tell each other their host's name; one that resolves to 127.0.1.1 breaks it.
+MPICH's processes send each other their host's name; one that resolves to 127.0.1.1 breaks it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+
 from nornir.core.task import Result, Task
 
-from farswitch.guests.converge_files import converge
-from farswitch.guests.files.hosts import wanted
-from farswitch.model.cluster import Cluster
+from farswitch.guests.converge_files import FilesRead, converge
+from farswitch.guests.files.hosts import hosts_files
+from farswitch.model.owner import Owner
 
 
 def hosts_file(
-    task: Task, cluster: Cluster, *, present: bool = True, dry_run: bool | None = None
+    task: Task,
+    addresses: Mapping[str, IPv4Address],
+    owner: Owner,
+    *,
+    have: FilesRead | None = None,
+    present: bool = True,
+    dry_run: bool | None = None,
 ) -> Result:
     """Converge /etc/hosts of one guest.
 
     Args:
         task: Runs on a guest.
-        cluster: Whose names it lists.
-        present: False does nothing: a guest without its cluster is removed as a whole.
-        dry_run: Only tell.
+        addresses: The address that each name leads to.
+        owner: Whose mark the file bears.
+        have: The file as it was read before; None reads it.
+        present: False leaves localhost alone in the file.
+        dry_run: True only reports. None: as the run says.
     """
-    return converge(task, wanted(cluster) if present else (), dry_run=dry_run)
+    return converge(
+        task, hosts_files(addresses if present else {}, owner), have=have, dry_run=dry_run
+    )

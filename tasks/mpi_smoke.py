@@ -10,29 +10,28 @@ from nornir.core.task import Result, Task
 from farswitch.connections.access import shell
 from farswitch.guests.mpi_launch import Launch, Ring, around_mtu, launch, ring
 from farswitch.model.machines import Guest
-from farswitch.model.settings import Settings
 
 
-def mpi_run(task: Task, settings: Settings, guests: Sequence[Guest], mtu: int) -> Result:
+def mpi_smoke(task: Task, guests: Sequence[Guest], mtu: int) -> Result:
     """Run the launcher on two guests and a ring over all of them; changes nothing.
 
     Args:
         task: Runs on the guest that starts the jobs.
-        settings: Of the cluster.
-        guests: Those that take part.
+        guests: Those that take part, all of one cluster.
         mtu: Of the data network, in bytes.
 
     Raises:
         FarswitchError: MPI does not work across them.
     """
+    settings = guests[0].settings
     # A login keeps the variables that sshd had for it when it began: before the build's changes.
     with closing(shell(task).again()) as login:
         launched = launch(login, settings, guests[:2])
         around = ring(login, settings, guests, around_mtu(mtu))
-    return Result(host=task.host, notes=describe(launched, around))
+    return Result(host=task.host, notes=_describe(launched, around))
 
 
-def describe(launched: Launch, around: Ring) -> list[str]:
+def _describe(launched: Launch, around: Ring) -> list[str]:
     """Return what people see of both."""
     slowest = max(around.laps, key=lambda lap: lap.size)
     return [

@@ -11,43 +11,61 @@ from nornir.core.task import Result, Task
 from farswitch.connections.access import shell
 from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError
-from farswitch.guests.converge_files import apply, observe, plan, render
-from farswitch.guests.files.nfs import units, wanted
+from farswitch.guests.converge_files import FilesRead, apply, observe, plan, result_of
+from farswitch.guests.files.nfs import TMPFILES, Share, share_files, unit_name
 from farswitch.guests.nfs_exports import LOOK, faults, parse, strangers
-from farswitch.model.cluster import Cluster
-from farswitch.model.machines import Guest
-from farswitch.site.nornir_data import guest_of
+from farswitch.model.owner import Owner
 
 
 def nfs(
-    task: Task, cluster: Cluster, *, present: bool = True, dry_run: bool | None = None
+    task: Task,
+    share: Share,
+    owner: Owner,
+    *,
+    have: FilesRead | None = None,
+    present: bool = True,
+    dry_run: bool | None = None,
 ) -> Result:
     """Converge the share of one guest: its files and the unit that serves or mounts it.
 
     Args:
         task: Runs on a guest.
-        cluster: Whose head exports.
-        present: False does nothing: a guest without its cluster is removed as a whole.
-        dry_run: Only tell.
+        share: The folder, and whether the guest exports or mounts it.
+        owner: Whose mark the files bear.
+        have: The files as they were read before; None reads them.
+        present: False ends the export or the mount; the folder and what is in it stay.
+        dry_run: True only reports. None: as the run says.
 
     Raises:
         FarswitchError: The image has no NFS, or the unit does not start.
     """
-    if not present:
-        return Result(host=task.host)
-    guest, login = guest_of(task.host), shell(task)
-    want = wanted(cluster, guest)
-    changes = plan(observe(task, want), want)
-    lacks = [f"unit {unit}" for unit in units(cluster, guest) if not _runs(login, unit)]
-    if guest == cluster.head:
-        lacks += _mends(login, cluster)
+    login, want = shell(task), share_files(share, owner)
+    changes = plan(observe(login, want, have), want, present=present)
+    wrong = _wrong(login, share) if present else _running(login, share)
     if not task.is_dry_run(dry_run):
-        apply(login, changes)
-        if changes or lacks:
-            _restart(login, cluster, guest, changed=bool(changes))
-    diff = "\n".join(filter(None, (render(changes), *(f"+ {what}" for what in lacks))))
-    count = len(changes) + len(lacks)
-    return Result(host=task.host, changed=bool(count), diff=diff, result=count)
+        if present:
+            apply(login, changes)
+            if changes or wrong:
+                _restart(login, share, task.host.name, changed=bool(changes))
+        elif changes or wrong:
+            _stop(login, share)
+            apply(login, changes)
+            _reload(login, share)
+    return result_of(task, changes, wrong)
+
+
+def _wrong(login: Shell, share: Share) -> list[str]:
+    """Return which units do not run, and what is wrong with the export, whatever the files say."""
+    wrong = [f"+ unit {unit}" for unit in share.units if not _runs(login, unit)]
+    if share.exports:
+        look = login.run(["sh", "-c", LOOK, "exports", share.path], check=False)
+        table = parse(look.stdout)
+        wrong += [f"+ repair: {one}" for one in (*faults(share, table), *strangers(share, table))]
+    return wrong
+
+
+def _running(login: Shell, share: Share) -> list[str]:
+    return [f"- unit {unit}" for unit in share.units if _runs(login, unit)]
 
 
 def _runs(login: Shell, unit: str) -> bool:
@@ -55,26 +73,29 @@ def _runs(login: Shell, unit: str) -> bool:
     return active.stdout.strip() == "active"
 
 
-def _mends(login: Shell, cluster: Cluster) -> list[str]:
-    """Return what is wrong with folder and export now, whatever the files say."""
-    look = login.run(["sh", "-c", LOOK, "exports", cluster.settings.share], check=False)
-    table = parse(look.stdout)
-    return [f"mend: {one}" for one in (*faults(cluster, table), *strangers(cluster, table))]
-
-
-def _restart(login: Shell, cluster: Cluster, guest: Guest, *, changed: bool) -> None:
+def _restart(login: Shell, share: Share, guest: str, *, changed: bool) -> None:
     login.run(["systemctl", "daemon-reload"])
-    if guest == cluster.head:
-        login.run(["systemd-tmpfiles", "--create", "/etc/tmpfiles.d/farswitch.conf"])
-    for unit in units(cluster, guest):
+    if share.exports:
+        login.run(["systemd-tmpfiles", "--create", TMPFILES])
+    for unit in share.units:
         started = login.run(["systemctl", "enable", "--now", unit], timeout=60, check=False)
         if started.status != 0:
-            said = started.stderr.strip()
             raise FarswitchError(
-                f"The unit '{unit}' of guest '{guest.name}' does not start: {said}",
+                f"The unit '{unit}' of guest '{guest}' does not start: {started.stderr.strip()}",
                 hint="The image needs nfs-kernel-server and nfs-common.",
             )
-        if changed and guest != cluster.head:
+        if changed and not share.exports:
             login.run(["systemctl", "restart", unit], timeout=60)
-    if guest == cluster.head:
+    if share.exports:
+        login.run(["exportfs", "-ra"])
+
+
+def _stop(login: Shell, share: Share) -> None:
+    mounts = () if share.exports else (unit_name(share.path, "mount"),)
+    login.run(["systemctl", "disable", "--now", *share.units, *mounts], timeout=60)
+
+
+def _reload(login: Shell, share: Share) -> None:
+    login.run(["systemctl", "daemon-reload"])
+    if share.exports:
         login.run(["exportfs", "-ra"])

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from nornir.core.task import Result, Task
 
-from farswitch.guests.converge_files import converge
-from farswitch.guests.files.ssh import login_files, public_files, secret_files
-from farswitch.model.cluster import Cluster
-from farswitch.state.record import Record
+from farswitch.guests.converge_files import FilesRead, converge
+from farswitch.guests.files.ssh import (
+    ROOT_LOGINS,
+    SshAccess,
+    login_files,
+    public_files,
+    secret_files,
+)
+from farswitch.model.owner import Owner
 
 
 def ssh_keys(
     task: Task,
-    cluster: Cluster,
-    record: Record,
+    access: SshAccess,
+    owner: Owner,
     *,
+    have: FilesRead | None = None,
     present: bool = True,
     dry_run: bool | None = None,
 ) -> Result:
@@ -22,14 +28,13 @@ def ssh_keys(
 
     Args:
         task: Runs on a guest.
-        cluster: Whose guests are known to each other.
-        record: The cluster's keys.
-        present: False does nothing: a guest without its cluster is removed as a whole.
-        dry_run: Only tell.
+        access: The keys, and the guests that know each other.
+        owner: Whose mark the files bear.
+        have: The files as they were read before; None reads them.
+        present: False removes them, but for root's authorized_keys: our own way in.
+        dry_run: True only reports. None: as the run says.
     """
-    want = (
-        *public_files(cluster, record),
-        *login_files(cluster, record),
-        *secret_files(cluster, record),
-    )
-    return converge(task, want if present else (), dry_run=dry_run)
+    want = (*public_files(access, owner), *login_files(access), *secret_files(access))
+    if not present:
+        want = tuple(file for file in want if file.path != ROOT_LOGINS)
+    return converge(task, want, have=have, present=present, dry_run=dry_run)

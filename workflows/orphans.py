@@ -18,6 +18,7 @@ from farswitch.lock.lease import held_by
 from farswitch.lock.locks import plain
 from farswitch.model.cluster import LabNetworks
 from farswitch.model.machines import Server
+from farswitch.model.owner import Owner
 from farswitch.model.settings import Settings
 from farswitch.run.cli import Options
 from farswitch.run.configuration import configuration
@@ -31,16 +32,15 @@ from farswitch.site.nornir_data import cluster_of
 from tasks.find_leftovers import remains, seen_of
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
-from tasks.image import remove_images
+from tasks.image_remove import image_remove
 from tasks.links_remove import remove_links
 from tasks.record import record
 from tasks.sysctl import sysctl
-from tasks.vm_remove import domains
+from tasks.vm_remove import vm_remove
 from workflows.lab_up import lab_is_gone
 
 NOBODY = "(nobody)"
 """No cluster can have this name."""
-_SETTINGS = PerHost(lambda host: cluster_of(host).settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +148,13 @@ class Remains(Session):
 def stages(session: Remains, name: str, *, keep_image: bool) -> Iterator[Stage]:
     """Yield what removes one cluster, in the order of a teardown with its site."""
     before = len(session.recorder.failures)
-    found, nobody = session.look(), frozenset[str]()
+    found = session.look()
     cluster = PerHost(cluster_of)
     for pool in sorted({DEFAULT_POOL, *(pool for one in found.values() for pool in one.pools)}):
         session.adopt(name, pool)
-        yield Stage(_libvirt, (step(domains, cluster=cluster, wanted=nobody),))
+        yield Stage(_libvirt, (step(vm_remove, owner=Owner(name), pool=pool),))
         if not keep_image:
-            yield Stage(_libvirt, (step(remove_images, settings=_SETTINGS),))
+            yield Stage(_libvirt, (step(image_remove, pool=pool, without=name),))
     yield Stage(_seen, (step(remove_links, name="links", cluster=cluster),))
     yield Stage(_seen, (step(firewall_reset, cluster=cluster, present=False),))
     yield Stage(_seen, (step(guard, cluster=cluster, device="", present=False),))
@@ -168,7 +168,7 @@ def nameless(session: Remains, found: Mapping[str, Seen]) -> Iterator[Stage]:
     """Yield what removes base images that no guest needs, and links of no known cluster."""
     for pool in sorted({pool for one in found.values() for pool in one.pools}):
         session.adopt(UNNAMED, pool)
-        yield Stage(_libvirt, (step(remove_images, settings=_SETTINGS),))
+        yield Stage(_libvirt, (step(image_remove, pool=pool),))
     for base in sorted({base for one in found.values() for base in one.strays}):
         session.adopt(NOBODY, base=base)
         yield Stage(_seen, (step(remove_links, name="links", cluster=PerHost(cluster_of)),))

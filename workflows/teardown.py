@@ -18,11 +18,11 @@ from farswitch.run.ssh_config import forget
 from farswitch.run.stages import Stage, hypervisors, servers, step
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
-from tasks.image import remove_images
+from tasks.image_remove import image_remove
 from tasks.links_remove import remove_links
 from tasks.record import record
 from tasks.sysctl import sysctl
-from tasks.vm_remove import domains
+from tasks.vm_remove import vm_remove
 from workflows.lab_up import lab_is_gone
 from workflows.orphans import Wanted, teardown_by_marks
 
@@ -35,10 +35,10 @@ def stages(session: Session, *, keep_image: bool) -> Iterator[Stage]:
     Each step is a stage of its own: one that fails does not keep the others from cleaning up.
     """
     cluster = session.cluster
-    nobody: frozenset[str] = frozenset()
-    yield Stage(hypervisors, (step(domains, cluster=cluster, wanted=nobody),))
+    pool = cluster.settings.pool
+    yield Stage(hypervisors, (step(vm_remove, owner=cluster.owner, pool=pool),))
     if not keep_image:
-        yield Stage(hypervisors, (step(remove_images, settings=cluster.settings),))
+        yield Stage(hypervisors, (step(image_remove, pool=pool, without=cluster.name),))
     yield Stage(servers, (step(remove_links, name="links", cluster=cluster),))
     yield Stage(servers, (step(firewall_reset, cluster=cluster, present=False),))
     yield Stage(servers, (step(guard, cluster=cluster, device="", present=False),))

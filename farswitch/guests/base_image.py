@@ -11,7 +11,7 @@ from farswitch.image.build import COMMAND_LINE, build
 from farswitch.image.recipe import recipe
 from farswitch.image.root_tree import Progress
 from farswitch.image.user_image import download
-from farswitch.model.settings import Settings
+from farswitch.model.settings import Image, Settings
 
 OWN, USER = "own", "user"
 PREFIX = "base-"
@@ -65,45 +65,65 @@ class LocalImage:
     size: int
 
 
-def base_image(settings: Settings) -> BaseImage:
-    """Return the base image that the settings ask for, wherever it may lie by now.
+@dataclass(frozen=True, slots=True)
+class WantedImage:
+    """Which image the guests boot, and where it lies on a hypervisor.
 
-    Raises:
-        ConfigError: No image of our own can be made on this system.
+    Attributes:
+        image: Our own, or the user's by path or URL.
+        disk: The guests' disks in GiB, which have to hold it.
+        pool: The storage pool.
+        pool_path: Its folder.
     """
-    wanted = settings.image
-    digest = recipe().digest if wanted.own else wanted.sha256 or ""
-    name = f"{PREFIX}{OWN if wanted.own else USER}-{digest[:16]}"
-    return BaseImage(name, settings.pool_path, COMMAND_LINE)
+
+    image: Image
+    disk: int
+    pool: str
+    pool_path: str
+
+    @property
+    def base(self) -> BaseImage:
+        """The image, wherever it may lie by now.
+
+        Raises:
+            ConfigError: No image of our own can be made on this system.
+        """
+        digest = recipe().digest if self.image.own else self.image.sha256 or ""
+        name = f"{PREFIX}{OWN if self.image.own else USER}-{digest[:16]}"
+        return BaseImage(name, self.pool_path, COMMAND_LINE)
 
 
-def fetch(settings: Settings, progress: Progress) -> LocalImage:
+def wanted_image(settings: Settings) -> WantedImage:
+    """Return the image of a cluster's guests."""
+    return WantedImage(settings.image, settings.disk, settings.pool, settings.pool_path)
+
+
+def fetch(wanted: WantedImage, progress: Progress) -> LocalImage:
     """Make or download the image on the controller; the cache answers when it has it.
 
     Raises:
+        ConfigError: The image is larger than the guests' disks.
         FarswitchError: It cannot be made, fetched, or is not what its digest says.
     """
-    name = base_image(settings).name
-    if settings.image.own:
+    name, image = wanted.base.name, wanted.image
+    if image.own:
         built = build(recipe(), progress=progress)
-        return LocalImage(name, built.disk, built.kernel, built.initrd, built.virtual_size)
-    own = download(
-        settings.image.source,
-        settings.image.sha256 or "",
-        progress=progress,
-        most=settings.disk << 30,
-    )
-    return LocalImage(name, own.disk, None, None, own.virtual_size)
+        local = LocalImage(name, built.disk, built.kernel, built.initrd, built.virtual_size)
+    else:
+        own = download(image.source, image.sha256 or "", progress=progress, most=wanted.disk << 30)
+        local = LocalImage(name, own.disk, None, None, own.virtual_size)
+    check_size(local, wanted.disk)
+    return local
 
 
-def check_size(local: LocalImage, settings: Settings) -> None:
-    """Refuse an image that is larger than the guests' disks.
+def check_size(local: LocalImage, disk: int) -> None:
+    """Refuse an image that is larger than the guests' disks, which are given in GiB.
 
     Raises:
         ConfigError: It is.
     """
-    if local.size > settings.disk << 30:
+    if local.size > disk << 30:
         raise ConfigError(
-            f"The image's disk has {local.size >> 20} MiB, wanted at most {settings.disk} GiB.",
+            f"The image's disk has {local.size >> 20} MiB, wanted at most {disk} GiB.",
             hint="Raise 'disk' in the site's defaults.yaml.",
         )

@@ -5,41 +5,33 @@ from __future__ import annotations
 import dataclasses
 
 from farswitch.connections.libvirt.plugin import Hypervisor
+from farswitch.connections.shell.protocol import Shell
+from farswitch.errors import FarswitchError
+from farswitch.guests.config import GuestConfig
+from farswitch.guests.console import tail
 from farswitch.guests.domain import Hardware, Mark, definition, render, seed_volume
-from farswitch.guests.files import hosts, mpi, nfs, ssh
 from farswitch.image.seed import Nic, Seed, User
 from farswitch.image.seed_cloud_init import render as render_seed
-from farswitch.model.cluster import Cluster
 from farswitch.model.machines import DATA_NIC, MANAGEMENT_NIC, Guest
-from farswitch.state.record import Record
 
 GIB = 1 << 30
 SSH_UNIT = "ssh.service"
 
 
 def seed_of(
-    cluster: Cluster, guest: Guest, record: Record, *, mtu: int, own_image: bool, again: str = ""
+    guest: Guest, config: GuestConfig, *, mtu: int, own_image: bool, again: str = ""
 ) -> Seed:
-    """Return all that is known of the guest before its boot, but the users' private key.
+    """Return all that is known of the guest before its boot, but the user's private key.
 
     Args:
-        cluster: Whose guest.
         guest: Which.
-        record: The cluster's keys.
+        config: Its names, keys, share and MPI.
         mtu: Of the data network, in bytes.
         own_image: Whether the guest boots our image.
         again: A word that no earlier seed had: a guest that had one takes this one too, and starts
             its sshd at boot, whatever became of it.
     """
-    settings = cluster.settings
-    key = record.hosts[guest.name]
-    files = (
-        *hosts.wanted(cluster),
-        *ssh.public_files(cluster, record),
-        *nfs.wanted(cluster, guest),
-        *mpi.wanted(cluster, finalize=own_image),
-    )
-    root_keys, user_keys = ssh.logins(record)
+    settings, key = guest.settings, config.host_key
     return Seed(
         instance_id=f"{guest.domain}-{key.public.split()[1][-16:]}{again}",
         hostname=guest.name,
@@ -49,43 +41,63 @@ def seed_of(
         ),
         host_key=key.private.encode(),
         host_key_public=key.public.strip(),
-        root_keys=root_keys,
-        user=User(settings.user, settings.uid, user_keys),
-        files=files,
-        units=(*nfs.units(cluster, guest), *([SSH_UNIT] if again else [])),
+        root_keys=config.access.root_keys,
+        user=User(settings.user, settings.uid, config.access.user_keys),
+        files=config.public_files(finalize=own_image),
+        units=(*config.share.units, *([SSH_UNIT] if again else [])),
     )
 
 
 class Boot:
-    """The boot of one guest: what its steps share."""
+    """The boot of one guest: what its steps share.
+
+    Attributes:
+        hypervisor: libvirt where the guest runs.
+        server: The shell of that server.
+        guest: Which guest.
+        config: Its names, keys, share and MPI; a guest that is not started needs none.
+        hardware: Accelerator, MTU and image.
+    """
 
     def __init__(
-        self, hypervisor: Hypervisor, cluster: Cluster, guest: Guest, hardware: Hardware
+        self,
+        hypervisor: Hypervisor,
+        server: Shell,
+        guest: Guest,
+        config: GuestConfig | None,
+        hardware: Hardware,
     ) -> None:
         self.hypervisor = hypervisor
-        self.cluster = cluster
+        self.server = server
         self.guest = guest
+        self.config = config
         self.hardware = hardware
-        self.pool = cluster.settings.pool
+        self.pool = guest.settings.pool
 
-    def seed(self, record: Record, again: str = "") -> bytes:
-        """Return the guest's seed; see `seed_of` for `again`."""
+    def seed(self, again: str = "") -> bytes:
+        """Return the guest's seed; see `seed_of` for `again`.
+
+        Raises:
+            FarswitchError: The guest has no keys yet.
+        """
+        if self.config is None:
+            raise FarswitchError(f"Guest '{self.guest.name}' has no keys to be started with.")
         hardware = self.hardware
-        return render_seed(
-            seed_of(
-                self.cluster,
-                self.guest,
-                record,
-                mtu=hardware.mtu,
-                own_image=hardware.image.own,
-                again=again,
-            )
+        seed = seed_of(
+            self.guest, self.config, mtu=hardware.mtu, own_image=hardware.image.own, again=again
         )
+        return render_seed(seed)
 
     def definition(self, have: Mark | None) -> str:
         """Return the digest of what the guest's domain should be."""
-        mark = have or self._mark(disk=1)
-        return definition(self.cluster, self.guest, mark, self.hardware)
+        return definition(self.guest, have or self._mark(disk=1), self.hardware)
+
+    def console(self) -> list[str]:
+        """Return the console's end; the cause of a failed boot must not get lost with a login."""
+        try:
+            return tail(self.server, self.guest.domain)
+        except FarswitchError as error:
+            return [f"(not readable: {error})"]
 
     def create(self, have: Mark | None, seed: bytes) -> Mark:
         """Make disk, seed and domain, and start it; a disk that was ever ready is kept.
@@ -115,7 +127,7 @@ class Boot:
         self._start_with(mark, seed)
         return mark
 
-    def start(self, record: Record) -> None:
+    def start(self) -> None:
         """Start the guest as it is defined; one that is paused loses what it was at.
 
         A guest that was suspended to the disk since its first boot has its seed still attached.
@@ -123,12 +135,12 @@ class Boot:
         hypervisor, guest = self.hypervisor, self.guest
         hypervisor.destroy(guest.domain)
         if hypervisor.is_suspended(guest.domain):
-            self._upload(self.seed(record))
+            self._upload(self.seed())
         hypervisor.start(guest.domain)
 
     def define(self, mark: Mark, *, seed: bool = False) -> None:
         """Write the domain's lasting definition; a running one is not disturbed."""
-        self.hypervisor.define(render(self.cluster, self.guest, mark, self.hardware, seed=seed))
+        self.hypervisor.define(render(self.guest, mark, self.hardware, seed=seed))
 
     def settle(self, mark: Mark) -> None:
         """Mark the guest as ready and remove the seed, which holds its host key."""
@@ -161,7 +173,7 @@ class Boot:
 
     def _mark(self, *, disk: int) -> Mark:
         return Mark(
-            cluster=self.cluster.name,
+            cluster=self.guest.settings.cluster,
             guest=self.guest.name,
             state="new",
             image=self.hardware.image.name,

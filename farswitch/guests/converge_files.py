@@ -11,72 +11,78 @@ from farswitch.connections.access import shell
 from farswitch.connections.shell.protocol import FileFacts, Shell
 from farswitch.model.guest_file import File
 
+FilesRead = Mapping[str, FileFacts | None]
+"""What files are by their paths; None where there is none."""
+GONE = "removed"
+
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A file to be written, and why."""
+class FileChange:
+    """A file to be written, or removed, and why."""
 
     file: File
     why: str
 
-
-AHEAD = "files_ahead"
-"""The key of what `read_ahead` found in a host's Nornir data."""
-
-
-def read_ahead(task: Task, files: Sequence[File]) -> Result:
-    """Read at once what the tasks right after ask for: a round trip costs a slow guest 0.3 s.
-
-    Args:
-        task: Runs on the host that has the files.
-        files: Of all those tasks.
-    """
-    task.host.data[AHEAD] = dict(shell(task).facts([file.path for file in files]))
-    return Result(host=task.host)
+    def __str__(self) -> str:
+        """Name the file; never its content, which may be secret."""
+        return f"{'-' if self.why == GONE else '~'} {self.file.path} ({self.why})"
 
 
-def observe(task: Task, files: Sequence[File]) -> Mapping[str, FileFacts | None]:
-    """Return content, mode and owner of each file; None where there is none.
-
-    What was read ahead serves one question: a second one finds what the first one's task wrote.
-    """
-    ahead = task.host.data.get(AHEAD, {})
-    if all(file.path in ahead for file in files):
-        return {file.path: ahead.pop(file.path) for file in files}
-    return shell(task).facts([file.path for file in files])
+def observe(login: Shell, files: Sequence[File], have: FilesRead | None = None) -> FilesRead:
+    """Return content, mode and owner of each file: as read before, else read now."""
+    paths = [file.path for file in files]
+    if have is not None and all(path in have for path in paths):
+        return have
+    return login.facts(paths)
 
 
-def plan(have: Mapping[str, FileFacts | None], want: Sequence[File]) -> list[Change]:
-    """Return the files that are missing or differ in content, mode or owner."""
-    changes = []
-    for file in want:
-        found = have[file.path]
-        if found is None:
-            changes.append(Change(file, "missing"))
-        elif found.content != file.content:
-            changes.append(Change(file, "content"))
-        elif found.mode != file.mode:
-            changes.append(Change(file, f"mode {found.mode:04o} -> {file.mode:04o}"))
-        elif found.owner != file.owner:
-            changes.append(Change(file, f"owner {found.owner} -> {file.owner}"))
-    return changes
+def plan(have: FilesRead, want: Sequence[File], *, present: bool = True) -> list[FileChange]:
+    """Return the files that are missing or differ; or those that are there and are to go."""
+    reasons = {file: _reason(have[file.path], file, present=present) for file in want}
+    return [FileChange(file, why) for file, why in reasons.items() if why]
 
 
-def apply(login: Shell, changes: Sequence[Change]) -> None:
-    """Write each file whole, beside and renamed."""
+def _reason(found: FileFacts | None, file: File, *, present: bool) -> str:
+    if not present:
+        return GONE if found else ""
+    if found is None:
+        return "missing"
+    if found.content != file.content:
+        return "content"
+    if found.mode != file.mode:
+        return f"mode {found.mode:04o} -> {file.mode:04o}"
+    if found.owner != file.owner:
+        return f"owner {found.owner} -> {file.owner}"
+    return ""
+
+
+def apply(login: Shell, changes: Sequence[FileChange]) -> None:
+    """Write each file whole, beside and renamed, or remove it."""
     for change in changes:
         file = change.file
-        login.write(file.path, file.content, mode=file.mode, owner=file.owner)
+        if change.why == GONE:
+            login.remove(file.path)
+        else:
+            login.write(file.path, file.content, mode=file.mode, owner=file.owner)
 
 
-def render(changes: Sequence[Change]) -> str:
-    """Return one line a file; never its content, which may be secret."""
-    return "\n".join(f"~ {change.file.path} ({change.why})" for change in changes)
-
-
-def converge(task: Task, want: Sequence[File], *, dry_run: bool | None = None) -> Result:
+def converge(
+    task: Task,
+    want: Sequence[File],
+    *,
+    have: FilesRead | None = None,
+    present: bool = True,
+    dry_run: bool | None = None,
+) -> Result:
     """Converge files of the task's host: the whole of what a task about files does."""
-    changes = plan(observe(task, want), want) if want else []
+    login = shell(task)
+    changes = plan(observe(login, want, have), want, present=present)
     if not task.is_dry_run(dry_run):
-        apply(shell(task), changes)
-    return Result(host=task.host, changed=bool(changes), diff=render(changes), result=len(changes))
+        apply(login, changes)
+    return result_of(task, changes)
+
+
+def result_of(task: Task, changes: Sequence[FileChange], others: Sequence[str] = ()) -> Result:
+    """Return the result of a task that changes files, and what else the diff names."""
+    lines = [*map(str, changes), *others]
+    return Result(host=task.host, changed=bool(lines), diff="\n".join(lines), count=len(lines))

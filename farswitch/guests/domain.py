@@ -10,7 +10,6 @@ from xml.etree import ElementTree as ET
 
 from farswitch.connections.libvirt.domains import MARK_URI
 from farswitch.guests.base_image import BaseImage
-from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 
 CONSOLE_FOLDER = "/var/log/libvirt/qemu"
@@ -88,30 +87,28 @@ class Hardware:
     image: BaseImage
 
 
-def render(cluster: Cluster, guest: Guest, mark: Mark, hardware: Hardware, *, seed: bool) -> str:
+def render(guest: Guest, mark: Mark, hardware: Hardware, *, seed: bool) -> str:
     """Return the domain's XML.
 
     Args:
-        cluster: For the bridges' names.
         guest: Whose domain.
         mark: Our metadata; its `definition` is computed here.
         hardware: Accelerator, MTU and image.
         seed: Whether the seed is attached, as at the first boot.
     """
-    digest = definition(cluster, guest, mark, hardware)
-    xml = _domain(cluster, guest, replace(mark, definition=digest), hardware, seed=seed)
+    digest = definition(guest, mark, hardware)
+    xml = _domain(guest, replace(mark, definition=digest), hardware, seed=seed)
     return ET.tostring(xml, encoding="unicode")
 
 
-def definition(cluster: Cluster, guest: Guest, mark: Mark, hardware: Hardware) -> str:
+def definition(guest: Guest, mark: Mark, hardware: Hardware) -> str:
     """Return the digest of a domain's definition, whatever the guest's progress and seed."""
     steady = replace(mark, state="ready", definition="")
-    xml = ET.tostring(_domain(cluster, guest, steady, hardware, seed=False))
+    xml = ET.tostring(_domain(guest, steady, hardware, seed=False))
     return hashlib.sha256(xml).hexdigest()[:16]
 
 
 def _domain(
-    cluster: Cluster,
     guest: Guest,
     mark: Mark,
     hardware: Hardware,
@@ -137,7 +134,9 @@ def _domain(
         _disk(devices, f"{hardware.pool_path}/{seed_volume(guest)}", "raw", "vdb", readonly=True)
     data, management = guest.data_tap, guest.management_tap
     _nic(devices, guest.data_mac, guest.bridge, data, hardware.mtu)
-    nic = _nic(devices, guest.management_mac, cluster.management_bridge, management, MANAGEMENT_MTU)
+    nic = _nic(
+        devices, guest.management_mac, settings.management_bridge, management, MANAGEMENT_MTU
+    )
     ET.SubElement(nic, "port", isolated="yes")
     _console(devices, guest.domain)
     ET.SubElement(devices, "controller", type="usb", model="none")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from farswitch.model.cluster import Cluster
+from farswitch.guests.files.nfs import Share
 
 LOOK = """
 [ -d "$1" ] && echo "folder $(stat -c %U "$1")"
@@ -50,30 +50,26 @@ def related(path: str, share: str) -> bool:
     return path.startswith(share) or share.startswith(path)
 
 
-def faults(cluster: Cluster, found: Table) -> list[str]:
+def faults(share: Share, table: Table) -> list[str]:
     """Return what is wrong with the share's folder and its export, in words."""
-    settings, wrong = cluster.settings, []
-    if found.owner != settings.user:
-        wrong.append(
-            f"{settings.share} belongs to {found.owner}" if found.owner else f"no {settings.share}"
-        )
-    network = str(settings.data_network)
-    ours = [one for one in found.exports if (one.path, one.client) == (settings.share, network)]
+    path, network, wrong = share.path, str(share.network), []
+    if table.owner != share.user:
+        wrong.append(f"{path} belongs to {table.owner}" if table.owner else f"no {path}")
+    ours = [export for export in table.exports if (export.path, export.client) == (path, network)]
     if not ours:
-        wrong.append(f"{settings.share} is not exported to {network}")
+        wrong.append(f"{path} is not exported to {network}")
     wrong += [
-        f"{settings.share} is exported to {network} without {', '.join(sorted(lacks))}"
-        for one in ours
-        if (lacks := OPTIONS - one.options)
+        f"{path} is exported to {network} without {', '.join(sorted(lacks))}"
+        for export in ours
+        if (lacks := OPTIONS - export.options)
     ]
     return wrong
 
 
-def strangers(cluster: Cluster, found: Table) -> list[str]:
+def strangers(share: Share, table: Table) -> list[str]:
     """Return what is exported of the share to anybody but the data network, in words."""
-    settings = cluster.settings
     return [
-        f"{one.path} is exported to {one.client}"
-        for one in found.exports
-        if related(one.path, settings.share) and one.client != str(settings.data_network)
+        f"{export.path} is exported to {export.client}"
+        for export in table.exports
+        if related(export.path, share.path) and export.client != str(share.network)
     ]

@@ -14,7 +14,6 @@ from farswitch.errors import FarswitchError
 from farswitch.guests.boot import Boot
 from farswitch.guests.domain import Mark
 from farswitch.guests.wait_ready import BootError, wait_until_ready
-from farswitch.state.record import Record
 
 ANSWER_SECONDS = 30.0
 """For the login to a guest that runs already: an emulated one takes 1 s, a busy machine ten. What
@@ -22,7 +21,7 @@ began before may still end well after."""
 REBOOT_SECONDS = 40.0
 """For the login after an orderly reboot, which takes an emulated guest 10 s."""
 SHOWN = 3
-"""Lines of the console that are told of a guest that was restarted."""
+"""Lines of the console that are shown of a guest that was restarted."""
 STARTS = frozenset({"create", "replace", "start", "restart", "replug"})
 
 
@@ -31,9 +30,7 @@ def word() -> str:
     return f"-{secrets.token_hex(4)}"
 
 
-def bring_up(
-    task: Task, boot: Boot, mark: Mark, actions: Sequence[str], record: Record
-) -> tuple[Mark, list[str]]:
+def bring_up(task: Task, boot: Boot, mark: Mark, actions: Sequence[str]) -> tuple[Mark, list[str]]:
     """Wait until the guest is ready, and restart one that ought to be and is not.
 
     Args:
@@ -41,7 +38,6 @@ def bring_up(
         boot: The steps of its boot.
         mark: The domain's.
         actions: What this build did to it so far.
-        record: The cluster's keys, for the seed.
 
     Returns:
         The domain's mark now, and a sentence for each thing that was done to it.
@@ -64,7 +60,7 @@ def bring_up(
             why = "That did not help."
         if failed is not None:
             write_out(task)
-            mark = boot.restart(mark, boot.seed(record, again=word()))
+            mark = boot.restart(mark, boot.seed(again=word()))
             failed = _failure(task, boot)
             done.append(f"Guest '{name}' was restarted, its keys written again. {why}")
     if failed is not None:
@@ -76,7 +72,7 @@ def bring_up(
 def _failure(task: Task, boot: Boot, answer: float | None = None) -> FarswitchError | None:
     """Wait until the guest is ready; return why it is not."""
     try:
-        wait_until_ready(task, boot.hypervisor, boot.cluster, answer)
+        wait_until_ready(task, boot, answer)
     except (BootError, HostKeyError) as error:
         return error
     return None
@@ -114,11 +110,11 @@ def _reason(failed: FarswitchError) -> str:
     if not isinstance(failed, BootError):
         return str(failed)
     ends = f" Its console ended with: {' | '.join(failed.console[-SHOWN:])}"
-    return f"{failed.said}{ends if failed.console else ''}"
+    return f"{failed.why}{ends if failed.console else ''}"
 
 
 def _given_up(boot: Boot, failed: FarswitchError) -> FarswitchError:
-    """Say what is left where a restart with all keys and settings did not help."""
+    """Name what is left to do where a restart with all keys and settings did not help."""
     guest = boot.guest
     failed.hint = (
         f"It was restarted with its keys and settings written again; its disk is kept. Look: "

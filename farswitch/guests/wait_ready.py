@@ -9,14 +9,11 @@ from nornir.core.task import Task
 
 from farswitch.connections.access import shell
 from farswitch.connections.libvirt.domains import DomainState
-from farswitch.connections.libvirt.plugin import Hypervisor
 from farswitch.connections.shell.protocol import ConnectionLostError, HostKeyError, Shell
 from farswitch.deadline import Deadline, wait_until
 from farswitch.errors import FarswitchError
-from farswitch.guests.console import tail
-from farswitch.model.cluster import Cluster
+from farswitch.guests.boot import Boot
 from farswitch.model.machines import Guest
-from farswitch.site.nornir_data import guest_of, hypervisor_of
 
 T = TypeVar("T")
 SYSTEM_STATES = {"running", "degraded"}
@@ -26,71 +23,58 @@ SYSTEM_STATES = {"running", "degraded"}
 class BootError(FarswitchError):
     """A guest did not come to a step of its boot; `console` has the last lines it wrote."""
 
-    def __init__(self, guest: Guest, step: str, said: str, console: list[str]) -> None:
+    def __init__(self, guest: Guest, step: str, why: str, console: list[str]) -> None:
         lines = "".join(f"\n    {line}" for line in console)
         ends = f" Its console ends with:{lines}" if lines else " Its console is empty."
         super().__init__(
-            f"Guest '{guest.name}' failed at step '{step}': {said}{ends}",
+            f"Guest '{guest.name}' failed at step '{step}': {why}{ends}",
             hint=f"Look: virsh console {guest.domain} on server '{guest.hypervisor}'. "
-            "Again: python -m workflows.build mends it; a disk that was in use is kept.",
+            "Again: python -m workflows.build repairs it; a disk that was in use is kept.",
         )
         self.guest = guest.name
         self.step = step
-        self.said = said
+        self.why = why
         self.console = console
 
 
-def wait_until_ready(
-    task: Task, hypervisor: Hypervisor, cluster: Cluster, answer: float | None = None
-) -> None:
+def wait_until_ready(task: Task, boot: Boot, answer: float | None = None) -> None:
     """Wait until the guest runs, answers as who it should be, and has its addresses on both NICs.
 
     The MTU is not waited for: the next task sets it where it is another one.
 
     Args:
         task: Runs on the guest.
-        hypervisor: Where the guest runs.
-        cluster: For the boot's deadline.
+        boot: The guest, and where it runs.
         answer: Seconds for the login where it should not take a whole boot.
 
     Raises:
         BootError: A step failed or did not come in time.
         HostKeyError: Somebody else answers.
     """
-    guest = guest_of(task.host)
-    deadline = Deadline(cluster.settings.boot_timeout)
-    limit = cluster.settings.boot_timeout if answer is None else answer
-    first = Deadline(min(limit, cluster.settings.boot_timeout))
-    login = _step(task, "ssh", lambda: _login(task, hypervisor, guest, first))
-    _step(task, "system", lambda: _system(login, deadline))
-    _step(task, "nics", lambda: _nics(login, guest))
+    limit = boot.guest.settings.boot_timeout
+    deadline = Deadline(limit)
+    first = Deadline(limit if answer is None else min(answer, limit))
+    login = _step(boot, "ssh", lambda: _login(task, boot, first))
+    _step(boot, "system", lambda: _system(login, deadline))
+    _step(boot, "nics", lambda: _nics(login, boot.guest))
 
 
-def _step(task: Task, name: str, work: Callable[[], T]) -> T:
-    guest = guest_of(task.host)
+def _step(boot: Boot, name: str, work: Callable[[], T]) -> T:
     try:
         return work()
     except HostKeyError:
         raise
     except FarswitchError as error:
-        raise BootError(guest, name, str(error), _console(task, guest)) from error
+        raise BootError(boot.guest, name, str(error), boot.console()) from error
 
 
-def _console(task: Task, guest: Guest) -> list[str]:
-    """Return the console's end; the cause of a failed boot must not get lost with a login."""
-    try:
-        return tail(shell(hypervisor_of(task.host)), guest.domain)
-    except FarswitchError as error:
-        return [f"(not readable: {error})"]
-
-
-def _login(task: Task, hypervisor: Hypervisor, guest: Guest, deadline: Deadline) -> Shell:
+def _login(task: Task, boot: Boot, deadline: Deadline) -> Shell:
     """Log in, not only connect: sshd may refuse for a while after it listens."""
     last = ""
 
     def attempt() -> Shell | None:
         nonlocal last
-        state = hypervisor.domain(guest.domain)
+        state = boot.hypervisor.domain(boot.guest.domain)
         if state is None or state.state != "running":
             raise FarswitchError(_stopped(state))
         try:
@@ -134,8 +118,7 @@ def _system(login: Shell, deadline: Deadline) -> None:
 
 def _nics(login: Shell, guest: Guest) -> None:
     read = login.run(["sh", "-c", "hostname; ip -4 -o address show; ip -o link"])
-    hostname, *rest = read.stdout.splitlines()
-    text = "\n".join(rest)
+    hostname, _, text = read.stdout.partition("\n")
     wanted = {
         f"hostname '{guest.name}'": hostname == guest.name,
         f"{guest.data_address} on data0": f"data0    inet {guest.data_address} " in text,

@@ -57,7 +57,7 @@ class Cluster:
     @property
     def management_bridge(self) -> str:
         """The bridge of the guests' management NICs on each hypervisor."""
-        return f"fsg{self.settings.vni_base}"
+        return self.settings.management_bridge
 
     @property
     def management_gateway(self) -> IPv4Interface:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +14,8 @@ class File:
     content: bytes
     mode: int = 0o644
     owner: str = "root:root"
+
+    @classmethod
+    def marked(cls, path: str, mark: str, body: str) -> Self:
+        """Return a file of root's that says in its first line whose it is."""
+        return cls(path, f"# {mark}\n{body}\n".encode())

@@ -72,3 +72,8 @@ class Settings:
         """How many guests the smaller of the two networks has addresses for."""
         smaller = min(self.data_network.num_addresses, self.management_network.num_addresses)
         return max(0, smaller - 2 - FIRST_GUEST_OFFSET)
+
+    @property
+    def management_bridge(self) -> str:
+        """The bridge of the guests' management NICs on each hypervisor."""
+        return f"fsg{self.vni_base}"

@@ -24,3 +24,8 @@ def command(name: str, *arguments: str) -> list[str]:
 
 def _read(name: str) -> str:
     return resources.files(__name__).joinpath(f"{name}.py").read_text(encoding="utf-8")
+
+
+def script(name: str) -> str:
+    """Return the text of a shell script, for hosts that do not have it."""
+    return resources.files(__name__).joinpath(f"{name}.sh").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from farswitch.guests.files.ssh import known_hosts
+from farswitch.guests.files.ssh import known_hosts, wanted_access
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
 from farswitch.run.logs import state_folder
@@ -81,7 +81,8 @@ def save(cluster: Cluster, record: Record) -> Path:
     key.unlink(missing_ok=True)
     key.touch(mode=0o600)
     key.write_text(record.controller.private, encoding="ascii")
-    (folder / "known_hosts").write_bytes(known_hosts(cluster, record))
+    known = known_hosts(wanted_access(cluster, record), cluster.owner)
+    (folder / "known_hosts").write_bytes(known.content)
     configuration = configuration_of(cluster.name)
     configuration.write_text(render(cluster, folder), encoding="utf-8")
     return configuration

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from farswitch.connections import access
-from farswitch.guests.base_image import base_image
+from farswitch.guests.base_image import wanted_image
 from farswitch.guests.domain import Hardware, Mark, render, seed_volume
 from farswitch.run.cli import Options
 from farswitch.run.locking import fenced, locked
@@ -31,14 +31,14 @@ def define_guests(session: Session) -> None:
     cluster, hypervisor = session.cluster, access.libvirt(session.head_host)
     pool, folder = cluster.settings.pool, cluster.settings.pool_path
     hypervisor.ensure_pool(pool, folder)
-    base = base_image(cluster.settings)
+    base = wanted_image(cluster.settings).base
     hypervisor.upload(pool, base.disk_volume, b"image", 5)
     hardware = Hardware("qemu", 1450, folder, base)
     for guest in cluster.guests:
         mark = Mark(cluster.name, guest.name, "ready", base.name, 1)
         hypervisor.upload(pool, mark.disk_volume, b"disk", 4)
         hypervisor.upload(pool, seed_volume(guest), b"seed", 4)
-        hypervisor.define(render(cluster, guest, mark, hardware, seed=True))
+        hypervisor.define(render(guest, mark, hardware, seed=True))
 
 
 def main() -> int:

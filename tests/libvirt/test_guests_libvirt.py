@@ -6,9 +6,9 @@ import pytest
 
 from farswitch.connections.libvirt.plugin import Hypervisor
 from farswitch.errors import ForeignObjectError
+from farswitch.guests import boot_plan, remove
 from farswitch.model.cluster import cluster
 from farswitch.site.loader import ROOT, load_site
-from tasks import vm_boot, vm_remove
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE1, NODE2, _ = CLUSTER.guests
@@ -27,14 +27,17 @@ def test_only_domains_with_our_clusters_mark_are_ours(hypervisor: Hypervisor):
     define(hypervisor, "lab-node2")
     define(hypervisor, "lab-2-node1", MARK.format("lab-2", "node1"))
     define(hypervisor, "renamed", MARK.format("lab", "node9"))
-    assert vm_remove.observe(hypervisor, "lab") == {"node1": "lab-node1", "node9": "renamed"}
+    assert remove.observe(hypervisor, "lab") == {"node1": "lab-node1", "node9": "renamed"}
 
 
-def test_guests_above_the_wanted_number_go():
-    assert vm_remove.plan({"node1": "a", "node4": "b", "node5": "c"}, {"node1", "node2"}) == [
-        "node4",
-        "node5",
-    ]
+def test_guests_above_the_wanted_number_go(hypervisor: Hypervisor):
+    for number in (1, 5, 4):
+        define(hypervisor, f"lab-node{number}", MARK.format("lab", f"node{number}"))
+    removal = remove.removal_of(
+        hypervisor, "lab", "none", lambda name: name not in {"node1", "node2"}
+    )
+    assert list(removal.domains.items()) == [("node4", "lab-node4"), ("node5", "lab-node5")]
+    assert removal.lines == ["- domain lab-node4", "- domain lab-node5"]
 
 
 @pytest.mark.parametrize(
@@ -48,13 +51,13 @@ def test_guests_above_the_wanted_number_go():
     ],
 )
 def test_a_volume_goes_with_its_guest(volume: str, goes: bool):
-    assert vm_remove.is_of_unwanted(volume, "lab", {"node1", "node2"}) is goes
+    assert remove.is_of(volume, "lab", lambda guest: guest not in {"node1", "node2"}) is goes
 
 
 def test_an_unknown_guest_is_absent_and_ours_is_read(hypervisor: Hypervisor):
     define(hypervisor, NODE1.domain, MARK.format("lab", "node1"))
-    assert vm_boot.observe(hypervisor, NODE2) is None
-    have = vm_boot.observe(hypervisor, NODE1)
+    assert boot_plan.observe(hypervisor, NODE2) is None
+    have = boot_plan.observe(hypervisor, NODE1)
     assert have is not None
     assert (have.state.state, have.mark.state, have.mark.disk) == ("shut off", "ready", 2)
 
@@ -63,4 +66,4 @@ def test_an_unknown_guest_is_absent_and_ours_is_read(hypervisor: Hypervisor):
 def test_a_domain_of_our_name_without_our_mark_is_refused(hypervisor: Hypervisor, metadata: str):
     define(hypervisor, NODE1.domain, metadata)
     with pytest.raises(ForeignObjectError, match="'lab-node1' on server 'server1'"):
-        vm_boot.observe(hypervisor, NODE1)
+        boot_plan.observe(hypervisor, NODE1)

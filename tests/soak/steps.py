@@ -5,7 +5,7 @@ BUILD = (
     "image_source",
     "tunnel_port",
     "record",
-    "domains",
+    "vm_remove",
     "sysctl",
     "guard",
     "firewall_reset",
@@ -21,17 +21,17 @@ BUILD = (
 GUESTS = (
     "mtu",
     "firewall_guests",
-    "guest_files",
+    "read_guest_files",
     "hosts_file",
     "ssh_keys",
     "nfs",
     "mpi",
-    "mpi_run",
+    "mpi_smoke",
 )
 """Of a build, in guests that have booted."""
 TEARDOWN = (
-    "domains",
-    "remove_images",
+    "vm_remove",
+    "image_remove",
     "links",
     "firewall_reset",
     "guard",

@@ -59,7 +59,7 @@ def test_growth_killed_leaves_the_first_guest_alone(guests: Ground, told: Told):
     assert guests.crash(Border("mtu"), "build", "--nodes", "2")
     guests.converges("--nodes", "2")
     assert guests.cluster.boots(1) == boot
-    assert guests.crash(Border("domains"), "build", "--nodes", "1")
+    assert guests.crash(Border("vm_remove"), "build", "--nodes", "1")
     guests.converges("--nodes", "1")
     assert guests.cluster.boots(1) == boot
     guests.goes()

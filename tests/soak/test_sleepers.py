@@ -29,7 +29,7 @@ SHORT = 3.0
 DOZING = str(Path(__file__).with_name("dozing.py"))
 SENTENCE = re.compile(r"The lock on server 'server[12]' was lost: .*\. Nothing more was changed\.")
 BUILD = ("record", "guard", "fdb", "image", "vm_boot")
-TEARDOWN = ("domains", "guard")
+TEARDOWN = ("vm_remove", "guard")
 END_SECONDS = 60.0
 """For a run that woke up."""
 

@@ -51,7 +51,7 @@ def without_logins(session: Session) -> Iterator[Stage]:
 def main() -> None:
     domains.Domains.start = start
     domains._state = as_if_running
-    vm_boot.bring_up = lambda _task, _boot, mark, _actions, _record: (mark, [])
+    vm_boot.bring_up = lambda _task, _boot, mark, _actions: (mark, [])
     vm_boot.write_out = lambda _task, **_: None
     build.stages = without_logins
     if silence := os.environ.get("SOAK_SILENCE"):

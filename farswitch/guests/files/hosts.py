@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+
 from farswitch.model.cluster import Cluster
 from farswitch.model.guest_file import File
+from farswitch.model.owner import Owner
 
 PATH = "/etc/hosts"
 
 
-def render(cluster: Cluster) -> bytes:
-    """Return the content of /etc/hosts, the same on every guest."""
+def wanted_addresses(cluster: Cluster) -> dict[str, IPv4Address]:
+    """Return the address that each guest's name leads to: the one on the data network."""
+    return {guest.name: guest.data_address.ip for guest in cluster.guests}
+
+
+def hosts_files(addresses: Mapping[str, IPv4Address], owner: Owner) -> tuple[File, ...]:
+    """Return the file that every guest gets, the same on all of them."""
     lines = [
-        f"# {cluster.owner.mark}",
         "127.0.0.1 localhost",
         "::1 localhost ip6-localhost ip6-loopback",
-        *(f"{guest.data_address.ip} {guest.name}" for guest in cluster.guests),
+        *(f"{address} {name}" for name, address in addresses.items()),
     ]
-    return "\n".join(lines).encode() + b"\n"
-
-
-def wanted(cluster: Cluster) -> tuple[File, ...]:
-    """Return the file that every guest gets."""
-    return (File(PATH, render(cluster), mode=0o644, owner="root:root"),)
+    return (File.marked(PATH, owner.mark, "\n".join(lines)),)

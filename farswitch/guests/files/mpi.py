@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 
 from farswitch.image.root_tree import FINALIZE
 from farswitch.model.cluster import Cluster
 from farswitch.model.guest_file import File
 from farswitch.model.machines import DATA_NIC
-from farswitch.model.settings import Settings
+from farswitch.model.owner import Owner
+from farswitch.model.settings import PortRange
 from farswitch.remote import source
 
 HOSTFILE = "/etc/farswitch/hostfile"
@@ -21,9 +24,31 @@ DEVICE = "ch4:ucx"
 CH3_PORTS = "MPIR_CVAR_CH3_PORT_RANGE"
 
 
-def pins(settings: Settings) -> dict[str, dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class MpiSettings:
+    """What MPICH is told on every guest.
+
+    Attributes:
+        hosts: The guests' data addresses, in the order of the hostfile.
+        launcher_ports: TCP ports of mpiexec and its proxies.
+        payload_ports: TCP ports of the messages between ranks.
+    """
+
+    hosts: tuple[IPv4Address, ...]
+    launcher_ports: PortRange
+    payload_ports: PortRange
+
+
+def wanted_mpi(cluster: Cluster) -> MpiSettings:
+    """Return the settings of the cluster's guests."""
+    settings = cluster.settings
+    hosts = tuple(guest.data_address.ip for guest in cluster.guests)
+    return MpiSettings(hosts, settings.launcher_ports, settings.payload_ports)
+
+
+def pins(payload: PortRange) -> dict[str, dict[str, str]]:
     """Return for each device of MPICH the variables that pin its payload to the data NIC."""
-    low, high = settings.payload_ports.first, settings.payload_ports.last
+    low, high = payload.first, payload.last
     return {
         "ch4:ucx": {
             "UCX_NET_DEVICES": DATA_NIC,
@@ -43,23 +68,25 @@ def pins(settings: Settings) -> dict[str, dict[str, str]]:
     }
 
 
-def environment(settings: Settings, *, finalize: bool, built_with: str = DEVICE) -> dict[str, str]:
+def environment(
+    settings: MpiSettings, *, finalize: bool, built_with: str = DEVICE
+) -> dict[str, str]:
     """Return the variables of every session: the launcher's, and the pins of each known device.
 
     A device ignores the variables of the others. One of ch3 steers the launcher too, and beats
     its own range (measured with MPICH 4.0): only where MPICH is ch3 it is set.
 
     Args:
-        settings: Of the cluster.
-        built_with: The device of the image's MPICH; a seed does not know it and takes the usual.
+        settings: Hosts and port ranges.
         finalize: Whether the image has the library that lets jobs of older MPICH end.
+        built_with: The device of the image's MPICH; a seed does not know it and takes the usual.
     """
     ports = settings.launcher_ports
     variables = {
         "MPIEXEC_PORT_RANGE": f"{ports.first}:{ports.last}",
         "HYDRA_HOST_FILE": HOSTFILE,
     }
-    for pin in pins(settings).values():
+    for pin in pins(settings.payload_ports).values():
         variables |= pin
     if not built_with.startswith("ch3"):
         del variables[CH3_PORTS]
@@ -68,22 +95,19 @@ def environment(settings: Settings, *, finalize: bool, built_with: str = DEVICE)
     return variables
 
 
-def wanted(cluster: Cluster, *, finalize: bool, built_with: str = DEVICE) -> tuple[File, ...]:
+def mpi_files(
+    settings: MpiSettings, owner: Owner, *, finalize: bool, built_with: str = DEVICE
+) -> tuple[File, ...]:
     """Return the files that every guest gets; see `environment`."""
-    variables = environment(cluster.settings, finalize=finalize, built_with=built_with)
+    variables = environment(settings, finalize=finalize, built_with=built_with)
     session = "SetEnv " + " ".join(f"{name}={value}" for name, value in variables.items())
     profile = "\n".join(f"export {name}={value}" for name, value in variables.items())
-    hosts = "\n".join(str(guest.data_address.ip) for guest in cluster.guests)
     return (
-        _root_file(SSHD, cluster, session),
-        _root_file(PROFILE, cluster, profile),
-        _root_file(HOSTFILE, cluster, hosts),
+        File.marked(SSHD, owner.mark, session),
+        File.marked(PROFILE, owner.mark, profile),
+        File.marked(HOSTFILE, owner.mark, "\n".join(map(str, settings.hosts))),
         *map(_program, (RING, LADDER)),
     )
-
-
-def _root_file(path: str, cluster: Cluster, body: str) -> File:
-    return File(path, f"# {cluster.owner.mark}\n{body}\n".encode(), mode=0o644, owner="root:root")
 
 
 def _program(path: str) -> File:

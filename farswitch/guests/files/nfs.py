@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
 from farswitch.model.cluster import Cluster
 from farswitch.model.guest_file import File
 from farswitch.model.machines import Guest
+from farswitch.model.owner import Owner
 
 UNITS = "/etc/systemd/system"
+TMPFILES = "/etc/tmpfiles.d/farswitch.conf"
 SERVER_UNIT = "nfs-server.service"
 MOUNT_TIMEOUT = 90
 """Seconds that the first access waits for the head: it may still be booting."""
@@ -21,44 +26,63 @@ def unit_name(path: str, kind: str) -> str:
     return f"{escaped}.{kind}"
 
 
-def units(cluster: Cluster, guest: Guest) -> tuple[str, ...]:
-    """Return the systemd units that run on the guest for the share."""
-    if guest == cluster.head:
-        return (SERVER_UNIT,)
-    return (unit_name(cluster.settings.share, "automount"),)
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The folder that all guests share, as one of them has it.
+
+    Attributes:
+        path: Where it is, on every guest.
+        user: Who owns it.
+        network: Whose addresses may mount it.
+        server: The address of the guest that exports it.
+        exports: Whether this guest is that one; else it mounts.
+    """
+
+    path: str
+    user: str
+    network: IPv4Network
+    server: IPv4Address
+    exports: bool = False
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The systemd units that run on the guest for it."""
+        return (SERVER_UNIT,) if self.exports else (unit_name(self.path, "automount"),)
 
 
-def wanted(cluster: Cluster, guest: Guest) -> tuple[File, ...]:
-    """Return the files of the head or of one that mounts."""
-    return _head_files(cluster) if guest == cluster.head else _mount_files(cluster)
-
-
-def _head_files(cluster: Cluster) -> tuple[File, ...]:
-    settings = cluster.settings
-    export = f"{settings.share} {settings.data_network}(rw,sync,root_squash,no_subtree_check)"
-    folder = f"d {settings.share} 0755 {settings.user} {settings.user} -"
-    return (
-        _root_file("/etc/exports", cluster, export),
-        _root_file("/etc/tmpfiles.d/farswitch.conf", cluster, folder),
+def wanted_share(cluster: Cluster, guest: Guest) -> Share:
+    """Return the cluster's share as the guest has it: the head exports."""
+    settings, head = cluster.settings, cluster.head
+    return Share(
+        settings.share, settings.user, settings.data_network, head.data_address.ip, guest == head
     )
 
 
-def _mount_files(cluster: Cluster) -> tuple[File, ...]:
-    share = cluster.settings.share
+def share_files(share: Share, owner: Owner) -> tuple[File, ...]:
+    """Return the files of the guest that exports or of one that mounts."""
+    return _export_files(share, owner) if share.exports else _mount_files(share, owner)
+
+
+def _export_files(share: Share, owner: Owner) -> tuple[File, ...]:
+    export = f"{share.path} {share.network}(rw,sync,root_squash,no_subtree_check)"
+    folder = f"d {share.path} 0755 {share.user} {share.user} -"
+    return (
+        File.marked("/etc/exports", owner.mark, export),
+        File.marked(TMPFILES, owner.mark, folder),
+    )
+
+
+def _mount_files(share: Share, owner: Owner) -> tuple[File, ...]:
     mount = (
         "[Unit]\nDescription=Share of the head\nAfter=network.target\n"
-        f"[Mount]\nWhat={cluster.head.data_address.ip}:{share}\nWhere={share}\nType=nfs4\n"
+        f"[Mount]\nWhat={share.server}:{share.path}\nWhere={share.path}\nType=nfs4\n"
         f"Options=vers=4.2,noatime,nosuid,nodev\nTimeoutSec={MOUNT_TIMEOUT}"
     )
     automount = (
         f"[Unit]\nDescription=Share of the head, mounted at first access\n"
-        f"[Automount]\nWhere={share}\n[Install]\nWantedBy=multi-user.target"
+        f"[Automount]\nWhere={share.path}\n[Install]\nWantedBy=multi-user.target"
     )
     return (
-        _root_file(f"{UNITS}/{unit_name(share, 'mount')}", cluster, mount),
-        _root_file(f"{UNITS}/{unit_name(share, 'automount')}", cluster, automount),
+        File.marked(f"{UNITS}/{unit_name(share.path, 'mount')}", owner.mark, mount),
+        File.marked(f"{UNITS}/{unit_name(share.path, 'automount')}", owner.mark, automount),
     )
-
-
-def _root_file(path: str, cluster: Cluster, body: str) -> File:
-    return File(path, f"# {cluster.owner.mark}\n{body}\n".encode(), mode=0o644, owner="root:root")

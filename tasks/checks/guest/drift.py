@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nornir.core.task import Result, Task
 
@@ -13,12 +13,12 @@ from farswitch.connections.access import shell
 from farswitch.errors import FarswitchError
 from farswitch.firewall import guest
 from farswitch.firewall.guest import GuestRules
+from farswitch.guests.config import wanted_config
 from farswitch.proof.check import Check
 from farswitch.proof.probe import Probe, Scene
 from tasks.mpi import mpi
 from tasks.mtu import mtu
 from tasks.nfs import nfs
-from tasks.read_guest_files import guest_files
 from tasks.ssh_keys import ssh_keys
 
 T = TypeVar("T")
@@ -91,12 +91,14 @@ def judge_firewall(
 def run(task: Task, scene: Scene) -> Iterator[Check]:
     """Ask each task of one guest; all files are read in one round trip before."""
     cluster, record, host = scene.cluster, scene.record, task.host.name
-    guest_files(task, cluster, record)
+    config = wanted_config(cluster, cluster.guest(host), record)
+    have = shell(task).facts(config.paths)
+    files: dict[str, Any] = {"owner": config.owner, "have": have, "dry_run": True}
     tasks: dict[str, Callable[[], Result]] = {
         "guest.mtu": partial(mtu, task, cluster, mtu=scene.mtu, dry_run=True),
-        "guest.ssh_keys": partial(ssh_keys, task, cluster, record, dry_run=True),
-        "guest.nfs": partial(nfs, task, cluster, dry_run=True),
-        "guest.mpi": partial(mpi, task, cluster, dry_run=True),
+        "guest.ssh_keys": partial(ssh_keys, task, config.access, **files),
+        "guest.nfs": partial(nfs, task, config.share, **files),
+        "guest.mpi": partial(mpi, task, config.mpi, **files),
     }
     for name, of in tasks.items():
         yield judge(name, host, _ask(of), scene.rebuild)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from nornir.core.task import Task
 
 from farswitch.connections.access import shell
-from farswitch.guests.files.hosts import PATH, render
+from farswitch.guests.files.hosts import PATH, hosts_files, wanted_addresses
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check
 from farswitch.proof.probe import Probe, Scene
@@ -67,7 +67,9 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     guests = scene.cluster.guests
     argv = ["sh", "-c", _LOOK, "hosts", PATH, *(one.name for one in guests)]
     text, _, resolved = shell(task).run(argv, timeout=20).stdout.partition(f"\n{RESOLVED}\n")
-    wanted = render(scene.cluster).decode()
+    cluster = scene.cluster
+    (file,) = hosts_files(wanted_addresses(cluster), cluster.owner)
+    wanted = file.content.decode()
     wrong = differences(guests, wanted, text, resolved)
     yield judge(guest_of(task.host), wrong, scene.rebuild)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nornir.core.task import Task
 
 from farswitch.connections.access import shell
+from farswitch.guests.files.nfs import wanted_share
 from farswitch.guests.nfs_exports import Table, parse, strangers
 from farswitch.model.cluster import Cluster
 from farswitch.proof.check import Check
@@ -39,7 +40,7 @@ def judge(cluster: Cluster, found: Table, status: int | None, said: str, fix: st
     """
     settings, address = cluster.settings, cluster.head.management_address.ip
     network = str(settings.data_network)
-    wrong = strangers(cluster, found)
+    wrong = strangers(wanted_share(cluster, cluster.head), found)
     if not found.exports:
         wrong.append("not proved: the head's export table is empty, or could not be read")
     if status == 0:

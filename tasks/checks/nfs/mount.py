@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nornir.core.task import Task
 
 from farswitch.connections.access import shell
-from farswitch.guests.files.nfs import SERVER_UNIT, unit_name
+from farswitch.guests.files.nfs import SERVER_UNIT, unit_name, wanted_share
 from farswitch.guests.nfs_exports import LOOK, faults, parse
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
@@ -61,7 +61,7 @@ def faults_of_head(cluster: Cluster, text: str) -> list[str]:
     """Return what is wrong with the head's side, in words, from what the probe printed there."""
     unit = next((one for one in text.splitlines() if one.startswith("unit ")), "unit ")[5:]
     wrong = [] if unit == "active" else [f"{SERVER_UNIT} is {unit or 'not there'}"]
-    return wrong + faults(cluster, parse(text))
+    return wrong + faults(wanted_share(cluster, cluster.head), parse(text))
 
 
 def faults_of_mount(cluster: Cluster, found: Mount) -> list[str]:

@@ -82,7 +82,7 @@ def test_a_bare_guest_has_the_hardware_of_a_clusters(tmp_path: Path, kvm: bool):
     base = BaseImage("base-own-0", "/pool", "quiet")
     mark = Mark(cluster.name, guest.name, "new", base.name, 1)
     hardware = Hardware("kvm" if kvm else "qemu", 1450, "/pool", base)
-    xml = render_domain(cluster, guest, mark, hardware, seed=True)
+    xml = render_domain(guest, mark, hardware, seed=True)
     built = BuiltImage(tmp_path / "disk", tmp_path / "kernel", tmp_path / "initrd", "quiet", "0", 1)
     argv = " ".join(command(built, tmp_path / "overlay", tmp_path / "console", kvm=kvm))
     emulated = {

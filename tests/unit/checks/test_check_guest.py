@@ -12,7 +12,7 @@ from nornir.core.task import Result, Task
 
 from farswitch.errors import FarswitchError
 from farswitch.firewall import guest as guest_firewall
-from farswitch.guests.files.hosts import render
+from farswitch.guests.files.hosts import hosts_files, wanted_addresses
 from farswitch.model.cluster import cluster
 from farswitch.proof.probe import Scene
 from farswitch.site.loader import ROOT, load_site
@@ -35,7 +35,7 @@ nic mgmt0 {NODE2.management_mac} 1
 2: data0    inet 10.0.0.12/24 brd 10.0.0.255 scope global data0
 3: mgmt0    inet 10.10.0.12/24 brd 10.10.0.255 scope global mgmt0
 """
-FILE = render(CLUSTER).decode()
+FILE = hosts_files(wanted_addresses(CLUSTER), CLUSTER.owner)[0].content.decode()
 RESOLVED = "".join(f"{one.data_address.ip} {one.name}\n" for one in CLUSTER.guests)
 
 

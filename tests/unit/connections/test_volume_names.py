@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from farswitch.guests.base_image import GUESTS, OURS
-from tasks.vm_remove import is_of_unwanted
+from farswitch.guests.remove import is_of
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from tasks.vm_remove import is_of_unwanted
     ],
 )
 def test_only_volumes_named_as_ours_are_of_an_unwanted_guest(volume: str, unwanted: bool):
-    assert is_of_unwanted(volume, "lab", {"node1", "node2"}) is unwanted
+    assert is_of(volume, "lab", lambda guest: guest not in {"node1", "node2"}) is unwanted
 
 
 @pytest.mark.parametrize(

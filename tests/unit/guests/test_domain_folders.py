@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.vm_remove import _REMOVE_FILES, short_name
+from farswitch.guests.remove import short_name
+from farswitch.remote import script
 
 LONG = "a-cluster-of-20-char-node1"
 HAVE = (
@@ -30,7 +31,7 @@ def removed(tmp_path: Path, name: str, *running: str) -> set[str]:
             (place / one).mkdir(parents=True)
             (place / one / "master-key.aes").touch()
     words = ("files", str(tmp_path / "logs"), name, short_name(name, running), *map(str, places))
-    subprocess.run(["sh", "-c", _REMOVE_FILES, *words], check=True)
+    subprocess.run(["sh", "-c", script("domain_files"), *words], check=True)
     gone, same = (set(HAVE) - {one.name for one in place.iterdir()} for place in places)
     assert gone == same
     return gone

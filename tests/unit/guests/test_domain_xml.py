@@ -9,10 +9,10 @@ import pytest
 
 from farswitch.connections.libvirt.domains import DomainState
 from farswitch.guests.base_image import BaseImage
+from farswitch.guests.boot_plan import ObservedDomain, plan
 from farswitch.guests.domain import Hardware, Mark, definition, read_mark, render
 from farswitch.model.cluster import cluster
 from farswitch.site.loader import ROOT, load_site
-from tasks.vm_boot import Have, plan
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE2 = CLUSTER.guests[1]
@@ -23,7 +23,7 @@ MARK = Mark("lab", "node2", "new", OWN.name, disk=1)
 
 def xml(**changes: object) -> ET.Element:
     hardware = replace(HARDWARE, **changes)
-    return ET.fromstring(render(CLUSTER, NODE2, MARK, hardware, seed=True))
+    return ET.fromstring(render(NODE2, MARK, hardware, seed=True))
 
 
 def test_nics_are_bound_to_their_bridges_taps_and_macs():
@@ -53,7 +53,7 @@ def test_emulation_and_virtualisation_differ_in_processor():
 
 
 def test_the_seed_is_attached_to_the_first_boot_only():
-    without = ET.fromstring(render(CLUSTER, NODE2, MARK, HARDWARE, seed=False))
+    without = ET.fromstring(render(NODE2, MARK, HARDWARE, seed=False))
     assert [disk.find("target").get("dev") for disk in xml().findall("devices/disk")] == [
         "vda",
         "vdb",
@@ -62,16 +62,16 @@ def test_the_seed_is_attached_to_the_first_boot_only():
 
 
 def test_a_mark_is_read_back_and_its_digest_ignores_progress():
-    new = read_mark(render(CLUSTER, NODE2, MARK, HARDWARE, seed=True))
-    ready = read_mark(render(CLUSTER, NODE2, replace(MARK, state="ready"), HARDWARE, seed=False))
-    assert new == replace(MARK, definition=definition(CLUSTER, NODE2, MARK, HARDWARE))
+    new = read_mark(render(NODE2, MARK, HARDWARE, seed=True))
+    ready = read_mark(render(NODE2, replace(MARK, state="ready"), HARDWARE, seed=False))
+    assert new == replace(MARK, definition=definition(NODE2, MARK, HARDWARE))
     assert new.definition == ready.definition
     assert read_mark("<domain><name>x</name></domain>") is None
 
 
-def have(state: str, progress: str = "ready", digest: str = "d") -> Have:
+def have(state: str, progress: str = "ready", digest: str = "d") -> ObservedDomain:
     mark = replace(MARK, state=progress, definition=digest)
-    return Have(DomainState("lab-node2", "uuid", state, True, "", "lab", "node2"), mark)
+    return ObservedDomain(DomainState("lab-node2", "uuid", state, True, "", "lab", "node2"), mark)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def have(state: str, progress: str = "ready", digest: str = "d") -> Have:
         ),
     ],
 )
-def test_a_boot_does_what_is_missing(found: Have | None, actions: list[str]):
+def test_a_boot_does_what_is_missing(found: ObservedDomain | None, actions: list[str]):
     assert plan(found, "d") == actions
 
 
@@ -105,5 +105,5 @@ def test_a_boot_does_what_is_missing(found: Have | None, actions: list[str]):
         pytest.param(have("running", "new"), ["replace"], id="a-new-one-too"),
     ],
 )
-def test_a_guest_without_its_tap_is_started_anew(found: Have, actions: list[str]):
+def test_a_guest_without_its_tap_is_started_anew(found: ObservedDomain, actions: list[str]):
     assert plan(found, "d", plugged=False) == actions

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 from farswitch.connections.libvirt.domains import MARK_URI
+from farswitch.guests.boot_plan import DOOMED
 from farswitch.guests.domain import read_mark
+from farswitch.model.owner import Owner
 from tasks import vm_remove
-from tasks.vm_boot import DOOMED
 
 XML = f"""<domain><name>lab-node1</name><metadata>
 <m:mark xmlns:m="{MARK_URI}" cluster="lab" guest="node1" state="ready" image="i" disk="3"/>
@@ -46,10 +47,9 @@ def test_the_next_build_makes_the_guest_anew(monkeypatch):
     hypervisor = Hypervisor()
     monkeypatch.setattr(vm_remove, "libvirt", lambda _task: hypervisor)
     monkeypatch.setattr(vm_remove, "shell", lambda _task: None)
-    cluster = SimpleNamespace(name="lab", settings=SimpleNamespace(pool="farswitch"))
     task = SimpleNamespace(is_dry_run=lambda _asked: False)
     with pytest.raises(CutError):
-        vm_remove.domains(task, cluster, ())
+        vm_remove.vm_remove(task, Owner("lab"), "farswitch")
     mark = read_mark(hypervisor.xml)
     assert mark is not None
     assert mark.state in DOOMED

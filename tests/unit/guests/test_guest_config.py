@@ -9,21 +9,21 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from nornir.core.inventory import Host
 
 from farswitch.connections.shell.protocol import FileFacts
 from farswitch.errors import ConfigError
 from farswitch.guests import converge_files
+from farswitch.guests.config import wanted_config
 from farswitch.guests.files import hosts, mpi, nfs, ssh
 from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.guest_file import File
 from farswitch.model.machines import Guest
 from farswitch.site.loader import ROOT, load_site
 from farswitch.state.record import check_places, complete, parse, render
-from tasks import read_guest_files
 
 CLUSTER: Cluster = cluster(load_site(str(ROOT / "inventory/lab")), None)
 RECORD = complete(None, CLUSTER)
+OWNER, MPI, ACCESS = CLUSTER.owner, mpi.wanted_mpi(CLUSTER), ssh.wanted_access(CLUSTER, RECORD)
 WANT = File("/etc/x", b"new\n", mode=0o640, owner="root:root")
 SAME = FileFacts(b"new\n", 0o640, "root:root")
 
@@ -45,8 +45,9 @@ def test_a_file_is_written_when_it_differs(have: FileFacts | None, why: list[str
 
 
 def test_a_diff_names_files_and_never_their_content():
-    secret = ssh.secret_files(CLUSTER, RECORD)
-    text = converge_files.render(converge_files.plan({file.path: None for file in secret}, secret))
+    secret = ssh.secret_files(ACCESS)
+    changes = converge_files.plan({file.path: None for file in secret}, secret)
+    text = "\n".join(map(str, changes))
     assert "/home/mpi/.ssh/id_ed25519" in text
     assert "PRIVATE" not in text
 
@@ -62,50 +63,65 @@ class Reads:
         return {path: SAME if path == WANT.path else None for path in paths}
 
 
-def test_what_was_read_ahead_serves_one_question(monkeypatch: pytest.MonkeyPatch):
-    login, task = Reads(), SimpleNamespace(host=Host("node1"))
-    monkeypatch.setattr(converge_files, "shell", lambda _task: login)
+def test_files_that_were_read_before_are_not_read_again():
+    login = Reads()
     other = File("/etc/y", b"", mode=0o644, owner="root:root")
-    converge_files.read_ahead(task, [WANT, other])
-    for _ in range(2):
-        assert converge_files.observe(task, [WANT]) == {WANT.path: SAME}
-        assert converge_files.observe(task, [other]) == {other.path: None}
-    assert login.asked == [["/etc/x", "/etc/y"], ["/etc/x"], ["/etc/y"]]
+    have = login.facts([WANT.path, other.path])
+    for files in ([WANT], [other], [WANT, other]):
+        assert converge_files.plan(converge_files.observe(login, files, have), files) == (
+            [] if files == [WANT] else [converge_files.FileChange(other, "missing")]
+        )
+    assert login.asked == [["/etc/x", "/etc/y"]]
+    more = File("/etc/z", b"", mode=0o644, owner="root:root")
+    assert converge_files.observe(login, [WANT, more], have) == {WANT.path: SAME, more.path: None}
+    assert converge_files.observe(login, [WANT]) == {WANT.path: SAME}
+    assert login.asked[1:] == [["/etc/x", "/etc/z"], ["/etc/x"]]
+
+
+@pytest.mark.parametrize(("have", "gone"), [(SAME, ["/etc/x"]), (None, [])])
+def test_files_of_a_guest_go_where_they_are_not_wanted(have: FileFacts | None, gone: list[str]):
+    changes = converge_files.plan({"/etc/x": have}, [WANT], present=False)
+    removed: list[str] = []
+    converge_files.apply(SimpleNamespace(remove=removed.append), changes)
+    assert removed == gone
+    assert list(map(str, changes)) == [f"- {path} (removed)" for path in gone]
 
 
 @pytest.mark.parametrize("guest", CLUSTER.guests[:2], ids=["head", "worker"])
 def test_every_file_of_a_guest_is_read_ahead(guest: Guest):
-    ahead = {file.path for file in read_guest_files.wanted(CLUSTER, guest, RECORD)}
+    config = wanted_config(CLUSTER, guest, RECORD)
     for kept in (
-        hosts.wanted(CLUSTER),
-        ssh.public_files(CLUSTER, RECORD),
-        ssh.login_files(CLUSTER, RECORD),
-        ssh.secret_files(CLUSTER, RECORD),
-        nfs.wanted(CLUSTER, guest),
-        mpi.wanted(CLUSTER, finalize=True),
+        hosts.hosts_files(config.addresses, OWNER),
+        ssh.public_files(ACCESS, OWNER),
+        ssh.login_files(ACCESS),
+        ssh.secret_files(ACCESS),
+        nfs.share_files(config.share, OWNER),
+        mpi.mpi_files(MPI, OWNER, finalize=True),
     ):
-        assert {file.path for file in kept} <= ahead
+        assert {file.path for file in kept} <= set(config.paths)
 
 
 def test_names_resolve_to_data_addresses_and_none_to_127_0_1_1():
-    lines = hosts.render(CLUSTER).decode().splitlines()
+    (file,) = hosts.hosts_files(hosts.wanted_addresses(CLUSTER), OWNER)
+    text = file.content.decode()
+    lines = text.splitlines()
     assert [line for line in lines if "node" in line] == [
         "10.0.0.11 node1",
         "10.0.0.12 node2",
         "10.0.0.13 node3",
     ]
-    assert "127.0.1.1" not in hosts.render(CLUSTER).decode()
+    assert "127.0.1.1" not in text
 
 
 def test_every_host_key_is_known_by_name_and_both_addresses():
-    lines = ssh.known_hosts(CLUSTER, RECORD).decode().splitlines()
+    lines = ssh.known_hosts(ACCESS, OWNER).content.decode().splitlines()
     assert lines[1].startswith("node1,10.0.0.11,10.10.0.11 ssh-ed25519 ")
     assert len(lines) == 1 + len(CLUSTER.guests)
 
 
 def test_ssh_asks_other_guests_for_the_quick_exchange_first_and_refuses_none(tmp_path: Path):
     config = tmp_path / "config"
-    config.write_bytes(ssh.client(CLUSTER))
+    config.write_bytes(ssh.client(ACCESS, OWNER).content)
 
     def exchanges(host: str) -> list[str]:
         argv = ["ssh", "-G", "-F", str(config), host]
@@ -121,19 +137,24 @@ def test_ssh_asks_other_guests_for_the_quick_exchange_first_and_refuses_none(tmp
 
 def test_the_private_key_is_only_in_what_is_given_after_boot():
     private = RECORD.user.private.encode()
-    before = [*ssh.public_files(CLUSTER, RECORD), *ssh.login_files(CLUSTER, RECORD)]
+    before = [*ssh.public_files(ACCESS, OWNER), *ssh.login_files(ACCESS)]
     assert all(private not in file.content for file in before)
-    (key,) = ssh.secret_files(CLUSTER, RECORD)
+    (key,) = ssh.secret_files(ACCESS)
     assert (key.content, key.mode, key.owner) == (private, 0o600, "mpi:mpi")
 
 
 def test_only_the_head_exports_and_only_to_the_data_network():
     head, worker = CLUSTER.guests[0], CLUSTER.guests[1]
-    exports = {file.path: file.content.decode() for file in nfs.wanted(CLUSTER, head)}
+    exports = {
+        file.path: file.content.decode()
+        for file in nfs.share_files(nfs.wanted_share(CLUSTER, head), OWNER)
+    }
     assert "/shared 10.0.0.0/24(rw,sync,root_squash,no_subtree_check)" in exports["/etc/exports"]
-    assert not any("exports" in file.path for file in nfs.wanted(CLUSTER, worker))
-    assert nfs.units(CLUSTER, head) == ("nfs-server.service",)
-    assert nfs.units(CLUSTER, worker) == ("shared.automount",)
+    assert not any(
+        "exports" in file.path for file in nfs.share_files(nfs.wanted_share(CLUSTER, worker), OWNER)
+    )
+    assert nfs.wanted_share(CLUSTER, head).units == ("nfs-server.service",)
+    assert nfs.wanted_share(CLUSTER, worker).units == ("shared.automount",)
 
 
 @pytest.mark.parametrize(
@@ -145,9 +166,9 @@ def test_a_unit_is_escaped_as_systemd_does(path: str, unit: str):
 
 
 def test_every_device_of_mpich_is_pinned_to_the_data_nic():
-    for device, variables in mpi.pins(CLUSTER.settings).items():
+    for device, variables in mpi.pins(MPI.payload_ports).items():
         assert "data0" in variables.values(), device
-        found = mpi.environment(CLUSTER.settings, finalize=False, built_with=device)
+        found = mpi.environment(MPI, finalize=False, built_with=device)
         assert found.items() >= variables.items()
 
 
@@ -203,11 +224,11 @@ def test_a_record_shows_no_private_key():
 
 @pytest.mark.parametrize(("device", "there"), [("ch4:ucx", False), ("ch3:nemesis", True)])
 def test_the_range_that_steers_the_launcher_too_is_set_for_ch3_alone(device: str, there: bool):
-    variables = mpi.environment(CLUSTER.settings, finalize=False, built_with=device)
+    variables = mpi.environment(MPI, finalize=False, built_with=device)
     assert (mpi.CH3_PORTS in variables) is there
 
 
 @pytest.mark.parametrize("path", [mpi.RING, mpi.LADDER])
 def test_a_guests_programs_are_those_of_the_sources(path: str):
-    (found,) = (file for file in mpi.wanted(CLUSTER, finalize=True) if file.path == path)
+    (found,) = (file for file in mpi.mpi_files(MPI, OWNER, finalize=True) if file.path == path)
     assert found.content == (ROOT / "farswitch/remote" / f"mpi_{Path(path).name}").read_bytes()

@@ -13,6 +13,7 @@ from farswitch.errors import FarswitchError
 from farswitch.guests import restart
 from farswitch.guests.base_image import BaseImage
 from farswitch.guests.boot import Boot, seed_of
+from farswitch.guests.config import wanted_config
 from farswitch.guests.domain import Hardware, Mark, read_mark
 from farswitch.guests.wait_ready import BootError
 from farswitch.image.seed_archive import archive
@@ -22,7 +23,7 @@ from farswitch.state.record import complete
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE2 = CLUSTER.guests[1]
-RECORD = complete(None, CLUSTER)
+CONFIG = wanted_config(CLUSTER, NODE2, complete(None, CLUSTER))
 HARDWARE = Hardware("qemu", 1450, "/pool", BaseImage("base-own-0123456789abcdef", "/pool", ""))
 READY = Mark("lab", "node2", "ready", HARDWARE.image.name, disk=3)
 DISK = "lab.node2.3.qcow2"
@@ -69,7 +70,7 @@ def bring_up(monkeypatch, outcomes, *, actions=(), mark=READY):
     """Return what was done, the deadlines, and the result or error of a run with these outcomes."""
     hypervisor, waits, left = Hypervisor(), [], list(outcomes)
 
-    def wait(task, hypervisor, cluster, answer=None):
+    def wait(task, boot, answer=None):
         waits.append(answer)
         if (error := left.pop(0)) is not None:
             raise error
@@ -81,9 +82,9 @@ def bring_up(monkeypatch, outcomes, *, actions=(), mark=READY):
     if any(isinstance(one, BootError) and one.step != "ssh" for one in outcomes):
         login = SimpleNamespace(close=lambda: hypervisor.did.append("log out"))
         task.host.connections["shell"] = login
-    boot = Boot(hypervisor, CLUSTER, NODE2, HARDWARE)
+    boot = Boot(hypervisor, None, NODE2, CONFIG, HARDWARE)
     try:
-        result = restart.bring_up(task, boot, mark, actions, RECORD)
+        result = restart.bring_up(task, boot, mark, actions)
     except FarswitchError as error:
         result = error
     assert left == []
@@ -147,10 +148,9 @@ def test_what_its_console_said_is_told_before_a_restart_empties_it(monkeypatch):
 
 
 def test_a_seed_of_a_restart_is_another_and_starts_sshd():
-    first = seed_of(CLUSTER, NODE2, RECORD, mtu=1450, own_image=True)
+    first = seed_of(NODE2, CONFIG, mtu=1450, own_image=True)
     again = [
-        seed_of(CLUSTER, NODE2, RECORD, mtu=1450, own_image=True, again=restart.word())
-        for _ in range(2)
+        seed_of(NODE2, CONFIG, mtu=1450, own_image=True, again=restart.word()) for _ in range(2)
     ]
     assert len({seed.instance_id for seed in (first, *again)}) == 3
     assert "ssh.service" in again[0].units

@@ -9,6 +9,7 @@ from nornir.core.inventory import Host
 
 from farswitch.connections.libvirt.domains import DomainState, LibvirtError
 from farswitch.guests.base_image import BaseImage
+from farswitch.guests.config import wanted_config
 from farswitch.guests.domain import Hardware, Mark, read_mark, render, seed_volume
 from farswitch.guests.wait_ready import BootError
 from farswitch.model.cluster import cluster
@@ -18,7 +19,7 @@ from tasks import vm_boot
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE2 = CLUSTER.guests[1]
-RECORD = complete(None, CLUSTER)
+CONFIG = wanted_config(CLUSTER, NODE2, complete(None, CLUSTER))
 HARDWARE = Hardware("qemu", 1450, "/pool", BaseImage("base-own-0123456789abcdef", "/pool", ""))
 SEED = seed_volume(NODE2)
 
@@ -68,25 +69,29 @@ class Hypervisor:
         return self.volumes.pop(name, None) is not None
 
 
+class Silent:
+    """The hypervisor's shell, which has no console's log."""
+
+    def run(self, argv, *, check):
+        return SimpleNamespace(status=1, stdout="")
+
+
 @pytest.fixture
 def run(monkeypatch):
     """Return the function that runs the task with how the guest's boot ends."""
 
     def boot(hypervisor: Hypervisor, failure: Exception | None = None) -> None:
-        def bring_up(_task, _boot, mark, _actions, _record):
+        def bring_up(_task, _boot, mark, _actions):
             if failure:
                 raise failure
             return mark, []
 
         monkeypatch.setattr(vm_boot, "bring_up", bring_up)
-        monkeypatch.setattr(vm_boot, "guest_of", lambda _host: NODE2)
-        monkeypatch.setattr(vm_boot, "hypervisor_of", lambda host: host)
         monkeypatch.setattr(vm_boot, "libvirt", lambda _host: hypervisor)
-        monkeypatch.setattr(vm_boot, "shell", lambda _host: None)
-        monkeypatch.setattr(vm_boot, "tail", lambda *_: [])
+        monkeypatch.setattr(vm_boot, "shell", lambda _host: Silent())
         monkeypatch.setattr(vm_boot, "is_damaged", lambda *_: False)
         task = SimpleNamespace(host=Host("node2"), is_dry_run=lambda _dry: False)
-        vm_boot.vm_boot(task, CLUSTER, RECORD, HARDWARE)
+        vm_boot.vm_boot(task, NODE2, Host("server1"), HARDWARE, CONFIG)
 
     return boot
 
@@ -103,7 +108,7 @@ def test_the_seed_is_there_for_qemu_alone_and_goes_with_the_boot(run):
 def test_a_guest_that_was_suspended_has_its_seed_while_it_starts(run):
     hypervisor = Hypervisor()
     mark = Mark(CLUSTER.name, "node2", "ready", HARDWARE.image.name, disk=3)
-    hypervisor.xml = render(CLUSTER, NODE2, mark, HARDWARE, seed=False)
+    hypervisor.xml = render(NODE2, mark, HARDWARE, seed=False)
     hypervisor.suspended = True
     run(hypervisor)
     (there,) = hypervisor.started_with
@@ -116,7 +121,7 @@ def test_a_guest_that_was_suspended_has_its_seed_while_it_starts(run):
 def test_a_guest_that_gets_a_new_disk_does_not_go_on_with_its_old_memory(run, state):
     hypervisor = Hypervisor()
     mark = Mark(CLUSTER.name, "node2", state, HARDWARE.image.name, disk=3)
-    hypervisor.xml = render(CLUSTER, NODE2, mark, HARDWARE, seed=True)
+    hypervisor.xml = render(NODE2, mark, HARDWARE, seed=True)
     hypervisor.suspended = True
     run(hypervisor)
     assert not hypervisor.suspended
@@ -128,7 +133,7 @@ def test_a_boot_that_fails_leaves_no_seed_and_the_next_one_goes_on(run, state, s
     hypervisor = Hypervisor(starts=starts)
     if state == "stuck":  # it was ready once, runs, and gets its seed again
         mark = Mark(CLUSTER.name, "node2", "stuck", HARDWARE.image.name, disk=3)
-        hypervisor.xml = render(CLUSTER, NODE2, mark, HARDWARE, seed=False)
+        hypervisor.xml = render(NODE2, mark, HARDWARE, seed=False)
         hypervisor.runs = True
     with pytest.raises(BootError):
         run(hypervisor, BootError(NODE2, "ssh", "No login.", []))

@@ -11,6 +11,9 @@ import pytest
 from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.guests import wait_ready
+from farswitch.guests.base_image import BaseImage
+from farswitch.guests.boot import Boot
+from farswitch.guests.domain import Hardware
 from farswitch.guests.wait_ready import BootError
 from farswitch.model.cluster import cluster
 from farswitch.site.loader import ROOT, load_site
@@ -18,31 +21,29 @@ from farswitch.site.loader import ROOT, load_site
 SITE = load_site(str(ROOT / "inventory/lab"))
 CLUSTER = cluster(replace(SITE, settings=replace(SITE.settings, boot_timeout=1)), None)
 NODE2 = CLUSTER.guests[1]
+HARDWARE = Hardware("qemu", 1450, "/pool", BaseImage("base-own-0", "/pool", ""))
 RUNNING = DomainState("lab-node2", "uuid", "running", True, "", "lab", "node2")
 
 
-def boot(
-    monkeypatch: pytest.MonkeyPatch, state: DomainState | None, console: list[str]
-) -> BootError:
+def boot(monkeypatch: pytest.MonkeyPatch, state: DomainState | None, console: str) -> BootError:
     """Wait for a guest of which no login comes, and return how that ended."""
     task = SimpleNamespace(host="node2")
     hypervisor = SimpleNamespace(domain=lambda _name: state)
+    server = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(status=0, stdout=console))
 
     def refuse(_where: object) -> None:
         raise ConnectionLostError("node2", "it does not reach 10.10.0.12 port 22")
 
-    monkeypatch.setattr(wait_ready, "guest_of", lambda _host: NODE2)
-    monkeypatch.setattr(wait_ready, "_console", lambda *_: console)
     monkeypatch.setattr(wait_ready, "shell", refuse)
     started = time.monotonic()
     with pytest.raises(BootError, match="Guest 'node2' failed at step 'ssh'") as caught:
-        wait_ready.wait_until_ready(task, hypervisor, CLUSTER)
+        wait_ready.wait_until_ready(task, Boot(hypervisor, server, NODE2, None, HARDWARE))
     assert time.monotonic() - started < 3
     return caught.value
 
 
 def test_a_guest_that_panics_or_hangs_is_given_up_at_its_deadline(monkeypatch):
-    error = boot(monkeypatch, RUNNING, ["Kernel panic - not syncing: Attempted to kill init!"])
+    error = boot(monkeypatch, RUNNING, "Kernel panic - not syncing: Attempted to kill init!\n")
     assert "did not happen within 1 s" in str(error)
     assert "does not reach 10.10.0.12" in str(error)
     assert "Its console ends with:\n    Kernel panic - not syncing" in str(error)
@@ -61,7 +62,7 @@ def test_a_guest_that_panics_or_hangs_is_given_up_at_its_deadline(monkeypatch):
     ids=["gone", "crashed", "off", "paused", "disk"],
 )
 def test_a_guest_that_does_not_run_is_no_reason_to_wait(monkeypatch, state, said):
-    error = boot(monkeypatch, state, [])
+    error = boot(monkeypatch, state, "")
     assert said in str(error)
     assert "Its console is empty." in str(error)
     assert "within" not in str(error)

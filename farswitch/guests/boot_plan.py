@@ -1,0 +1,92 @@
+"""What brings a guest to a running domain of the wanted definition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from farswitch.connections.libvirt.domains import DomainState
+from farswitch.connections.libvirt.plugin import Hypervisor
+from farswitch.connections.shell.protocol import Shell
+from farswitch.errors import ForeignObjectError
+from farswitch.guests.boot import Boot
+from farswitch.guests.domain import Mark, read_mark
+from farswitch.guests.restart import word
+from farswitch.model.machines import Guest
+
+DOOMED = frozenset({"new", "failed"})
+"""States of a guest that gets a new disk, of the image that the site names now."""
+
+Action = Literal["create", "replace", "start", "restart", "redefine", "replug"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedDomain:
+    """What libvirt knows of a guest: the domain's state and our mark in it."""
+
+    state: DomainState
+    mark: Mark
+
+
+def observe(hypervisor: Hypervisor, guest: Guest) -> ObservedDomain | None:
+    """Read the guest's domain.
+
+    Raises:
+        ForeignObjectError: A domain has the guest's name and not our mark.
+    """
+    state = hypervisor.domain(guest.domain)
+    if state is None:
+        return None
+    mark = read_mark(state.xml)
+    if mark is None or (mark.cluster, mark.guest) != (guest.settings.cluster, guest.name):
+        raise ForeignObjectError("Domain", guest.domain, guest.hypervisor)
+    return ObservedDomain(state, mark)
+
+
+def plan(have: ObservedDomain | None, definition: str, *, plugged: bool = True) -> list[Action]:
+    """Return what brings the guest to a running domain of the wanted definition.
+
+    Args:
+        have: The domain, or None.
+        definition: The digest of the wanted definition.
+        plugged: Whether both taps are there; QEMU makes one that was removed at its start alone.
+    """
+    if have is None:
+        return ["create"]
+    if have.mark.state in DOOMED:
+        return ["replace"]
+    actions: list[Action] = []
+    if have.mark.definition != definition:
+        actions.append("redefine")
+    if have.state.state != "running":
+        actions.append("start")
+    elif have.mark.state == "stuck":
+        actions.append("restart")
+    elif not plugged:
+        actions.append("replug")
+    return actions
+
+
+def is_damaged(login: Shell, disk: str) -> bool:
+    """Return whether a guest's disk is none any more for QEMU; `-U` reads one in use too."""
+    return login.run(["qemu-img", "info", "-U", "-f", "qcow2", disk], check=False).status == 1
+
+
+def apply(boot: Boot, actions: Sequence[Action], have: ObservedDomain | None) -> Mark:
+    """Do what the plan says and return the domain's mark afterwards."""
+    mark = have.mark if have else None
+    for action in actions:
+        if action in {"create", "replace"}:
+            mark = boot.create(mark, boot.seed())
+        elif mark is None:  # the plan creates where there is none
+            raise AssertionError(action)
+        elif action == "redefine":
+            boot.define(mark)
+        elif action == "restart":
+            mark = boot.restart(mark, boot.seed(again=word()))
+        else:
+            boot.start()
+    if mark is None:
+        raise AssertionError(actions)
+    return mark
