@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import click
 from click.shell_completion import CompletionItem
 
-from farswitch.site.loader import site_names
+from farswitch.site.find import site_names
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 

@@ -7,39 +7,15 @@ from pathlib import Path
 
 from farswitch.errors import ConfigError
 from farswitch.model.cluster import GuestEntry, LabNetworks, Site
-from farswitch.model.node_names import shown
 from farswitch.model.settings import Image, Settings
 from farswitch.site.cross_checks import Checks
+from farswitch.site.find import FILES, find_site
 from farswitch.site.hosts_yaml import Entries
 from farswitch.site.mistakes import Mistakes
 from farswitch.site.schema import ClusterKeys, DefaultsFile, GroupsFile
-from farswitch.site.yaml_lines import Document, read_document, shown_path
+from farswitch.site.yaml_lines import Document, read_document
 
 ROOT = Path(__file__).resolve().parents[2]
-SITES = Path(__file__).with_name("sites")
-"""The sites that come with the package: `inventory/` in a checkout."""
-FILES = HOSTS, GROUPS, DEFAULTS = "hosts.yaml", "groups.yaml", "defaults.yaml"
-
-
-def find_site(site: str) -> Path:
-    """Return the folder of a site.
-
-    Args:
-        site: A path, from the current folder or from the project's, or the name of a site below the
-            current folder's `inventory/`, or of one that comes with farswitch.
-
-    Raises:
-        ConfigError: There is no such folder; the message names the sites beside it.
-    """
-    path = Path(site).expanduser() if site.startswith("~/") else Path(site)
-    candidates = [path, ROOT / path]
-    if len(path.parts) == 1:
-        candidates += [Path("inventory") / path, SITES / path]
-    for folder in candidates:
-        if site and any((folder / name).is_file() for name in FILES):
-            return folder.resolve()
-    near = _sites(path.absolute().parent) or _sites(SITES)
-    raise ConfigError(f"{shown(site)} is no site (a folder with {HOSTS}), wanted one of: {near}.")
 
 
 def load_site(site: str) -> Site:
@@ -70,16 +46,6 @@ def load_site(site: str) -> Site:
     )
     lab = _lab(cluster.data)
     return Site(folder.name, folder, settings, hypervisors, switch, guests, lab)
-
-
-def site_names() -> list[str]:
-    """Return the names by which `find_site` finds a site from here."""
-    folders = (Path("inventory"), SITES)
-    return sorted({path.parent.name for base in folders for path in base.glob(f"*/{HOSTS}")})
-
-
-def _sites(folder: Path) -> str:
-    return ", ".join(sorted(shown_path(path.parent) for path in folder.glob(f"*/{HOSTS}")))
 
 
 def _documents(folder: Path, mistakes: Mistakes) -> list[Document]:

@@ -51,7 +51,7 @@ class FarswitchInventory:
         """Take the plugin's options.
 
         Args:
-            site: The site's folder, or its name below `inventory/`.
+            site: The site's folder or name; see `find_site`.
             nodes: How many guests; None means those that the site names.
         """
         self.site = site

@@ -104,7 +104,8 @@ def test_an_installed_wheel_has_the_lab_for_its_site(run: Run):
     program = """\
 import json
 from farswitch.run.configuration import configuration
-from farswitch.site.loader import find_site, load_site
+from farswitch.site.find import find_site
+from farswitch.site.loader import load_site
 chosen = configuration(None, None, None)
 name = chosen["inventory"]["options"]["site"]
 site, folder = load_site(name), find_site(name)

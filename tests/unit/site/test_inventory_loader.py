@@ -9,7 +9,8 @@ import pytest
 from farswitch.errors import ConfigError
 from farswitch.model.cluster import LabNetworks
 from farswitch.model.settings import Image, PortRange, Settings
-from farswitch.site.loader import ROOT, find_site, load_site
+from farswitch.site.find import find_site
+from farswitch.site.loader import ROOT, load_site
 from farswitch.site.schema import ClusterKeys
 
 EVERYTHING = f"""
@@ -158,6 +159,20 @@ def test_a_site_is_found_by_name_and_path_from_any_folder(name, tmp_path, monkey
 def test_the_current_folder_goes_before_the_project(site_folder):
     site_folder.rename(site_folder.with_name("lab"))
     assert find_site("lab") == site_folder.with_name("lab")
+
+
+def test_the_users_own_sites_go_before_those_of_the_package(site_folder, tmp_path, monkeypatch):
+    own = tmp_path / "config/farswitch/inventory/lab"
+    own.parent.mkdir(parents=True)
+    site_folder.rename(own)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert find_site("lab") == own
+    assert find_site("example") == ROOT / "inventory/example"
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_site("lab") == ROOT / "inventory/lab"
+    (tmp_path / "config").rename(tmp_path / ".config")
+    assert find_site("lab") == tmp_path / ".config/farswitch/inventory/lab"
 
 
 def test_a_home_that_nobody_has_is_no_traceback(site_folder):
