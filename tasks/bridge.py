@@ -1,42 +1,45 @@
-"""Bridges: one a guest and one for management on a hypervisor, one for all on the switch."""
+"""Bridges of a server."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from nornir.core.task import Result, Task
 
-from farswitch.links.apply import converge
-from farswitch.links.wanted import wanted_bridges
-from farswitch.model.cluster import Cluster
-from farswitch.site.nornir_data import server_of
+from farswitch.connections.netlink.links import Link
+from farswitch.links.apply import apply, converge
+from farswitch.links.plan import plan
+from farswitch.model.links import Bridge
+from farswitch.model.owner import Owner
 
 
 def bridge(
-    task: Task, cluster: Cluster, *, mtu: int, present: bool = True, dry_run: bool | None = None
+    task: Task,
+    bridges: Sequence[Bridge],
+    owner: Owner,
+    *,
+    have: Sequence[Link] | None = None,
+    present: bool = True,
+    dry_run: bool | None = None,
 ) -> Result:
-    """Converge the bridges of one server.
-
-    A bridge of the data network is mute: the server answers no ARP on it and has no address there.
+    """Converge the bridges that an owner has on a server.
 
     Args:
         task: The Nornir task of a server.
-        cluster: The cluster.
-        mtu: MTU of the data network, in bytes of IP packet.
-        present: False: remove the bridges.
-        dry_run: True: tell the changes, make none. None: as the run says.
+        bridges: All that the owner should have there; others of the owner's are removed.
+        owner: Whose bridges are meant.
+        have: Every interface of the server, if it was looked at before.
+        present: False: remove all bridges of the owner.
+        dry_run: True: report the changes, make none. None: as the run says.
 
     Returns:
-        A result whose `result` is the number of changes.
+        A result whose `count` is the number of changes.
 
     Raises:
-        ForeignObjectError: An interface stands under one of our names without our mark.
+        ForeignObjectError: An interface stands under one of these names without the owner's mark.
         LinkError: The kernel refused a change.
     """
-    server = server_of(task.host)
-    return converge(
-        task,
-        wanted_bridges(cluster, server, mtu=mtu),
-        cluster.owner,
-        kind="bridge",
-        present=present,
-        dry_run=dry_run,
-    )
+    name = task.host.name
+    planned = partial(plan, want=bridges, owner=owner, kind="bridge", server=name, present=present)
+    return converge(task, planned, apply, have=have, dry_run=dry_run)

@@ -1,33 +1,35 @@
-"""Applying a plan of bridges and tunnels, and removing all of a cluster's at once."""
+"""Removal of all bridges and tunnels of an owner at once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from nornir.core.task import Result, Task
 
-from farswitch.connections.access import netlink
-from farswitch.connections.netlink.links import dump
-from farswitch.links.apply import apply, result_of
-from farswitch.links.plan import (
-    plan_removal,
-)
-from farswitch.model.cluster import Cluster
+from farswitch.connections.netlink.links import Link
+from farswitch.links.apply import apply, converge
+from farswitch.links.plan import plan_removal
+from farswitch.model.owner import Owner
 
 
-def remove_links(task: Task, cluster: Cluster, *, dry_run: bool | None = None) -> Result:
-    """Remove every bridge and tunnel of the cluster from a server in one request.
+def links_remove(
+    task: Task,
+    owner: Owner,
+    *,
+    have: Sequence[Link] | None = None,
+    dry_run: bool | None = None,
+) -> Result:
+    """Remove every bridge and tunnel of an owner from a server in one request.
 
     Args:
         task: The Nornir task of a server.
-        cluster: Whose interfaces go.
-        dry_run: True: tell what would go. None: as the run says.
+        owner: Whose interfaces go.
+        have: Every interface of the server, if it was looked at before.
+        dry_run: True: report what would go. None: as the run says.
 
     Returns:
-        A result whose `result` is the number of interfaces.
+        A result whose `count` is the number of interfaces.
     """
-    owner = cluster.owner
-    with netlink(task).session() as ipr:
-        have = dump(ipr)
-        changes = plan_removal(have, owner)
-        if not task.is_dry_run(dry_run):
-            apply(ipr, have, changes)
-    return result_of(task, changes)
+    planned = partial(plan_removal, owner=owner)
+    return converge(task, planned, apply, have=have, dry_run=dry_run)

@@ -1,48 +1,47 @@
-"""Tunnels: one a guest, with an end on its hypervisor and a port on the switch."""
+"""Tunnels of a server: a vxlan interface each, as a port of a bridge."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from nornir.core.task import Result, Task
 
-from farswitch.links.apply import converge
-from farswitch.links.wanted import wanted_tunnels
-from farswitch.model.cluster import Cluster
-from farswitch.site.nornir_data import server_of
+from farswitch.connections.netlink.links import Link
+from farswitch.links.apply import apply, converge
+from farswitch.links.plan import plan
+from farswitch.model.links import Tunnel
+from farswitch.model.owner import Owner
 
 
 def vxlan(
     task: Task,
-    cluster: Cluster,
+    tunnels: Sequence[Tunnel],
+    owner: Owner,
     *,
-    device: str,
-    mtu: int,
+    have: Sequence[Link] | None = None,
     present: bool = True,
     dry_run: bool | None = None,
 ) -> Result:
-    """Converge the tunnels of one server; their bridges must be there.
+    """Converge the ends of tunnels that an owner has on a server; their bridges must be there.
 
     Args:
         task: The Nornir task of a server.
-        cluster: The cluster.
-        device: The underlay's device there; with one the kernel bounds the tunnels' MTU.
-        mtu: MTU of the data network, in bytes of IP packet.
-        present: False: remove the tunnels.
-        dry_run: True: tell the changes, make none. None: as the run says.
+        tunnels: All that the owner should have there; others of the owner's are removed.
+        owner: Whose tunnels are meant.
+        have: Every interface of the server, if it was looked at before.
+        present: False: remove all tunnels of the owner.
+        dry_run: True: report the changes, make none. None: as the run says.
 
     Returns:
-        A result whose `result` is the number of changes.
+        A result whose `count` is the number of changes.
 
     Raises:
-        ForeignObjectError: An interface stands under one of our names without our mark, or
-            somebody else's tunnel has one of our VNIs.
+        ForeignObjectError: An interface stands under one of these names without the owner's mark,
+            or somebody else's tunnel has one of the VNIs.
+        FarswitchError: No interface has the local address of a tunnel.
         LinkError: The kernel refused a change.
     """
-    server = server_of(task.host)
-    return converge(
-        task,
-        wanted_tunnels(cluster, server, device=device, mtu=mtu),
-        cluster.owner,
-        kind="vxlan",
-        present=present,
-        dry_run=dry_run,
-    )
+    name = task.host.name
+    planned = partial(plan, want=tunnels, owner=owner, kind="vxlan", server=name, present=present)
+    return converge(task, planned, apply, have=have, dry_run=dry_run)

@@ -14,14 +14,22 @@ from farswitch.guests.domain import Hardware
 from farswitch.guests.files.hosts import wanted_addresses
 from farswitch.guests.files.mpi import wanted_mpi
 from farswitch.guests.server_facts import facts_of
-from farswitch.links.wanted import UNPLUGGED
+from farswitch.links.mtu import derive
+from farswitch.links.wanted import (
+    wanted_bridges,
+    wanted_forwarding,
+    wanted_hops,
+    wanted_ports,
+    wanted_tunnels,
+)
 from farswitch.run.cli import Options, main, shared
 from farswitch.run.locking import fenced, locked
 from farswitch.run.session import Session
 from farswitch.run.ssh_config import write_login
 from farswitch.run.stages import PerHost, Stage, Step, guests, hypervisors, servers, step
+from farswitch.site.nornir_data import server_of
 from tasks.bridge import bridge
-from tasks.bridge_ports import ports
+from tasks.bridge_ports import bridge_ports
 from tasks.fdb import fdb
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
@@ -30,7 +38,7 @@ from tasks.image import image
 from tasks.image_source import image_source
 from tasks.mpi import mpi
 from tasks.mpi_smoke import mpi_smoke
-from tasks.mtu import derive, mtu
+from tasks.mtu import mtu
 from tasks.nfs import nfs
 from tasks.preflight import preflight
 from tasks.read_guest_files import read_guest_files
@@ -63,6 +71,15 @@ def stages(session: Session) -> Iterator[Stage]:
     size = derive(cluster.settings.mtu, underlays, known.mtu if known else 0)
     stay = PerHost(lambda host: {guest.name for guest in cluster.guests_of(host.name)})
     named = len(session.site.guests)
+    bridges = PerHost(lambda host: wanted_bridges(cluster, server_of(host), mtu=size))
+    tunnels = PerHost(
+        lambda host: wanted_tunnels(
+            cluster, server_of(host), device=facts_of(host).underlay.device, mtu=size
+        )
+    )
+    ports = PerHost(lambda host: wanted_ports(cluster, server_of(host)))
+    forwarding = PerHost(lambda host: wanted_forwarding(cluster, server_of(host)))
+    hops = PerHost(lambda host: wanted_hops(cluster, server_of(host)))
     keep = step(record, cluster=cluster, holder=session.keys, site=named, mtu=size)
     yield Stage(session.is_head, (keep,))
     yield Stage(hypervisors, (step(vm_remove, owner=owner, pool=disk_image.pool, keep=stay),))
@@ -72,11 +89,11 @@ def stages(session: Session) -> Iterator[Stage]:
             step(sysctl, cluster=cluster),
             step(guard, cluster=cluster, device=DEVICE),
             step(firewall_reset, cluster=cluster, device=DEVICE),
-            step(bridge, cluster=cluster, mtu=size),
-            step(vxlan, cluster=cluster, device=DEVICE, mtu=size),
-            step(ports, cluster=cluster),
-            step(fdb, cluster=cluster, device=DEVICE, mtu=size),
-            step(mtu, name="mtu_servers", cluster=cluster, mtu=size),
+            step(bridge, bridges=bridges, owner=owner),
+            step(vxlan, tunnels=tunnels, owner=owner),
+            step(bridge_ports, name="ports", ports=ports),
+            step(fdb, forwarding=forwarding, tunnels=tunnels, owner=owner),
+            step(mtu, name="mtu_servers", size=size, hops=hops),
         ),
     )
     local = None if session.options.dry_run else _result(session, "image_source")
@@ -117,7 +134,7 @@ def guest_steps(
         return Hardware(facts_of(hypervisor(host)).accelerator, size, disk_image.pool_path, base)
 
     def plugged(host: Host) -> bool:
-        return host.name not in hypervisor(host).data.get(UNPLUGGED, ())
+        return host.name not in session.result("ports", hypervisor(host).name)
 
     boot = step(
         vm_boot,
@@ -129,7 +146,7 @@ def guest_steps(
     )
     have = _result(session, "read_guest_files")
     return boot, (
-        step(mtu, cluster=cluster, mtu=size),
+        step(mtu, size=size),
         step(firewall_reset, name="firewall_guests", cluster=cluster),
         step(read_guest_files, paths=PerHost(lambda host: configs[host.name].paths)),
         step(hosts_file, addresses=wanted_addresses(cluster), owner=owner, have=have),

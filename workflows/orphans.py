@@ -33,7 +33,7 @@ from tasks.find_leftovers import remains, seen_of
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
 from tasks.image_remove import image_remove
-from tasks.links_remove import remove_links
+from tasks.links_remove import links_remove
 from tasks.record import record
 from tasks.sysctl import sysctl
 from tasks.vm_remove import vm_remove
@@ -41,6 +41,7 @@ from workflows.lab_up import lab_is_gone
 
 NOBODY = "(nobody)"
 """No cluster can have this name."""
+_OWNER = PerHost(lambda host: cluster_of(host).owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def stages(session: Remains, name: str, *, keep_image: bool) -> Iterator[Stage]:
         yield Stage(_libvirt, (step(vm_remove, owner=Owner(name), pool=pool),))
         if not keep_image:
             yield Stage(_libvirt, (step(image_remove, pool=pool, without=name),))
-    yield Stage(_seen, (step(remove_links, name="links", cluster=cluster),))
+    yield Stage(_seen, (step(links_remove, name="links", owner=_OWNER),))
     yield Stage(_seen, (step(firewall_reset, cluster=cluster, present=False),))
     yield Stage(_seen, (step(guard, cluster=cluster, device="", present=False),))
     yield Stage(_seen, (step(sysctl, cluster=cluster, present=False),))
@@ -171,7 +172,7 @@ def nameless(session: Remains, found: Mapping[str, Seen]) -> Iterator[Stage]:
         yield Stage(_libvirt, (step(image_remove, pool=pool),))
     for base in sorted({base for one in found.values() for base in one.strays}):
         session.adopt(NOBODY, base=base)
-        yield Stage(_seen, (step(remove_links, name="links", cluster=PerHost(cluster_of)),))
+        yield Stage(_seen, (step(links_remove, name="links", owner=_OWNER),))
 
 
 def teardown_by_marks(options: Options, wanted: Wanted) -> int:

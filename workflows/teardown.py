@@ -19,7 +19,7 @@ from farswitch.run.stages import Stage, hypervisors, servers, step
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
 from tasks.image_remove import image_remove
-from tasks.links_remove import remove_links
+from tasks.links_remove import links_remove
 from tasks.record import record
 from tasks.sysctl import sysctl
 from tasks.vm_remove import vm_remove
@@ -39,7 +39,7 @@ def stages(session: Session, *, keep_image: bool) -> Iterator[Stage]:
     yield Stage(hypervisors, (step(vm_remove, owner=cluster.owner, pool=pool),))
     if not keep_image:
         yield Stage(hypervisors, (step(image_remove, pool=pool, without=cluster.name),))
-    yield Stage(servers, (step(remove_links, name="links", cluster=cluster),))
+    yield Stage(servers, (step(links_remove, name="links", owner=cluster.owner),))
     yield Stage(servers, (step(firewall_reset, cluster=cluster, present=False),))
     yield Stage(servers, (step(guard, cluster=cluster, device="", present=False),))
     yield Stage(servers, (step(sysctl, cluster=cluster, present=False),))

@@ -1,28 +1,24 @@
-"""Applying a plan of bridges and tunnels over netlink."""
+"""From what is there to what is wanted, over netlink: bridges, tunnels, and what they carry."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import netlink
 from farswitch.connections.netlink import edit_links
-from farswitch.connections.netlink.links import Bridge, Link, Session, Tunnel, dump
+from farswitch.connections.netlink.links import Link, Session, dump
 from farswitch.errors import FarswitchError
-from farswitch.links.plan import (
-    Add,
-    Change,
-    Remove,
-    Set,
-    Wanted,
-    our_altnames,
-    plan,
-)
-from farswitch.model.owner import Owner
+from farswitch.links.plan import Add, LinkChange, Remove, Set, Wanted, our_altnames
+from farswitch.model.links import Bridge, Tunnel
+
+C = TypeVar("C")
+"""What a plan lists: changes of links, ports or MTUs."""
 
 
-def apply(ipr: Session, have: Sequence[Link], changes: Sequence[Change]) -> None:
+def apply(ipr: Session, have: Sequence[Link], changes: Sequence[LinkChange]) -> None:
     """Make the changes of a plan.
 
     Args:
@@ -37,9 +33,9 @@ def apply(ipr: Session, have: Sequence[Link], changes: Sequence[Change]) -> None
     doomed += [change.instead for change in changes if isinstance(change, Add) and change.instead]
     edit_links.delete(ipr, doomed, have)
     index = {link.name: link.index for link in have}
-    renamed = [one for one in changes if isinstance(one, Set) and one.attribute == "altname"]
-    for one in renamed:  # All of them before one is given: guests may have changed places.
-        edit_links.drop_altnames(ipr, one.link.name, our_altnames(one.link))
+    for change in changes:  # All of them before one is given: guests may have changed places.
+        if isinstance(change, Set) and change.attribute == "altname":
+            edit_links.drop_altnames(ipr, change.link.name, our_altnames(change.link))
     for change in changes:
         if isinstance(change, Add):
             _add(ipr, change.want, index)
@@ -49,54 +45,53 @@ def apply(ipr: Session, have: Sequence[Link], changes: Sequence[Change]) -> None
 
 def converge(
     task: Task,
-    want: Sequence[Wanted],
-    owner: Owner,
+    planned: Callable[[Sequence[Link]], Sequence[C]],
+    applied: Callable[[Session, Sequence[Link], Sequence[C]], None],
     *,
-    kind: str,
-    present: bool = True,
+    concluded: Callable[[Sequence[Link]], object] = lambda _have: None,
+    have: Sequence[Link] | None = None,
     dry_run: bool | None = None,
 ) -> Result:
     """Observe, plan and apply within one netlink session.
 
+    An observation that was made before serves a dry run, and where nothing is to be done: what is
+    to be changed is looked at anew.
+
     Args:
         task: The Nornir task of a server.
-        want: See `plan`.
-        owner: See `plan`.
-        kind: See `plan`.
-        present: See `plan`.
-        dry_run: True: tell the changes, make none. None: as the run says.
+        planned: Return the changes that lead from what is there to what is wanted.
+        applied: Make them.
+        concluded: Return the `result` from what was there.
+        have: Every interface of the server, as seen before.
+        dry_run: True: report the changes, make none. None: as the run says.
 
     Returns:
-        A result whose `result` is the number of changes.
+        A result whose `count` is the number of changes.
     """
-    with netlink(task).session() as ipr:
-        have = dump(ipr)
-        changes = plan(have, want, owner, kind=kind, server=task.host.name, present=present)
-        if not task.is_dry_run(dry_run):
-            apply(ipr, have, changes)
-    return result_of(task, changes)
-
-
-def result_of(task: Task, changes: Sequence[Change]) -> Result:
-    """Return a plan as a task's result."""
+    dry = task.is_dry_run(dry_run)
+    changes = planned(have) if have is not None else ()
+    if have is None or (changes and not dry):
+        with netlink(task).session() as ipr:
+            have = dump(ipr)
+            changes = planned(have)
+            if not dry:
+                applied(ipr, have, changes)
+    diff = "\n".join(map(str, changes))
     return Result(
-        host=task.host,
-        changed=bool(changes),
-        diff="\n".join(str(change) for change in changes),
-        result=len(changes),
+        task.host, result=concluded(have), changed=bool(changes), diff=diff, count=len(changes)
     )
 
 
-def _add(ipr: Session, want: Wanted, index: dict[str, int]) -> None:
+def _add(ipr: Session, want: Wanted, index: Mapping[str, int]) -> None:
     if isinstance(want, Bridge):
         edit_links.add_bridge(ipr, want)
         return
-    device = _index(index, want.vxlan.device or "", want.name)
-    master = _index(index, want.master, want.name)
+    device = index_of(index, want.device or "", want.name)
+    master = index_of(index, want.master, want.name)
     edit_links.add_tunnel(ipr, want, device=device, master=master)
 
 
-def _set(ipr: Session, change: Set, index: dict[str, int]) -> None:  # noqa: C901  (one case a line)
+def _set(ipr: Session, change: Set, index: Mapping[str, int]) -> None:  # noqa: C901  (one case a line)
     want, name = change.want, change.want.name
     match change.attribute:
         case "group":
@@ -114,14 +109,19 @@ def _set(ipr: Session, change: Set, index: dict[str, int]) -> None:  # noqa: C90
         case "address" if isinstance(want, Bridge) and want.address:
             edit_links.add_address(ipr, name, want.address)
         case "master" if isinstance(want, Tunnel):
-            edit_links.set_master(ipr, name, _index(index, want.master, name))
+            edit_links.set_master(ipr, name, index_of(index, want.master, name))
         case "mtu":
             edit_links.set_mtu(ipr, name, want.mtu)
         case "up":
             edit_links.set_up(ipr, name)
 
 
-def _index(index: dict[str, int], needed: str, name: str) -> int:
+def index_of(index: Mapping[str, int], needed: str, name: str) -> int:
+    """Return the index of an interface that another one needs.
+
+    Raises:
+        FarswitchError: It is not there.
+    """
     if needed not in index:
         raise FarswitchError(
             f"Interface '{name}' needs '{needed}', which is not there.",

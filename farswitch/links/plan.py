@@ -2,25 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, TypeVar
 
-from farswitch.connections.netlink.links import Bridge, Link, Tunnel
-from farswitch.errors import ForeignObjectError
+from farswitch.connections.netlink.links import Link
+from farswitch.errors import FarswitchError, ForeignObjectError
+from farswitch.model.links import Bridge, Tunnel
 from farswitch.model.owner import Owner
 
 Wanted: TypeAlias = Bridge | Tunnel
+W = TypeVar("W", bound=Wanted)
 PREFIX = "fs"
 """What the names of our interfaces start with."""
 
 
-def owns(owner: Owner, link: Link) -> bool:
-    """Tell by alias, and by group and name while no alias names another cluster."""
+def owns(owner: Owner, link: Link, names: Collection[str] = ()) -> bool:
+    """Decide by alias, and by group and name while no alias names another cluster.
+
+    Args:
+        owner: Whose interfaces are meant.
+        link: An interface of the server.
+        names: What the owner's are called that do not start with our prefix.
+    """
     if link.alias.startswith(f"{owner.mark}:"):
         return True
-    grouped = link.group == owner.link_group and link.name.startswith(PREFIX)
-    return grouped and not link.alias.startswith("farswitch:")
+    ours = link.name.startswith(PREFIX) or link.name in names
+    return ours and link.group == owner.link_group and not link.alias.startswith("farswitch:")
+
+
+def complete(want: W, owner: Owner, have: Sequence[Link], server: str) -> W:
+    """Return what is wanted with the marks and the device that it does not name itself.
+
+    Args:
+        want: A bridge or tunnel.
+        owner: Whose marks it gets.
+        have: Every interface of the server: a tunnel's device is the one with its local address.
+        server: Its name, for messages.
+
+    Raises:
+        FarswitchError: No interface has that address.
+    """
+    noun = "bridge" if isinstance(want, Bridge) else "tunnel"
+    marked = replace(
+        want,
+        group=want.group or owner.link_group,
+        alias=want.alias or f"{owner.mark}:{want.name}",
+        altname=want.altname or f"farswitch-{owner.cluster}-{want.name}-{noun}",
+    )
+    if not isinstance(marked, Tunnel) or marked.device:
+        return marked
+    local = marked.vxlan.local
+    for link in have:
+        if any(address.ip == local for address in link.addresses):
+            return replace(marked, device=link.name)
+    raise FarswitchError(
+        f"The local address {local} of tunnel '{want.name}' is on no interface of '{server}'.",
+        hint="Add it there, or correct 'local' of the tunnel.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +98,7 @@ class Remove:
         return f"- {self.link.kind} {self.link.name} ({self.link.alias})"
 
 
-Change: TypeAlias = Add | Set | Remove
+LinkChange: TypeAlias = Add | Set | Remove
 
 
 def plan(
@@ -70,12 +109,12 @@ def plan(
     kind: str,
     server: str,
     present: bool = True,
-) -> list[Change]:
+) -> list[LinkChange]:
     """Compare the interfaces of a server with what is wanted of one kind.
 
     Args:
         have: Every interface of the server.
-        want: The interfaces of this kind that the cluster has there.
+        want: The interfaces of this kind that the owner has there.
         owner: Whose interfaces are meant.
         kind: `bridge` or `vxlan`; ours of another kind are left alone.
         server: Its name, for messages.
@@ -86,24 +125,26 @@ def plan(
 
     Raises:
         ForeignObjectError: Somebody else's interface has a name, an altname or a VNI of ours.
+        FarswitchError: No interface has the local address of a tunnel.
     """
-    ours = {link.name: link for link in have if owns(owner, link) and link.kind == kind}
+    names = {wanted.name for wanted in want}
+    ours = {link.name: link for link in have if owns(owner, link, names) and link.kind == kind}
     if not present:
         return [Remove(link) for link in ours.values()]
+    want = [complete(wanted, owner, have, server) for wanted in want]
     _refuse_foreign(have, want, owner, server)
-    names = {one.name for one in want}
     removed = [Remove(link) for name, link in ours.items() if name not in names]
     added = [
-        Add(one, ours.get(one.name))
-        for one in want
-        if one.name not in ours or not _same(ours[one.name], one)
+        Add(wanted, ours.get(wanted.name))
+        for wanted in want
+        if wanted.name not in ours or not _same(ours[wanted.name], wanted)
     ]
     again = {change.want.name for change in added}
     changed = [
         change
-        for one in want
-        if one.name not in again
-        for change in _differences(ours[one.name], one)
+        for wanted in want
+        if wanted.name not in again
+        for change in _differences(ours[wanted.name], wanted)
     ]
     return [*removed, *added, *changed]
 
@@ -113,7 +154,7 @@ def our_altnames(link: Link) -> tuple[str, ...]:
     return tuple(name for name in link.altnames if name.startswith("farswitch-"))
 
 
-def plan_removal(have: Sequence[Link], owner: Owner) -> list[Change]:
+def plan_removal(have: Sequence[Link], owner: Owner) -> list[LinkChange]:
     """List the bridges and tunnels of an owner."""
     return [Remove(link) for link in have if owns(owner, link) and link.kind in {"bridge", "vxlan"}]
 
@@ -121,11 +162,11 @@ def plan_removal(have: Sequence[Link], owner: Owner) -> list[Change]:
 def _refuse_foreign(
     have: Sequence[Link], want: Sequence[Wanted], owner: Owner, server: str
 ) -> None:
-    names = {name: one for one in want for name in (one.name, one.altname)}
-    vnis = {(one.vxlan.vni, one.vxlan.port) for one in want if isinstance(one, Tunnel)}
-    kinds = {one.name: one.kind for one in want}
+    names = {name for wanted in want for name in (wanted.name, wanted.altname)}
+    vnis = {(wanted.vni, wanted.port) for wanted in want if isinstance(wanted, Tunnel)}
+    kinds = {wanted.name: wanted.kind for wanted in want}
     for link in have:
-        if owns(owner, link) and kinds.get(link.name, link.kind) == link.kind:
+        if owns(owner, link, kinds) and kinds.get(link.name, link.kind) == link.kind:
             continue
         for name in (link.name, *link.altnames):
             if name in names:

@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from nornir.core.task import Result, Task
-
-from farswitch.connections.access import netlink
-from farswitch.connections.netlink.links import Link, dump
-from farswitch.connections.netlink.routes import Route, route_to
+from farswitch.connections.netlink.links import Link
+from farswitch.connections.netlink.routes import Route
 from farswitch.errors import FarswitchError
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Address, Server
-from farswitch.site.nornir_data import server_of
 
 OVERHEAD_V4 = 14 + 20 + 8 + 8
 """Bytes around a guest's packet: inner Ethernet, IPv4, UDP, VXLAN (RFC 7348)."""
@@ -82,7 +78,9 @@ def judge(
 
 def _check_device(server: Server, links: Sequence[Link]) -> None:
     """Refuse an address that is nowhere, and a device that carries nothing."""
-    devices = [link for link in links for one in link.addresses if one.ip == server.underlay]
+    devices = [
+        link for link in links if server.underlay in {address.ip for address in link.addresses}
+    ]
     if not devices:
         raise FarswitchError(
             f"The underlay address {server.underlay} is on no interface of '{server.name}'.",
@@ -98,26 +96,6 @@ def _check_device(server: Server, links: Sequence[Link]) -> None:
             f"The underlay's device '{devices[0].name}' of '{server.name}' has no carrier.",
             hint="Look at its cable, and at the port at the other end.",
         )
-
-
-def underlay(task: Task, cluster: Cluster) -> Result:
-    """Read what the underlay of a server is; changes nothing.
-
-    Args:
-        task: The Nornir task of a server.
-        cluster: The cluster.
-
-    Returns:
-        A result whose `result` is an `Underlay`.
-
-    Raises:
-        FarswitchError: See `judge`.
-    """
-    server = server_of(task.host)
-    with netlink(task).session() as ipr:
-        routes = [(peer, route_to(ipr, peer.underlay)) for peer in peers(cluster, server)]
-        found = judge(server, dump(ipr), routes)
-    return Result(host=task.host, result=found)
 
 
 def _way(server: Server, peer: Server, route: Route | None) -> Route:

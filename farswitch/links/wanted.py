@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from farswitch.connections.netlink.links import (
-    Bridge,
-    Tunnel,
-    VxlanAttrs,
-)
+from farswitch.links.forwarding import Forwarding
 from farswitch.model.cluster import Cluster
+from farswitch.model.links import Bridge, BridgePort, MtuHop, Tunnel
 from farswitch.model.machines import Guest, Server
 
 MANAGEMENT_MTU = 1500
@@ -31,7 +26,6 @@ def wanted_bridges(cluster: Cluster, server: Server, *, mtu: int) -> tuple[Bridg
         return (_bridge(cluster, cluster.switch_bridge, "switch", mtu=mtu),)
     management = Bridge(
         name=cluster.management_bridge,
-        group=cluster.owner.link_group,
         alias=f"{cluster.owner.mark}:management",
         altname=f"farswitch-{cluster.name}-management",
         mtu=MANAGEMENT_MTU,
@@ -39,47 +33,32 @@ def wanted_bridges(cluster: Cluster, server: Server, *, mtu: int) -> tuple[Bridg
         address=cluster.management_gateway,
     )
     guests = cluster.guests_of(server.name)
-    return (management, *(_bridge(cluster, one.bridge, one.name, mtu=mtu) for one in guests))
+    own = (_bridge(cluster, guest.bridge, guest.name, mtu=mtu) for guest in guests)
+    return (management, *own)
 
 
 def _bridge(cluster: Cluster, name: str, what: str, *, mtu: int) -> Bridge:
     return Bridge(
         name=name,
-        group=cluster.owner.link_group,
         alias=f"{cluster.owner.mark}:{what}",
         altname=f"farswitch-{cluster.name}-{what}-bridge",
         mtu=mtu,
     )
 
 
-UNPLUGGED = "unplugged"
-"""The key of the guests without one of their taps in a hypervisor's Nornir data."""
-
-
-@dataclass(frozen=True, slots=True)
-class PortWanted:
-    """An interface that is a port of a bridge; a `tap` comes and goes with its guest."""
-
-    name: str
-    bridge: str
-    guest: str
-    tap: bool = False
-    isolated: bool = False
-
-
-def wanted_ports(cluster: Cluster, server: Server) -> tuple[PortWanted, ...]:
+def wanted_ports(cluster: Cluster, server: Server) -> tuple[BridgePort, ...]:
     """List the ports that the cluster's bridges have on a server."""
     if server.role == "switch":
         return tuple(
-            PortWanted(guest.tunnel, cluster.switch_bridge, guest.name) for guest in cluster.guests
+            BridgePort(guest.tunnel, cluster.switch_bridge, guest.name) for guest in cluster.guests
         )
     return tuple(
         port
         for guest in cluster.guests_of(server.name)
         for port in (
-            PortWanted(guest.tunnel, guest.bridge, guest.name),
-            PortWanted(guest.data_tap, guest.bridge, guest.name, tap=True),
-            PortWanted(
+            BridgePort(guest.tunnel, guest.bridge, guest.name),
+            BridgePort(guest.data_tap, guest.bridge, guest.name, tap=True),
+            BridgePort(
                 guest.management_tap,
                 cluster.management_bridge,
                 guest.name,
@@ -114,16 +93,40 @@ def _tunnel(cluster: Cluster, server: Server, guest: Guest, *, device: str, mtu:
     far = cluster.server(guest.hypervisor) if on_switch else cluster.switch
     return Tunnel(
         name=guest.tunnel,
-        group=cluster.owner.link_group,
         alias=f"{cluster.owner.mark}:{guest.name}",
         altname=f"farswitch-{cluster.name}-{guest.name}-tunnel",
-        mtu=mtu,
+        vni=guest.vni,
+        local=server.underlay,
+        remote=far.underlay,
         master=cluster.switch_bridge if on_switch else guest.bridge,
-        vxlan=VxlanAttrs(
-            vni=guest.vni,
-            local=server.underlay,
-            remote=far.underlay,
-            port=cluster.settings.udp_port,
-            device=device,
-        ),
+        mtu=mtu,
+        port=cluster.settings.udp_port,
+        device=device,
     )
+
+
+def wanted_hops(cluster: Cluster, server: Server) -> tuple[MtuHop, ...]:
+    """List the interfaces of a server that a guest's frame crosses."""
+    if server.role == "switch":
+        tunnels = (MtuHop(guest.tunnel) for guest in cluster.guests)
+        return (*tunnels, MtuHop(cluster.switch_bridge))
+    return tuple(
+        hop
+        for guest in cluster.guests_of(server.name)
+        for hop in (
+            MtuHop(guest.tunnel),
+            MtuHop(guest.data_tap, bridge=guest.bridge),
+            MtuHop(guest.bridge),
+        )
+    )
+
+
+def wanted_forwarding(cluster: Cluster, server: Server) -> Forwarding:
+    """Return the port of each bridge of the data network that leads to each guest's address."""
+    if server.role == "switch":
+        return {cluster.switch_bridge: {guest.data_mac: guest.tunnel for guest in cluster.guests}}
+    addresses = [guest.data_mac for guest in cluster.guests]
+    return {
+        guest.bridge: {**dict.fromkeys(addresses, guest.tunnel), guest.data_mac: guest.data_tap}
+        for guest in cluster.guests_of(server.name)
+    }

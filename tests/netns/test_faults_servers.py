@@ -26,7 +26,7 @@ from farswitch.model.settings import Settings
 from farswitch.proof.check import Check
 from farswitch.proof.probe import Probe, Scene
 from tasks.bridge import bridge
-from tasks.bridge_ports import ports
+from tasks.bridge_ports import bridge_ports
 from tasks.checks.server import bridges, isolation
 from tasks.checks.server import drift as server_drift
 from tasks.checks.server import firewall as server_firewall
@@ -40,6 +40,7 @@ from tasks.guard import guard
 from tasks.sysctl import sysctl
 from tasks.verify import verify
 from tasks.vxlan import vxlan
+from tests.netns.arguments import arguments
 from tests.netns.inside import NetnsEndpoint
 
 pytestmark = pytest.mark.root
@@ -91,15 +92,11 @@ class Net:
 
     def build(self) -> list[str]:
         """Run the build's own tasks on both servers and return the changes."""
-        size, device = {"mtu": MTU}, {"device": "u0"}
-        steps = (
-            (sysctl, {}), (guard, device), (firewall_reset, device), (bridge, size),
-            (vxlan, size | device), (ports, {}), (fdb, size | device),
-        )  # fmt: skip
+        steps = (sysctl, guard, firewall_reset, bridge, vxlan, bridge_ports, fdb)
         done = [
-            self.task(server, step, cluster=self.cluster, **options)
+            self.task(server, step, **arguments(step, self.cluster, server, mtu=MTU))
             for server in ("server1", "server2")
-            for step, options in steps
+            for step in steps
         ]
         return [line for one in done if one.changed for line in one.diff.splitlines()]
 

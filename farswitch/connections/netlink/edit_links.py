@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from farswitch.connections.netlink.links import GEN_MODE_NONE, Bridge, Link, Port, Session, Tunnel
+from farswitch.connections.netlink.links import GEN_MODE_NONE, Link, Port, Session
 from farswitch.errors import FarswitchError
+from farswitch.model.links import Bridge, Tunnel
 from farswitch.model.owner import GROUP_BASE
 
 QUIET = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", GEN_MODE_NONE)]})]}

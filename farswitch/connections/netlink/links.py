@@ -1,4 +1,4 @@
-"""Network interfaces of a server: what is there (`dump`) and what may be wanted."""
+"""Network interfaces of a server, as its kernel reports them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from pyroute2 import IPRoute
 
-from farswitch.model.machines import Address
+from farswitch.model.links import VxlanAttrs
 
 Session: TypeAlias = IPRoute
 """An open netlink conversation, used in the thread that opened it."""
@@ -25,20 +25,8 @@ SKIP_STATISTICS = 1 << 3
 
 
 @dataclass(frozen=True, slots=True)
-class VxlanAttrs:
-    """What a tunnel cannot change while it lives; `device` is the underlay's."""
-
-    vni: int
-    local: Address | None
-    remote: Address | None
-    port: int
-    device: str | None
-    learning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Port:
-    """What an interface is to its bridge; `flood` tells of unknown addresses and broadcasts."""
+    """What an interface is to its bridge; `flood` is of unknown addresses and broadcasts."""
 
     isolated: bool = False
     learning: bool = True
@@ -48,7 +36,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An interface as the kernel tells it; `forward_delay` is in hundredths of a second.
+    """An interface as the kernel reports it; `forward_delay` is in hundredths of a second.
 
     `up` is what was asked for; `running`, whether it has a carrier too.
     """
@@ -71,34 +59,6 @@ class Link:
     addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
     running: bool = True
     port: Port | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bridge:
-    """A wanted bridge: STP off, no forward delay, no IPv6 address by itself."""
-
-    name: str
-    group: int
-    alias: str
-    altname: str
-    mtu: int
-    arp: bool = False
-    address: IPv4Interface | None = None
-    kind: str = "bridge"
-
-
-@dataclass(frozen=True, slots=True)
-class Tunnel:
-    """A wanted vxlan interface, enslaved to the bridge `master`."""
-
-    name: str
-    group: int
-    alias: str
-    altname: str
-    mtu: int
-    master: str
-    vxlan: VxlanAttrs
-    kind: str = "vxlan"
 
 
 def dump(ipr: Session) -> tuple[Link, ...]:
@@ -156,13 +116,13 @@ def _link(
 def _port(info: Any) -> Port | None:
     if not info or info.get("slave_kind") != "bridge":
         return None
-    told = info.get("slave_data")
+    data = info.get("slave_data")
     floods = ("unicast_flood", "mcast_flood", "bcast_flood")
     return Port(
-        isolated=bool(told.get("isolated")),
-        learning=bool(told.get("learning")),
-        flood=all(told.get(name) != 0 for name in floods),
-        forwarding=told.get("state") == BR_STATE_FORWARDING,
+        isolated=bool(data.get("isolated")),
+        learning=bool(data.get("learning")),
+        flood=all(data.get(name) != 0 for name in floods),
+        forwarding=data.get("state") == BR_STATE_FORWARDING,
     )
 
 

@@ -95,7 +95,7 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     have = shell(task).facts(config.paths)
     files: dict[str, Any] = {"owner": config.owner, "have": have, "dry_run": True}
     tasks: dict[str, Callable[[], Result]] = {
-        "guest.mtu": partial(mtu, task, cluster, mtu=scene.mtu, dry_run=True),
+        "guest.mtu": partial(mtu, task, scene.mtu, dry_run=True),
         "guest.ssh_keys": partial(ssh_keys, task, config.access, **files),
         "guest.nfs": partial(nfs, task, config.share, **files),
         "guest.mpi": partial(mpi, task, config.mpi, **files),

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from nornir.core.task import Task
 
 from farswitch.connections.access import netlink
-from farswitch.connections.netlink.links import Bridge, Link, dump
+from farswitch.connections.netlink.links import Link, dump
 from farswitch.errors import ForeignObjectError
-from farswitch.links.plan import Add, Change, Set, plan
+from farswitch.links.plan import Add, LinkChange, Set, plan
 from farswitch.links.wanted import wanted_bridges
+from farswitch.model.links import Bridge
 from farswitch.model.owner import Owner
 from farswitch.proof.check import Check
 from farswitch.proof.fixes import Fixes
@@ -71,7 +72,7 @@ def judge(
         )
 
 
-def _told(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:
+def _told(changes: Sequence[LinkChange]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong, with its cause; a plan for one bridge would remove all others."""
     for change in changes:
         if isinstance(change, Add):

@@ -8,11 +8,18 @@ from nornir.core.task import Result, Task
 
 from farswitch.errors import FarswitchError, ForeignObjectError
 from farswitch.guests.server_facts import facts_of
+from farswitch.links.wanted import (
+    wanted_bridges,
+    wanted_forwarding,
+    wanted_hops,
+    wanted_ports,
+    wanted_tunnels,
+)
 from farswitch.proof.check import Check
 from farswitch.proof.fixes import Fixes
 from farswitch.proof.probe import Probe, Scene
 from tasks.bridge import bridge
-from tasks.bridge_ports import ports
+from tasks.bridge_ports import bridge_ports
 from tasks.fdb import fdb
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
@@ -63,16 +70,20 @@ def refused(server: str, part: str, error: FarswitchError, fixes: Fixes) -> Chec
 def run(task: Task, scene: Scene) -> Iterator[Check]:
     """Ask each task that a build runs on a server."""
     cluster, device = scene.cluster, facts_of(task.host).underlay.device
+    server, owner = cluster.server(task.host.name), cluster.owner
     size, fixes = scene.mtu, Fixes.of(scene, task.host.name)
+    bridges = wanted_bridges(cluster, server, mtu=size)
+    tunnels = wanted_tunnels(cluster, server, device=device, mtu=size)
+    forwarding = wanted_forwarding(cluster, server)
     asked: dict[str, Callable[[], Result]] = {
         "sysctl": lambda: sysctl(task, cluster, dry_run=True),
         "guard": lambda: guard(task, cluster, device=device, dry_run=True),
         "firewall": lambda: firewall_reset(task, cluster, device=device, dry_run=True),
-        "bridges": lambda: bridge(task, cluster, mtu=size, dry_run=True),
-        "tunnels": lambda: vxlan(task, cluster, device=device, mtu=size, dry_run=True),
-        "ports": lambda: ports(task, cluster, dry_run=True),
-        "fdb": lambda: fdb(task, cluster, device=device, mtu=size, dry_run=True),
-        "mtu": lambda: mtu(task, cluster, mtu=size, dry_run=True),
+        "bridges": lambda: bridge(task, bridges, owner, dry_run=True),
+        "tunnels": lambda: vxlan(task, tunnels, owner, dry_run=True),
+        "ports": lambda: bridge_ports(task, wanted_ports(cluster, server), dry_run=True),
+        "fdb": lambda: fdb(task, forwarding, tunnels, owner, dry_run=True),
+        "mtu": lambda: mtu(task, size, wanted_hops(cluster, server), dry_run=True),
     }
     for part, ask in asked.items():
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from farswitch.connections.netlink.links import Link, Tunnel, VxlanAttrs
+from farswitch.connections.netlink.links import Link
 from farswitch.model.cluster import Cluster
+from farswitch.model.links import Tunnel, VxlanAttrs
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check
 from tasks.checks.tunnel.observed import Sight

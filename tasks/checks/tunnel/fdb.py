@@ -14,6 +14,8 @@ from nornir.core.task import Task
 from farswitch.connections.netlink.fdb import Entry
 from farswitch.deadline import Deadline, DeadlineError, wait_until
 from farswitch.errors import FarswitchError
+from farswitch.links.forwarding import Forwarding, astray, misplaced, of_tunnels
+from farswitch.links.wanted import wanted_forwarding
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check, skipped
@@ -22,7 +24,6 @@ from farswitch.proof.probe import Probe, Scene
 from farswitch.remote import source
 from tasks.checks.tunnel.observed import Sight
 from tasks.checks.tunnel.probe import look
-from tasks.fdb import Places, astray, of_tunnels
 
 NAME = "tunnel.fdb"
 STRAY = (
@@ -63,7 +64,7 @@ def judge_fdb(cluster: Cluster, sight: Sight, rebuild: str, spoken: Spoken) -> I
         rebuild: The command of the build.
         spoken: What they said.
     """
-    places, far = Places.of(cluster, sight.server), of_tunnels(sight.entries)
+    places, far = wanted_forwarding(cluster, sight.server), of_tunnels(sight.entries)
     tunnels = {tunnel.name: tunnel for tunnel in sight.tunnels}
     earlier = spoken.before.get(sight.server.name, ())
     for guest in cluster.guests:
@@ -91,18 +92,20 @@ def judge_fdb(cluster: Cluster, sight: Sight, rebuild: str, spoken: Spoken) -> I
         )
 
 
-def missing(places: Places, guest: Guest, sight: Sight) -> list[str]:
+def missing(places: Forwarding, guest: Guest, sight: Sight) -> list[str]:
     """Return the bridges of a server that do not know where a guest is."""
     known = {
-        one.bridge for one in sight.entries if _of(one, guest, places) and not places.misplaced(one)
+        one.bridge
+        for one in sight.entries
+        if _of(one, guest, places) and not misplaced(one, places)
     }
-    return [bridge for bridge in places.own if bridge not in known]
+    return [bridge for bridge in places if bridge not in known]
 
 
-def _of(entry: Entry, guest: Guest, places: Places, *, stray: bool = False) -> bool:
-    if entry.mac != guest.data_mac or entry.bridge not in places.own:
+def _of(entry: Entry, guest: Guest, places: Forwarding, *, stray: bool = False) -> bool:
+    if entry.mac != guest.data_mac or entry.bridge not in places:
         return False
-    return places.misplaced(entry) or not stray
+    return misplaced(entry, places) or not stray
 
 
 def _told(entry: Entry) -> str:
@@ -110,8 +113,8 @@ def _told(entry: Entry) -> str:
     return f"on {entry.device} of {entry.bridge} ({how})"
 
 
-def _expected(places: Places, guest: Guest) -> str:
-    right = {places.port(bridge, guest) for bridge in places.own}
+def _expected(places: Forwarding, guest: Guest) -> str:
+    right = {ports[guest.data_mac] for ports in places.values()}
     if len(right) == 1:
         return f"on {right.pop()} only"
     return f"on {guest.data_tap} of {guest.bridge}, on the tunnels of the others' bridges"
@@ -139,8 +142,9 @@ def settled(scene: Scene, spoken: Spoken) -> dict[str, Sight]:
     def known() -> bool:
         seen.update(look(scene))
         return not any(
-            missing(Places.of(cluster, sight.server), guest, sight)
+            missing(places, guest, sight)
             for sight in seen.values()
+            for places in (wanted_forwarding(cluster, sight.server),)
             for guest in scene.there()
             if guest.name not in spoken.failed
         )

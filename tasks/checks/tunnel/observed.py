@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from farswitch.connections.netlink.fdb import Entry
-from farswitch.connections.netlink.links import Link, Tunnel
+from farswitch.connections.netlink.links import Link
 from farswitch.links.plan import owns
 from farswitch.links.wanted import wanted_tunnels
 from farswitch.model.cluster import Cluster
+from farswitch.model.links import Tunnel
 from farswitch.model.machines import Guest, Server
 from farswitch.model.owner import Owner
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from farswitch.connections.netlink.links import Link, Port
 from farswitch.links.plan import owns
-from farswitch.links.wanted import PortWanted, wanted_ports
+from farswitch.links.ports import differences
+from farswitch.links.wanted import wanted_ports
 from farswitch.model.cluster import Cluster
+from farswitch.model.links import BridgePort
 from farswitch.proof.check import Check
-from tasks.bridge_ports import differences
 from tasks.checks.tunnel.observed import Sight
 
 MEANING = {
@@ -45,7 +46,7 @@ def judge_ports(cluster: Cluster, sight: Sight, rebuild: str) -> Iterator[Check]
         )
 
 
-def _wanted(sight: Sight, want: tuple[PortWanted, ...], rebuild: str) -> Iterator[Check]:
+def _wanted(sight: Sight, want: tuple[BridgePort, ...], rebuild: str) -> Iterator[Check]:
     for port in want:
         link = sight.link(port.name)
         if link is None and port.tap:
@@ -62,7 +63,7 @@ def _wanted(sight: Sight, want: tuple[PortWanted, ...], rebuild: str) -> Iterato
             )
 
 
-def _faults(link: Link | None, port: PortWanted) -> Iterator[tuple[str, str]]:
+def _faults(link: Link | None, port: BridgePort) -> Iterator[tuple[str, str]]:
     if link is None:
         yield "is not there", "Somebody removed it, or the server was started anew since the build."
         return
@@ -81,7 +82,7 @@ def _faults(link: Link | None, port: PortWanted) -> Iterator[tuple[str, str]]:
 
 
 def _foreign(
-    cluster: Cluster, sight: Sight, want: tuple[PortWanted, ...], rebuild: str
+    cluster: Cluster, sight: Sight, want: tuple[BridgePort, ...], rebuild: str
 ) -> Iterator[Check]:
     places = {(port.name, port.bridge) for port in want}
     bridges = {port.bridge for port in want}
@@ -103,7 +104,7 @@ def _foreign(
         )
 
 
-def _fix(sight: Sight, link: Link | None, port: PortWanted, rebuild: str) -> str:
+def _fix(sight: Sight, link: Link | None, port: BridgePort, rebuild: str) -> str:
     if port.tap and link is not None and link.master not in {None, port.bridge}:
         return sight.command(["ip", "link", "set", "dev", port.name, "master", port.bridge])
     return rebuild if port.tap else sight.mend(port.name, rebuild)

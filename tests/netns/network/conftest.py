@@ -26,12 +26,16 @@ from nornir.core.state import GlobalState
 from nornir.plugins.runners import SerialRunner
 from pyroute2 import IPRoute
 
+from farswitch.connections.netlink.links import dump
 from farswitch.connections.netlink.plugin import RelayEndpoint
+from farswitch.connections.netlink.routes import route_to
 from farswitch.connections.shell.local import LocalShell
 from farswitch.deadline import Deadline, wait_until
+from farswitch.links.underlay import Underlay, judge, peers
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
+from tests.netns.arguments import arguments
 
 CLONE_NEWNET = 0x40000000
 IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3
@@ -164,22 +168,31 @@ class TwoServers:
     def run(self, server: str, task: Callable[..., Any], **options: Any) -> Any:
         """Run a Nornir task on one server; what it raises is raised."""
         cluster = options.pop("cluster", self.cluster)
+        values = {name: options.pop(name) for name in ("mtu", "device") if name in options}
+        given = arguments(task, cluster, server, **values)
         data = {"cluster": cluster, "server": cluster.server(server)}
         host = Host(name=server, data=data, defaults=Defaults())
         host.connections["netlink"] = SimpleNamespace(connection=self.endpoint(server))
         inventory = Inventory(Hosts({server: host}), Groups(), Defaults())
         nornir = Nornir(inventory=inventory, runner=SerialRunner(), data=GlobalState())
-        (result,) = nornir.run(task, cluster=cluster, **options)[server]
+        (result,) = nornir.run(task, **given, **options)[server]
         if result.exception:
             raise result.exception
         return result
+
+    def underlay(self, name: str) -> Underlay:
+        """Return what the underlay of a server is."""
+        server = self.cluster.server(name)
+        with self.endpoint(name).session() as ipr:
+            routes = [(peer, route_to(ipr, peer.underlay)) for peer in peers(self.cluster, server)]
+            return judge(server, dump(ipr), routes)
 
     def build(self, tasks: Sequence[Callable[..., Any]], *, mtu: int, **options: Any) -> int:
         """Run bridge-like and vxlan-like tasks on both servers; return the number of changes."""
         bridge, vxlan = tasks
         return sum(
-            self.run(name, bridge, mtu=mtu, **options).result
-            + self.run(name, vxlan, mtu=mtu, device="u0", **options).result
+            self.run(name, bridge, mtu=mtu, **options).count
+            + self.run(name, vxlan, mtu=mtu, **options).count
             for name in self.namespaces
         )
 

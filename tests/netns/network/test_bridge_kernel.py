@@ -15,7 +15,7 @@ pytestmark = pytest.mark.root
 
 def test_every_bridge_bears_our_mark_and_is_mute(two_servers):
     lab = two_servers(guests=2)
-    assert lab.run("server1", bridge, mtu=1450).result == 3
+    assert lab.run("server1", bridge, mtu=1450).count == 3
     for name, what in (("fsb41", "node1-bridge"), ("fsb42", "node2-bridge")):
         link = lab.link("server1", name)
         assert link["group"] == str(lab.cluster.owner.link_group)
@@ -44,7 +44,7 @@ def test_second_run_changes_nothing_and_says_nothing_to_the_kernel(two_servers, 
     with watch(lab.namespaces["server1"]) as seen:
         again = lab.run("server1", bridge, mtu=1450)
         lines = seen()
-    assert (again.changed, again.result, again.diff) == (False, 0, "")
+    assert (again.changed, again.count, again.diff) == (False, 0, "")
     assert lines == []
 
 
@@ -86,12 +86,12 @@ def test_what_was_spoilt_is_mended_in_place(two_servers, spoil, attribute):
         lab.ip("server1", "link", "set", "dev", "fsb41", *spoil)
     mended = lab.run("server1", bridge, mtu=1450)
     # The kernel raises the forward delay of a bridge whose STP is turned on.
-    assert mended.result == (2 if attribute == "stp" else 1)
+    assert mended.count == (2 if attribute == "stp" else 1)
     assert f"fsb41 {attribute} " in mended.diff
     link = lab.link("server1", "fsb41")
     assert (link["ifindex"], link["mtu"]) == (right["ifindex"], right["mtu"])
     assert {"UP", "NOARP"} <= set(link["flags"])
-    assert lab.run("server1", bridge, mtu=1450).result == 0
+    assert lab.run("server1", bridge, mtu=1450).count == 0
 
 
 def test_the_mtu_stays_when_ports_come_and_go(two_servers):
@@ -118,10 +118,10 @@ def test_removal_leaves_the_server_as_before(two_servers):
     lab.ip("server1", "link", "add", "theirs", "type", "bridge")
     before = [lab.ip("server1", "link"), lab.ip("server1", "addr"), lab.ip("server1", "route")]
     lab.run("server1", bridge, mtu=1450)
-    assert lab.run("server1", bridge, mtu=1450, present=False).result == 3
+    assert lab.run("server1", bridge, mtu=1450, present=False).count == 3
     after = [lab.ip("server1", "link"), lab.ip("server1", "addr"), lab.ip("server1", "route")]
     assert after == before
-    assert lab.run("server1", bridge, mtu=1450, present=False).result == 0
+    assert lab.run("server1", bridge, mtu=1450, present=False).count == 0
 
 
 def test_a_cluster_with_the_same_vnis_is_not_taken_over(two_servers):
@@ -131,5 +131,5 @@ def test_a_cluster_with_the_same_vnis_is_not_taken_over(two_servers):
     before = lab.ip("server2", "link")
     with pytest.raises(ForeignObjectError):
         lab.run("server2", bridge, cluster=rival, mtu=1450)
-    assert lab.run("server2", bridge, cluster=rival, mtu=1450, present=False).result == 0
+    assert lab.run("server2", bridge, cluster=rival, mtu=1450, present=False).count == 0
     assert lab.ip("server2", "link") == before

@@ -22,6 +22,7 @@ from tasks.bridge import bridge
 from tasks.checks.reach import probe, visit
 from tasks.mtu import mtu
 from tasks.vxlan import vxlan
+from tests.netns.arguments import arguments
 
 pytestmark = pytest.mark.root
 REBUILD = "python -m workflows.build"
@@ -109,17 +110,19 @@ class Net:
             host.connections["netlink"] = SimpleNamespace(connection=self.lab.endpoint(name))
         return host
 
-    def _run(self, name: str, task, **options) -> None:
+    def _run(self, name: str, task) -> None:
+        guest = name not in self.lab.namespaces
+        values = {"size": self.mtu} if guest else arguments(task, self.cluster, name, mtu=self.mtu)
         inventory = Inventory(Hosts({name: self.hosts[name]}), Groups(), Defaults())
         nornir = Nornir(inventory=inventory, runner=SerialRunner(), data=GlobalState())
-        (result,) = nornir.run(task, cluster=self.cluster, mtu=self.mtu, **options)[name]
+        (result,) = nornir.run(task, **values)[name]
         if result.exception:
             raise result.exception
 
     def build_servers(self) -> None:
         for server in self.cluster.servers:
             self._run(server.name, bridge)
-            self._run(server.name, vxlan, device="u0")
+            self._run(server.name, vxlan)
 
     def rebuild(self) -> None:
         """Do what the build does about interfaces."""

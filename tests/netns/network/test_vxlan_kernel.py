@@ -11,7 +11,7 @@ from farswitch.connections.netlink.links import dump
 from farswitch.deadline import Deadline, wait_until
 from farswitch.errors import FarswitchError, ForeignObjectError
 from tasks.bridge import bridge
-from tasks.links_remove import remove_links
+from tasks.links_remove import links_remove
 from tasks.vxlan import vxlan
 
 pytestmark = pytest.mark.root
@@ -96,7 +96,7 @@ def test_dry_run_tells_but_does_not_touch(two_servers):
     lab = two_servers(guests=1)
     before = lab.ip("server2", "link")
     told = lab.run("server2", vxlan, mtu=MTU, device="u0", dry_run=True)
-    assert (told.result, told.diff) == (1, "+ vxlan fsv41 (farswitch:t:node1) mtu 1450")
+    assert (told.count, told.diff) == (1, "+ vxlan fsv41 (farswitch:t:node1) mtu 1450")
     assert lab.ip("server2", "link") == before
 
 
@@ -181,9 +181,9 @@ def test_removal_leaves_the_servers_as_before(two_servers):
     lab.build(TASKS, mtu=MTU)
     lab.run("server1", vxlan, mtu=MTU, device="u0", present=False)
     lab.run("server1", bridge, mtu=MTU, present=False)
-    assert lab.run("server2", remove_links).result == 3
+    assert lab.run("server2", links_remove).count == 3
     assert [lab.ip(name, "link") + lab.ip(name, "addr") for name in lab.namespaces] == before
-    assert lab.run("server2", remove_links).result == 0
+    assert lab.run("server2", links_remove).count == 0
 
 
 def test_two_hundred_guests_go_in_one_request(two_servers, monkeypatch):
@@ -205,7 +205,7 @@ def test_two_hundred_guests_go_in_one_request(two_servers, monkeypatch):
 
     monkeypatch.setattr(edit_links, "delete_group", deleting)
     monkeypatch.setattr(edit_links, "set_group", setting)
-    assert lab.run("server1", remove_links).result == 401
+    assert lab.run("server1", links_remove).count == 401
     assert requests == [("delete", lab.cluster.owner.link_group)]
     assert lab.ip("server1", "link") == before
 
@@ -216,7 +216,7 @@ def test_all_of_it_works_through_the_relay_of_a_remote_server(two_servers):
     assert lab.build(TASKS, mtu=MTU) == 3 + 2 + 1 + 2
     assert lab.links("server2") == ["fss41", "fsv41", "fsv42", "lo", "u0"]
     assert lab.build(TASKS, mtu=MTU) == 0
-    assert lab.run("server2", remove_links).result == 3
+    assert lab.run("server2", links_remove).count == 3
     assert lab.links("server2") == ["lo", "u0"]
 
 

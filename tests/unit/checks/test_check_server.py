@@ -125,7 +125,7 @@ def test_who_usually_sets_it(text, words):
 def bridges(server=TWO, **changed):
     want = wanted_bridges(CLUSTER, server, mtu=1450)
     have = [
-        Link(0, one.name, "bridge", one.mtu, group=one.group, alias=one.alias,
+        Link(0, one.name, "bridge", one.mtu, group=CLUSTER.owner.link_group, alias=one.alias,
              altnames=(one.altname,), arp=one.arp, link_local=False,
              addresses=(one.address,) if one.address else ())
         for one in want

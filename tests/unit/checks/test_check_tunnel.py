@@ -9,11 +9,10 @@ import pytest
 
 from farswitch.connections.netlink.fdb import ANYBODY, Entry
 from farswitch.connections.netlink.links import Link, Port
-from farswitch.links import wanted
+from farswitch.links import forwarding, ports, wanted
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
-from tasks import bridge_ports, fdb
 from tasks.checks.tunnel.ends import judge_ends, judge_vnis
 from tasks.checks.tunnel.fdb import Spoken, judge_fdb
 from tasks.checks.tunnel.observed import Sight
@@ -231,7 +230,9 @@ def test_addresses_of_guests(server, entries, told):
     assert [one.host for one in found] == [server.name] * 2
     wrong = {one.measured.split()[0]: one.measured for one in found if one.ok is False}
     assert wrong == {name: f"{name} ({MAC[name]}): {text}" for name, text in told.items()}
-    removed, lost = fdb.plan(seen.entries, CLUSTER, server, seen.tunnels)
+    removed, lost = forwarding.plan(
+        seen.entries, wanted.wanted_forwarding(CLUSTER, server), seen.tunnels
+    )
     assert (bool(removed), lost) == (bool(told), [])
 
 
@@ -298,7 +299,9 @@ def test_tunnel_that_sends_elsewhere_is_made_anew(own, told):
     first, second = judge_fdb(CLUSTER, seen, "build", QUIET)
     assert (first.ok, second.ok) == (False, None)
     assert all(f"fsv41 {text}" in first.measured for text in told)
-    removed, lost = fdb.plan(seen.entries, CLUSTER, TWO, seen.tunnels)
+    removed, lost = forwarding.plan(
+        seen.entries, wanted.wanted_forwarding(CLUSTER, TWO), seen.tunnels
+    )
     assert ([one.name for one in lost], removed) == (["fsv41"], [])
 
 
@@ -320,9 +323,9 @@ def test_tunnel_that_sends_elsewhere_is_made_anew(own, told):
 )  # fmt: skip
 def test_plan_of_ports(name, how, lines):
     seen = sight(ONE, **{name: how})
-    changes = bridge_ports.plan(seen.links, wanted.wanted_ports(CLUSTER, ONE))
+    changes = ports.plan(seen.links, wanted.wanted_ports(CLUSTER, ONE))
     assert [str(one) for one in changes] == [f"~ port {name} {line}" for line in lines]
 
 
 def test_ports_that_are_not_there_need_nothing():
-    assert bridge_ports.plan((), wanted.wanted_ports(CLUSTER, ONE)) == []
+    assert ports.plan((), wanted.wanted_ports(CLUSTER, ONE)) == []

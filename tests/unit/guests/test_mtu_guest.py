@@ -43,7 +43,7 @@ def run(guest: Guest, **options):
     host.connections["shell"] = SimpleNamespace(connection=guest)
     inventory = Inventory(Hosts({"node1": host}), Groups(), Defaults())
     nornir = Nornir(inventory=inventory, runner=SerialRunner(), data=GlobalState())
-    (result,) = nornir.run(mtu, cluster=None, mtu=1450, **options)["node1"]
+    (result,) = nornir.run(mtu, size=1450, **options)["node1"]
     if result.exception:
         raise result.exception
     return result
@@ -67,7 +67,7 @@ def test_a_wrong_mtu_is_set_once():
 )
 def test_nothing_is_run(found, options, count):
     guest = Guest(found)
-    assert run(guest, **options).result == count
+    assert run(guest, **options).count == count
     assert guest.ran == []
 
 

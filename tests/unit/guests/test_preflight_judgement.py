@@ -8,9 +8,10 @@ from ipaddress import IPv4Interface, IPv4Network
 import pytest
 
 from farswitch.connections.libvirt.domains import DomainState
-from farswitch.connections.netlink.links import Link, VxlanAttrs
+from farswitch.connections.netlink.links import Link
 from farswitch.links.clashes import Probe, domain_clashes, judge, link_clashes, parse, route_clashes
 from farswitch.model.cluster import cluster
+from farswitch.model.links import VxlanAttrs
 from farswitch.site.loader import ROOT, load_site
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)

@@ -11,11 +11,12 @@ from click.testing import CliRunner
 from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.libvirt.pools import PoolState
 from farswitch.connections.libvirt.volumes import VolumeState
-from farswitch.connections.netlink.links import Link, VxlanAttrs
+from farswitch.connections.netlink.links import Link
 from farswitch.errors import ConfigError, ForeignObjectError
 from farswitch.firewall.ruleset import Chain, Rule, Ruleset
 from farswitch.leftovers.find import Look, find, in_pools
 from farswitch.leftovers.found import Remain, Seen, Times, orphans
+from farswitch.model.links import VxlanAttrs
 from farswitch.model.owner import GROUP_BASE
 from farswitch.site.loader import ROOT
 from farswitch.site.servers_only import parse_server

@@ -7,18 +7,21 @@ from ipaddress import IPv4Interface, ip_address
 
 import pytest
 
-from farswitch.connections.netlink.links import Bridge, Link
+from farswitch.connections.netlink.links import Link
 from farswitch.errors import ForeignObjectError
 from farswitch.links.plan import plan, plan_removal
 from farswitch.links.wanted import wanted_bridges
 from farswitch.model.cluster import Cluster
+from farswitch.model.links import Bridge
 from farswitch.model.machines import Guest, Server
 from farswitch.model.owner import Owner
 from farswitch.model.settings import Settings
 
 GROUP = 0x46000029
 OWNER = Owner("lab", 41)
-WANT = Bridge("fsb41", GROUP, "farswitch:lab:node1", "farswitch-lab-node1-bridge", 1450)
+WANT = Bridge(
+    "fsb41", 1450, alias="farswitch:lab:node1", altname="farswitch-lab-node1-bridge", group=GROUP
+)
 HAVE = Link(
     index=5,
     name="fsb41",
@@ -170,3 +173,35 @@ def test_each_server_has_the_bridges_of_its_role():
     management, data = wanted_bridges(cluster, servers[0], mtu=8950)
     assert (management.mtu, management.arp, str(management.address)) == (1500, True, "10.10.0.1/24")
     assert (data.mtu, data.arp, data.address) == (8950, False, None)
+
+
+def test_what_a_bridge_does_not_name_follows_from_its_owner():
+    (added,) = plan([], [Bridge("br-data")], Owner("mine"), kind="bridge", server="server1")
+    assert str(added) == "+ bridge br-data (farswitch:mine:br-data) mtu 1500"
+    assert added.want.group == Owner("mine").link_group
+    assert added.want.altname == "farswitch-mine-br-data-bridge"
+
+
+@pytest.mark.parametrize(
+    ("group", "lines"),
+    [
+        pytest.param(
+            Owner("mine").link_group,
+            ["~ bridge br-data alias  -> farswitch:mine:br-data"],
+            id="half-made-is-finished",
+        ),
+        pytest.param(0, None, id="without-the-mark-it-is-somebody-elses"),
+    ],
+)
+def test_a_name_without_our_prefix_is_ours_by_the_group(group, lines):
+    have = replace(
+        HAVE, name="br-data", group=group, alias="", mtu=1500,
+        altnames=("farswitch-mine-br-data-bridge",),
+    )  # fmt: skip
+    want = [Bridge("br-data")]
+    if lines is None:
+        with pytest.raises(ForeignObjectError):
+            plan([have], want, Owner("mine"), kind="bridge", server="server1")
+    else:
+        changes = plan([have], want, Owner("mine"), kind="bridge", server="server1")
+        assert [str(change) for change in changes] == lines

@@ -9,11 +9,12 @@ import pytest
 
 from farswitch.connections.netlink.links import Link
 from farswitch.errors import ConfigError
+from farswitch.links.mtu import derive, plan
 from farswitch.links.underlay import OVERHEAD_V4, OVERHEAD_V6, Underlay
+from farswitch.links.wanted import wanted_hops
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
-from tasks.mtu import derive, hops, plan
 
 ONE = Underlay("server1", "eth1", ip_address("198.51.100.11"), 1500, OVERHEAD_V4)
 TWO = replace(ONE, server="server2", device="eth5")
@@ -74,10 +75,10 @@ def a_cluster() -> Cluster:
 )
 def test_plan(have, wrong):
     cluster = a_cluster()
-    changes = plan(have, hops(cluster, cluster.server("server1")), 1450)
+    changes = plan(have, wanted_hops(cluster, cluster.server("server1")), 1450)
     assert [change.name for change in changes] == wrong
 
 
 def test_on_the_switch_ports_and_bridge_are_hops():
     cluster = a_cluster()
-    assert [hop.name for hop in hops(cluster, cluster.switch)] == ["fsv41", "fss41"]
+    assert [hop.name for hop in wanted_hops(cluster, cluster.switch)] == ["fsv41", "fss41"]

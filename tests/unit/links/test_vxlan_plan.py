@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from farswitch.connections.netlink.links import Link, Tunnel, VxlanAttrs
-from farswitch.errors import ForeignObjectError
+from farswitch.connections.netlink.links import Link
+from farswitch.errors import FarswitchError, ForeignObjectError
 from farswitch.links.plan import plan
 from farswitch.links.wanted import wanted_tunnels
 from farswitch.model.cluster import Cluster
+from farswitch.model.links import Tunnel, VxlanAttrs
 from farswitch.model.machines import Guest, Server
 from farswitch.model.owner import Owner
 from farswitch.model.settings import Settings
@@ -21,12 +22,14 @@ OWNER = Owner("lab", 41)
 ENDS = VxlanAttrs(41, ip_address("198.51.100.12"), ip_address("198.51.100.11"), 4789, "eth1")
 WANT = Tunnel(
     name="fsv41",
-    group=GROUP,
+    vni=41,
+    local="198.51.100.12",
+    remote="198.51.100.11",
+    master="fss41",
+    mtu=1450,
+    device="eth1",
     alias="farswitch:lab:node1",
     altname="farswitch-lab-node1-tunnel",
-    mtu=1450,
-    master="fss41",
-    vxlan=ENDS,
 )
 HAVE = Link(
     index=6,
@@ -147,3 +150,24 @@ def test_a_port_of_the_switch_leads_to_its_guests_hypervisor():
         switch.underlay,
         "fsb42",
     )
+
+
+def test_what_a_tunnel_does_not_name_follows_from_its_owner_and_its_local_address():
+    underlay = Link(3, "eth1", addresses=(ip_interface("198.51.100.12/24"),))
+    tunnel = Tunnel("vx7", 7, local="198.51.100.12", remote="198.51.100.11", master="br-data")
+    (added,) = plan([underlay], [tunnel], Owner("mine"), kind="vxlan", server="server2")
+    assert (added.want.alias, added.want.altname, added.want.group, added.want.vxlan) == (
+        "farswitch:mine:vx7",
+        "farswitch-mine-vx7-tunnel",
+        Owner("mine").link_group,
+        replace(ENDS, vni=7),
+    )
+
+
+def test_a_tunnel_from_an_address_of_nobody_is_an_error():
+    tunnel = Tunnel("vx7", 7, local="198.51.100.12", remote="198.51.100.11", master="br-data")
+    with pytest.raises(
+        FarswitchError, match=r"198\.51\.100\.12 of tunnel 'vx7' is on no"
+    ) as caught:
+        plan([], [tunnel], Owner("mine"), kind="vxlan", server="server2")
+    assert caught.value.hint

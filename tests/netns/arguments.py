@@ -1,0 +1,30 @@
+"""What the tasks of bridges and tunnels are given on a server of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from farswitch.links import wanted
+from farswitch.model.cluster import Cluster
+
+
+def arguments(
+    task: Callable[..., Any], cluster: Cluster, name: str, *, mtu: int = 1450, device: str = "u0"
+) -> dict[str, Any]:
+    """Return what a build gives one of its tasks."""
+    server, owner = cluster.server(name), cluster.owner
+    tunnels = wanted.wanted_tunnels(cluster, server, device=device, mtu=mtu)
+    forwarding = wanted.wanted_forwarding(cluster, server)
+    values: dict[str, dict[str, Any]] = {
+        "bridge": {"bridges": wanted.wanted_bridges(cluster, server, mtu=mtu), "owner": owner},
+        "vxlan": {"tunnels": tunnels, "owner": owner},
+        "bridge_ports": {"ports": wanted.wanted_ports(cluster, server)},
+        "fdb": {"forwarding": forwarding, "tunnels": tunnels, "owner": owner},
+        "mtu": {"size": mtu, "hops": wanted.wanted_hops(cluster, server)},
+        "links_remove": {"owner": owner},
+        "sysctl": {"cluster": cluster},
+        "guard": {"cluster": cluster, "device": device},
+        "firewall_reset": {"cluster": cluster, "device": device},
+    }
+    return values[task.__name__]
