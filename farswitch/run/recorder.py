@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from nornir.core.exceptions import NornirSubTaskError
 from nornir.core.inventory import Host
@@ -14,6 +13,7 @@ from nornir.core.task import AggregatedResult, MultiResult, Result, Task
 
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.proof.check import Check
+from farswitch.run.stages import StepsAhead
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Row:
     touched: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     changed: int = 0
+    checks: list[Check] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -45,10 +46,23 @@ class Row:
         return self.ended - self.started
 
 
+class Watcher(Protocol):
+    """Is told what goes on, by many worker threads."""
+
+    def began(self, host: str, step: str) -> None:
+        """A host began a step."""
+
+    def left(self, host: str) -> None:
+        """A host has nothing more to do in this stage."""
+
+    def ended(self, row: Row) -> None:
+        """All hosts ended a step, and another one began."""
+
+
 class Recorder:
     """Collects a row a step and a failure a host, from many worker threads."""
 
-    def __init__(self, progress: Callable[[str], None] | None = None) -> None:
+    def __init__(self, watcher: Watcher | None = None) -> None:
         self.rows: dict[str, Row] = {}
         self.failures: list[Failure] = []
         self.notes: list[str] = []
@@ -58,12 +72,18 @@ class Recorder:
         self.extras: dict[str, Any] = {}
         self.returned: list[tuple[str, str, Result]] = []
         self.results: dict[tuple[str, str], Any] = {}
-        self._progress = progress or (lambda _line: None)
+        self._watcher = watcher
+        self._ahead = StepsAhead()
+        self._latest = ""
+        self._unreported: dict[str, Row] = {}
         self._begun: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
     def task_started(self, task: Task) -> None:
-        """Nothing: a stage's clock starts with its first host."""
+        """Take over the steps of the next stage: a row is over when no host has it ahead."""
+        steps: Any = task.params.get("steps", ())
+        with self._lock:
+            self._ahead = StepsAhead([step.name for step in steps], task.nornir.inventory.hosts)
 
     def task_completed(self, task: Task, result: AggregatedResult) -> None:
         """Nothing: each host was recorded when it ended."""
@@ -71,18 +91,37 @@ class Recorder:
     def task_instance_started(self, task: Task, host: Host) -> None:
         """Nothing: a chain gives no row, its steps do."""
 
-    def task_instance_completed(self, task: Task, host: Host, result: MultiResult) -> None:
-        """Nothing: a chain gives no row, its steps do."""
+    def task_instance_completed(self, task: Task, host: Host, result: MultiResult) -> None:  # noqa: ARG002 - Nornir's signature
+        """Note that a host ended its chain, which gives no row: its steps do."""
+        if self._watcher:
+            self._watcher.left(host.name)
 
     def subtask_instance_started(self, task: Task, host: Host) -> None:
         """Note when a host began a step."""
         with self._lock:
             self._begun[task.name, host.name] = time.monotonic()
-        self._progress(f"{host.name}: {task.name}")
+            self._latest = task.name
+            self._report()
+        if self._watcher:
+            self._watcher.began(host.name, task.name)
 
     def subtask_instance_completed(self, task: Task, host: Host, result: MultiResult) -> None:
         """Record what a step did on a host."""
         self._record(task.name, host.name, result[0])
+
+    def close(self) -> None:
+        """Report the rows that were left when the run ended."""
+        with self._lock:
+            self._ahead, self._latest = StepsAhead(), ""
+            self._report()
+
+    def _report(self) -> None:
+        """Report each row that is over: its name may come again until another one began."""
+        waiting = {self._latest, *self._ahead.names()}
+        for name in [name for name in self._unreported if name not in waiting]:
+            row = self._unreported.pop(name)
+            if self._watcher:
+                self._watcher.ended(row)
 
     def _record(self, stage: str, host: str, own: Result) -> None:
         now = time.monotonic()
@@ -96,12 +135,15 @@ class Recorder:
             began = self._begun.get((stage, host), now)
             row = self.rows.setdefault(stage, Row(stage, began, now))
             row.started, row.ended = min(row.started, began), max(row.ended, now)
+            self._unreported.setdefault(stage, row)
+            self._ahead.ended(host, failed=own.failed)
             row.hosts.add(host)
             row.changed += changes
             if changes:
                 row.touched.add(host)
             self.notes += getattr(own, "notes", [])
             self.warnings += getattr(own, "warnings", getattr(own.exception, "__notes__", []))
+            row.checks += getattr(own, "checks", [])
             self.checks += getattr(own, "checks", [])
             if own.diff:
                 self.diffs.append((stage, host, own.diff))
@@ -110,6 +152,7 @@ class Recorder:
                 failure = _failure(host, stage, own.exception)
                 if all((one.host, one.error) != (host, failure.error) for one in self.failures):
                     self.failures.append(failure)
+            self._report()
 
 
 def _failure(host: str, stage: str, error: BaseException | None) -> Failure:

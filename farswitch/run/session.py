@@ -11,8 +11,6 @@ from typing import Any, Self
 from nornir import InitNornir
 from nornir.core import Nornir
 from nornir.core.inventory import Host
-from rich.console import Console
-from rich.status import Status
 
 from farswitch.connections.access import register as register_connections
 from farswitch.connections.access import shell
@@ -22,11 +20,12 @@ from farswitch.model.machines import Guest
 from farswitch.run.cli import Options
 from farswitch.run.configuration import configuration
 from farswitch.run.logs import start_log, state_folder
+from farswitch.run.print_report import console_for, show
 from farswitch.run.print_results import print_results
+from farswitch.run.progress import progress_on
 from farswitch.run.recorder import Recorder
-from farswitch.run.report import Report, show
+from farswitch.run.report import Report
 from farswitch.run.stages import Filter, Stage, guests, run_stages
-from farswitch.run.terminal import shown
 from farswitch.site.nornir_data import KeyHolder, cluster_of, keys_of, site_of
 from farswitch.site.plugin import register as register_inventory
 from farswitch.site.plugin import resize
@@ -45,7 +44,7 @@ class Session:
         self.workflow = workflow
         self.options = options
         self._started = time.monotonic()
-        self._status: Status | None = None
+        self._progress = progress_on(console_for(as_json=options.json))
         self.recorder = Recorder(self._progress)
         self.log = Path(options.log) if options.log else state_folder() / f"{workflow}.log"
         start_log(self.log, verbose=options.verbose > 0)
@@ -168,7 +167,8 @@ class Session:
 
     def finish(self, conclusion: str = "") -> int:
         """Print the report, with a last sentence of its own, and return the exit code."""
-        self._quiet()
+        self.recorder.close()
+        self._progress.stop()
         report = Report(
             workflow=self.workflow,
             cluster=self.cluster.name,
@@ -190,11 +190,8 @@ class Session:
         return report.exit_code
 
     def __enter__(self) -> Self:
-        """Show progress while it runs, on a terminal."""
-        console = Console(stderr=True)
-        if console.is_terminal:
-            self._status = console.status("")
-            self._status.start()
+        """Show what goes on from now on."""
+        self._progress.start()
         return self
 
     def __exit__(
@@ -207,7 +204,7 @@ class Session:
 
         Worker threads use them still then, and libvirt's library does not bear that.
         """
-        self._quiet()
+        self._progress.stop()
         if kind is None or issubclass(kind, Exception):
             self.nornir.close_connections(on_good=True, on_failed=True)
 
@@ -217,13 +214,4 @@ class Session:
 
     def progress(self, line: str) -> None:
         """Show what goes on now."""
-        self._progress(line)
-
-    def _progress(self, line: str) -> None:
-        if self._status is not None:
-            self._status.update(shown(line))
-
-    def _quiet(self) -> None:
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        self._progress.message(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,22 @@ def chain(task: Task, steps: tuple[Step, ...]) -> Result:
     return Result(host=task.host)
 
 
+class StepsAhead:
+    """Which steps of a stage some host has still to do."""
+
+    def __init__(self, steps: Sequence[str] = (), hosts: Iterable[str] = ()) -> None:
+        self._steps = steps
+        self._done = dict.fromkeys(hosts, 0)
+
+    def ended(self, host: str, *, failed: bool) -> None:
+        """Count a step of a host; one that failed does no more of them."""
+        self._done[host] = len(self._steps) if failed else self._done.get(host, 0) + 1
+
+    def names(self) -> set[str]:
+        """Return the names of the steps that are not over."""
+        return set(self._steps[min(self._done.values(), default=len(self._steps)) :])
+
+
 def run_stages(nornir: Nornir, stages: Iterable[Stage], *, on_failed: bool = False) -> bool:
     """Run the stages in order.
 
@@ -94,8 +110,13 @@ def run_stages(nornir: Nornir, stages: Iterable[Stage], *, on_failed: bool = Fal
         Whether every vital stage ended well.
     """
     for stage in stages:
-        chosen = nornir.filter(filter_func=stage.on)
+        failed = set() if on_failed else nornir.data.failed_hosts
+        chosen = nornir.filter(filter_func=_all_of(stage.on, failed))
         result = chosen.run(chain, name="chain", steps=stage.steps, on_failed=on_failed)
         if result.failed and stage.vital and not on_failed:
             return False
     return True
+
+
+def _all_of(on: Filter, but: Collection[str]) -> Filter:
+    return lambda host: on(host) and host.name not in but
