@@ -12,6 +12,7 @@ COMMANDS = {
     "verify": "Prove that the cluster works and that every byte between guests crosses the switch.",
     "teardown": "Remove the cluster and give both servers back as they were.",
     "lab": "Two stand-in servers on this machine: server1 with libvirt, server2 for the switch.",
+    "site": "Sites: which servers there are, and what cluster is wanted on them.",
 }
 """The modules of `workflows` that have a `command`, each with the first sentence of its help."""
 

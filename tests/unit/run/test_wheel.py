@@ -138,3 +138,21 @@ def test_a_wrong_site_ends_with_2_also_from_a_wheel(run: Run):
     assert ended.returncode == 2
     assert "'nowhere' is no site" in ended.stderr
     assert "sites/lab" in ended.stderr
+
+
+def test_an_installed_wheel_writes_a_site_that_it_finds_by_name(run: Run):
+    servers = ("--server1", "198.18.0.1", "--server2", "198.18.0.2")
+    ended = run("farswitch", "site", "new", "mine", *servers, "--user", "operator")
+    assert ended.returncode == 0, ended.stderr
+    assert "farswitch build --site mine --dry-run" in ended.stdout
+    program = """\
+from farswitch.site.loader import load_site
+site = load_site("mine")
+print(*(f"{server.user}@{server.hostname}" for server in (*site.hypervisors, site.switch)))
+"""
+    ended = run(program)
+    assert ended.stdout.split() == ["operator@198.18.0.1", "operator@198.18.0.2"], ended.stderr
+    again = run("farswitch", "site", "new", "mine", *servers, "--json")
+    assert again.returncode == 2
+    (failure,) = json.loads(again.stdout)["failures"]
+    assert failure["error"] == "'inventory/mine' exists: a new site needs a folder of its own."
