@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -14,12 +13,6 @@ LOGGER = logging.getLogger("farswitch")
 LOGGER.addHandler(logging.NullHandler())  # without any, Python prints tracebacks itself
 SIZE, KEPT = 5_000_000, 3
 """Bytes of one log file, and how many older ones are kept."""
-
-
-def state_folder() -> Path:
-    """Return where this user's logs and logins are kept (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
-    return Path(base) / "farswitch"
 
 
 def start_log(path: Path, *, verbose: bool) -> None:

@@ -19,7 +19,7 @@ from farswitch.model.cluster import Cluster, Site
 from farswitch.model.machines import Guest
 from farswitch.run.cli import Options
 from farswitch.run.configuration import configuration
-from farswitch.run.logs import start_log, state_folder
+from farswitch.run.logs import start_log
 from farswitch.run.print_report import console_for, show
 from farswitch.run.print_results import print_results
 from farswitch.run.progress import progress_on
@@ -29,6 +29,7 @@ from farswitch.run.stages import Filter, Stage, guests, run_stages
 from farswitch.site.nornir_data import KeyHolder, cluster_of, keys_of, site_of
 from farswitch.site.plugin import register as register_inventory
 from farswitch.site.plugin import resize
+from farswitch.site.state_folder import state_folder
 from farswitch.state.record import RECORD, Record, check_places, read
 
 

@@ -9,19 +9,14 @@ from pathlib import Path
 from farswitch.guests.files.ssh import known_hosts, wanted_access
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
-from farswitch.run.logs import state_folder
 from farswitch.run.session import Session
+from farswitch.site.state_folder import login_folder
 from farswitch.state.record import Record
-
-
-def folder_of(cluster: str) -> Path:
-    """Return where this user's way into a cluster lies."""
-    return state_folder() / "clusters" / cluster
 
 
 def configuration_of(cluster: str) -> Path:
     """Return the ssh configuration of this user's way into a cluster."""
-    return folder_of(cluster) / "ssh_config"
+    return login_folder(cluster) / "ssh_config"
 
 
 def render(cluster: Cluster, folder: Path) -> str:
@@ -39,6 +34,7 @@ def _server(server: Server) -> Iterator[str]:
     yield f"HostName {server.hostname}"
     yield f"Port {server.port}"
     yield f"User {server.user}"
+    yield "StrictHostKeyChecking yes"
     if server.key_file:
         yield f"IdentityFile {_quoted(server.key_file)}"
     if server.known_hosts:
@@ -75,7 +71,7 @@ def _quoted(path: Path) -> str:
 
 def save(cluster: Cluster, record: Record) -> Path:
     """Write configuration, key and known hosts for this user alone; return the configuration."""
-    folder = folder_of(cluster.name)
+    folder = login_folder(cluster.name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = folder / "id_ed25519"
     key.unlink(missing_ok=True)
@@ -100,4 +96,4 @@ def write_login(session: Session) -> None:
 
 def forget(cluster: str) -> None:
     """Remove this user's way into a cluster."""
-    shutil.rmtree(folder_of(cluster), ignore_errors=True)
+    shutil.rmtree(login_folder(cluster), ignore_errors=True)

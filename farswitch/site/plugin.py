@@ -19,6 +19,7 @@ from nornir.core.plugins.inventory import InventoryPluginRegister
 from farswitch.connections.fence import Fence
 from farswitch.model.cluster import Cluster, Site, cluster
 from farswitch.model.machines import Guest, Server
+from farswitch.site import netmiko_options
 from farswitch.site.loader import load_site
 from farswitch.site.nornir_data import (
     CLUSTER,
@@ -137,7 +138,10 @@ def server_host(
         platform="linux",
         groups=ParentGroups([group]),
         data={"role": server.role, "underlay": str(server.underlay), SERVER: server},
-        connection_options={name: ConnectionOptions(extras=dict(extras)) for name in connections},
+        connection_options={
+            **{name: ConnectionOptions(extras=dict(extras)) for name in connections},
+            "netmiko": netmiko_options.of_server(server),
+        },
         defaults=defaults,
     )
 
@@ -164,7 +168,10 @@ def _guest_host(guest: Guest, inventory: Inventory) -> Host:
             "hypervisor": guest.hypervisor,
             GUEST: guest,
         },
-        connection_options={"shell": ConnectionOptions(extras=extras)},
+        connection_options={
+            "shell": ConnectionOptions(extras=extras),
+            "netmiko": netmiko_options.of_guest(guest),
+        },
         defaults=inventory.defaults,
     )
     keys_of(inventory).fill_in(host)

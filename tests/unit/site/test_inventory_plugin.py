@@ -114,8 +114,28 @@ def test_a_servers_connections_have_complete_extras(nornir):
         "fence": fence_of(nornir.inventory),
     }
     options = {name: options.extras for name, options in host.connection_options.items()}
+    del options["netmiko"]
     assert options == {"shell": given, "netlink": given, "libvirt": given}
-    assert list(nornir.inventory.hosts["server2"].connection_options) == ["shell", "netlink"]
+    switch = nornir.inventory.hosts["server2"]
+    assert list(switch.connection_options) == ["shell", "netlink", "netmiko"]
+
+
+def test_netmiko_checks_each_hosts_key_and_goes_through_the_hypervisor(nornir, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    register()
+    hosts = InitNornir(config_file=str(ROOT / "config.yaml")).inventory.hosts
+    for host in hosts.values():
+        extras = host.get_connection_parameters("netmiko").extras or {}
+        assert extras["ssh_strict"]
+        assert extras["system_host_keys"] is not extras["alt_host_keys"]
+    login = hosts["node2"].get_connection_parameters("netmiko")
+    assert (login.hostname, login.username, login.platform) == ("node2", "root", "linux")
+    named = {key: value for key, value in (login.extras or {}).items() if str(value)[0] == "/"}
+    assert named == {
+        "key_file": "/state/farswitch/clusters/lab/id_ed25519",
+        "alt_key_file": "/state/farswitch/clusters/lab/known_hosts",
+        "ssh_config_file": "/state/farswitch/clusters/lab/ssh_config",
+    }
 
 
 def test_nothing_is_written_into_the_current_folder(nornir, tmp_path):

@@ -1,0 +1,24 @@
+"""nornir-netmiko's own tasks on servers and real guests, by the script of docs/as-a-library.md."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.documented import run_script
+
+pytestmark = [pytest.mark.lab, pytest.mark.root]
+
+
+def test_netmiko_reaches_servers_and_guests_of_a_built_cluster(built, tmp_path):
+    source = tmp_path / "notes.txt"
+    source.write_text("what the guests shall have\n")
+    done = run_script(
+        "c", tmp_path, str(built.site), str(source), XDG_STATE_HOME=str(built.state), seconds=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for guest in built.guests():
+        assert f"{guest.name} " in done.stdout
+        assert (
+            guest.root("cat /var/tmp/notes.txt; rm /var/tmp/notes.txt")
+            == source.read_text().strip()
+        )
