@@ -9,6 +9,7 @@ from farswitch.model.cluster import Cluster
 from farswitch.model.guest_file import File
 from farswitch.model.machines import Guest
 from farswitch.model.owner import Owner
+from farswitch.templates import render_template
 
 UNITS = "/etc/systemd/system"
 TMPFILES = "/etc/tmpfiles.d/farswitch.conf"
@@ -60,29 +61,18 @@ def wanted_share(cluster: Cluster, guest: Guest) -> Share:
 
 def share_files(share: Share, owner: Owner) -> tuple[File, ...]:
     """Return the files of the guest that exports or of one that mounts."""
-    return _export_files(share, owner) if share.exports else _mount_files(share, owner)
+    if share.exports:
+        templates = {"/etc/exports": "exports", TMPFILES: "share.tmpfiles"}
+    else:
+        templates = {
+            f"{UNITS}/{unit_name(share.path, kind)}": f"share.{kind}"
+            for kind in ("mount", "automount")
+        }
+    return tuple(_file(path, name, share, owner) for path, name in templates.items())
 
 
-def _export_files(share: Share, owner: Owner) -> tuple[File, ...]:
-    export = f"{share.path} {share.network}(rw,sync,root_squash,no_subtree_check)"
-    folder = f"d {share.path} 0755 {share.user} {share.user} -"
-    return (
-        File.marked("/etc/exports", owner.mark, export),
-        File.marked(TMPFILES, owner.mark, folder),
+def _file(path: str, name: str, share: Share, owner: Owner) -> File:
+    content = render_template(
+        f"guests/files/{name}.j2", share=share, owner=owner, mount_timeout=MOUNT_TIMEOUT
     )
-
-
-def _mount_files(share: Share, owner: Owner) -> tuple[File, ...]:
-    mount = (
-        "[Unit]\nDescription=Share of the head\nAfter=network.target\n"
-        f"[Mount]\nWhat={share.server}:{share.path}\nWhere={share.path}\nType=nfs4\n"
-        f"Options=vers=4.2,noatime,nosuid,nodev\nTimeoutSec={MOUNT_TIMEOUT}"
-    )
-    automount = (
-        f"[Unit]\nDescription=Share of the head, mounted at first access\n"
-        f"[Automount]\nWhere={share.path}\n[Install]\nWantedBy=multi-user.target"
-    )
-    return (
-        File.marked(f"{UNITS}/{unit_name(share.path, 'mount')}", owner.mark, mount),
-        File.marked(f"{UNITS}/{unit_name(share.path, 'automount')}", owner.mark, automount),
-    )
+    return File(path, content.encode())

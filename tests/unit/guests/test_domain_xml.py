@@ -17,6 +17,8 @@ from farswitch.site.loader import ROOT, load_site
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE2 = CLUSTER.guests[1]
 OWN = BaseImage("base-own-0123456789abcdef", "/pool", "console=ttyS0")
+OWNS = BaseImage(OWN.name, "/pool", "console=ttyS0 quiet")
+USERS = BaseImage("base-user-0123456789abcdef", '/pool & <more>/"x"', "")
 HARDWARE = Hardware("qemu", 1450, "/pool", OWN)
 MARK = Mark("lab", "node2", "new", OWN.name, disk=1)
 
@@ -67,6 +69,28 @@ def test_a_mark_is_read_back_and_its_digest_ignores_progress():
     assert new == replace(MARK, definition=definition(NODE2, MARK, HARDWARE))
     assert new.definition == ready.definition
     assert read_mark("<domain><name>x</name></domain>") is None
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "image", "number", "memory", "digest"),
+    [
+        ("kvm", OWNS, 1, 512, "2b299e18a68202c0"),
+        ("kvm", OWNS, 2, 2048, "07b19bd38126eda5"),
+        ("qemu", OWNS, 1, 512, "336c24076b50530b"),
+        ("qemu", OWNS, 2, 2048, "27d97edab5a725b6"),
+        ("kvm", USERS, 1, 512, "92aea8480f85b4fb"),
+        ("kvm", USERS, 2, 2048, "5521a6a5b28ada76"),
+        ("qemu", USERS, 1, 512, "94fcef442daf66e4"),
+        ("qemu", USERS, 2, 2048, "30ed76041cca75c0"),
+    ],
+)
+def test_the_digest_of_a_domain_that_stands_stays(accelerator, image, number, memory, digest):
+    """The literals are those of release 0.1.0, in the metadata of its domains."""
+    guest = CLUSTER.guests[number - 1]
+    settings = replace(guest.settings, memory=memory, vcpus=1 if number == 1 else 4)
+    hardware = Hardware(accelerator, 1450 if number == 1 else 8950, image.pool_path, image)
+    mark = Mark("lab", guest.name, "new", image.name, disk=number)
+    assert definition(replace(guest, settings=settings), mark, hardware) == digest
 
 
 def have(state: str, progress: str = "ready", digest: str = "d") -> ObservedDomain:
