@@ -4,6 +4,8 @@ PYTHON  := /usr/bin/python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
+LOG     := $(VENV)/install.log
+PIP     := $(BIN)/pip install --disable-pip-version-check
 
 .PHONY: help install demo test soak trial-house check bench packages down clean
 
@@ -22,17 +24,19 @@ packages:
 	@farswitch/lab/install.sh
 
 $(READY): requirements/build.txt requirements/constraints.txt pyproject.toml | packages
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements/build.txt
-	$(BIN)/pip install --quiet --require-hashes --no-build-isolation --requirement requirements/constraints.txt
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo "Installing Python's packages into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@{ $(PIP) --require-hashes --requirement requirements/build.txt && \
+	   $(PIP) --require-hashes --no-build-isolation --requirement requirements/constraints.txt && \
+	   $(PIP) --no-deps --no-build-isolation --editable .; } >$(LOG) 2>&1 || \
+	 { tail -n 5 $(LOG) >&2; echo "pip failed; all that it printed is in $(LOG)." >&2; exit 1; }
+	@touch $@
 
 install: packages $(READY)
 
 demo: packages $(READY)
-	$(BIN)/python -m workflows.build
-	$(BIN)/python -m workflows.verify --attack --control
+	$(BIN)/farswitch build
+	$(BIN)/farswitch verify --attack --control
 	@echo
 	@echo "The cluster stands."
 	@echo "Get in:        ssh -F $${XDG_STATE_HOME:-$$HOME/.local/state}/farswitch/clusters/lab/ssh_config node1"
@@ -59,8 +63,8 @@ bench: packages $(READY)
 	$(BIN)/python -m bench.verify
 
 down: $(READY)
-	$(BIN)/python -m workflows.teardown
-	$(BIN)/python -m workflows.lab down
+	$(BIN)/farswitch teardown
+	$(BIN)/farswitch lab down
 
 clean:
 	rm -rf $(VENV) build ./*.egg-info

@@ -15,6 +15,7 @@ packages='
     mmdebstrap e2fsprogs syslinux syslinux-common mtools dosfstools fdisk cpio zstd
 '
 
+log=/var/log/farswitch-install.log
 policy=/usr/sbin/policy-rc.d
 our_policy='#!/bin/sh
 # of farswitch/lab/install.sh, which removes it at its end
@@ -89,12 +90,17 @@ if [ "$(id -u)" -ne 0 ]; then
     exec sudo -n sh "$0"
 fi
 
-echo "Installing: $missing"
+echo "Installing packages: $missing"
 before=$(mktemp)
 trap clean_up EXIT
 trap 'exit 1' HUP INT TERM PIPE
 installed '*' | sort >"$before"
 forbid_starts
-apt-get update -q -q
 # shellcheck disable=SC2086  # a list of words
-apt-get install -q -q -y --no-install-recommends -o Dpkg::Use-Pty=0 $missing
+if ! { apt-get update -q -q &&
+    apt-get install -q -q -y --no-install-recommends -o Dpkg::Use-Pty=0 $missing; } >"$log" 2>&1
+then
+    tail -n 5 "$log" >&2
+    echo "apt-get failed; all that it printed is in $log." >&2
+    exit 1
+fi
