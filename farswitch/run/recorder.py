@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -67,7 +68,6 @@ class Recorder:
         self.failures: list[Failure] = []
         self.notes: list[str] = []
         self.warnings: list[str] = []
-        self.checks: list[Check] = []
         self.diffs: list[tuple[str, str, str]] = []
         self.extras: dict[str, Any] = {}
         self.returned: list[tuple[str, str, Result]] = []
@@ -109,6 +109,21 @@ class Recorder:
         """Record what a step did on a host."""
         self._record(task.name, host.name, result[0])
 
+    @property
+    def checks(self) -> list[Check]:
+        """All verdicts so far, row by row."""
+        with self._lock:
+            return [check for row in self.rows.values() for check in row.checks]
+
+    def judged(self, family: str, checks: Iterable[Check]) -> None:
+        """Keep the verdicts of a family, also of one that could not be observed on any host."""
+        now = time.monotonic()
+        with self._lock:
+            row = self.rows.setdefault(family, Row(family, now, now))
+            row.checks += checks
+            row.ended = now
+            self._unreported[family] = row
+
     def close(self) -> None:
         """Report the rows that were left when the run ended."""
         with self._lock:
@@ -144,7 +159,6 @@ class Recorder:
             self.notes += getattr(own, "notes", [])
             self.warnings += getattr(own, "warnings", getattr(own.exception, "__notes__", []))
             row.checks += getattr(own, "checks", [])
-            self.checks += getattr(own, "checks", [])
             if own.diff:
                 self.diffs.append((stage, host, own.diff))
             if own.failed and not isinstance(own.exception, NornirSubTaskError):

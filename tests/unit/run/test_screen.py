@@ -175,6 +175,17 @@ def test_a_family_of_several_stages_gets_one_line(nornir: Nornir, recorder: Reco
     ]
 
 
+def test_verdicts_that_come_after_the_observation_are_of_its_line(
+    nornir: Nornir, recorder: Recorder, log: Log
+):
+    run_stages(nornir, [Stage(guests, (step(change, "mtu", count=0),))])
+    recorder.judged("mtu", [MADE, FAILED])
+    recorder.judged("ssh", [SKIPPED])
+    recorder.close()
+    assert log.rows() == [FAMILY_TITLES, ["mtu", "2", "1", "0"], ["ssh,", "reach", "0", "0", "1"]]
+    assert recorder.checks == [MADE, FAILED, SKIPPED]
+
+
 def test_a_log_gets_no_code_and_no_progress(nornir: Nornir):
     file = io.StringIO()
     watcher = progress_on(Console(file=file))
