@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Mapping
 from typing import cast
 
 from nornir.core.inventory import Host
@@ -35,7 +35,6 @@ echo "NOW $(date +%s) $(cut -d . -f 1 /proc/uptime)"
 [ $# -eq 0 ] || stat -L -c 'FILE %Y %n' -- "$@" 2>/dev/null
 exit 0
 """
-_RECORDS = f"cd {record.FOLDER} 2>/dev/null && ls -1 || :"
 
 
 def remains(task: Task) -> Result:
@@ -48,15 +47,14 @@ def remains(task: Task) -> Result:
     with access.netlink(task).session() as ipr:
         dumped = links.dump(ipr)
     files = shell.facts([SYSCTL_FILE, UDEV_FILE])
-    names = shell.run(("sh", "-c", _RECORDS)).stdout.splitlines()
-    records = frozenset(one.removesuffix(".json") for one in names if one.endswith(".json"))
+    records = record.read_all(shell)
     look = Look(
         links=dumped,
         listed=nft.objects(shell.run(("nft", "-j", "list", "ruleset")).stdout),
         rules=read.observe(shell),
         files={path: one.content.decode(errors="replace") for path, one in files.items() if one},
         book=load(shell),
-        records=records,
+        records=frozenset(records),
     )
     if _runs_libvirt(shell):
         hypervisor = access.libvirt(task)
@@ -66,9 +64,7 @@ def remains(task: Task) -> Result:
             look.links, look.listed, look.rules, look.files, look.book, look.records,
             domains, pools, volumes,
         )  # fmt: skip
-    task.host.data[SEEN] = find(
-        look, _times(shell, look), _bases(shell, records), server=task.host.name
-    )
+    task.host.data[SEEN] = find(look, _times(shell, look), _bases(records), server=task.host.name)
     return Result(host=task.host)
 
 
@@ -104,13 +100,10 @@ def _times(shell: Shell, look: Look) -> Times:
     return Times(now, boot, written)
 
 
-def _bases(shell: Shell, records: frozenset[str]) -> dict[str, int]:
-    """Return the first VNI of each cluster that has a record here; a damaged one tells none."""
-    found: dict[str, int] = {}
-    for name in filter(named, records):
-        with contextlib.suppress(FarswitchError):
-            have = record.read(shell, name)
-            places = have.places.values() if have else ()
-            vnis = [int(place.partition(",")[0].removeprefix("VNI ")) for place in places]
-            found |= {name: min(vnis)} if vnis else {}
-    return found
+def _bases(records: Mapping[str, record.Record | FarswitchError]) -> dict[str, int]:
+    """Return the first VNI of each cluster that has a record here; a damaged one has none."""
+    return {
+        name: min(place.vni for place in have.places.values())
+        for name, have in records.items()
+        if named(name) and isinstance(have, record.Record) and have.places
+    }

@@ -29,7 +29,7 @@ from farswitch.links.underlay import peers
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
 from farswitch.site.nornir_data import server_of
-from farswitch.state.record import FOLDER as RECORDS
+from farswitch.state.record import Record, read_all
 
 _TOOLS = {
     "switch": ("nft", "python3"),
@@ -37,17 +37,12 @@ _TOOLS = {
 }
 _SCRIPT = r"""
 folder=$1
-records=$2
-shift 2
+shift
 echo "uid $(id -u)"
 for tool in "$@"; do command -v "$tool" >/dev/null || echo "missing $tool"; done
 echo "memory $(awk '/^MemAvailable/ {print int($2 / 1024)}' /proc/meminfo)"
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
 echo "disk $(df --output=avail -B1M "$folder" | tail -n 1)"
-for record in "$records"/*.json; do
-    claims=$(sed -n 's/^ "claims": "\([0-9./ ]*\)",*$/\1/p' "$record" 2>/dev/null)
-    [ "$claims" ] && echo "cluster $(basename "$record" .json) $claims"
-done
 grep -qw -e vmx -e svm /proc/cpuinfo && [ -w /dev/kvm ] && echo "kvm yes"
 for kind in bridge "vxlan id 1 dstport 4789"; do
     unshare --net ip link add probe type $kind 2>/dev/null || echo "kernel ${kind%% *}"
@@ -55,7 +50,7 @@ done
 exit 0
 """
 """Virtualisation counts only where the processor has it: /dev/kvm alone proves nothing. Links are
-tried in a network namespace that ends with the command. A record has its claims on one line."""
+tried in a network namespace that ends with the command."""
 
 
 def preflight(task: Task, cluster: Cluster, *, builds: bool = True) -> Result:
@@ -71,7 +66,8 @@ def preflight(task: Task, cluster: Cluster, *, builds: bool = True) -> Result:
         FarswitchError: It could, but for objects of somebody else under names of ours.
     """
     server = server_of(task.host)
-    probe = _probe(shell(task), cluster, server)
+    login = shell(task)
+    probe = _probe(login, cluster, server)
     with netlink(task).session() as ipr:
         links = dump(ipr)
         names = {link.index: link.name for link in links}
@@ -79,7 +75,14 @@ def preflight(task: Task, cluster: Cluster, *, builds: bool = True) -> Result:
         ways = [(peer, route_to(ipr, peer.underlay)) for peer in peers(cluster, server)]
     found, foreign = list[str](), list[str]()
     if builds:
-        found += judge(cluster, server, probe, links)
+        records = read_all(login)
+        reserved = {
+            name: record.reserved
+            for name, record in records.items()
+            if isinstance(record, Record) and record.reserved
+        }
+        found += judge(cluster, server, probe, links, reserved)
+        found += [str(error) for error in records.values() if isinstance(error, FarswitchError)]
         found += route_clashes(cluster, server, routes)
         foreign += link_clashes(cluster, server, links)
     else:
@@ -101,7 +104,7 @@ def preflight(task: Task, cluster: Cluster, *, builds: bool = True) -> Result:
 
 def _probe(login: Shell, cluster: Cluster, server: Server) -> Probe:
     folder = cluster.settings.pool_path
-    said = login.run(["sh", "-c", _SCRIPT, "preflight", folder, RECORDS, *_TOOLS[server.role]])
+    said = login.run(["sh", "-c", _SCRIPT, "preflight", folder, *_TOOLS[server.role]])
     return parse(said.stdout)
 
 

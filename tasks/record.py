@@ -1,7 +1,7 @@
-"""What a cluster's servers remember of it: how many nodes it has, and its keys.
+"""The cluster's record on the head's hypervisor: how many nodes it has, and its keys.
 
-The record lies on the head's hypervisor, readable by root alone, so that any controller can go on
-with the cluster. Whoever is root there owns the guests' disks anyway.
+It is readable by root alone, so that any controller can go on with the cluster. Whoever is root
+there owns the guests' disks anyway.
 """
 
 from __future__ import annotations
@@ -10,52 +10,58 @@ from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
 from farswitch.connections.shell.protocol import Shell
-from farswitch.model.cluster import Cluster
-from farswitch.site.nornir_data import KeyHolder
-from farswitch.state.record import FOLDER, RECORD, complete, path_of, read, render
+from farswitch.model.owner import Owner
+from farswitch.state.record import FOLDER, Record, RecordDamagedError, path_of, read, render
 
 
 def record(
     task: Task,
-    cluster: Cluster,
-    holder: KeyHolder,
-    site: int = 0,
-    mtu: int = 0,
+    owner: Owner,
+    want: Record | None = None,
     *,
+    have: Record | None = None,
     present: bool = True,
     dry_run: bool | None = None,
 ) -> Result:
-    """Converge the cluster's record on the head's hypervisor and hand its keys to the connections.
+    """Converge the cluster's record on one server.
 
     Args:
-        task: Runs on the head's hypervisor.
-        cluster: Whose record.
-        holder: Gets the keys; a dry run without a record leaves it empty.
-        site: How many guests the site names.
-        mtu: Of the data network, in bytes.
-        present: False removes the record.
-        dry_run: Only tell.
+        task: Nornir's task on the server that keeps the record: the first hypervisor.
+        owner: The cluster.
+        want: The record; needed where it is to be present.
+        have: The record as it was read; read here where it is not given.
+        present: False removes the record, also a damaged one.
+        dry_run: Change nothing.
+
+    Returns:
+        `result` is the record that the server has then; None for none.
+
+    Raises:
+        NewerDocumentError: A newer release wrote the record that is there.
     """
-    login = shell(task)
+    login, dry = shell(task), task.is_dry_run(dry_run)
     if not present:
-        return _remove(task, login, cluster.name, dry=task.is_dry_run(dry_run))
-    have = read(login, cluster.name)
-    want = complete(have, cluster, site, mtu)
-    if want != have and not task.is_dry_run(dry_run):
-        login.write(path_of(cluster.name), render(want), mode=0o600)
-    if have is not None or not task.is_dry_run(dry_run):
-        holder.keys = want.guest_keys()
-        task.host.data[RECORD] = want
-    diff = "" if want == have else f"+ record of {want.nodes} nodes"
-    return Result(host=task.host, changed=want != have, result=int(want != have), diff=diff)
+        return _remove(task, login, owner.cluster, dry=dry)
+    if want is None:
+        raise ValueError("A record that is to be present has to be given.")
+    have = have or read(login, owner.cluster)
+    changed = want != have
+    if changed and not dry:
+        login.write(path_of(owner.cluster), render(want), mode=0o600)
+    diff = f"+ record of {want.nodes} nodes" if changed else ""
+    kept = want if have is not None or not dry else None
+    return Result(host=task.host, changed=changed, diff=diff, result=kept, count=int(changed))
 
 
-def _remove(task: Task, login: Shell, cluster_name: str, *, dry: bool) -> Result:
-    """Remove the record also where it is damaged, and the folders that are empty then."""
-    path = path_of(cluster_name)
-    there = login.facts([path])[path] is not None
+def _remove(task: Task, login: Shell, cluster: str, *, dry: bool) -> Result:
+    """Remove the record, and the folders that are empty then."""
+    path = path_of(cluster)
+    try:
+        there = read(login, cluster) is not None
+    except RecordDamagedError:
+        there = True
     if not dry:
         login.remove(path)
         login.run(["rmdir", "--ignore-fail-on-non-empty", "--parents", FOLDER], check=False)
     diff = f"- {path}" if there else ""
-    return Result(host=task.host, changed=there, result=int(there), diff=diff)
+    return Result(host=task.host, changed=there, diff=diff, result=None, count=int(there))

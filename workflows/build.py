@@ -28,6 +28,7 @@ from farswitch.run.session import Session
 from farswitch.run.ssh_config import write_login
 from farswitch.run.stages import PerHost, Stage, Step, guests, hypervisors, servers, step
 from farswitch.site.nornir_data import server_of
+from farswitch.state.record import complete
 from tasks.bridge import bridge
 from tasks.bridge_ports import bridge_ports
 from tasks.fdb import fdb
@@ -80,8 +81,10 @@ def stages(session: Session) -> Iterator[Stage]:
     ports = PerHost(lambda host: wanted_ports(cluster, server_of(host)))
     forwarding = PerHost(lambda host: wanted_forwarding(cluster, server_of(host)))
     hops = PerHost(lambda host: wanted_hops(cluster, server_of(host)))
-    keep = step(record, cluster=cluster, holder=session.keys, site=named, mtu=size)
+    wanted_record = complete(known, cluster, named, size)
+    keep = step(record, owner=cluster.owner, want=wanted_record, have=known)
     yield Stage(session.is_head, (keep,))
+    session.take_record(session.result("record", session.head_host.name))
     yield Stage(hypervisors, (step(vm_remove, owner=owner, pool=disk_image.pool, keep=stay),))
     yield Stage(
         servers,

@@ -14,8 +14,8 @@ from farswitch.connections import access
 from farswitch.errors import ConfigError
 from farswitch.leftovers.find import DEFAULT_POOL
 from farswitch.leftovers.found import UNNAMED, Seen, named, orphans
-from farswitch.lock.lease import held_by
-from farswitch.lock.locks import plain
+from farswitch.lock.agent import held_by
+from farswitch.lock.messages import plain
 from farswitch.model.cluster import LabNetworks
 from farswitch.model.machines import Server
 from farswitch.model.owner import Owner
@@ -141,9 +141,7 @@ class Remains(Session):
     def at_work(self) -> frozenset[str]:
         """Return the clusters on which a run works now."""
         seen = [host for host in self.hosts(servers) if seen_of(host)]
-        return frozenset(
-            str(one.get("cluster")) for host in seen for one in held_by(access.shell(host))
-        )
+        return frozenset(holder.cluster for host in seen for holder in held_by(access.shell(host)))
 
 
 def stages(session: Remains, name: str, *, keep_image: bool) -> Iterator[Stage]:
@@ -161,8 +159,8 @@ def stages(session: Remains, name: str, *, keep_image: bool) -> Iterator[Stage]:
     yield Stage(_seen, (step(guard, cluster=cluster, device="", present=False),))
     yield Stage(_seen, (step(sysctl, cluster=cluster, present=False),))
     if len(session.recorder.failures) == before:
-        keys = session.keys
-        yield Stage(_seen, (step(record, cluster=cluster, holder=keys, present=False),))
+        owner = PerHost(lambda host: cluster_of(host).owner)
+        yield Stage(_seen, (step(record, owner=owner, present=False),))
 
 
 def nameless(session: Remains, found: Mapping[str, Seen]) -> Iterator[Stage]:

@@ -44,9 +44,7 @@ def stages(session: Session, *, keep_image: bool) -> Iterator[Stage]:
     yield Stage(servers, (step(guard, cluster=cluster, device="", present=False),))
     yield Stage(servers, (step(sysctl, cluster=cluster, present=False),))
     if not session.recorder.failures:
-        yield Stage(
-            session.is_head, (step(record, cluster=cluster, holder=session.keys, present=False),)
-        )
+        yield Stage(session.is_head, (step(record, owner=cluster.owner, present=False),))
 
 
 @main("teardown")

@@ -70,7 +70,7 @@ def remove_unneeded(
         volumes = hypervisor.volumes(pool)
         ours = [volume.name for volume in volumes if volume.ours]
         needed_by = [match[1] for name in ours if (match := GUESTS.fullmatch(name))]
-        built = any(holder.get("workflow") == "build" for holder in holders)
+        built = any(holder.workflow == "build" for holder in holders)
         if built or any(not (dry and cluster == without) for cluster in needed_by):
             return []
         images = [name for name in ours if OURS.fullmatch(name)]

@@ -6,14 +6,14 @@ names of ours; the others say that the site and the server do not fit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.netlink.links import Link
 from farswitch.links.plan import owns
-from farswitch.lock import reserved
+from farswitch.lock.reserved import Reserved, reserved_by
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
 
@@ -23,7 +23,7 @@ OWN_RESERVE = 256
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What the probe script said; `clusters` are names and claims of those that stand."""
+    """What the probe script printed."""
 
     uid: int
     memory: int
@@ -31,7 +31,6 @@ class Probe:
     kvm: bool
     missing: tuple[str, ...]
     kernel: tuple[str, ...]
-    clusters: tuple[str, ...] = ()
 
 
 def parse(text: str) -> Probe:
@@ -45,16 +44,29 @@ def parse(text: str) -> Probe:
         kvm="kvm" in single,
         missing=tuple(value for name, value in pairs if name == "missing"),
         kernel=tuple(value for name, value in pairs if name == "kernel"),
-        clusters=tuple(value for name, value in pairs if name == "cluster"),
     )
 
 
-def judge(cluster: Cluster, server: Server, probe: Probe, links: Sequence[Link]) -> Iterator[str]:
-    """Yield one sentence for everything that stands against a build on this server."""
+def judge(
+    cluster: Cluster,
+    server: Server,
+    probe: Probe,
+    links: Sequence[Link],
+    reserved: Mapping[str, Reserved],
+) -> Iterator[str]:
+    """Yield one sentence for everything that stands against a build on this server.
+
+    Args:
+        cluster: What is to be built.
+        server: One of its servers.
+        probe: What the server can do.
+        links: Its interfaces.
+        reserved: What each cluster reserves that has its record there.
+    """
     yield from able(server, probe)
     yield from _clashes(cluster, server, links)
     if server.role == "hypervisor":
-        yield from _neighbours(cluster, server, probe)
+        yield from _neighbours(cluster, server, reserved)
         yield from _room(cluster, server, probe, {link.name for link in links})
 
 
@@ -82,18 +94,12 @@ def _room(cluster: Cluster, server: Server, probe: Probe, present: set[str]) -> 
         yield f"'{server.name}' has {probe.disk} MiB of free disk, wanted at least 1024."
 
 
-def _neighbours(cluster: Cluster, server: Server, probe: Probe) -> Iterator[str]:
+def _neighbours(
+    cluster: Cluster, server: Server, reserved: Mapping[str, Reserved]
+) -> Iterator[str]:
     """Yield what clusters that stand here have too, also while nothing of theirs is up."""
-    for line in probe.clusters:
-        name, _, claimed = line.partition(" ")
-        if name == cluster.name:
-            continue
-        try:
-            theirs = reserved.parse(claimed)
-        except ValueError:
-            yield f"The record of cluster '{name}' on '{server.name}' is damaged."
-            continue
-        for what in reserved.shared(reserved.claims_of(cluster), theirs):
+    for name, theirs in reserved.items():
+        for what in reserved_by(cluster).shared_with(theirs) if name != cluster.name else ():
             yield f"Cluster '{name}', which stands on '{server.name}', has {what} too."
 
 

@@ -1,4 +1,4 @@
-"""A run's locks: taken before it reads what it will change, and looked at all the time."""
+"""A run's locks: taken before it reads what it will change, and checked before each change."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from contextlib import contextmanager, suppress
 from farswitch.connections import access
 from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.errors import FarswitchError
-from farswitch.lock.lease import held_by
-from farswitch.lock.locks import Locks, told, words_of
-from farswitch.lock.reserved import claims_of
+from farswitch.lock.agent import held_by
+from farswitch.lock.locks import Locks
+from farswitch.lock.messages import this_run
+from farswitch.lock.reserved import reserved_by
 from farswitch.run.session import Session
 from farswitch.run.stages import Stage, servers
 from farswitch.site.nornir_data import fence_of
@@ -18,7 +19,7 @@ from farswitch.site.nornir_data import fence_of
 
 @contextmanager
 def locked(session: Session, *, reach_all: bool = True) -> Iterator[None]:
-    """Hold the cluster's lock on every server; a dry run only says who else holds it.
+    """Hold the cluster's lock on every server; a dry run only names who else holds it.
 
     Args:
         session: The run.
@@ -32,16 +33,16 @@ def locked(session: Session, *, reach_all: bool = True) -> Iterator[None]:
         yield
         return
     cluster = session.cluster
-    words = words_of(cluster.name, session.workflow)
-    claims = claims_of(cluster) if session.workflow == "build" else None
-    locks = Locks(fence_of(session.nornir.inventory), words, claims)
+    reserved = reserved_by(cluster) if session.workflow == "build" else None
+    run = this_run(cluster.name, session.workflow, reserved)
+    locks = Locks(fence_of(session.nornir.inventory), run)
     others = [host for host in session.hosts(servers) if not session.is_head(host)]
     try:
         for host in (session.head_host, *others):
             with suppress(*(() if reach_all else (ConnectionLostError,))):
                 locks.take(access.shell(host))
         yield
-        if session.recorder.failures:  # of a run that woke up they tell only of cut logins
+        if session.recorder.failures:  # a run that woke up sees only cut logins
             for error in locks.doubts():
                 session.note(f"{error} {error.hint}")
     except Exception:  # between two stages: nothing is under way
@@ -67,11 +68,11 @@ def fenced(session: Session, stages: Iterable[Stage]) -> Iterator[Stage]:
 
 
 def note_holder(session: Session) -> None:
-    """Say that a build, resize or teardown of the cluster is under way, for a run that only looks.
+    """Note that a build or teardown of the cluster is under way, for a run that only looks.
 
-    The run itself tells of a server that cannot be reached.
+    The run itself reports a server that cannot be reached.
     """
     with suppress(FarswitchError):
         for holder in held_by(access.shell(session.head_host)):
-            if holder.get("cluster") == session.cluster.name:
-                session.note(f"Under way at the same time: {told(holder)}.")
+            if holder.cluster == session.cluster.name:
+                session.note(f"Under way at the same time: {holder}.")

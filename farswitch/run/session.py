@@ -30,7 +30,7 @@ from farswitch.site.nornir_data import KeyHolder, cluster_of, keys_of, site_of
 from farswitch.site.plugin import register as register_inventory
 from farswitch.site.plugin import resize
 from farswitch.site.state_folder import state_folder
-from farswitch.state.record import RECORD, Record, check_places, read
+from farswitch.state.record import Record, check_places, read
 
 
 class Session:
@@ -46,6 +46,7 @@ class Session:
         self.options = options
         self._started = time.monotonic()
         self._progress = progress_on(console_for(as_json=options.json))
+        self._record: Record | None = None
         self.recorder = Recorder(self._progress)
         self.log = Path(options.log) if options.log else state_folder() / f"{workflow}.log"
         start_log(self.log, verbose=options.verbose > 0)
@@ -87,8 +88,8 @@ class Session:
         Raises:
             FarswitchError: There is none: nothing was built. Or it lacks one of the guests.
         """
-        record = self.head_host.data.get(RECORD)
-        if not isinstance(record, Record):
+        record = self._record
+        if record is None:
             raise FarswitchError(
                 f"There is no cluster '{self.site.settings.cluster}' on its servers.",
                 hint="Build it: python -m workflows.build",
@@ -102,8 +103,12 @@ class Session:
 
     def record_of(self, _host: Host) -> Record | None:
         """Return the cluster's record for a step; None in the dry run of a first build."""
-        found = self.head_host.data.get(RECORD)
-        return found if isinstance(found, Record) else None
+        return self._record
+
+    def take_record(self, record: Record | None) -> None:
+        """Take over a record that was read or written: its keys serve the logins to guests."""
+        if record is not None:
+            self._record, self.keys.keys = record, record.guest_keys()
 
     def result(self, step: str, host: str) -> Any:
         """Return what a step that ended well found out about a host: its `Result.result`.
@@ -154,8 +159,7 @@ class Session:
         found = read(shell(self.head_host), self.site.settings.cluster)
         if found is None:
             return False
-        self.head_host.data[RECORD] = found
-        self.keys.keys = found.guest_keys()
+        self.take_record(found)
         edited = follow_site and found.site != len(self.site.guests)
         if self.options.nodes is None and not edited and found.nodes != len(self.cluster.guests):
             resize(self.nornir.inventory, self.site, found.nodes)

@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field, replace
+from ipaddress import IPv4Interface
+from typing import Any, Final, Literal
+
+from pydantic import Field
 
 from farswitch.connections.shell.keys import GuestKeys, KeyPair, generate
 from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import ConfigError, FarswitchError
-from farswitch.lock import reserved
+from farswitch.lock.reserved import Reserved, reserved_by
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
+from farswitch.state.document import ServerDocument, load_versioned, reason
 
 FOLDER = "/var/lib/farswitch/clusters"
-VERSION = 1
-RECORD = "record"
-"""The key of the record in the data of the head's hypervisor."""
+VERSION: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class GuestPlace(ServerDocument):
+    """What a guest is given at its first boot, and cannot be changed later."""
+
+    vni: int
+    data: IPv4Interface
+    management: IPv4Interface
+
+    def __str__(self) -> str:
+        return f"VNI {self.vni}, {self.data}, {self.management}"
+
+
+class Record(ServerDocument):
     """The number of nodes and the keys: the controller's, the users' own, one a guest's sshd.
 
-    `mtu` is the data network's in bytes as it was built.
-    `site` is how many nodes the site named then: when it names another number, that one counts.
-    `claims` are what no other cluster may have: see `tasks.claims`.
-    `places` has VNI and addresses of each guest, which it keeps as long as it lives.
+    Attributes:
+        site: How many nodes the site named then: when it names another number, that one counts.
+        places: VNI and addresses of each guest, which it keeps as long as it lives.
+        mtu: The data network's as it was built, in bytes.
+        reserved: What no other cluster may have; None in a record that is older than this.
     """
 
+    version: Literal[2] = VERSION
     nodes: int
-    controller: KeyPair = field(repr=False)
-    user: KeyPair = field(repr=False)
-    hosts: dict[str, KeyPair] = field(repr=False, default_factory=dict)
+    controller: KeyPair = Field(repr=False)
+    user: KeyPair = Field(repr=False)
+    hosts: dict[str, KeyPair] = Field(repr=False)
     site: int = 0
-    places: dict[str, str] = field(default_factory=dict)
-    mtu: int = 0
-    claims: str = ""
+    places: dict[str, GuestPlace] = Field(default_factory=dict)
+    mtu: int
+    reserved: Reserved | None = None
 
     def guest_keys(self) -> GuestKeys:
         """Return what the connections need to log in to guests."""
@@ -43,47 +56,60 @@ class Record:
         return GuestKeys(private_key=self.controller.private, host_keys=public)
 
 
+class RecordDamagedError(FarswitchError):
+    """A record cannot be read; it is never replaced."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(
+            f"The record {where} is damaged: {why}.",
+            hint="Restore it from a backup, or tear the cluster down and build it again.",
+        )
+
+
 def path_of(cluster_name: str) -> str:
     """Return where the record lies on the head's hypervisor."""
     return f"{FOLDER}/{cluster_name}.json"
 
 
-def parse(text: bytes, where: str) -> Record:
-    """Read a record.
+def parse(content: bytes, where: str) -> Record:
+    """Read a record of this version, or of one before.
 
     Raises:
-        FarswitchError: The text is no record of a version that we know.
+        NewerDocumentError: A newer release wrote it.
+        RecordDamagedError: It is no record.
     """
     try:
-        raw = json.loads(text)
-        if raw["version"] != VERSION:
-            raise FarswitchError(
-                f"The record {where} has version {raw['version']!r}, wanted {VERSION}.",
-                hint="Use the release of farswitch that made the cluster.",
-            )
-        hosts = {str(name): KeyPair(**pair) for name, pair in raw["hosts"].items()}
-        controller, user = KeyPair(**raw["controller"]), KeyPair(**raw["user"])
-        places = {str(name): str(place) for name, place in raw.get("places", {}).items()}
-        site = int(raw.get("site", 0))
-        mtu, claimed = int(raw["mtu"]), str(raw.get("claims", ""))
-        return Record(int(raw["nodes"]), controller, user, hosts, site, places, mtu, claimed)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FarswitchError(
-            f"The record {where} is damaged ({type(error).__name__}).",
-            hint="Put it back from a backup, or tear the cluster down and build it again.",
-        ) from error
+        raw = load_versioned(content, VERSION, f"The record {where}")
+        return Record.model_validate(_from_version_1(raw) if raw["version"] == 1 else raw)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RecordDamagedError(where, reason(error)) from error
 
 
 def render(record: Record) -> bytes:
     """Return the record as the bytes of its file."""
-    return json.dumps({"version": VERSION, **asdict(record)}, indent=1).encode() + b"\n"
+    return record.model_dump_json(indent=1).encode() + b"\n"
 
 
 def read(login: Shell, cluster_name: str) -> Record | None:
     """Return the cluster's record, or None where there is no such cluster."""
     path = path_of(cluster_name)
-    text = login.read(path)
-    return None if text is None else parse(text, f"'{path}' on server '{login.host}'")
+    content = login.read(path)
+    return None if content is None else parse(content, f"'{path}' on server '{login.host}'")
+
+
+def read_all(login: Shell) -> dict[str, Record | FarswitchError]:
+    """Return the records of all clusters by name; for one that cannot be read, the reason."""
+    argv = ("find", FOLDER, "-maxdepth", "1", "-type", "f", "-name", "*.json")
+    paths = sorted(login.run(argv, check=False).stdout.splitlines())
+    records: dict[str, Record | FarswitchError] = {}
+    for path, file in login.facts(paths).items() if paths else ():
+        if file is not None:  # else it was removed meanwhile
+            name = path.removeprefix(f"{FOLDER}/").removesuffix(".json")
+            try:
+                records[name] = parse(file.content, f"'{path}' on server '{login.host}'")
+            except FarswitchError as error:
+                records[name] = error
+    return records
 
 
 def complete(have: Record | None, cluster: Cluster, site: int = 0, mtu: int = 0) -> Record:
@@ -91,31 +117,25 @@ def complete(have: Record | None, cluster: Cluster, site: int = 0, mtu: int = 0)
 
     Keys of guests that are no longer wanted are dropped, others stay as they are.
     """
-    name = cluster.name
-    record = have or Record(
+    name, keys = cluster.name, have.hosts if have else {}
+    return Record(
         nodes=len(cluster.guests),
-        controller=generate(f"controller of {name}"),
-        user=generate(f"{cluster.settings.user} of {name}"),
-    )
-    hosts = {
-        guest.name: record.hosts.get(guest.name) or generate(f"{guest.name} of {name}")
-        for guest in cluster.guests
-    }
-    places = {guest.name: place_of(guest) for guest in cluster.guests}
-    return replace(
-        record,
-        nodes=len(cluster.guests),
-        hosts=hosts,
+        controller=have.controller if have else generate(f"controller of {name}"),
+        user=have.user if have else generate(f"{cluster.settings.user} of {name}"),
+        hosts={
+            guest.name: keys.get(guest.name) or generate(f"{guest.name} of {name}")
+            for guest in cluster.guests
+        },
         site=site,
-        places=places,
+        places={guest.name: place_of(guest) for guest in cluster.guests},
         mtu=mtu,
-        claims=reserved.render(reserved.claims_of(cluster)),
+        reserved=reserved_by(cluster),
     )
 
 
-def place_of(guest: Guest) -> str:
-    """Return what a guest was told at its first boot, and cannot be changed later."""
-    return f"VNI {guest.vni}, {guest.data_address}, {guest.management_address}"
+def place_of(guest: Guest) -> GuestPlace:
+    """Return the place that the site gives a guest."""
+    return GuestPlace(vni=guest.vni, data=guest.data_address, management=guest.management_address)
 
 
 def check_places(record: Record, cluster: Cluster) -> None:
@@ -125,11 +145,26 @@ def check_places(record: Record, cluster: Cluster) -> None:
         ConfigError: Networks, the VNI base or the order of the guests were changed.
     """
     for guest in cluster.guests:
-        had = record.places.get(guest.name, place_of(guest))
-        if had != place_of(guest):
+        built, wanted = record.places.get(guest.name), place_of(guest)
+        if built is not None and built != wanted:
             raise ConfigError(
-                f"Guest '{guest.name}' of cluster '{cluster.name}' was built with {had}, "
-                f"and the site wants {place_of(guest)}.",
+                f"Guest '{guest.name}' of cluster '{cluster.name}' was built with {built}, "
+                f"and the site wants {wanted}.",
                 hint="Put the site back, or tear the cluster down first: "
                 "python -m workflows.teardown",
             )
+
+
+def _from_version_1(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of version 1 as one of version 2: it had sentences for places and claims."""
+    places, claims = raw.pop("places", {}), raw.pop("claims", "").split()
+    return raw | {
+        "version": VERSION,
+        "places": {name: _from_sentence(place) for name, place in places.items()},
+        "reserved": {"vnis": claims[:2], "networks": claims[2:]} if claims else None,
+    }
+
+
+def _from_sentence(place: str) -> dict[str, str]:
+    vni, data, management = place.removeprefix("VNI ").split(", ")
+    return {"vni": vni, "data": data, "management": management}

@@ -16,11 +16,20 @@ from farswitch.connections.shell.login import Target
 from farswitch.connections.shell.ssh import SshShell
 from farswitch.lab.addresses import MEMBERS, Lab
 from farswitch.lock.locks import Locks
+from farswitch.lock.messages import LockHolder
+from farswitch.lock.reserved import Reserved
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab_containers.desk import Desk, difference, inside, snapshot
 
 pytestmark = pytest.mark.root
-WORDS = {"cluster": "fsoa", "workflow": "build", "user": "me", "host": "desk", "pid": 4711}
+BUILD = LockHolder(
+    cluster="fsoa",
+    workflow="build",
+    user="me",
+    host="desk",
+    pid="4711",
+    reserved=Reserved(vnis=(5001, 5002), networks=()),
+)
 
 
 @pytest.fixture
@@ -33,7 +42,7 @@ def held(lab: Lab) -> Iterator[None]:
     """Another run, which builds cluster 'fsoa' with the VNIs 5001 and 5002."""
     address = str(lab.address(MEMBERS[0]).ip)
     shell = SshShell(Target("server1", address, known_hosts=(lab.known_hosts,), key_file=lab.key))
-    locks = Locks(Fence(), WORDS, {"vnis": [5001, 5002], "networks": []})
+    locks = Locks(Fence(), BUILD)
     locks.take(shell)
     yield
     locks.release()

@@ -13,6 +13,7 @@ from farswitch.connections.shell.protocol import ConnectionLostError, PrivilegeE
 from farswitch.connections.shell.ssh import SshShell
 from farswitch.errors import ConfigError
 from farswitch.lock.lease import Lease
+from farswitch.lock.messages import LockHolder
 from tests.ssh.conftest import Sshd
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
@@ -64,7 +65,7 @@ def test_commands_and_processes_run_in_no_language(shell: SshShell) -> None:
 
 def test_a_missing_python_is_named(bare: SshShell) -> None:
     with pytest.raises(ConfigError, match=r"Programs are missing on 'server1': python3\."):
-        Lease(bare, "test", {}, {})
+        Lease(bare, LockHolder(cluster="test"))
     said = r"'server1': .*'python3': No such file"
     with (
         pytest.raises(ConnectionLostError, match=said),
@@ -78,4 +79,4 @@ def test_a_missing_sudo_is_a_lack_of_privilege(bare: SshShell) -> None:
     with pytest.raises(PrivilegeError, match="'server1'"):
         bare.run(["true"])
     with pytest.raises(PrivilegeError, match="'server1'"):
-        Lease(bare, "test", {}, {})
+        Lease(bare, LockHolder(cluster="test"))

@@ -17,6 +17,7 @@ from farswitch.connections.fence import Fence
 from farswitch.connections.shell.ssh import SshShell
 from farswitch.deadline import Deadline, wait_until
 from farswitch.lock.lease import Lease, LockLostError
+from farswitch.lock.messages import LockHolder
 from farswitch.site.loader import ROOT
 
 pytestmark = pytest.mark.ssh
@@ -27,6 +28,7 @@ RUN = """\
 import os, signal, sys
 from pathlib import Path
 from farswitch.lock.lease import Lease
+from farswitch.lock.messages import LockHolder
 from farswitch.connections.shell.login import Target
 from farswitch.connections.shell.ssh import SshShell
 from farswitch.errors import FarswitchError
@@ -37,7 +39,7 @@ fence = Fence()
 target = Target("server1", "127.0.0.1", port, known_hosts=(folder / "known",),
                 key_file=folder / "key")
 shell = SshShell(target, fence)
-lease = Lease(shell, "c", {"cluster": "c", "pid": os.getpid()}, {}, folder=locks, silence=2)
+lease = Lease(shell, LockHolder(cluster="c", pid=os.getpid()), folder=locks, silence=2)
 fence.add(lease.check)
 writer = shell.start(["sh", "-c", f"read line && echo >{marks}/process"])
 shell.run(["true"])
@@ -73,8 +75,8 @@ def take(shell: SshShell, tmp_path: Path) -> Callable[[], Lease | None]:
     """Take the lock of cluster 'c', or None."""
 
     def call() -> Lease | None:
-        words = {"cluster": "c", "pid": 1}
-        lease = Lease(shell, "c", words, {}, folder=str(tmp_path / "locks"), silence=SILENCE)
+        run = LockHolder(cluster="c", pid="1")
+        lease = Lease(shell, run, folder=str(tmp_path / "locks"), silence=SILENCE)
         return lease if lease.held else None
 
     return call
@@ -104,7 +106,7 @@ def test_a_run_that_was_stopped_and_wakes_up_does_nothing_more(run, take, tmp_pa
 def test_a_login_that_ends_with_its_lock_names_the_lock(sshd, tmp_path: Path, monkeypatch):
     fence = Fence()
     shell = SshShell(sshd.target(), fence)
-    lease = Lease(shell, "c", {"cluster": "c"}, {}, folder=str(tmp_path / "locks"))
+    lease = Lease(shell, LockHolder(cluster="c"), folder=str(tmp_path / "locks"))
     fence.add(lease.check)
     opened = paramiko.Transport.open_session
 

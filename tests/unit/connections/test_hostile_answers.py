@@ -14,7 +14,7 @@ from farswitch.connections.shell.local import LocalShell
 from farswitch.connections.shell.protocol import LONGEST_LINE, OutputLimitError
 from farswitch.deadline import Deadline
 from farswitch.errors import FarswitchError
-from farswitch.lock.lease import Holder, held_by
+from farswitch.lock.agent import AgentProcess, held_by
 from farswitch.model.settings import Settings
 from farswitch.proof import mpi_job as mpi_job_module
 from farswitch.proof.mpi_job import Initialised, mpi_job
@@ -79,7 +79,7 @@ def test_an_answer_of_the_lock_that_is_none_is_told_and_bounded(answer):
 
     process = Once(answer)
     with pytest.raises(FarswitchError, match="The lock on server 'server1' could not be asked"):
-        Holder(Answering(process), "hold")
+        AgentProcess(Answering(process), "hold")
     assert process.closed
     assert process.read_so_far < MOST
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
-from ipaddress import IPv4Network
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from farswitch.connections.shell.protocol import FileFacts
-from farswitch.errors import ConfigError
 from farswitch.guests import converge_files
 from farswitch.guests.config import wanted_config
 from farswitch.guests.files import hosts, mpi, nfs, ssh
@@ -19,7 +17,7 @@ from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.guest_file import File
 from farswitch.model.machines import Guest
 from farswitch.site.loader import ROOT, load_site
-from farswitch.state.record import check_places, complete, parse, render
+from farswitch.state.record import complete
 
 CLUSTER: Cluster = cluster(load_site(str(ROOT / "inventory/lab")), None)
 RECORD = complete(None, CLUSTER)
@@ -182,44 +180,6 @@ def test_every_device_of_mpich_is_pinned_to_the_data_nic():
 )
 def test_the_device_is_read_from_mpichversion(text: str, device: str):
     assert mpi.device(text) == device
-
-
-def test_a_record_survives_its_file_and_keeps_keys_of_guests_that_stay():
-    again = parse(render(RECORD), "here")
-    assert again == RECORD
-    smaller = complete(again, replace(CLUSTER, guests=CLUSTER.guests[:2]))
-    assert smaller.nodes == 2
-    assert set(smaller.hosts) == {"node1", "node2"}
-    assert smaller.hosts["node1"] == RECORD.hosts["node1"]
-    assert smaller.user == RECORD.user
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"vni_base": 51},
-        {"data_network": IPv4Network("10.7.0.0/24")},
-        {"management_network": IPv4Network("10.8.0.0/24")},
-    ],
-)
-def test_a_built_guest_keeps_its_vni_and_addresses(changed: dict[str, object]):
-    settings = replace(CLUSTER.settings, **changed)
-    moved = replace(
-        CLUSTER, guests=tuple(replace(guest, settings=settings) for guest in CLUSTER.guests)
-    )
-    check_places(RECORD, CLUSTER)
-    with pytest.raises(ConfigError, match="'node1' of cluster 'lab' was built with VNI 41"):
-        check_places(RECORD, moved)
-
-
-@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"version": 99}', b'{"version": 1}'])
-def test_a_damaged_record_is_an_error_and_never_a_new_one(text: bytes):
-    with pytest.raises(Exception, match="record here"):
-        parse(text, "here")
-
-
-def test_a_record_shows_no_private_key():
-    assert "PRIVATE" not in repr(RECORD)
 
 
 @pytest.mark.parametrize(("device", "there"), [("ch4:ucx", False), ("ch3:nemesis", True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,20 +18,24 @@ from farswitch.connections.fence import Fence
 from farswitch.connections.shell.local import LocalShell
 from farswitch.deadline import Deadline, wait_until
 from farswitch.errors import ConfigError, FarswitchError
-from farswitch.lock import locks as lock
-from farswitch.lock.lease import AGENT, PAUSES, SILENCE, Lease, LockLostError, held_by
-from farswitch.lock.locks import LockHeldError, Locks, clashes, shared_settings, told
+from farswitch.lock import locks
+from farswitch.lock.agent import AGENT, held_by
+from farswitch.lock.lease import BEATS, SILENCE, Lease, LockLostError
+from farswitch.lock.locks import LockHeldError, Locks, clashes, shared_settings
+from farswitch.lock.messages import LockHolder, LockReply
+from farswitch.lock.reserved import Reserved
 
 PAIRS = 50
 INTERVAL, COUNT = 5, 5
 """Of libvirtd.conf, as it comes: `keepalive_interval` and `keepalive_count`."""
-OURS = {"vnis": [41, 43], "port": 4789, "networks": ["10.0.0.0/24", "10.10.0.0/24"]}
+OURS = Reserved(vnis=(41, 43), networks=("10.0.0.0/24", "10.10.0.0/24"))
 HOLDER = """\
 import os, signal, sys
 from farswitch.lock.lease import Lease
+from farswitch.lock.messages import this_run
 from farswitch.connections.shell.local import LocalShell
-lease = Lease(LocalShell("here"), "c", {"cluster": "c", "pid": os.getpid()}, {},
-              folder=sys.argv[1], silence=float(sys.argv[2]))
+run = this_run("c", "build")
+lease = Lease(LocalShell("here"), run, folder=sys.argv[1], silence=float(sys.argv[2]))
 print("held", flush=True)
 signal.pause()
 """
@@ -58,8 +63,11 @@ def holder(folder: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def take(folder: str, pid: int, *, silence: float = 30.0, name: str = "c") -> Lease:
-    words = {"cluster": name, "workflow": "build", "user": "me", "host": "desk", "pid": pid}
-    return Lease(LocalShell("here"), name, words, {"vnis": [1, 2]}, folder=folder, silence=silence)
+    reserved = Reserved(vnis=(1, 2), networks=())
+    run = LockHolder(
+        cluster=name, workflow="build", user="me", host="desk", pid=str(pid), reserved=reserved
+    )
+    return Lease(LocalShell("here"), run, folder=folder, silence=silence)
 
 
 def test_of_two_that_begin_at_once_exactly_one_wins_and_the_other_names_it(folder: str):
@@ -69,9 +77,10 @@ def test_of_two_that_begin_at_once_exactly_one_wins_and_the_other_names_it(folde
             pair = list(pool.map(lambda pid: take(folder, pid), (1, 2)))
         (winner,) = (lease for lease in pair if lease.held)
         (loser,) = (lease for lease in pair if not lease.held)
-        assert loser.busy is not None
-        assert loser.busy["pid"] == winner.answer["held"]["pid"]
-        assert {"user", "host", "since"} <= set(loser.busy)
+        assert loser.reply.busy is not None
+        assert winner.reply.held is not None
+        assert loser.reply.busy.pid == winner.reply.held.pid
+        assert {"user", "host", "since"} <= loser.reply.busy.model_fields_set
         assert time.monotonic() - began < 5
         winner.release()
 
@@ -82,7 +91,7 @@ def test_nothing_is_left_of_a_lock_that_was_let_go(folder: str):
 
 
 def test_the_lock_of_a_dead_run_is_taken_over_at_once(folder: str, holder: subprocess.Popen[str]):
-    assert take(folder, 1).busy is not None
+    assert take(folder, 1).reply.busy is not None
     holder.kill()
     holder.wait()
     lease = wait_until(
@@ -102,7 +111,7 @@ def test_a_stopped_run_loses_its_lock_and_a_living_one_does_not(
     )
     assert time.monotonic() - began > 1
     mine.check()
-    names = {one["cluster"] for one in held_by(here, folder=folder)}
+    names = {run.cluster for run in held_by(here, folder=folder)}
     assert names == {"c", "other"}
     lease.release()
     mine.release()
@@ -124,9 +133,9 @@ def test_a_run_whose_lock_fell_is_told_and_its_fence_stays_shut(folder: str):
     assert not Path(folder).exists()
 
 
-def test_a_run_that_heard_nothing_for_long_asks_before_it_goes_on(folder: str):
+def test_a_run_that_confirmed_nothing_for_long_asks_before_it_goes_on(folder: str):
     lease = take(folder, 1)
-    lease._heard -= 25
+    lease._confirmed -= 25
     lease.check()
     assert lease._fresh()
     lease.release()
@@ -136,7 +145,7 @@ def test_a_run_that_ends_after_long_silence_knows_that_its_lock_may_be_anothers(
     lease = take(folder, 1)
     assert lease.doubt() is None
     lease._process.close()
-    lease._heard -= SILENCE
+    lease._confirmed -= SILENCE
     doubt = wait_until(lease.doubt, Deadline(5), what="The doubt")
     assert isinstance(doubt, LockLostError)
     assert doubt.server == "here"
@@ -146,7 +155,7 @@ def test_a_run_that_ends_after_long_silence_knows_that_its_lock_may_be_anothers(
 def test_a_server_lets_go_later_than_its_libvirt_hangs_up():
     clocks = 1  # libvirtd counts whole seconds
     hangs_up = INTERVAL * (COUNT + 1) + clocks
-    assert hangs_up < SILENCE - SILENCE / PAUSES
+    assert hangs_up < SILENCE - SILENCE / BEATS
 
 
 def test_asking_keeps_nobody_from_taking(folder: str, here: LocalShell):
@@ -181,9 +190,9 @@ def test_a_run_that_is_killed_or_stopped_leaves_no_lock(folder: str, holder: sub
 
 def test_the_second_of_two_clusters_sees_what_the_first_lays_claim_to(folder: str):
     first, second = take(folder, 1, name="a"), take(folder, 2, name="b")
-    assert first.answer["others"] == []
-    (other,) = second.answer["others"]
-    assert (other["cluster"], other["claims"]) == ("a", {"vnis": [1, 2]})
+    assert first.reply.others == ()
+    (other,) = second.reply.others
+    assert (other.cluster, other.reserved) == ("a", Reserved(vnis=(1, 2), networks=()))
     first.release()
     second.release()
 
@@ -201,7 +210,8 @@ def test_the_second_of_two_clusters_sees_what_the_first_lays_claim_to(folder: st
     ],
 )
 def test_clusters_that_cannot_live_together_are_refused(theirs, found):
-    sentences = list(clashes(OURS, [{"cluster": "other", "claims": theirs}], "server1"))
+    other = LockHolder.model_validate({"cluster": "other", "claims": theirs})
+    sentences = list(clashes(OURS, [other], "server1"))
     assert len(sentences) == len(found)
     for sentence, what in zip(sentences, found, strict=True):
         assert what in sentence
@@ -209,11 +219,11 @@ def test_clusters_that_cannot_live_together_are_refused(theirs, found):
 
 
 def test_a_teardown_clashes_with_nobody():
-    assert list(clashes({}, [{"cluster": "other", "claims": OURS}], "server1")) == []
+    assert list(clashes(None, [LockHolder(cluster="other", reserved=OURS)], "server1")) == []
 
 
 def test_what_a_server_says_of_a_holder_is_cut_and_has_no_controls():
-    said = told({"user": "\x1b[2Jme", "host": "h" * 500, "pid": 7, "since": "now"})
+    said = str(LockHolder(user="\x1b[2Jme", host="h" * 500, pid=7, since="now"))
     assert said.startswith("? of [2Jme@hhh")
     assert len(said) < 150
 
@@ -221,7 +231,7 @@ def test_what_a_server_says_of_a_holder_is_cut_and_has_no_controls():
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch, folder: str) -> str:
     """Locks in a folder of the test's own, also where nobody is asked for one."""
-    monkeypatch.setattr(lock, "FOLDER", folder)
+    monkeypatch.setattr(locks, "FOLDER", folder)
     monkeypatch.setitem(Lease.__init__.__kwdefaults__, "folder", folder)
     monkeypatch.setitem(held_by.__kwdefaults__, "folder", folder)
     return folder
@@ -232,7 +242,7 @@ def test_the_second_run_is_told_who_when_and_that_nothing_was_touched(
 ):
     first = take(elsewhere, 4711)
     with pytest.raises(LockHeldError) as caught:
-        Locks(Fence(), {"cluster": "c"}).take(here)
+        Locks(Fence(), LockHolder(cluster="c")).take(here)
     sentence = str(caught.value)
     for word in ("build of me@desk", "pid 4711", " since 20", "Nothing was touched"):
         assert word in sentence
@@ -243,10 +253,11 @@ def test_a_cluster_in_the_way_of_one_that_is_being_built_is_refused_as_a_mistake
     elsewhere: str, here: LocalShell
 ):
     first, fence = take(elsewhere, 1, name="a"), Fence()
-    locks = Locks(fence, {"cluster": "b"}, OURS | {"vnis": [2, 3]})
+    reserved = OURS.model_copy(update={"vnis": (2, 3)})
+    mine = Locks(fence, LockHolder(cluster="b", reserved=reserved))
     with pytest.raises(ConfigError, match="VNIs 1 to 2"):
-        locks.take(here)
-    locks.abandon(FarswitchError("ended"))
+        mine.take(here)
+    mine.abandon(FarswitchError("ended"))
     with pytest.raises(FarswitchError, match="ended"):
         fence.check()
     first.release()
@@ -305,10 +316,10 @@ def test_nobody_but_root_may_open_a_lock(folder: str):
     lease.release()
 
 
-@pytest.mark.parametrize("action", [("hold", "c", "30", "no", "{}", "{}"), ("alone", "60")])
+@pytest.mark.parametrize("action", [("hold", "c", "30", "no", "{}"), ("shared", "60")])
 def test_who_waits_for_a_run_that_is_gone_leaves_nothing(folder: str, action: tuple[str, ...]):
     pipe = subprocess.PIPE
-    first = [*AGENT, "alone", folder, "0"]
+    first = [*AGENT, "shared", folder, "0"]
     with subprocess.Popen(first, stdin=pipe, stdout=pipe) as holder:
         assert holder.stdout
         assert b"held" in holder.stdout.readline()
@@ -329,3 +340,32 @@ def test_a_file_in_the_place_of_the_folder_is_told(folder: str):
     with pytest.raises(FarswitchError, match="FileExistsError"):
         take(folder, 1)
     assert Path(folder).read_text() == "of somebody else"
+
+
+@pytest.mark.parametrize(
+    ("document", "reserved"),
+    [
+        pytest.param('"claims": {}', None, id="a-teardown"),
+        pytest.param(
+            '"claims": {"vnis": [1, 2], "networks": ["10.0.0.0/24"]}',
+            Reserved(vnis=(1, 2), networks=("10.0.0.0/24",)),
+            id="a-build",
+        ),
+    ],
+)
+def test_a_run_of_the_release_before_is_understood(document: str, reserved: Reserved | None):
+    run = '"cluster": "a", "workflow": "build", "user": "me", "host": "desk", "pid": 4711'
+    line = f'{{"others": [{{{run}, "since": "2031-01-01 00:00:00 UTC", {document}}}]}}'
+    (other,) = LockReply.model_validate_json(line).others
+    assert str(other) == "build of me@desk (pid 4711) since 2031-01-01 00:00:00 UTC"
+    assert other.reserved == reserved
+
+
+def test_a_build_is_shown_to_the_release_before_as_that_reads_it():
+    run = LockHolder(cluster="a", workflow="build", pid="7", reserved=OURS)
+    assert json.loads(run.model_dump_json(by_alias=True, exclude_defaults=True)) == {
+        "cluster": "a",
+        "workflow": "build",
+        "pid": "7",
+        "claims": {"vnis": [41, 43], "networks": ["10.0.0.0/24", "10.10.0.0/24"]},
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -37,14 +37,14 @@ class Case:
     build: bool = True
 
 
-FIVE = replace(RECORD, nodes=5)
+FIVE = RECORD.model_copy(update={"nodes": 5})
 CASES = {
     "a-new-cluster-has-the-sites-size": Case(3),
     "a-new-cluster-of-another-size": Case(5, nodes=5),
     "a-size-is-remembered": Case(5, record=FIVE),
     "the-command-line-comes-first": Case(2, nodes=2, record=FIVE),
-    "a-site-that-was-edited-since-counts": Case(3, record=replace(FIVE, site=4)),
-    "what-was-built-is-verified": Case(5, record=replace(FIVE, site=4), build=False),
+    "a-site-that-was-edited-since-counts": Case(3, record=FIVE.model_copy(update={"site": 4})),
+    "what-was-built-is-verified": Case(5, record=FIVE.model_copy(update={"site": 4}), build=False),
 }
 
 

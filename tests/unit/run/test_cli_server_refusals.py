@@ -6,7 +6,7 @@ The fakes stand at the transport's border: they answer what is read, and fail at
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Interface
 from logging.handlers import RotatingFileHandler
@@ -20,8 +20,9 @@ from click.testing import CliRunner
 from farswitch.connections import access
 from farswitch.connections.netlink.links import Link
 from farswitch.connections.netlink.routes import Route
-from farswitch.connections.shell.base import CommandShell, Raw
+from farswitch.connections.shell.base import FACTS, READ, CommandShell, Raw
 from farswitch.site.loader import ROOT
+from farswitch.state.record import FOLDER
 from tasks import preflight
 from workflows.build import command
 
@@ -59,9 +60,10 @@ class LockAgent:
 class Server(CommandShell):
     """Answers the questions of a lock, a preflight and the record; anything else is a touch."""
 
-    def __init__(self, host: str, answer: Raw | None = None) -> None:
+    def __init__(self, host: str, answer: Raw | None, records: Mapping[str, bytes]) -> None:
         super().__init__(host, sudo=True)
         self.answer = answer
+        self.records = {f"{FOLDER}/{name}.json": content for name, content in records.items()}
 
     def start(self, argv: Sequence[str]) -> LockAgent:
         assert list(argv[4:7]) == ["hold", "/run/farswitch", "test"]
@@ -73,9 +75,18 @@ class Server(CommandShell):
             return self.answer
         if "preflight" in argv:
             return Raw(0, PROBE, b"")
-        assert "/var/lib/farswitch/clusters/test.json" in argv, argv
-        assert any(word.endswith('exec head -c "$2" -- "$1"') for word in argv), argv
-        return Raw(66, b"", b"")
+        if "find" in argv:
+            return Raw(0, "\n".join(self.records).encode(), b"")
+        if FACTS in argv:
+            return Raw(0, self._facts(), b"")
+        assert READ in argv, argv
+        content = self.records.get("/var/lib/farswitch/clusters/test.json")
+        return Raw(66, b"", b"") if content is None else Raw(0, content, b"")
+
+    def _facts(self) -> bytes:
+        there = [b"1\n" for _ in self.records]
+        stats = [f"{len(content)} 8180 root:root\n".encode() for content in self.records.values()]
+        return b"".join([*there, *stats, *self.records.values()])
 
 
 class Endpoint:
@@ -107,7 +118,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run a build of a small site against fakes; keywords say what is odd about it."""
 
     def build(
-        *, answer: Raw | None = None, links: tuple[Link, ...] = (), image: str = ""
+        *,
+        answer: Raw | None = None,
+        links: tuple[Link, ...] = (),
+        image: str = "",
+        records: Mapping[str, bytes] | None = None,
     ) -> tuple[int, str]:
         (tmp_path / "hosts.yaml").write_text(HOSTS)
         (tmp_path / "groups.yaml").write_text("")
@@ -117,7 +132,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
             own = UNDERLAY if host.name == "server1" else SWITCH_UNDERLAY
             extra = links if host.name == "server1" else ()
             return {
-                "shell": Server(host.name, answer),
+                "shell": Server(host.name, answer, records or {}),
                 "netlink": Endpoint((own, *extra)),
                 "libvirt": Hypervisor(),
             }[name]
@@ -191,3 +206,26 @@ def test_an_image_that_is_not_there_ends_with_2(run: Run):
     status, said = run(image=f"  image: {{source: none.qcow2, sha256: {'a' * 64}}}\n")
     assert status == 2, said
     assert "none.qcow2' does not exist" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        pytest.param(
+            "test",
+            b'{"version": 3}',
+            "has version 3; this release",
+            marks=pytest.mark.log_tells("^ERROR The record "),
+            id="ours-is-newer",
+        ),
+        pytest.param("other", b'{"version": 3}', "has version 3; this release", id="theirs-is"),
+        pytest.param("other", b'{"version": 2}', "is damaged: 'nodes'", id="theirs-is-damaged"),
+    ],
+)
+def test_a_record_that_is_not_understood_ends_with_2(
+    run: Run, name: str, content: bytes, sentence: str
+):
+    status, said = run(records={name: content})
+    assert status == 2, said
+    assert f"The record '{FOLDER}/{name}.json' on server 'server1' {sentence}" in said
+    assert "Traceback" not in said
