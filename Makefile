@@ -40,7 +40,7 @@ demo: packages $(READY)
 	@echo
 	@echo "The cluster stands."
 	@echo "Get in:        ssh -F $${XDG_STATE_HOME:-$$HOME/.local/state}/farswitch/clusters/lab/ssh_config node1"
-	@echo "Give it back:  make down"
+	@echo "Remove it:     make down"
 
 test: packages $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder --durations 40

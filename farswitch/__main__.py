@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 COMMANDS = {
     "build": "Raise the cluster of the site, or bring what stands to what is wanted.",
     "verify": "Prove that the cluster works and that every byte between guests crosses the switch.",
-    "teardown": "Remove the cluster and give both servers back as they were.",
+    "teardown": "Remove the cluster and restore both servers.",
     "lab": "Two stand-in servers on this machine: server1 with libvirt, server2 for the switch.",
     "site": "Sites: which servers there are, and what cluster is wanted on them.",
 }

@@ -22,7 +22,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command has to say: to programs, and to people."""
+    """What a command reports: to programs, and to people."""
 
     document: dict[str, Any]
     lines: list[str]
@@ -51,7 +51,7 @@ def command() -> None:
 @command.command()
 @_options
 def up(*, as_json: bool, **settings: str) -> None:
-    """Raise the lab; a second time: mend what is missing, else change nothing."""
+    """Raise the lab; a second time: repair what is missing, else change nothing."""
 
     def act(lab: Lab) -> Outcome:
         changes = control.up(lab)
@@ -94,7 +94,7 @@ def restart(server: str, *, as_json: bool, **settings: str) -> None:
 @command.command()
 @_options
 def status(*, as_json: bool, **settings: str) -> None:
-    """Say what is up; exit code 1 when not everything is."""
+    """Print what is up; exit code 1 when not everything is."""
 
     def act(lab: Lab) -> Outcome:
         have = control.status(lab)

@@ -17,7 +17,7 @@ def lab_of(site: Site) -> Lab | None:
 
 
 def ensure_lab(session: Session) -> None:
-    """Raise the lab when the site stands on it; a dry run only says that it is down.
+    """Raise the lab when the site stands on it; a dry run only reports that it is down.
 
     Raises:
         FarswitchError: It is down and this is a dry run, or it cannot be raised.
@@ -34,10 +34,10 @@ def ensure_lab(session: Session) -> None:
         return
     session.progress(f"lab '{lab.name}'")
     if control.up(lab):
-        session.note(f"Lab '{lab.name}' was raised or mended on this machine.")
+        session.note(f"Lab '{lab.name}' was raised or repaired on this machine.")
 
 
 def lab_is_gone(session: Session) -> bool:
     """Whether the site stands on a lab that is not there: nothing can be left on its servers."""
     lab = lab_of(session.site)
-    return lab is not None and all(one.pid is None for one in control.status(lab).members)
+    return lab is not None and all(member.pid is None for member in control.status(lab).members)

@@ -1,4 +1,4 @@
-"""Give both servers back as they were: `python -m workflows.teardown`.
+"""Remove the cluster and restore both servers: `python -m workflows.teardown`.
 
 It works from what is on the servers, not from what the site or this machine remembers.
 """
@@ -76,7 +76,7 @@ def teardown(options: Options, wanted: Wanted) -> int:
 @click.option("--known-hosts", metavar="FILE", type=_FILE, help="With --server: their host keys.")
 @shared
 def command(**options: Any) -> None:
-    """Remove the cluster and give both servers back as they were."""
+    """Remove the cluster and restore both servers."""
     wanted = Wanted(**{name: options.pop(name) for name in Wanted.__dataclass_fields__})
     teardown(Options(**options), wanted=wanted)
 

@@ -78,16 +78,16 @@ def main(workflow: str) -> Callable[[Callable[..., int]], Callable[..., None]]:
         @functools.wraps(command)
         def wrapper(options: Options, **others: Any) -> None:
             try:
-                with _ended_like_by_ctrl_c():
+                with _sigterm_as_ctrl_c():
                     code = command(options, **others)
             except KeyboardInterrupt:
                 click.echo("Interrupted. Run the same command again to go on.", err=True)
                 _leave(INTERRUPTED)
             except Exception as error:  # noqa: BLE001 - tracebacks go to the log file only
                 log_exception(error)
-                told = _told(error)
-                _say(told, workflow, as_json=options.json)
-                code = USAGE if isinstance(told, ConfigError) else FAILED
+                failure = _explained(error)
+                _print_error(failure, workflow, as_json=options.json)
+                code = USAGE if isinstance(failure, ConfigError) else FAILED
             sys.exit(code)
 
         return wrapper
@@ -96,7 +96,7 @@ def main(workflow: str) -> Callable[[Callable[..., int]], Callable[..., None]]:
 
 
 @contextmanager
-def _ended_like_by_ctrl_c() -> Iterator[None]:
+def _sigterm_as_ctrl_c() -> Iterator[None]:
     """Let SIGTERM, by which a service manager or a CI ends a run, do what Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -105,13 +105,13 @@ def _ended_like_by_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _told(error: Exception) -> FarswitchError:
-    """Return the error as people are told it."""
+def _explained(error: Exception) -> FarswitchError:
+    """Return the error as it is printed."""
     if isinstance(error, FarswitchError):
         return error
-    said = f"{type(error).__name__}: {error}"
     return FarswitchError(
-        said, hint="This is a fault of farswitch; the log file has the traceback."
+        f"{type(error).__name__}: {error}",
+        hint="This is a fault of farswitch; the log file has the traceback.",
     )
 
 
@@ -126,8 +126,8 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _say(error: FarswitchError, workflow: str, *, as_json: bool) -> None:
-    """Print an error that no stage had, and the JSON document that says no more than it."""
+def _print_error(error: FarswitchError, workflow: str, *, as_json: bool) -> None:
+    """Print an error of no stage, and the JSON document that has nothing else."""
     click.secho(safe(f"Error: {error}"), err=True, fg="red")
     if error.hint:
         click.echo(safe(error.hint), err=True)

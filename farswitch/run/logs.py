@@ -36,9 +36,10 @@ def start_log(path: Path, *, verbose: bool) -> None:
     )
     handler.addFilter(_is_short)
     root = logging.getLogger()
-    for old in [one for one in root.handlers if isinstance(one, RotatingFileHandler)]:
-        root.removeHandler(old)
-        old.close()
+    for before in list(root.handlers):
+        if isinstance(before, RotatingFileHandler):
+            root.removeHandler(before)
+            before.close()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     LOGGER.setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -59,7 +59,7 @@ def _changes(report: Report, console: Console) -> None:
 
 
 def _checks(report: Report) -> Table:
-    """Return a row a kind of check, by family; what failed is told in full below the table."""
+    """Return a row a kind of check, by family; what failed is printed in full below."""
     figures = (Column(name, justify="right") for name in ("Made", "Failed", "Skipped"))
     table = Table("Check", *figures, "For instance", box=None)
     family = ""
@@ -67,11 +67,11 @@ def _checks(report: Report) -> Table:
         alike = [check for check in report.checks if check.name == name]
         failed, left = (sum(check.ok is verdict for check in alike) for verdict in (False, None))
         style = "red" if failed else "yellow" if left else "green"
-        one = min(alike, key=lambda check: _WORST_FIRST.index(check.ok))
-        example = shown(f"{one.host}: {one.measured}".splitlines()[0])
-        if family and family != one.family:
+        worst = min(alike, key=lambda check: _WORST_FIRST.index(check.ok))
+        example = shown(f"{worst.host}: {worst.measured}".splitlines()[0])
+        if family and family != worst.family:
             table.add_section()
-        family = one.family
+        family = worst.family
         counts = (str(len(alike) - left), str(failed), str(left))
         table.add_row(shown(name, style=style), *counts, example)
     return table
@@ -90,9 +90,9 @@ def _failures(report: Report, console: Console) -> None:
             console.print(shown(f"measured: {check.measured}\nexpected: {check.expected}"))
             if check.hint:
                 console.print(shown(check.hint))
-        if rest := alike[IN_FULL:]:
-            hosts = ", ".join(dict.fromkeys(check.host for check in rest))
-            line = f"\n{alike[0].name}: {len(rest)} more with this cause, on {hosts} (-v)"
+        if more := alike[IN_FULL:]:
+            hosts = ", ".join(dict.fromkeys(check.host for check in more))
+            line = f"\n{alike[0].name}: {len(more)} more with this cause, on {hosts} (-v)"
             console.print(shown(line, style="bold red"))
     if report.checks and not any(check.ok for check in report.checks):
         console.print(Text("\nEvery check was skipped: nothing is proved.", style="bold red"))

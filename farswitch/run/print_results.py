@@ -40,8 +40,8 @@ def print_results(returned: Sequence[Returned], *, on_stderr: bool) -> None:
 
 def _plain(step: str, host: str, result: Result) -> MultiResult:
     """Return a result with nothing in it that a terminal obeys."""
-    said = str(result.exception) if result.exception else result.diff
-    plain = Result(Host(host), safe(said), changed=result.changed, failed=result.failed, name=step)
+    words = str(result.exception) if result.exception else result.diff
+    plain = Result(Host(host), safe(words), changed=result.changed, failed=result.failed, name=step)
     multiple = MultiResult(step)
     multiple.append(plain)
     return multiple

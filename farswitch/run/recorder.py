@@ -86,7 +86,7 @@ class Recorder:
             self._ahead = StepsAhead([step.name for step in steps], task.nornir.inventory.hosts)
 
     def task_completed(self, task: Task, result: AggregatedResult) -> None:
-        """Nothing: each host was recorded when it ended."""
+        """Nothing: each host was noted when it ended."""
 
     def task_instance_started(self, task: Task, host: Host) -> None:
         """Nothing: a chain gives no row, its steps do."""
@@ -106,8 +106,8 @@ class Recorder:
             self._watcher.began(host.name, task.name)
 
     def subtask_instance_completed(self, task: Task, host: Host, result: MultiResult) -> None:
-        """Record what a step did on a host."""
-        self._record(task.name, host.name, result[0])
+        """Keep what a step did on a host."""
+        self._add(task.name, host.name, result[0])
 
     @property
     def checks(self) -> list[Check]:
@@ -138,7 +138,7 @@ class Recorder:
             if self._watcher:
                 self._watcher.ended(row)
 
-    def _record(self, stage: str, host: str, own: Result) -> None:
+    def _add(self, stage: str, host: str, own: Result) -> None:
         now = time.monotonic()
         counted = isinstance(own.result, int) and not isinstance(own.result, bool)
         count = getattr(own, "count", own.result if counted else 1)
@@ -164,7 +164,7 @@ class Recorder:
             if own.failed and not isinstance(own.exception, NornirSubTaskError):
                 row.failed.add(host)
                 failure = _failure(host, stage, own.exception)
-                if all((one.host, one.error) != (host, failure.error) for one in self.failures):
+                if (host, failure.error) not in {(old.host, old.error) for old in self.failures}:
                     self.failures.append(failure)
             self._report()
 
@@ -172,5 +172,5 @@ class Recorder:
 def _failure(host: str, stage: str, error: BaseException | None) -> Failure:
     if isinstance(error, FarswitchError):
         return Failure(host, stage, str(error), error.hint, usage=isinstance(error, ConfigError))
-    said = f"{type(error).__name__}: {error}" if error is not None else "It failed without a cause."
-    return Failure(host, stage, said, "The log file has the traceback.")
+    text = f"{type(error).__name__}: {error}" if error is not None else "It failed without a cause."
+    return Failure(host, stage, text, "The log file has the traceback.")

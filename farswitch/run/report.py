@@ -40,7 +40,7 @@ class Report:
     def ok(self) -> bool:
         """Whether no host and no check failed; checks that were all skipped prove nothing."""
         proved = not self.checks or any(check.ok for check in self.checks)
-        return proved and not self.failures and all(one.ok is not False for one in self.checks)
+        return proved and not self.failures and all(check.ok is not False for check in self.checks)
 
     @property
     def exit_code(self) -> int:

@@ -1,4 +1,4 @@
-"""One run: the site, Nornir, what was found out so far, and the report at its end."""
+"""One run: the site, Nornir, what its steps returned so far, and the report at its end."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Session:
                 f"There is no cluster '{self.site.settings.cluster}' on its servers.",
                 hint="Build it: python -m workflows.build",
             )
-        if new := [one.name for one in self.cluster.guests if one.name not in record.hosts]:
+        if new := [guest.name for guest in self.cluster.guests if guest.name not in record.hosts]:
             raise FarswitchError(
                 f"Cluster '{self.site.settings.cluster}' has no guest {', '.join(new)} yet.",
                 hint="Build it: python -m workflows.build",
@@ -111,7 +111,7 @@ class Session:
             self._record, self.keys.keys = record, record.guest_keys()
 
     def result(self, step: str, host: str) -> Any:
-        """Return what a step that ended well found out about a host: its `Result.result`.
+        """Return what a step that ended well returned for a host: its `Result.result`.
 
         Raises:
             FarswitchError: It did not run there, or failed.
@@ -119,7 +119,7 @@ class Session:
         try:
             return self.recorder.results[step, host]
         except KeyError as error:
-            raise FarswitchError(f"Step '{step}' gave nothing for '{host}'.") from error
+            raise FarswitchError(f"Step '{step}' returned nothing for '{host}'.") from error
 
     def hosts(self, on: Filter) -> list[Host]:
         """Return the hosts that a filter chooses."""
@@ -156,14 +156,14 @@ class Session:
         Raises:
             ConfigError: The site gives a guest that was built another VNI or address.
         """
-        found = read(shell(self.head_host), self.site.settings.cluster)
-        if found is None:
+        record = read(shell(self.head_host), self.site.settings.cluster)
+        if record is None:
             return False
-        self.take_record(found)
-        edited = follow_site and found.site != len(self.site.guests)
-        if self.options.nodes is None and not edited and found.nodes != len(self.cluster.guests):
-            resize(self.nornir.inventory, self.site, found.nodes)
-        check_places(found, self.cluster)
+        self.take_record(record)
+        edited = follow_site and record.site != len(self.site.guests)
+        if self.options.nodes is None and not edited and record.nodes != len(self.cluster.guests):
+            resize(self.nornir.inventory, self.site, record.nodes)
+        check_places(record, self.cluster)
         return True
 
     def run(self, stages: Iterable[Stage], *, on_failed: bool = False) -> bool:

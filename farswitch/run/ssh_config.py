@@ -85,7 +85,7 @@ def save(cluster: Cluster, record: Record) -> Path:
 
 
 def write_login(session: Session) -> None:
-    """Save the way in and tell it, when the cluster has a record."""
+    """Save the way in and print it, when the cluster has a record."""
     record = session.record_of(session.head_host)
     if record is None:
         return

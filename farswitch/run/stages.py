@@ -99,7 +99,7 @@ def run_stages(nornir: Nornir, stages: Iterable[Stage], *, on_failed: bool = Fal
     """Run the stages in order.
 
     The iterable is asked for a stage only when the one before has ended, so that a generator can
-    use what earlier stages found out.
+    use what earlier stages returned.
 
     Args:
         nornir: Whose hosts and runner are used.

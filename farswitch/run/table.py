@@ -24,7 +24,7 @@ def table(titles: tuple[str, ...], rows: Iterable[Row], *, header: bool = True) 
     """Return the rows under their titles."""
     figures = (Column(title, justify="right", min_width=FIGURE_WIDTH) for title in titles[1:])
     name = Column(titles[0], min_width=NAME_WIDTH)
-    whole = Table(name, *figures, box=None, show_header=header)
+    whole = Table(name, *figures, box=None, pad_edge=False, show_header=header)
     for row in rows:
         line = _family if titles == FAMILIES else _stage
         style, words, counts = line(row)

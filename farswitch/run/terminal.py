@@ -1,4 +1,4 @@
-"""What others said, made fit for a terminal: a server's or guest's words are data, not orders."""
+"""Text of servers and guests, made fit for a terminal: it is data, and gives no orders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def safe(text: str) -> str:
     another one.
     """
     cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-    return "".join(one for one in ESCAPES.sub("", cut) if one.isprintable() or one in "\n\t")
+    return "".join(char for char in ESCAPES.sub("", cut) if char.isprintable() or char in "\n\t")
 
 
 def shown(text: str, style: str = "") -> Text:
