@@ -11,9 +11,8 @@ from farswitch.run.session import Session
 
 def lab_of(site: Site) -> Lab | None:
     """Return the lab that a site stands on; None where its servers are real."""
-    if site.lab is None:
-        return None
-    return Lab(site.lab.name, site.lab.controller, site.lab.underlay)
+    lab = site.lab
+    return Lab(lab.name, lab.controller_network, lab.underlay_network) if lab else None
 
 
 def ensure_lab(session: Session) -> None:

@@ -16,10 +16,9 @@ from farswitch.leftovers.find import DEFAULT_POOL
 from farswitch.leftovers.found import UNNAMED, Seen, named, orphans
 from farswitch.lock.agent import held_by
 from farswitch.lock.messages import plain
-from farswitch.model.cluster import LabNetworks
 from farswitch.model.machines import Server
 from farswitch.model.owner import Owner
-from farswitch.model.settings import Settings
+from farswitch.model.settings import LabNetworks, Settings
 from farswitch.run.cli import Options
 from farswitch.run.configuration import configuration
 from farswitch.run.locking import fenced, locked
@@ -130,7 +129,9 @@ class Remains(Session):
         for host in self.nornir.inventory.hosts.values():
             seen = seen_of(host)
             first = base or (seen.bases.get(cluster, 0) if seen else 0)
-            servers_only.adopt(host, Settings(cluster=cluster, vni_base=first, pool=pool))
+            servers_only.adopt(
+                host, Settings.model_construct(cluster=cluster, vni_base=first, pool=pool)
+            )
 
     def look(self) -> Mapping[str, Seen]:
         """Look at every server and return what was seen of those that could be looked at."""

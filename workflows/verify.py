@@ -16,9 +16,8 @@ from typing import Any
 import click
 
 from farswitch.errors import FarswitchError
-from farswitch.lab.addresses import Lab
 from farswitch.lab.third_host import HostNamespace, attach_third_host
-from farswitch.model.cluster import LabNetworks
+from farswitch.model.cluster import Site
 from farswitch.proof.probe import Findings, Probe, Scene
 from farswitch.run.cli import Options, main, shared
 from farswitch.run.completion import comma_list
@@ -31,6 +30,7 @@ from farswitch.run.ssh_config import configuration_of
 from farswitch.run.stages import Filter, Stage, guests, hypervisors, servers, step
 from tasks.checks import SUITE, probes
 from tasks.verify import verify
+from workflows.lab_up import lab_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iter
         logins=configuration_of(cluster.name),
         rebuild=_rebuild(session.options),
         findings=findings,
-        third_host=_third_host(session.site.lab),
+        third_host=_third_host(session.site),
     )
     runs = wanted(probes(), chosen)
     for family, suite in SUITE.items():
@@ -74,13 +74,10 @@ def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iter
             yield Stage(_where(session, where), tuple(steps), vital=False)
 
 
-def _third_host(
-    networks: LabNetworks | None,
-) -> Callable[[], AbstractContextManager[HostNamespace]] | None:
+def _third_host(site: Site) -> Callable[[], AbstractContextManager[HostNamespace]] | None:
     """Return what attaches a third host to the underlay, which only a lab has."""
-    if networks is None:
-        return None
-    return partial(attach_third_host, Lab(networks.name, networks.controller, networks.underlay))
+    lab = lab_of(site)
+    return partial(attach_third_host, lab) if lab else None
 
 
 def _conclusion(chosen: frozenset[str], findings: Findings) -> str:

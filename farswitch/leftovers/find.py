@@ -27,7 +27,7 @@ from farswitch.state import journal, record
 from farswitch.state.saved_settings import Journal
 from farswitch.sysctl.files import owners_of
 
-DEFAULT_POOL = Settings(cluster=UNNAMED).pool
+DEFAULT_POOL = str(Settings.model_fields["pool"].default)
 DEFINITIONS = "/etc/libvirt/qemu"
 _KINDS = {"bridge", "vxlan"}
 

@@ -7,24 +7,14 @@ in the site, so that every controller computes the same ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 from farswitch.errors import ConfigError
-from farswitch.model.machines import (
-    Guest,
-    Server,
-    interface,
-)
+from farswitch.model.machines import Guest, Server, interface
 from farswitch.model.node_names import resized
 from farswitch.model.owner import Owner
-from farswitch.model.settings import (
-    PORTS_PER_BRIDGE,
-    VNI_MAX,
-    Settings,
-)
-
-DEFAULT_LAB_NAME = "farswitch-lab"
+from farswitch.model.settings import PORTS_PER_BRIDGE, VNI_MAX, LabNetworks, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +73,6 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
-class LabNetworks:
-    """Name and networks of a lab: with one, the site's servers are stand-ins of ours."""
-
-    controller: IPv4Network
-    underlay: IPv4Network
-    name: str = DEFAULT_LAB_NAME
-
-
-@dataclass(frozen=True, slots=True)
 class GuestEntry:
     """A guest as the site names it, before it has an index."""
 
@@ -109,11 +90,15 @@ class Site:
     hypervisors: tuple[Server, ...]
     switch: Server
     guests: tuple[GuestEntry, ...]
-    lab: LabNetworks | None = None
 
     @property
     def servers(self) -> tuple[Server, ...]:
         return (*self.hypervisors, self.switch)
+
+    @property
+    def lab(self) -> LabNetworks | None:
+        """The lab's networks: with them, the servers are stand-ins of ours."""
+        return self.settings.lab
 
 
 def most_guests(settings: Settings) -> tuple[int, str]:

@@ -1,15 +1,31 @@
-"""The choices of one cluster, with their defaults: nothing in them depends on a machine."""
+"""The choices of one cluster: what each key of defaults.yaml may be, is by default, and means.
+
+Nothing in them depends on a machine. The sentence below a field is its row in docs/inventory.md.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from ipaddress import IPv4Network
-from typing import Literal
+from typing import Annotated, Literal
 
-FirewallMode = Literal["reset", "narrow", "check"]
+from pydantic import Field
 
-DATA_NETWORK = IPv4Network("10.0.0.0/24")
-MANAGEMENT_NETWORK = IPv4Network("10.10.0.0/24")
+from farswitch.model.field_types import (
+    PORT_MAX,
+    UNPRIVILEGED,
+    Fields,
+    Flag,
+    Mtu,
+    Network,
+    PortRange,
+    Ports,
+    Share,
+    Source,
+    UserName,
+    number,
+    text,
+)
+
 FIRST_GUEST_OFFSET = 10
 """Addresses before the first guest's: .1 is the gateway, .2 to .10 are the user's."""
 OWN_IMAGE = "farswitch"
@@ -18,54 +34,107 @@ VNI_MAX = 0xFFFFFF
 """A VNI has 24 bits (RFC 7348, section 5); 0 is left out, as it means "no VNI" to many tools."""
 PORTS_PER_BRIDGE = 900
 """Guests of one switch: the kernel takes 1,023 ports a bridge (BR_MAX_PORTS), but there one flooded
-frame overruns net.core.netdev_max_backlog (1000) and the oldest ports hear nothing; 900 all do."""
+frame overruns net.core.netdev_max_backlog (1000), which the oldest ports miss; 900 all get it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PortRange:
-    """TCP ports `first` to `last`, both included."""
-
-    first: int
-    last: int
+ClusterName = Annotated[
+    str, text(r"[a-z][a-z0-9-]{0,19}", "a name of 1 to 20 of a-z, 0-9 and '-' with a letter first")
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    """What the guests boot: our own image, or the user's cloud image by path or URL."""
+class Image(Fields):
+    """`data.image`: what the guests boot."""
 
-    source: str = OWN_IMAGE
-    sha256: str | None = None
+    source: Source = OWN_IMAGE
+    """what the guests boot: our own image, made from Debian's packages, or a cloud image of yours;
+    relative paths start at the site's folder"""
+    sha256: Annotated[str, text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")] | None = (
+        None
+    )
+    """the digest of your image; required with one, and checked before it is used"""
 
     @property
     def own(self) -> bool:
         return self.source == OWN_IMAGE
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The choices of one cluster: memory in MiB, disk in GiB, times in seconds, MTU in bytes."""
+class Mpi(Fields):
+    """`data.mpi`: which ports MPI uses."""
 
-    cluster: str
-    vni_base: int = 41
-    udp_port: int = 4789
-    mtu: int | None = None
-    data_network: IPv4Network = DATA_NETWORK
-    management_network: IPv4Network = MANAGEMENT_NETWORK
-    memory: int = 512
-    vcpus: int = 1
-    disk: int = 4
-    image: Image = field(default_factory=Image)
-    firewall: FirewallMode = "reset"
-    anti_spoof: bool = False
-    management_forwarding: bool = False
-    user: str = "mpi"
-    uid: int = 2000
-    share: str = "/shared"
-    launcher_ports: PortRange = PortRange(20000, 20099)
-    payload_ports: PortRange = PortRange(21000, 21999)
-    boot_timeout: int = 300
-    pool: str = "farswitch"
-    pool_path: str = "/var/lib/libvirt/images/farswitch"
+    launcher_ports: Ports = PortRange(20000, 20099)
+    """TCP ports of MPI's launcher"""
+    payload_ports: Ports = PortRange(21000, 21999)
+    """TCP ports of MPI's messages; apart from the launcher's"""
+
+
+class LabNetworks(Fields):
+    """`data.lab`: with it, the site's servers are stand-ins of ours."""
+
+    name: Annotated[
+        str,
+        text(r"[a-z][a-z0-9-]{0,14}", "a name of 1 to 15 of a-z, 0-9 and '-' with a letter first"),
+    ] = "farswitch-lab"
+    """only for the lab: names its folders and its interface on this machine"""
+    controller_network: Network
+    """only for the lab: between the controller, which has the first address, and the servers"""
+    underlay_network: Network
+    """only for the lab: between the servers"""
+
+
+class Settings(Fields):
+    """`data` of defaults.yaml: memory in MiB, disk in GiB, times in seconds, MTU in bytes."""
+
+    cluster: ClusterName
+    """names the cluster and, on the servers, everything that belongs to it"""
+    vni_base: Annotated[int, number(1, VNI_MAX)] = 41
+    """the first guest's VXLAN network identifier (24 bits, RFC 7348); clusters on the same servers
+    need ranges apart"""
+    udp_port: Annotated[int, number(UNPRIVILEGED, PORT_MAX)] = 4789
+    """where the tunnels listen (4789 is IANA's for VXLAN)"""
+    mtu: Mtu = None
+    """bytes of an IP packet on the data network; `auto` is the underlay's less 50 (IPv4) or 70
+    (IPv6). An underlay that shrank since the build is refused, not followed"""
+    data_network: Network = IPv4Network("10.0.0.0/24")
+    """what MPI and NFS use: through the switch"""
+    management_network: Network = IPv4Network("10.10.0.0/24")
+    """what the controller's logins use: from the hypervisor to its guests, never between guests"""
+    memory: Annotated[int, number(256, 1 << 20, unit="MiB")] = 512
+    """of each guest"""
+    vcpus: Annotated[int, number(1, 255)] = 1
+    """of each guest"""
+    disk: Annotated[int, number(2, 1 << 14, unit="GiB")] = 4
+    """of each guest; grows as it is written"""
+    image: Annotated[Image, Field(title="a mapping with 'source'")] = Image()
+    firewall: Annotated[
+        Literal["reset", "narrow", "check"], Field(title="'reset', 'narrow' or 'check'")
+    ] = "reset"
+    """`reset` takes all other rules away and restores them at teardown, `narrow` opens what the
+    tunnels and bridges need, `check` only reports what is in the way"""
+    anti_spoof: Flag = False
+    """`true`: a guest may send nothing on `data0` but IPv4 and ARP with its own MAC and address;
+    off, because a switch under test may need odd frames"""
+    management_forwarding: Flag = False
+    """`true`: a guest may go beyond its hypervisor over management, where you have made routes or
+    NAT for it; never to another guest or into a tunnel"""
+    user: UserName = "mpi"
+    """who runs MPI jobs on the guests"""
+    uid: Annotated[int, number(1000, 60000)] = 2000
+    """that user's number, the same on all guests"""
+    share: Share = "/shared"
+    """the folder that the head exports and all others mount"""
+    mpi: Annotated[Mpi, Field(title="a mapping with ranges of ports")] = Mpi()
+    boot_timeout: Annotated[int, number(10, 7200, unit="seconds")] = 300
+    """how long a guest may take from its start to a login, and to the end of its boot after that"""
+    pool: Annotated[
+        str, text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a name of letters, digits, '.', '_' and '-'")
+    ] = "farswitch"
+    """the libvirt storage pool for images and disks"""
+    pool_path: Annotated[
+        str,
+        text(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*){2,}", "an absolute path of two folders or more"),
+    ] = "/var/lib/libvirt/images/farswitch"
+    """that pool's folder on each hypervisor"""
+    lab: Annotated[LabNetworks | None, Field(title="a mapping with the lab's two networks")] = None
 
     @property
     def capacity(self) -> int:

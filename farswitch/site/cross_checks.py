@@ -9,10 +9,9 @@ from itertools import combinations
 from farswitch.model.cluster import most_guests
 from farswitch.model.machines import Address, Server
 from farswitch.model.node_names import shown
-from farswitch.model.settings import OWN_IMAGE, Settings
+from farswitch.model.settings import OWN_IMAGE, LabNetworks, Settings
 from farswitch.site.hosts_yaml import Entries
 from farswitch.site.mistakes import Mistakes
-from farswitch.site.schema import ClusterKeys, LabKeys
 from farswitch.site.yaml_lines import Document, Place
 
 DATA: Place = ("data",)
@@ -27,9 +26,9 @@ class Checks:
     groups: Document
     defaults: Document
     entries: Entries
-    keys: ClusterKeys
+    settings: Settings
 
-    def run(self, settings: Settings) -> None:
+    def run(self) -> None:
         """Check everything."""
         self._roles()
         self._hypervisors()
@@ -37,9 +36,9 @@ class Checks:
         self._networks()
         self._image()
         self._ports()
-        self._size(settings)
-        if self.keys.lab is not None:
-            self._lab(self.keys.lab)
+        self._size()
+        if self.settings.lab is not None:
+            self._lab(self.settings.lab)
 
     def _roles(self) -> None:
         roles = [server.role for server in self.entries.servers]
@@ -96,10 +95,10 @@ class Checks:
                         self._hosts(inner, f"{sentence}, {wanted}.")
 
     def _named_networks(self) -> list[tuple[Place, IPv4Network]]:
-        lab = self.keys.lab
+        lab = self.settings.lab
         found = [
-            ((*DATA, "data_network"), self.keys.data_network),
-            ((*DATA, "management_network"), self.keys.management_network),
+            ((*DATA, "data_network"), self.settings.data_network),
+            ((*DATA, "management_network"), self.settings.management_network),
         ]
         if lab is not None:
             found += [
@@ -108,7 +107,7 @@ class Checks:
             ]
         return list(found)
 
-    def _lab(self, lab: LabKeys) -> None:
+    def _lab(self, lab: LabNetworks) -> None:
         wanted = {"hostname": lab.controller_network, "underlay": lab.underlay_network}
         for server in self.entries.servers:
             found = {place[-1]: (place, address) for place, address in _addresses(server)}
@@ -120,27 +119,27 @@ class Checks:
                     self._hosts(place, f"{sentence}, {wish}.")
 
     def _image(self) -> None:
-        image = self.keys.image
+        image = self.settings.image
         place = (*DATA, "image")
-        if image.source != OWN_IMAGE and image.sha256 is None:
+        if not image.own and image.sha256 is None:
             sentence = (
                 "'image.sha256' is missing, wanted the digest of the image at 'image.source'."
             )
             self.mistakes.add(self.defaults, place, sentence)
-        if image.source == OWN_IMAGE and image.sha256 is not None:
+        if image.own and image.sha256 is not None:
             sentence = f"'image.sha256' is given, wanted none for our own image ('{OWN_IMAGE}')."
             self.mistakes.add(self.defaults, (*place, "sha256"), sentence)
 
     def _ports(self) -> None:
-        one, other = self.keys.mpi.launcher_ports, self.keys.mpi.payload_ports
+        one, other = self.settings.mpi.launcher_ports, self.settings.mpi.payload_ports
         if one.first <= other.last and other.first <= one.last:
             sentence = f"'mpi.payload_ports' is {other.first}-{other.last}, which overlaps"
             wanted = f"'mpi.launcher_ports' {one.first}-{one.last}, wanted ranges apart"
             self.mistakes.add(self.defaults, (*DATA, "mpi"), f"{sentence} {wanted}.")
 
-    def _size(self, settings: Settings) -> None:
+    def _size(self) -> None:
         count = len(self.entries.guests)
-        most, why = most_guests(settings)
+        most, why = most_guests(self.settings)
         if not count:
             self._hosts((), "there is no guest, wanted a name or set with groups: [guest].")
         elif count > most:

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from farswitch.errors import ConfigError
 from farswitch.model.machines import Address, Role, Server
 from farswitch.model.node_names import check_name, expand
+from farswitch.site.field_types import parse_underlay
 from farswitch.site.mistakes import Mistakes, found, key
-from farswitch.site.parsers import parse_underlay
-from farswitch.site.schema import GroupsFile, GuestKeys, ServerGroup, ServerKeys
+from farswitch.site.schema import GroupsFile, GuestFields, ServerFields, ServerGroup
 from farswitch.site.yaml_lines import Document
 
 GUEST = "guest"
@@ -64,7 +64,7 @@ class Entries:
         return None
 
     def _add_guests(self, text: str, data: object) -> None:
-        guest = self.mistakes.validate(GuestKeys, self.document, data, (text,))
+        guest = self.mistakes.validate(GuestFields, self.document, data, (text,))
         try:
             names = expand(text)
         except ConfigError as error:
@@ -75,7 +75,7 @@ class Entries:
         self.guests |= {name: home for name in names if self._claim(name, text)}
 
     def _add_server(self, name: str, role: Role, data: object) -> None:
-        keys = self.mistakes.validate(ServerKeys, self.document, data, (name,))
+        keys = self.mistakes.validate(ServerFields, self.document, data, (name,))
         try:
             check_name(name)
         except ConfigError as error:
@@ -92,7 +92,7 @@ class Entries:
         self.servers.append(self._server(name, role, keys, group, underlay))
 
     def _server(
-        self, name: str, role: Role, keys: ServerKeys, group: ServerGroup, underlay: Address
+        self, name: str, role: Role, keys: ServerFields, group: ServerGroup, underlay: Address
     ) -> Server:
         return Server(
             name=name,

@@ -76,14 +76,14 @@ def _sentence(model: type[BaseModel], details: ErrorDetails, place: Place) -> st
 
 
 def wanted(info: FieldInfo) -> str:
-    """Return a field's description; that of `Kind | None` stands in the kind's own annotation."""
+    """Return a field's title; that of `Kind | None` stands in the kind's own annotation."""
     inner = (
-        note.description
+        note.title
         for kind in get_args(info.annotation)
         for note in getattr(kind, "__metadata__", ())
         if isinstance(note, FieldInfo)
     )
-    return info.description or next((text for text in inner if text), "another value")
+    return info.title or next((text for text in inner if text), "another value")
 
 
 def _unknown_key(known: list[str], name: str, place: Place) -> str:

@@ -8,11 +8,13 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from farswitch.errors import ConfigError
+from farswitch.model.field_types import Fields
 from farswitch.model.node_names import shown
-from farswitch.site import field_types
+from farswitch.model.settings import ClusterName
+from farswitch.site.field_types import Login, Underlay
 from farswitch.site.find import FILES
 from farswitch.site.loader import load_site
 from farswitch.site.mistakes import wanted
@@ -22,15 +24,13 @@ NETWORKS = IPv4Network("10.20.0.0/14")
 PREFIX = 24
 
 
-class NewSite(BaseModel):
+class NewSite(Fields):
     """What a new site is made of."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    name: field_types.Cluster
-    server1: field_types.Underlay
-    server2: field_types.Underlay
-    user: field_types.Login = "root"
+    name: ClusterName
+    server1: Underlay
+    server2: Underlay
+    user: Login
 
 
 def write_site(

@@ -1,129 +1,96 @@
-"""The keys of a site's three files. Defaults are those of the models, written once."""
+"""The keys of a site's three files; those of the cluster are the model's own `Settings`.
+
+The sentence below a field is its row in docs/inventory.md.
+"""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
 
-from farswitch.model.cluster import DEFAULT_LAB_NAME
+from pydantic import Field
+
+from farswitch.model.field_types import Fields, Flag
 from farswitch.model.settings import Settings
-from farswitch.site import field_types
+from farswitch.site.field_types import (
+    Groups,
+    Hostname,
+    HypervisorName,
+    KeyFile,
+    Login,
+    Port,
+    Underlay,
+)
 
-DEFAULT = Settings(cluster="")
-
-
-class Keys(BaseModel):
-    """A mapping in which every key is known and nothing is converted silently."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class ImageKeys(Keys):
-    """`data.image` of defaults.yaml."""
-
-    source: field_types.Source = DEFAULT.image.source
-    sha256: field_types.Sha256 | None = DEFAULT.image.sha256
+A_MAPPING = Field(title="a mapping")
 
 
-class MpiKeys(Keys):
-    """`data.mpi` of defaults.yaml."""
-
-    launcher_ports: field_types.Ports = DEFAULT.launcher_ports
-    payload_ports: field_types.Ports = DEFAULT.payload_ports
-
-
-class LabKeys(Keys):
-    """`data.lab` of defaults.yaml: this site is the lab."""
-
-    name: field_types.LabName = DEFAULT_LAB_NAME
-    controller_network: field_types.Network
-    underlay_network: field_types.Network
-
-
-class ClusterKeys(Keys):
-    """`data` of defaults.yaml."""
-
-    cluster: field_types.Cluster
-    vni_base: field_types.Vni = DEFAULT.vni_base
-    udp_port: field_types.UdpPort = DEFAULT.udp_port
-    mtu: field_types.Mtu = DEFAULT.mtu
-    data_network: field_types.Network = DEFAULT.data_network
-    management_network: field_types.Network = DEFAULT.management_network
-    memory: field_types.Memory = DEFAULT.memory
-    vcpus: field_types.Vcpus = DEFAULT.vcpus
-    disk: field_types.Disk = DEFAULT.disk
-    image: ImageKeys = Field(default=ImageKeys(), description="a mapping with 'source'")
-    firewall: field_types.Firewall = DEFAULT.firewall
-    anti_spoof: field_types.Yes = DEFAULT.anti_spoof
-    management_forwarding: field_types.Yes = DEFAULT.management_forwarding
-    user: field_types.User = DEFAULT.user
-    uid: field_types.Uid = DEFAULT.uid
-    share: field_types.Share = DEFAULT.share
-    mpi: MpiKeys = Field(default=MpiKeys(), description="a mapping with ranges of ports")
-    boot_timeout: field_types.Seconds = DEFAULT.boot_timeout
-    pool: field_types.Pool = DEFAULT.pool
-    pool_path: field_types.Folder = DEFAULT.pool_path
-    lab: LabKeys | None = Field(default=None, description="a mapping with the lab's two networks")
-
-
-class DefaultsFile(Keys):
+class DefaultsFile(Fields):
     """defaults.yaml."""
 
-    data: ClusterKeys = Field(description="a mapping with the cluster's settings")
+    data: Annotated[Settings, Field(title="a mapping with the cluster's settings")]
 
 
-class ServerGroupData(Keys):
+class ServerGroupData(Fields):
     """`data` of a group of servers in groups.yaml."""
 
-    key_file: field_types.File | None = None
-    known_hosts: field_types.File | None = None
-    local: field_types.Yes = False
+    key_file: KeyFile | None = None
+    """the private key for the login; relative paths start at the site's folder"""
+    known_hosts: KeyFile | None = None
+    """where the host keys are; an unknown or changed key ends the run"""
+    local: Flag = False
+    """this server is the machine that runs the workflows: no login"""
 
 
 class ServerData(ServerGroupData):
     """`data` of a server in hosts.yaml."""
 
-    underlay: field_types.Underlay | None = None
+    underlay: Underlay | None = None
+    """where the tunnels end; all servers have the same IP version"""
 
 
-class ServerGroup(Keys):
+class ServerGroup(Fields):
     """`hypervisor` or `switch` of groups.yaml."""
 
-    username: field_types.Login = "root"
-    port: field_types.Port = 22
-    data: ServerGroupData = Field(default=ServerGroupData(), description="a mapping")
+    username: Login = "root"
+    """who logs in; any other user needs what [security.md](security.md) gives"""
+    port: Port = 22
+    """of sshd"""
+    data: Annotated[ServerGroupData, A_MAPPING] = ServerGroupData()
 
 
-class ServerKeys(Keys):
+class ServerFields(ServerGroup):
     """A server of hosts.yaml."""
 
-    hostname: field_types.Hostname
-    groups: field_types.Groups
-    username: field_types.Login = "root"
-    port: field_types.Port = 22
-    data: ServerData = Field(default=ServerData(), description="a mapping")
+    hostname: Hostname
+    """how the controller reaches it by ssh"""
+    groups: Groups
+    """its role: runs the guests, or carries the switch"""
+    data: Annotated[ServerData, A_MAPPING] = ServerData()
 
 
-class GuestData(Keys):
+class GuestData(Fields):
     """`data` of a guest or of the group of guests."""
 
-    hypervisor: field_types.Reference | None = None
+    hypervisor: HypervisorName | None = None
+    """where it runs"""
 
 
-class GuestGroup(Keys):
+class GuestGroup(Fields):
     """`guest` of groups.yaml."""
 
-    data: GuestData = Field(default=GuestData(), description="a mapping")
+    data: Annotated[GuestData, A_MAPPING] = GuestData()
 
 
-class GuestKeys(GuestGroup):
+class GuestFields(GuestGroup):
     """A guest or a node set of hosts.yaml."""
 
-    groups: field_types.Groups
+    groups: Groups
+    """`[guest]`"""
 
 
-class GroupsFile(Keys):
+class GroupsFile(Fields):
     """groups.yaml."""
 
-    hypervisor: ServerGroup = Field(default=ServerGroup(), description="a mapping")
-    switch: ServerGroup = Field(default=ServerGroup(), description="a mapping")
-    guest: GuestGroup = Field(default=GuestGroup(), description="a mapping")
+    hypervisor: Annotated[ServerGroup, A_MAPPING] = ServerGroup()
+    switch: Annotated[ServerGroup, A_MAPPING] = ServerGroup()
+    guest: Annotated[GuestGroup, A_MAPPING] = GuestGroup()

@@ -19,9 +19,10 @@ from nornir.core.plugins.inventory import InventoryPluginRegister
 
 from farswitch.connections.fence import Fence
 from farswitch.errors import ConfigError
-from farswitch.model.cluster import Cluster, LabNetworks, Site
+from farswitch.model.cluster import Cluster, Site
 from farswitch.model.machines import Server
-from farswitch.model.settings import Settings
+from farswitch.model.settings import LabNetworks, Settings
+from farswitch.site.field_types import parse_hostname
 from farswitch.site.nornir_data import (
     CLUSTER,
     FENCE,
@@ -31,7 +32,6 @@ from farswitch.site.nornir_data import (
     cluster_of,
     server_of,
 )
-from farswitch.site.parsers import parse_hostname
 from farswitch.site.plugin import CONNECTIONS, server_host
 
 NAME = "FarswitchServers"
@@ -59,9 +59,9 @@ class FarswitchServers:
 
     def load(self) -> Inventory:
         """Return the inventory; every server is a switch as long as nobody has looked."""
-        settings = Settings(cluster=self.cluster)
+        settings = Settings.model_construct(cluster=self.cluster, lab=self.lab)
         first = self.servers[0]
-        site = Site("", Path(), settings, self.servers, first, (), self.lab)
+        site = Site("", Path(), settings, self.servers, first, ())
         defaults = Defaults(data={SITE: site, FENCE: Fence()})
         groups = Groups({"switch": Group("switch", defaults=defaults)})
         inventory = Inventory(hosts=Hosts(), groups=groups, defaults=defaults)

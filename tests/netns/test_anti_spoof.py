@@ -63,7 +63,9 @@ def test_a_guest_sends_under_its_own_addresses_alone_where_the_site_wants_it(net
     net.guard()
     for name, frame in {**forged, **good}.items():
         assert arrived(frame) == COUNT, f"{name}, without the setting"
-    net.cluster = replace(net.cluster, settings=replace(net.cluster.settings, anti_spoof=True))
+    net.cluster = replace(
+        net.cluster, settings=net.cluster.settings.model_copy(update={"anti_spoof": True})
+    )
     net.guard()
     for name, frame in forged.items():
         assert arrived(frame) == 0, name

@@ -128,7 +128,7 @@ class Net:
 
     def mode(self, firewall: str) -> Net:
         """Return the same site with another mode of the firewall."""
-        settings = replace(self.cluster.settings, firewall=firewall)
+        settings = self.cluster.settings.model_copy(update={"firewall": firewall})
         cluster = replace(self.cluster, settings=settings)
         return replace(self, scene=replace(self.scene, cluster=cluster))
 
@@ -154,7 +154,7 @@ def plugs(cluster: Cluster) -> Iterator[tuple[str, str, str, str]]:
 @pytest.fixture(scope="module")
 def built(lasting_boxes, tmp_path_factory) -> Net:
     """A cluster of two guests as a build leaves it."""
-    settings, folder = Settings("t"), tmp_path_factory.mktemp("faults")
+    settings, folder = Settings(cluster="t"), tmp_path_factory.mktemp("faults")
     one = Server("server1", "hypervisor", "server1", ip_address("198.51.100.11"))
     two = Server("server2", "switch", "server2", ip_address("198.51.100.12"))
     guests = tuple(Guest(f"node{at}", at, "server1", settings) for at in (1, 2))

@@ -78,7 +78,7 @@ R
 
 
 def cluster_of(name="lab", mode="reset", vni=41) -> Cluster:
-    settings = Settings(name, vni_base=vni, firewall=mode)
+    settings = Settings(cluster=name, vni_base=vni, firewall=mode)
     one = Server("server1", "hypervisor", "h1", ip_address("10.99.1.1"))
     two = Server("server2", "switch", "h2", ip_address("10.99.1.2"))
     nodes = tuple(Guest(f"node{i}", i, "server1", settings) for i in (1, 2))

@@ -209,7 +209,9 @@ def test_a_guard_that_goes_is_put_back(box, monkeypatch):
 def test_the_guard_of_500_guests_is_put_and_undone_whole(box, monkeypatch):
     """Its text passes through standard input and a file only, which have no limit here."""
     undo = armed_with(monkeypatch)
-    settings = Settings("big", data_network=WIDE[0], management_network=WIDE[1], anti_spoof=True)
+    settings = Settings(
+        cluster="big", data_network=WIDE[0], management_network=WIDE[1], anti_spoof=True
+    )
     nodes = tuple(Guest(f"node{i}", i, "server1", settings) for i in range(1, 501))
     big = replace(cluster_of(), settings=settings, guests=nodes)
     one, two = big.server("server1"), big.server("server2")

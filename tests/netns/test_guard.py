@@ -16,7 +16,7 @@ pytestmark = pytest.mark.root
 
 
 def cluster_of(name="lab", vni=41, guests=2, far="10.99.1.2") -> Cluster:
-    settings = Settings(name, vni_base=vni)
+    settings = Settings(cluster=name, vni_base=vni)
     one = Server("server1", "hypervisor", "h1", ip_address("10.99.1.1"))
     two = Server("server2", "switch", "h2", ip_address(far))
     nodes = tuple(Guest(f"node{i}", i, "server1", settings) for i in range(1, guests + 1))

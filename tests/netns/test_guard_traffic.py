@@ -45,7 +45,7 @@ def test_guest_is_kept_out_of_the_switch_behind_masquerade(net):
     net.guard()
     assert net.forged(guest, address, "10.99.1.2", net.two) == 0
     assert not reaches(guest, "10.99.1.3")
-    settings = replace(net.cluster.settings, management_forwarding=True)
+    settings = net.cluster.settings.model_copy(update={"management_forwarding": True})
     net.cluster = replace(net.cluster, settings=settings)
     net.guard()
     assert net.forged(guest, address, "10.99.1.2", net.two) == 0
@@ -154,7 +154,10 @@ def test_narrow_opens_a_closed_server_for_the_peer_only(net):
     hostile += "'{ type filter hook input priority 10; policy drop; }'"
     cluster = net.cluster
     narrow = Cluster(
-        Settings("lab", firewall="narrow"), cluster.hypervisors, cluster.switch, cluster.guests
+        Settings(cluster="lab", firewall="narrow"),
+        cluster.hypervisors,
+        cluster.switch,
+        cluster.guests,
     )
     other = cluster.guests[1].data_address.ip
     for box in (net.one, net.two):

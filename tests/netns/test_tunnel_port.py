@@ -69,8 +69,8 @@ def wire(boxes: Callable[[], LocalShell], monkeypatch: pytest.MonkeyPatch) -> Ca
             hosts[server.name].connections["shell"] = SimpleNamespace(connection=box)
             servers.append(server)
             places[server.name] = box
-        guest = Guest("node1", 1, "server1", Settings("t"))
-        cluster = Cluster(Settings("t"), (servers[0],), servers[1], (guest,))
+        guest = Guest("node1", 1, "server1", Settings(cluster="t"))
+        cluster = Cluster(Settings(cluster="t"), (servers[0],), servers[1], (guest,))
         return Wire(cluster, hosts, places)
 
     return make

@@ -76,7 +76,7 @@ def received(box):
 
 def wired(boxes):
     """Make them, unguarded; `boxes` makes a namespace."""
-    settings = Settings("lab")
+    settings = Settings(cluster="lab")
     servers = [
         Server("server1", "hypervisor", "h1", ip_address("10.99.1.1")),
         Server("server2", "switch", "h2", ip_address("10.99.1.2")),

@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 
 from farswitch.image.root_tree import FINALIZE
 from farswitch.model.cluster import Cluster
+from farswitch.model.field_types import PortRange
 from farswitch.model.guest_file import File
 from farswitch.model.machines import DATA_NIC
 from farswitch.model.owner import Owner
-from farswitch.model.settings import PortRange
 from farswitch.remote import source
 
 HOSTFILE = "/etc/farswitch/hostfile"
@@ -41,9 +41,9 @@ class MpiSettings:
 
 def wanted_mpi(cluster: Cluster) -> MpiSettings:
     """Return the settings of the cluster's guests."""
-    settings = cluster.settings
+    ports = cluster.settings.mpi
     hosts = tuple(guest.data_address.ip for guest in cluster.guests)
-    return MpiSettings(hosts, settings.launcher_ports, settings.payload_ports)
+    return MpiSettings(hosts, ports.launcher_ports, ports.payload_ports)
 
 
 def pins(payload: PortRange) -> dict[str, dict[str, str]]:

@@ -29,7 +29,7 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
 
 def judge_device(guest: Guest, found: str, fix: str) -> Check:
     """Return the verdict on the device: one that can be pinned."""
-    known = tuple(pins(guest.settings.payload_ports))
+    known = tuple(pins(guest.settings.mpi.payload_ports))
     return Check(
         name="mpi.device",
         host=guest.name,
@@ -58,7 +58,7 @@ def judge_nic(guest: Guest, built_with: str, variables: Mapping[str, str], fix: 
 
 def pin(settings: Settings, built_with: str) -> dict[str, str]:
     """Return the variables that pin MPICH with this device."""
-    known = pins(settings.payload_ports)
+    known = pins(settings.mpi.payload_ports)
     return next((known[name] for name in known if built_with.startswith(name)), {})
 
 

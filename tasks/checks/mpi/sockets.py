@@ -9,8 +9,9 @@ from ipaddress import IPv4Address, ip_address
 
 from farswitch.connections.shell.protocol import Completed
 from farswitch.errors import FarswitchError
+from farswitch.model.field_types import PortRange
 from farswitch.model.machines import Guest
-from farswitch.model.settings import PortRange, Settings
+from farswitch.model.settings import Settings
 from farswitch.proof.check import Check
 from farswitch.proof.fan_out import each
 from farswitch.proof.mpi_job import MARKED
@@ -76,7 +77,7 @@ def wrong(settings: Settings, socket: Socket) -> str:
         ip = ip_address(address)
         if not isinstance(ip, IPv4Address) or ip not in settings.data_network:
             return f"{shown} is not on the data network"
-    ranges = [settings.launcher_ports, *([settings.payload_ports] if socket.rank else [])]
+    ranges = [settings.mpi.launcher_ports, *([settings.mpi.payload_ports] if socket.rank else [])]
     if not any(_within(port, one) for _, port in ends for one in ranges):
         return f"{shown} uses no port of {' or '.join(map(_shown, ranges))}"
     return ""
@@ -101,15 +102,15 @@ def judge(guest: Guest, sockets: Sequence[Socket], fix: str) -> Check:
         host=guest.name,
         ok=bool(payload) and not bad,
         measured="; ".join(bad) or told,
-        expected=f"payload on {_shown(settings.payload_ports)}, launcher on "
-        f"{_shown(settings.launcher_ports)}, both on {settings.data_network}",
+        expected=f"payload on {_shown(settings.mpi.payload_ports)}, launcher on "
+        f"{_shown(settings.mpi.launcher_ports)}, both on {settings.data_network}",
         cause="The session that started the job lacks the pins of MPI, or sets others.",
         fix=fix,
     )
 
 
 def _payload(settings: Settings, socket: Socket) -> bool:
-    return any(_within(port, settings.payload_ports) for _, port in (socket.local, socket.peer))
+    return any(_within(port, settings.mpi.payload_ports) for _, port in (socket.local, socket.peer))
 
 
 def look(scene: Scene, guests: Sequence[Guest], word: str) -> Iterator[Check]:

@@ -48,7 +48,7 @@ class Visit:
 
 def ports(cluster: Cluster) -> list[int]:
     """Return the first and the last port of the ranges that MPI uses."""
-    ranges = (cluster.settings.launcher_ports, cluster.settings.payload_ports)
+    ranges = (cluster.settings.mpi.launcher_ports, cluster.settings.mpi.payload_ports)
     return sorted({port for one in ranges for port in (one.first, one.last)})
 
 

@@ -127,7 +127,9 @@ def test_removal_leaves_the_server_as_before(two_servers):
 def test_a_cluster_with_the_same_vnis_is_not_taken_over(two_servers):
     lab = two_servers(guests=1)
     lab.run("server2", bridge, mtu=1450)
-    rival = replace(lab.cluster, settings=replace(lab.cluster.settings, cluster="other"))
+    rival = replace(
+        lab.cluster, settings=lab.cluster.settings.model_copy(update={"cluster": "other"})
+    )
     before = lab.ip("server2", "link")
     with pytest.raises(ForeignObjectError):
         lab.run("server2", bridge, cluster=rival, mtu=1450)

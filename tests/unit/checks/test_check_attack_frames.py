@@ -21,7 +21,7 @@ GATEWAY, SWITCH = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
 def ground(*, v6=False, homes=("server1",) * 3):
     first, last = ("fd00::11", "fd00::12") if v6 else ("203.0.113.11", "203.0.113.12")
-    settings = Settings("lab")
+    settings = Settings(cluster="lab")
     hypervisors = tuple(
         Server(name, "hypervisor", name, ip_address(first) + number)
         for number, name in enumerate(sorted(set(homes)))

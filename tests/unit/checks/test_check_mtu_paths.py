@@ -18,7 +18,7 @@ from tasks.checks.mtu.judge import Direction, judge_reach, judge_tunnels, judge_
 REBUILD = "python -m workflows.build"
 ONE = Server("server1", "hypervisor", "server1", ip_address("198.51.100.11"))
 TWO = Server("server2", "switch", "server2", ip_address("198.51.100.12"))
-NODES = [Guest(f"node{number}", number, "server1", Settings("lab")) for number in (1, 2)]
+NODES = [Guest(f"node{number}", number, "server1", Settings(cluster="lab")) for number in (1, 2)]
 ALL, SOME, NONE = (SMALL, 1450, 1500), (SMALL, 1300), ()
 DEVICE = Hop("server2", "eth1", "underlay device 'eth1'", 1500, 1350, overhead=50, fix="ip link")
 PORT = Hop("server2", "fsv41", "switch port 'fsv41'", 1450, 1300, "node1", fix=REBUILD)

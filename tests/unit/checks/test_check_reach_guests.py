@@ -16,7 +16,7 @@ from tasks.checks.reach import probe
 from tasks.checks.reach.judge import NAMES, View, judge
 from tasks.checks.reach.visit import Contact, Visit, parse, ports
 
-SETTINGS = Settings("lab")
+SETTINGS = Settings(cluster="lab")
 ONE, TWO, THREE = (Guest(f"node{number}", number, "server1", SETTINGS) for number in (1, 2, 3))
 TAP = Hop("server1", "fsd42", "tap 'fsd42' of 'node2'", 1450, 1400, "node2", fix="set the tap")
 OTHER = Hop("server1", "fsd43", "tap 'fsd43' of 'node3'", 1450, 1300, "node3", fix="not this")

@@ -21,7 +21,7 @@ from tasks.checks.server import bridges as server_bridges
 from tasks.checks.server import drift, guard, isolation, sysctl
 from tasks.checks.server.sysctl import Setters, cause_of
 
-SETTINGS = Settings("t")
+SETTINGS = Settings(cluster="t")
 ONE = Server("server1", "hypervisor", "h1", ip_address("198.51.100.11"))
 TWO = Server("server2", "switch", "h2", ip_address("198.51.100.12"))
 GUESTS = tuple(Guest(f"node{at}", at, "server1", SETTINGS) for at in (1, 2))

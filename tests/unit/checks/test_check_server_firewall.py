@@ -17,7 +17,7 @@ from farswitch.model.settings import Settings
 from tasks.checks.server.firewall import TOOLS, InTheWay, blocked, called, judge
 from tasks.checks.server.rule_names import removal, removals, setter
 
-SETTINGS = Settings("t")
+SETTINGS = Settings(cluster="t")
 ONE = Server("server1", "hypervisor", "h1", ip_address("198.51.100.11"))
 TWO = Server("server2", "switch", "h2", ip_address("198.51.100.12"))
 GUESTS = tuple(Guest(f"node{at}", at, "server1", SETTINGS) for at in (1, 2))

@@ -18,7 +18,7 @@ from tasks.checks.tunnel.fdb import Spoken, judge_fdb
 from tasks.checks.tunnel.observed import Sight
 from tasks.checks.tunnel.ports import judge_ports
 
-SETTINGS = Settings("t")
+SETTINGS = Settings(cluster="t")
 ONE = Server("server1", "hypervisor", "h1", ip_address("198.51.100.11"))
 TWO = Server("server2", "switch", "h2", ip_address("198.51.100.12"))
 GUESTS = tuple(Guest(f"node{at}", at, "server1", SETTINGS) for at in (1, 2))

@@ -105,7 +105,7 @@ def test_a_test_program_that_never_ends_its_line_is_left():
 def test_a_job_that_never_ends_its_line_is_left(monkeypatch):
     process = Endless(b"x" * 65_536)
     monkeypatch.setattr(mpi_job_module, "as_user", lambda _settings, argv: argv)
-    job = mpi_job(Answering(process), Settings("x"), (), (), 30)
+    job = mpi_job(Answering(process), Settings(cluster="x"), (), (), 30)
     with job, pytest.raises(RemoteProgramError):
         job.receive(Initialised, 10)
     assert process.read_so_far < MOST

@@ -15,7 +15,7 @@ from farswitch.model.settings import Settings
 def cluster_of(*, guests=2, v6=False) -> Cluster:
     addresses = ("2001:db8::1", "2001:db8::2") if v6 else ("198.51.100.1", "198.51.100.2")
     near, far = map(ip_address, addresses)
-    settings = Settings("a-b", udp_port=4790)
+    settings = Settings(cluster="a-b", udp_port=4790)
     nodes = tuple(Guest(f"n{at}", at, "one", settings) for at in range(1, guests + 1))
     one, two = Server("one", "hypervisor", "h", near), Server("two", "switch", "h", far)
     return Cluster(settings, (one,), two, nodes)
@@ -59,7 +59,9 @@ def test_switch_has_no_bridge_table_and_hypervisor_without_guests_neither():
 @pytest.mark.parametrize("anti_spoof", [False, True])
 def test_senders_on_the_data_network_are_pinned_only_where_the_site_wants_it(anti_spoof):
     cluster = cluster_of()
-    cluster = replace(cluster, settings=replace(cluster.settings, anti_spoof=anti_spoof))
+    cluster = replace(
+        cluster, settings=cluster.settings.model_copy(update={"anti_spoof": anti_spoof})
+    )
     text = render(cluster, cluster.server("one"), "eth0")["bridge"]
     for guest in cluster.guests:
         assert f'"{guest.management_tap}" . {guest.management_mac} . ' in text

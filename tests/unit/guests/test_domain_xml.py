@@ -87,7 +87,9 @@ def test_a_mark_is_read_back_and_its_digest_ignores_progress():
 def test_the_digest_of_a_domain_that_stands_stays(accelerator, image, number, memory, digest):
     """The literals are those of release 0.1.0, in the metadata of its domains."""
     guest = CLUSTER.guests[number - 1]
-    settings = replace(guest.settings, memory=memory, vcpus=1 if number == 1 else 4)
+    settings = guest.settings.model_copy(
+        update={"memory": memory, "vcpus": 1 if number == 1 else 4}
+    )
     hardware = Hardware(accelerator, 1450 if number == 1 else 8950, image.pool_path, image)
     mark = Mark("lab", guest.name, "new", image.name, disk=number)
     assert definition(replace(guest, settings=settings), mark, hardware) == digest

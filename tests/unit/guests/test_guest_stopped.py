@@ -19,7 +19,8 @@ from farswitch.model.cluster import cluster
 from farswitch.site.loader import ROOT, load_site
 
 SITE = load_site(str(ROOT / "inventory/lab"))
-CLUSTER = cluster(replace(SITE, settings=replace(SITE.settings, boot_timeout=1)), None)
+SETTINGS = SITE.settings.model_copy(update={"boot_timeout": 1})
+CLUSTER = cluster(replace(SITE, settings=SETTINGS), None)
 NODE2 = CLUSTER.guests[1]
 HARDWARE = Hardware("qemu", 1450, "/pool", BaseImage("base-own-0", "/pool", ""))
 RUNNING = DomainState("lab-node2", "uuid", "running", True, "", "lab", "node2")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from farswitch.errors import ConfigError
 from farswitch.model.cluster import Cluster, Site, cluster, most_guests
-from farswitch.model.settings import PORTS_PER_BRIDGE, VNI_MAX
+from farswitch.model.settings import PORTS_PER_BRIDGE, VNI_MAX, Settings
 from farswitch.site.loader import load_site
 
 IFNAMSIZ = 16  # linux/if.h, with the closing zero
@@ -22,8 +22,8 @@ SITE = load_site("inventory/lab")
 @st.composite
 def sites(draw) -> Site:
     prefix, other = draw(st.integers(16, 28)), draw(st.integers(16, 28))
-    chosen = replace(
-        SITE.settings,
+    chosen = Settings(
+        cluster="lab",
         vni_base=draw(st.one_of(st.integers(1, VNI_MAX), st.integers(VNI_MAX - 50, VNI_MAX))),
         data_network=IPv4Network((draw(st.integers(0, 255)) << 16 | 10 << 24, prefix)),
         management_network=IPv4Network((draw(st.integers(16, 31)) << 16 | 172 << 24, other)),

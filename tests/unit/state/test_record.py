@@ -82,7 +82,7 @@ def test_a_record_survives_its_file_and_keeps_keys_of_guests_that_stay():
     ],
 )
 def test_a_built_guest_keeps_its_vni_and_addresses(changed: dict[str, object]):
-    settings = replace(CLUSTER.settings, **changed)
+    settings = CLUSTER.settings.model_copy(update=changed)
     moved = replace(
         CLUSTER, guests=tuple(replace(guest, settings=settings) for guest in CLUSTER.guests)
     )
