@@ -5,6 +5,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 LOG     := $(VENV)/install.log
+SCRIPTS  = farswitch/image/guest/init $(shell find farswitch tests -name '*.sh')
 PIP     := $(BIN)/pip install --disable-pip-version-check
 
 .PHONY: help install demo test soak trial-house check bench packages down clean
@@ -15,7 +16,7 @@ help:
 	@echo "make test     install what is missing, run every test that this machine can run"
 	@echo "make soak     kill the controller at 100 moments, stop it, let it race: two hours"
 	@echo "make trial-house  this code against an earlier commit's cluster and demo: half an hour"
-	@echo "make check    format, lint, types, imports: seconds"
+	@echo "make check    format, lint, types, imports, shell scripts: seconds"
 	@echo "make bench    how fast guests boot, and what a build and its proof cost"
 	@echo "make install  packages and .venv, nothing else: for servers of your own"
 	@echo "make clean    remove .venv"
@@ -56,6 +57,7 @@ check: packages $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck $(SCRIPTS)
 
 bench: packages $(READY)
 	$(BIN)/python -m bench.boot
