@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from http.client import HTTPException
@@ -12,7 +11,8 @@ from urllib.parse import urlsplit
 
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.image.cache import lock
-from farswitch.image.http_range import BLOCK, Received, receive, size
+from farswitch.image.http_range import receive, size
+from farswitch.image.sums import Received, digest, silent
 
 ATTEMPTS = 5
 """Connections in a row that may bring nothing new before the download is given up."""
@@ -38,7 +38,7 @@ def fetch(
     sha256: str,
     cache: Path,
     *,
-    progress: Received = lambda _have, _total: None,
+    progress: Received = silent,
     pause: float = PAUSE,
     most: int = UNBOUNDED,
 ) -> Path:
@@ -48,7 +48,7 @@ def fetch(
         source: A path, or an http or https URL.
         sha256: The digest that the file must have, in hexadecimal.
         cache: The folder that downloads are kept in.
-        progress: Told how far it is, in bytes.
+        progress: Gets how far it is, in bytes.
         pause: Seconds to wait before trying again, times the attempts that failed.
         most: Bytes that a download may have.
 
@@ -75,7 +75,7 @@ def fetch(
 def _local(path: Path, wanted: str, progress: Received) -> Path:
     if not path.is_file():
         raise ConfigError(f"The image '{path}' does not exist.")
-    found = _digest(path, progress)
+    found = digest(path, progress)
     if found != wanted:
         raise _mismatch(str(path), found, wanted)
     return path
@@ -88,15 +88,18 @@ def _download(
     partial = cache / f"{wanted}.partial"
     with lock(cache, wanted):
         if target.exists():
-            if _digest(target) == wanted:
+            if digest(target) == wanted:
                 return target
             target.unlink()  # its disk, or somebody, has changed it since
-        _complete(url, partial, progress, pause, most)
-        found = _digest(partial)
-        if found != wanted:
+        for fresh in (not partial.exists(), True):
+            _complete(url, partial, progress, pause, most)
+            found = digest(partial)
+            if found == wanted:
+                partial.rename(target)
+                break
             partial.unlink()
-            raise _mismatch(url, found, wanted)
-        partial.rename(target)
+            if fresh:
+                raise _mismatch(url, found, wanted)
     return target
 
 
@@ -119,16 +122,6 @@ def _complete(url: str, partial: Path, progress: Received, pause: float, most: i
         if failures >= ATTEMPTS:
             raise DownloadError(url, size(partial), cause)
         time.sleep(failures * pause)
-
-
-def _digest(path: Path, progress: Received = lambda _have, _total: None) -> str:
-    total, have, state = size(path), 0, hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            state.update(block)
-            have += len(block)
-            progress(have, total)
-    return state.hexdigest()
 
 
 def _mismatch(source: str, found: str, wanted: str) -> ConfigError:

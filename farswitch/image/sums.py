@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+Received = Callable[[int, int | None], None]
+"""Gets the bytes that were read so far, and those that there are where that is known."""
+BLOCK = 1 << 20
 
-def digest(path: Path) -> str:
+
+def silent(_have: int, _total: int | None) -> None:
+    """Report nothing."""
+
+
+def digest(path: Path, progress: Received = silent) -> str:
     """Return a file's sha256 in hexadecimal."""
+    total, have, state = path.stat().st_size, 0, hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(BLOCK):
+            state.update(block)
+            have += len(block)
+            progress(have, total)
+    return state.hexdigest()
 
 
 def seal(sums: Path, files: Iterable[Path]) -> None:

@@ -11,8 +11,8 @@ from farswitch.image.build import BuiltImage
 from farswitch.image.cache import default_cache, lock
 from farswitch.image.disk_header import Format, read
 from farswitch.image.fetch import UNBOUNDED, fetch
-from farswitch.image.http_range import Received
 from farswitch.image.root_tree import ImageError, Progress, run
+from farswitch.image.sums import Received
 
 MIB = 1 << 20
 OVERHEAD = 64 * MIB
@@ -33,7 +33,7 @@ def download(
         source: A path, or an http or https URL.
         sha256: The digest that the file must have, in hexadecimal.
         cache: The folder that downloads are kept in; the user's own when not given.
-        progress: Told how far it is, once a percent.
+        progress: Gets a line on how far it is, once a percent.
         most: Bytes of the disk that a guest may see.
 
     Raises:
@@ -84,18 +84,8 @@ def _converted(path: Path, form: Format, digest: str, cache: Path, progress: Pro
         if not sums.intact(made):
             progress(f"Converting the image from {form}")
             partial = cache / f"{digest}.qcow2.partial"
-            run(
-                (
-                    "qemu-img",
-                    "convert",
-                    "-f",
-                    form,
-                    "-O",
-                    "qcow2",
-                    str(path.absolute()),
-                    str(partial),
-                )
-            )
+            convert = ("qemu-img", "convert", "-f", form, "-O", "qcow2")
+            run((*convert, str(path.absolute()), str(partial)))
             partial.rename(target)
             sums.seal(made, [target])
     return target

@@ -117,6 +117,12 @@ def test_leftover_longer_than_the_image_is_thrown_away(site: Site, tmp_path: Pat
     assert fetch(site.url, SHA256, tmp_path, pause=0).read_bytes() == CONTENT
 
 
+def test_leftover_of_other_bytes_is_thrown_away(site: Site, tmp_path: Path) -> None:
+    (tmp_path / f"{SHA256}.partial").write_bytes(b"x" * 1000)
+    assert fetch(site.url, SHA256, tmp_path, pause=0).read_bytes() == CONTENT
+    assert site.asked == ["bytes=1000-", None]
+
+
 def test_server_without_ranges_starts_over(site: Site, tmp_path: Path) -> None:
     site.ranges, site.cuts = False, 1
     assert fetch(site.url, SHA256, tmp_path, pause=0).read_bytes() == CONTENT
