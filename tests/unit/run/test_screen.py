@@ -15,7 +15,7 @@ from rich.console import Console
 
 from farswitch.errors import FarswitchError
 from farswitch.proof.check import Check
-from farswitch.run.print_report import show
+from farswitch.run.print_report import console_for, show
 from farswitch.run.progress import Hosts as HostsView
 from farswitch.run.progress import Lines, progress_on
 from farswitch.run.recorder import Recorder, Row
@@ -198,6 +198,17 @@ def test_a_log_gets_no_code_and_no_progress(nornir: Nornir):
     watcher.ended(Row("vm_boot", 0.0, 1.0, hosts={"node1"}, failed={"node1"}))
     assert "vm_boot" in file.getvalue()
     assert "\x1b" not in file.getvalue()
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_lines_stay_out_of_the_way_of_the_json_document(
+    capsys: pytest.CaptureFixture[str], as_json: bool
+):
+    progress_on(console_for(as_json=as_json)).ended(Row("vm_boot", 0.0, 1.0))
+    streams = capsys.readouterr()
+    people, programs = (streams.err, streams.out) if as_json else (streams.out, streams.err)
+    assert "vm_boot" in people
+    assert programs == ""
 
 
 def test_a_terminal_shows_each_host_with_its_step_and_time(monkeypatch: pytest.MonkeyPatch):
