@@ -11,7 +11,7 @@ from ipaddress import IPv4Network
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 
 MTU_MIN = 576
 """The datagram that every IPv4 host must accept (RFC 791, section 3.2)."""
@@ -20,13 +20,11 @@ MTU_MAX = 65535 - 50
 UNPRIVILEGED = 1024
 """The first port that a user without privilege may bind (net.ipv4.ip_unprivileged_port_start)."""
 PORT_MAX = 65535
-_USERS = """root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc
+DEBIAN_USERS = """root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc
     gnats nobody sshd messagebus statd"""
-_FOLDERS = "bin boot dev etc home lib lib32 lib64 libx32 proc root run sbin sys tmp usr var"
-DEBIAN_USERS = frozenset(_USERS.split())
-SYSTEM_FOLDERS = frozenset(_FOLDERS.split())
-_FOLDER = re.compile(r"/([A-Za-z0-9_][A-Za-z0-9._-]*)(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-_PREFIXES = range(8, 29)
+SYSTEM_FOLDERS = "bin boot dev etc home lib lib32 lib64 libx32 proc root run sbin sys tmp usr var"
+FOLDER = r"/[A-Za-z0-9_][A-Za-z0-9._-]*"
+PREFIXES = range(8, 29)
 
 
 class Fields(BaseModel):
@@ -56,9 +54,9 @@ def text(pattern: str, title: str) -> Any:
     return Field(pattern=f"^(?:{pattern})$", title=title)
 
 
-def require(*, held: bool) -> None:
-    """Raise a ValueError where a condition does not hold."""
-    if not held:
+def refuse_if(condition: object) -> None:
+    """Raise a ValueError where a value cannot be meant."""
+    if condition:
         raise ValueError
 
 
@@ -66,20 +64,16 @@ def parse_mtu(value: object) -> int | None:
     """Return the MTU in bytes of IP packet, or None for `auto`."""
     if value == "auto":
         return None
-    require(held=type(value) is int)
-    mtu = int(str(value))
-    require(held=MTU_MIN <= mtu <= MTU_MAX)
-    return mtu
+    refuse_if(type(value) is not int or not MTU_MIN <= value <= MTU_MAX)
+    return int(str(value))
 
 
 def parse_network(value: object) -> IPv4Network:
     """Return an IPv4 network with room for a guest, of addresses that machines may have."""
-    require(held=isinstance(value, str | IPv4Network) and "/" in str(value))
+    refuse_if(not isinstance(value, str | IPv4Network) or "/" not in str(value))
     network = IPv4Network(str(value))
-    odd = network.is_multicast or network.is_loopback or network.is_link_local
-    require(
-        held=network.prefixlen in _PREFIXES and not odd and network[0].packed[0] not in {0, 255}
-    )
+    refuse_if(network.is_multicast or network.is_loopback or network.is_link_local)
+    refuse_if(network.prefixlen not in PREFIXES or network[0].packed[0] in {0, 255})
     return network
 
 
@@ -88,37 +82,26 @@ def parse_ports(value: object) -> PortRange:
     if isinstance(value, PortRange):
         return value
     match = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", value) if isinstance(value, str) else None
-    require(held=match is not None)
     first, last = (int(port) for port in match.groups()) if match else (0, 0)
-    require(held=UNPRIVILEGED <= first <= last <= PORT_MAX)
+    refuse_if(not UNPRIVILEGED <= first <= last <= PORT_MAX)
     return PortRange(first, last)
 
 
-def parse_share(value: object) -> str:
-    """Return a folder that hides nothing of the system when NFS is mounted there."""
-    match = _FOLDER.fullmatch(value) if isinstance(value, str) else None
-    require(held=match is not None and match[1] not in SYSTEM_FOLDERS)
-    return str(value)
+def _outside_of_the_system(folder: str) -> str:
+    refuse_if(folder.split("/")[1] in SYSTEM_FOLDERS.split())
+    return folder
 
 
-def parse_source(value: object) -> str:
-    """Return the own image's word, an http(s) URL without a password, or a path."""
-    require(held=isinstance(value, str) and value.isascii() and value.isprintable())
-    source = str(value)
-    require(held=bool(source) and " " not in source and not source.startswith("-"))
+def _url_or_path(source: str) -> str:
     if "://" in source:
         url = urlsplit(source)
-        require(
-            held=url.scheme in {"http", "https"} and bool(url.hostname) and "@" not in url.netloc
-        )
+        refuse_if(url.scheme not in {"http", "https"} or not url.hostname or "@" in url.netloc)
     return source
 
 
-def parse_user(value: object) -> str:
-    """Return a name for a user of the guests that Debian has not given away."""
-    require(held=isinstance(value, str) and bool(re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", value)))
-    require(held=value not in DEBIAN_USERS and not str(value).startswith("systemd-"))
-    return str(value)
+def _none_of_debians(user: str) -> str:
+    refuse_if(user in DEBIAN_USERS.split() or user.startswith("systemd-"))
+    return user
 
 
 Flag = Annotated[bool, Field(title="true or false")]
@@ -139,16 +122,21 @@ Ports = Annotated[
 ]
 Share = Annotated[
     str,
-    PlainValidator(parse_share),
-    Field(title="a path such as /shared or /srv/data, outside of the system's folders"),
+    text(f"({FOLDER})+", "a path such as /shared or /srv/data, outside of the system's folders"),
+    AfterValidator(_outside_of_the_system),
 ]
 Source = Annotated[
     str,
-    PlainValidator(parse_source),
-    Field(title="'farswitch', an http(s) URL without a password, or a path without spaces"),
+    text(
+        "[!-,.-~][!-~]*", "'farswitch', an http(s) URL without a password, or a path without spaces"
+    ),
+    AfterValidator(_url_or_path),
 ]
 UserName = Annotated[
     str,
-    PlainValidator(parse_user),
-    Field(title="a user name of 1 to 32 of a-z, 0-9, '_' and '-' that is none of Debian's own"),
+    text(
+        "[a-z][a-z0-9_-]{0,31}",
+        "a user name of 1 to 32 of a-z, 0-9, '_' and '-' that is none of Debian's own",
+    ),
+    AfterValidator(_none_of_debians),
 ]

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from farswitch.model.field_types import (
+    FOLDER,
     PORT_MAX,
     UNPRIVILEGED,
     Fields,
@@ -37,6 +38,7 @@ PORTS_PER_BRIDGE = 900
 frame overruns net.core.netdev_max_backlog (1000), which the oldest ports miss; 900 all get it."""
 
 
+Sha256 = Annotated[str, text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
 ClusterName = Annotated[
     str, text(r"[a-z][a-z0-9-]{0,19}", "a name of 1 to 20 of a-z, 0-9 and '-' with a letter first")
 ]
@@ -48,9 +50,7 @@ class Image(Fields):
     source: Source = OWN_IMAGE
     """what the guests boot: our own image, made from Debian's packages, or a cloud image of yours;
     relative paths start at the site's folder"""
-    sha256: Annotated[str, text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")] | None = (
-        None
-    )
+    sha256: Sha256 | None = None
     """the digest of your image; required with one, and checked before it is used"""
 
     @property
@@ -131,7 +131,7 @@ class Settings(Fields):
     """the libvirt storage pool for images and disks"""
     pool_path: Annotated[
         str,
-        text(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*){2,}", "an absolute path of two folders or more"),
+        text(f"({FOLDER}){{2,}}", "an absolute path of two folders or more"),
     ] = "/var/lib/libvirt/images/farswitch"
     """that pool's folder on each hypervisor"""
     lab: Annotated[LabNetworks | None, Field(title="a mapping with the lab's two networks")] = None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator
 
-from farswitch.model.field_types import PORT_MAX, number, require, text
+from farswitch.model.field_types import PORT_MAX, number, refuse_if, text
 from farswitch.model.machines import Address
 
 _HOSTNAME = re.compile(
@@ -19,23 +19,23 @@ _HOSTNAME_LENGTH = 253
 
 def parse_underlay(value: object) -> Address:
     """Return an address that a tunnel can end at."""
-    require(held=isinstance(value, str) and "%" not in value)
+    refuse_if(not isinstance(value, str) or "%" in value)
     address = ip_address(str(value))
-    odd = address.is_multicast or address.is_loopback or address.is_link_local
-    require(held=not odd and not address.is_unspecified)
+    refuse_if(address.is_multicast or address.is_loopback or address.is_link_local)
+    refuse_if(address.is_unspecified)
     return address
 
 
 def parse_hostname(value: object) -> str:
     """Return an address or DNS name: nothing that ssh takes for an option, or a shell for more."""
-    require(held=isinstance(value, str) and "%" not in value)
+    refuse_if(not isinstance(value, str) or "%" in value)
     name = str(value)
     try:
         return str(ip_address(name))
     except ValueError:
         last = name.rstrip(".").rpartition(".")[2]
-        require(held=len(name) <= _HOSTNAME_LENGTH and bool(_HOSTNAME.fullmatch(name)))
-        require(held=not last.isdigit())  # 1.2.3 or 300.1.1.1: an address mistyped, not a name
+        refuse_if(len(name) > _HOSTNAME_LENGTH or not _HOSTNAME.fullmatch(name))
+        refuse_if(last.isdigit())  # 1.2.3 or 300.1.1.1: an address mistyped, not a name
         return name
 
 
