@@ -20,8 +20,8 @@ MTU_MAX = 65535 - 50
 UNPRIVILEGED = 1024
 """The first port that a user without privilege may bind (net.ipv4.ip_unprivileged_port_start)."""
 PORT_MAX = 65535
-DEBIAN_USERS = """root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc
-    gnats nobody sshd messagebus statd"""
+DEBIAN_USERS = """root daemon bin sys sync games man lp mail news uucp proxy www-data backup list
+    irc gnats nobody sshd messagebus statd"""
 SYSTEM_FOLDERS = "bin boot dev etc home lib lib32 lib64 libx32 proc root run sbin sys tmp usr var"
 FOLDER = r"/[A-Za-z0-9_][A-Za-z0-9._-]*"
 PREFIXES = range(8, 29)
