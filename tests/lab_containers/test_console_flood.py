@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from farswitch.connections.shell.login import Target
 from farswitch.connections.shell.ssh import SshShell
+from farswitch.connections.shell.target import Target
 from farswitch.deadline import Deadline, wait_until
 from farswitch.guests import console
 from farswitch.guests.domain import CONSOLE_FOLDER, console_log

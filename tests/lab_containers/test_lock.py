@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from farswitch.connections.fence import Fence
-from farswitch.connections.shell.login import Target
 from farswitch.connections.shell.ssh import SshShell
+from farswitch.connections.shell.target import Target
 from farswitch.lab.addresses import MEMBERS, Lab
 from farswitch.lock.locks import Locks
 from farswitch.lock.messages import LockHolder

@@ -14,7 +14,7 @@ from farswitch.connections.libvirt.domains import LibvirtError
 from farswitch.connections.libvirt.plugin import Hypervisor, Libvirt
 from farswitch.connections.libvirt.ssh_folder import Scratch
 from farswitch.connections.libvirt.uri import remote_uri, ssh_program
-from farswitch.connections.shell.login import Target
+from farswitch.connections.shell.target import Target
 
 
 def test_a_server_without_libvirt_is_named():

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from farswitch.connections.shell.keys import KeyPair, generate
-from farswitch.connections.shell.login import Target
 from farswitch.connections.shell.ssh import SshShell
+from farswitch.connections.shell.target import Target
 from farswitch.deadline import Deadline, wait_until
 
 SEPARATION = Path("/run/sshd")

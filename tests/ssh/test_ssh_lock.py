@@ -29,7 +29,7 @@ import os, signal, sys
 from pathlib import Path
 from farswitch.lock.lease import Lease
 from farswitch.lock.messages import LockHolder
-from farswitch.connections.shell.login import Target
+from farswitch.connections.shell.target import Target
 from farswitch.connections.shell.ssh import SshShell
 from farswitch.errors import FarswitchError
 from farswitch.connections.fence import Fence

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -81,7 +82,8 @@ def test_a_key_that_the_server_does_not_know_is_refused(sshd):
 
 def test_a_missing_key_file_is_named(sshd, tmp_path):
     error = refused(sshd.target(key_file=tmp_path / "no-key"))
-    assert "no-key" in str(error)
+    assert str(error) == f"No connection to 'server1': there is no key file '{tmp_path}/no-key'"
+    assert "key_file" in getattr(error, "hint", "")
 
 
 def test_a_closed_port_is_an_error_at_once(sshd):
@@ -141,6 +143,87 @@ def test_an_rsa_key_file_and_a_second_known_name_work(sshd):
     assert "127.0.0.1" not in known.read_text()
     shell = SshShell(sshd.target(key_file=key))
     assert shell.run(["true"]).status == 0
+    shell.close()
+
+
+NOT_UNDERSTOOD = {
+    "certificate": "@cert-authority *.corp.example {key}\n",
+    "cut": "[127.0.0.1]:{port} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIBJDv\n",
+    "unknown type": "[127.0.0.1]:{port} ssh-new AAAA\n",
+    "one word": "nonsense\n",
+    "another's": "198.51.100.7 {key}\n",
+}
+
+
+@pytest.mark.parametrize("line", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD)
+def test_a_line_of_known_hosts_that_says_nothing_is_passed_over_as_by_ssh(sshd, line):
+    known = sshd.folder / "known"
+    known.write_text(line.format(port=sshd.port, key=sshd.host.public) + known.read_text())
+    shell = SshShell(sshd.target())
+    assert shell.run(["true"]).status == 0
+    shell.close()
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "127.0.0.*", "[127.0.0.?]:{port}"])
+def test_a_host_is_known_by_the_spellings_that_ssh_takes(sshd, name):
+    known = sshd.folder / "known"
+    known.write_text(f"{name.format(port=sshd.port)} {sshd.host.public}\n")
+    shell = SshShell(sshd.target())
+    assert shell.run(["true"]).status == 0
+    shell.close()
+
+
+def test_a_revoked_host_key_is_refused(sshd):
+    known = sshd.folder / "known"
+    known.write_text(known.read_text() + f"@revoked * {sshd.host.public}\n")
+    error = refused(sshd.target())
+    assert isinstance(error, HostKeyError)
+    assert sshd.logins == 0
+
+
+def test_a_host_key_that_is_none_is_named(sshd):
+    with pytest.raises(ConfigError, match="'nonsense', wanted 'ssh-ed25519"):
+        SshShell(sshd.target(pinned="nonsense")).open()
+
+
+@pytest.fixture
+def encrypted(sshd) -> Path:
+    """The user's key file, with a passphrase and without its public half beside it."""
+    key: Path = sshd.folder / "key"
+    LocalShell("here").run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", str(key)])
+    return key
+
+
+def test_a_key_with_a_passphrase_is_taken_from_the_agent(sshd, encrypted, monkeypatch):
+    agent, key = sshd.folder / "agent", sshd.folder / "open"
+    key.write_text(sshd.user.private)
+    key.chmod(0o600)
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(agent)], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(agent.exists, Deadline(5), what="The agent")
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+        subprocess.run(["ssh-add", "-q", str(key)], check=True, capture_output=True)
+        shell = SshShell(sshd.target(key_file=encrypted))
+        assert shell.run(["true"]).status == 0
+        shell.close()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_a_key_with_a_passphrase_that_no_agent_has_is_named(sshd, encrypted, monkeypatch):
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    error = refused(sshd.target(key_file=encrypted))
+    assert isinstance(error, ConnectionLostError)
+    assert f"'{encrypted}' is encrypted" in str(error)
+    assert error.hint == f"ssh-add '{encrypted}'"
+
+
+def test_a_server_that_forwards_nothing_is_named_with_the_setting(make_sshd):
+    shell = SshShell(make_sshd("closed", more="AllowTcpForwarding no").target())
+    with pytest.raises(ConnectionLostError, match="does not reach") as caught:
+        shell.channel("127.0.0.1", 22, timeout=5)
+    assert "AllowTcpForwarding" in caught.value.hint
     shell.close()
 
 

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from farswitch.connections.shell.login import Target
+from farswitch.connections.shell.target import Target
 
 LOCAL_URI = "qemu:///system"
 OPTIONS = {

@@ -14,13 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from farswitch.connections.fence import Fence
 from farswitch.connections.open_once import opened
-from farswitch.connections.shell.login import LOGIN_SECONDS, Target
+from farswitch.connections.shell.login import LOGIN_SECONDS
 from farswitch.connections.shell.protocol import (
     ConnectionLostError,
     Shell,
     Stream,
     UnreachableError,
 )
+from farswitch.connections.shell.target import Target
 from farswitch.errors import ConfigError, FarswitchError
 
 SSH_PORT = 22
@@ -143,4 +144,4 @@ class Through:
             return shell.channel(self.address, self.port, timeout=LOGIN_SECONDS)
         except UnreachableError as error:  # the host is lost, and not the one before it
             cause = f"'{error.host}' does not reach {error.target}"
-            raise ConnectionLostError(self.host, cause) from error
+            raise ConnectionLostError(self.host, cause, hint=error.hint) from error

@@ -8,10 +8,10 @@ from typing import Any
 
 from farswitch.connections.fence import Fence
 from farswitch.connections.shell.local import LocalShell
-from farswitch.connections.shell.login import Target
 from farswitch.connections.shell.options import LoginOptions
 from farswitch.connections.shell.protocol import Shell
 from farswitch.connections.shell.ssh import SshShell
+from farswitch.connections.shell.target import Target
 
 _GUARD = threading.Lock()
 _SHELLS: dict[tuple[Target, Fence | None], SshShell] = {}

@@ -213,9 +213,11 @@ class ConnectionLostError(FarswitchError):
 class UnreachableError(ConnectionLostError):
     """The host is there, but no TCP connection starts there to where one was asked for."""
 
-    def __init__(self, host: str, address: str, port: int, error: Exception) -> None:
+    def __init__(
+        self, host: str, address: str, port: int, error: Exception, *, hint: str = ""
+    ) -> None:
         self.target = f"{address} port {port}: {error}"
-        super().__init__(host, f"it does not reach {self.target}")
+        super().__init__(host, f"it does not reach {self.target}", hint=hint)
 
 
 class HostKeyError(FarswitchError):

@@ -15,7 +15,7 @@ from farswitch.connections.fence import Fence
 from farswitch.connections.shell.base import CommandShell, Raw
 from farswitch.connections.shell.channel import ChannelProcess, exchange
 from farswitch.connections.shell.channel_gate import orderly
-from farswitch.connections.shell.login import LOGIN_SECONDS, Login, Target
+from farswitch.connections.shell.login import LOGIN_SECONDS, Login
 from farswitch.connections.shell.protocol import (
     CommandTimeoutError,
     ConnectionLostError,
@@ -23,6 +23,7 @@ from farswitch.connections.shell.protocol import (
     Stream,
     UnreachableError,
 )
+from farswitch.connections.shell.target import Target
 from farswitch.deadline import Deadline, DeadlineError, wait_until
 
 COMMANDS, PROCESSES = 5, 4
@@ -30,6 +31,8 @@ COMMANDS, PROCESSES = 5, 4
 slots of its own, so that a thread which holds one can always run a command."""
 GRACE = 2.0
 """Seconds after its deadline at which a call that still hangs takes its login down."""
+PROHIBITED = 1
+"""SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254, section 5.1)."""
 FAILURES = (paramiko.SSHException, OSError, EOFError)
 
 
@@ -94,7 +97,11 @@ class SshShell(CommandShell):
                 "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=timeout
             )
         except FAILURES as error:
-            raise UnreachableError(self.host, address, port, error) from error
+            refused = isinstance(error, paramiko.ChannelException) and error.code == PROHIBITED
+            hint = f"sshd of '{self.host}' allows no forwarding: AllowTcpForwarding, PermitOpen."
+            raise UnreachableError(
+                self.host, address, port, error, hint=hint if refused else ""
+            ) from error
         return cast("Stream", orderly(opened))
 
     def again(self) -> SshShell:
@@ -128,7 +135,7 @@ class SshShell(CommandShell):
             raise
         return channel
 
-    def _channel(self, bounds: ExitStack, deadline: Deadline) -> Any:
+    def _channel(self, bounds: ExitStack, deadline: Deadline, *, again: bool = True) -> Any:
         """Return a new session channel.
 
         Where none opens because the login has ended, nothing has begun: it is made anew, once. But
@@ -139,13 +146,11 @@ class SshShell(CommandShell):
         try:
             return _place(transport, deadline)
         except FAILURES as error:
-            if isinstance(error, TimeoutError) or deadline.passed():
+            if not again or isinstance(error, TimeoutError) or deadline.passed():
                 raise
             self._fence.check()
-        transport.close()  # paramiko tells the end to whoever waits before it notes it itself
-        transport = self._transport()
-        bounds.enter_context(self._bounded(transport, deadline))
-        return _place(transport, deadline)
+        transport.close()  # paramiko wakes whoever waits before it notes the end itself
+        return self._channel(bounds, deadline, again=False)
 
     def _transport(self) -> Any:
         with self._lock:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from farswitch.connections.shell.local import LocalShell
-from farswitch.connections.shell.login import Target
 from farswitch.connections.shell.protocol import (
     TAIL,
     CommandError,
@@ -21,6 +20,7 @@ from farswitch.connections.shell.protocol import (
     shown,
 )
 from farswitch.connections.shell.ssh import SshShell
+from farswitch.connections.shell.target import Target
 from farswitch.deadline import Deadline, wait_until
 
 

@@ -139,6 +139,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     site.mkdir()
     (site / "hosts.yaml").write_text(HOSTS.replace("PORT", str(port)))
     (site / "groups.yaml").write_text(GROUPS)
+    (site / "key").touch()
     (site / "defaults.yaml").write_text(DEFAULTS)
     yield Desk(site, sockets)
     for one in sockets:
