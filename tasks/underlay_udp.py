@@ -6,16 +6,14 @@ rules forbid it is let off: what a build opens by itself is no obstacle, what li
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address
 
 from nornir.core.inventory import Host
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
 from farswitch.errors import ConfigError
-from farswitch.guests.server_facts import facts_of
-from farswitch.links.underlay import ends
-from farswitch.model.cluster import Cluster
 from farswitch.proof.packet_agent import Listen, Refused
 from farswitch.proof.path_mtu import (
     FORBIDDEN,
@@ -25,7 +23,6 @@ from farswitch.proof.path_mtu import (
     PathMtu,
     packet_agents,
     try_sizes,
-    underlay_path,
 )
 
 SECONDS = 25
@@ -33,37 +30,35 @@ SECONDS = 25
 ATTEMPTS = 6
 
 
-def tunnel_port(task: Task, cluster: Cluster, hosts: Mapping[str, Host]) -> Result:
-    """Send UDP to the tunnels' port, both ways between each hypervisor and the switch.
+def underlay_udp(task: Task, paths: Sequence[PacketPath], hosts: Mapping[str, Host]) -> Result:
+    """Send UDP to the tunnels' port, along each path between two servers.
 
     Args:
         task: Nornir's task, on one host for all.
-        cluster: The cluster.
-        hosts: The servers' Nornir hosts, which preflight has seen.
+        paths: Those that tunnels will take; each server is the receiver of one.
+        hosts: The servers' Nornir hosts.
 
     Raises:
         ConfigError: It does not arrive.
     """
-    devices = {one.name: facts_of(hosts[one.name]).underlay.device for one in cluster.servers}
+    offsets = {
+        path.receiver: {path.interface: OFFSETS[ip_address(path.to).version]} for path in paths
+    }
     results: dict[PacketPath, PathMtu] = {}
-    with packet_agents(devices, lambda name: shell(hosts[name]), SECONDS) as agents:
-        for server in cluster.servers:
-            offset = OFFSETS[server.underlay.version]
-            agents[server.name].ask(Listen(offsets={devices[server.name]: offset}), Refused)
-        paths = [
-            underlay_path(cluster, devices[pair[1].name], "udp", *pair) for pair in ends(cluster)
-        ]
+    with packet_agents(offsets, lambda name: shell(hosts[name]), SECONDS) as agents:
+        for name, agent in agents.items():
+            agent.ask(Listen(offsets=offsets[name]), Refused)
         try_sizes(agents, dict.fromkeys(paths, (SMALL,)), results, ATTEMPTS)
-    if found := list(judge(results)):
+    if lost := list(_lost(results)):
         raise ConfigError(
-            "\n".join(found),
+            "\n".join(lost),
             hint="Open it in what lies between the servers: a provider's security group, the "
             "filter of a router or a virtual switch. Nothing was changed.",
         )
     return Result(host=task.host)
 
 
-def judge(results: Mapping[PacketPath, PathMtu]) -> Iterator[str]:
+def _lost(results: Mapping[PacketPath, PathMtu]) -> Iterator[str]:
     """Yield a sentence for each path on which nothing arrived."""
     for path, mtu in results.items():
         why = mtu.errors.get(SMALL, "")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 from nornir.core.inventory import Host
 
-from farswitch.guests.base_image import WantedImage, wanted_image
+from farswitch.guests.base_image import wanted_image
 from farswitch.guests.config import wanted_config
 from farswitch.guests.domain import Hardware
 from farswitch.guests.files.hosts import wanted_addresses
 from farswitch.guests.files.mpi import wanted_mpi
-from farswitch.guests.server_facts import facts_of
+from farswitch.guests.server_facts import Facts
+from farswitch.links.clashes import wanted_server
 from farswitch.links.mtu import derive
+from farswitch.links.underlay import Underlay
 from farswitch.links.wanted import (
     wanted_bridges,
     wanted_forwarding,
@@ -22,12 +24,12 @@ from farswitch.links.wanted import (
     wanted_ports,
     wanted_tunnels,
 )
+from farswitch.proof.path_mtu import tunnel_paths
 from farswitch.run.cli import Options, main, shared
 from farswitch.run.locking import fenced, locked
 from farswitch.run.session import Session
 from farswitch.run.ssh_config import write_login
-from farswitch.run.stages import PerHost, Stage, Step, guests, hypervisors, servers, step
-from farswitch.site.nornir_data import server_of
+from farswitch.run.stages import PerHost, Stage, Step, guests, hypervisors, resolve, servers, step
 from farswitch.state.record import complete
 from tasks.bridge import bridge
 from tasks.bridge_ports import bridge_ports
@@ -46,85 +48,116 @@ from tasks.read_guest_files import read_guest_files
 from tasks.record import record
 from tasks.ssh_keys import ssh_keys
 from tasks.sysctl import sysctl
-from tasks.underlay_udp import tunnel_port
+from tasks.underlay_udp import underlay_udp
 from tasks.vm_boot import vm_boot
 from tasks.vm_remove import vm_remove
 from tasks.vxlan import vxlan
 from workflows.lab_up import ensure_lab
 
-DEVICE = PerHost(lambda host: facts_of(host).underlay.device)
-"""The device of a server's underlay, as preflight found it."""
-
 
 def stages(session: Session) -> Iterator[Stage]:
-    """Yield what a build does, in order; a later stage uses what an earlier one found."""
-    cluster, owner = session.cluster, session.cluster.owner
-    yield Stage(servers, (step(preflight, cluster=cluster),))
-
-    progress, disk_image = session.progress, wanted_image(cluster.settings)
-    if not session.options.dry_run:
-        source = step(image_source, wanted=disk_image, progress=progress)
-        yield Stage(hypervisors, (source,))
-    ask = step(tunnel_port, cluster=cluster, hosts=session.nornir.inventory.hosts)
-    yield Stage(session.is_head, (ask,))
-    underlays = [facts_of(host).underlay for host in session.hosts(servers)]
-    known = session.record_of(session.head_host)
-    size = derive(cluster.settings.mtu, underlays, known.mtu if known else 0)
-    stay = PerHost(lambda host: {guest.name for guest in cluster.guests_of(host.name)})
-    named = len(session.site.guests)
-    bridges = PerHost(lambda host: wanted_bridges(cluster, server_of(host), mtu=size))
-    tunnels = PerHost(
-        lambda host: wanted_tunnels(
-            cluster, server_of(host), device=facts_of(host).underlay.device, mtu=size
-        )
-    )
-    ports = PerHost(lambda host: wanted_ports(cluster, server_of(host)))
-    forwarding = PerHost(lambda host: wanted_forwarding(cluster, server_of(host)))
-    hops = PerHost(lambda host: wanted_hops(cluster, server_of(host)))
-    wanted_record = complete(known, cluster, named, size)
-    keep = step(record, owner=cluster.owner, want=wanted_record, have=known)
-    yield Stage(session.is_head, (keep,))
+    """Yield what a build does, in order; a later stage uses what an earlier one found out."""
+    dry_run = session.options.dry_run
+    yield preflight_stage(session)
+    if not dry_run:
+        yield image_source_stage(session)
+    yield underlay_stage(session)
+    size = data_mtu(session)
+    yield record_stage(session, size)
     session.take_record(session.result("record", session.head_host.name))
-    yield Stage(hypervisors, (step(vm_remove, owner=owner, pool=disk_image.pool, keep=stay),))
-    yield Stage(
-        servers,
-        (
-            step(sysctl, cluster=cluster),
-            step(guard, cluster=cluster, device=DEVICE),
-            step(firewall_reset, cluster=cluster, device=DEVICE),
-            step(bridge, bridges=bridges, owner=owner),
-            step(vxlan, tunnels=tunnels, owner=owner),
-            step(bridge_ports, name="ports", ports=ports),
-            step(fdb, forwarding=forwarding, tunnels=tunnels, owner=owner),
-            step(mtu, name="mtu_servers", size=size, hops=hops),
-        ),
-    )
-    local = None if session.options.dry_run else _result(session, "image_source")
-    upload = step(image, wanted=disk_image, local=local, progress=progress)
-    yield Stage(hypervisors, (upload,))
-
-    boot, configure = guest_steps(session, size, disk_image)
-    if session.options.dry_run:
+    yield removal_stage(session)
+    yield servers_stage(session, size)
+    yield image_stage(session)
+    boot, configure = guest_steps(session, size)
+    if dry_run:
         yield Stage(guests, (boot,), vital=False)
         yield Stage(session.settled, configure, vital=False)
     else:
         yield Stage(guests, (boot, *configure), vital=False)
-        good = session.good_guests()
-        run = step(mpi_smoke, guests=good, mtu=size)
-        yield Stage(session.is_first_of(good), (run,))
+        yield smoke_stage(session, size)
 
 
-def guest_steps(
-    session: Session, size: int, disk_image: WantedImage
-) -> tuple[Step, tuple[Step, ...]]:
+def preflight_stage(session: Session) -> Stage:
+    """Return the check of the servers; nothing is changed before it ends well."""
+    return Stage(servers, (step(preflight, want=_on_server(session, wanted_server)),))
+
+
+def image_source_stage(session: Session) -> Stage:
+    """Return the making or download of the guests' image on the controller."""
+    disk_image = wanted_image(session.cluster.settings)
+    return Stage(hypervisors, (step(image_source, wanted=disk_image, progress=session.progress),))
+
+
+def underlay_stage(session: Session) -> Stage:
+    """Return the test of what lies between the servers."""
+    cluster, hosts = session.cluster, session.nornir.inventory.hosts
+    devices = {server.name: _underlay(session, server.name).device for server in cluster.servers}
+    paths = tunnel_paths(cluster, devices)
+    return Stage(session.is_head, (step(underlay_udp, paths=paths, hosts=hosts),))
+
+
+def data_mtu(session: Session) -> int:
+    """Return the MTU of the data network, in bytes, from what preflight found of the underlay."""
+    underlays = [_underlay(session, server.name) for server in session.cluster.servers]
+    built = session.record_of(session.head_host)
+    return derive(session.cluster.settings.mtu, underlays, built.mtu if built else 0)
+
+
+def record_stage(session: Session, size: int) -> Stage:
+    """Return the keeping of the cluster's size and keys; `size` is its MTU in bytes."""
+    have = session.record_of(session.head_host)
+    want = complete(have, session.cluster, len(session.site.guests), size)
+    return Stage(
+        session.is_head, (step(record, owner=session.cluster.owner, want=want, have=have),)
+    )
+
+
+def removal_stage(session: Session) -> Stage:
+    """Return the removal of guests that the cluster has no more."""
+    cluster = session.cluster
+    keep = PerHost(lambda host: {guest.name for guest in cluster.guests_of(host.name)})
+    removal = step(vm_remove, owner=cluster.owner, pool=cluster.settings.pool, keep=keep)
+    return Stage(hypervisors, (removal,))
+
+
+def servers_stage(session: Session, size: int) -> Stage:
+    """Return the network of both servers: settings, guard, bridges, tunnels and their MTU."""
+    cluster, owner = session.cluster, session.cluster.owner
+    device = PerHost(lambda host: _underlay(session, host.name).device)
+    tunnels = _on_server(session, wanted_tunnels, device=device, mtu=size)
+    forwarding = _on_server(session, wanted_forwarding)
+    return Stage(
+        servers,
+        (
+            step(sysctl, cluster=cluster),
+            step(guard, cluster=cluster, device=device),
+            step(firewall_reset, cluster=cluster, device=device),
+            step(bridge, bridges=_on_server(session, wanted_bridges, mtu=size), owner=owner),
+            step(vxlan, tunnels=tunnels, owner=owner),
+            step(bridge_ports, ports=_on_server(session, wanted_ports)),
+            step(fdb, forwarding=forwarding, tunnels=tunnels, owner=owner),
+            step(mtu, name="mtu_servers", size=size, hops=_on_server(session, wanted_hops)),
+        ),
+    )
+
+
+def image_stage(session: Session) -> Stage:
+    """Return the upload of the guests' image into libvirt's storage."""
+    disk_image = wanted_image(session.cluster.settings)
+    local = None if session.options.dry_run else _result(session, "image_source")
+    upload = step(image, wanted=disk_image, local=local, progress=session.progress)
+    return Stage(hypervisors, (upload,))
+
+
+def guest_steps(session: Session, size: int) -> tuple[Step, tuple[Step, ...]]:
     """Return a guest's boot, and what configures one that answers.
 
     Args:
         session: The run; its cluster has its record, but in the dry run of a first build.
         size: MTU of the data network, in bytes.
-        disk_image: What the guests' disks stand on.
     """
-    cluster, owner, base = session.cluster, session.cluster.owner, disk_image.base
+    cluster, owner = session.cluster, session.cluster.owner
+    disk_image = wanted_image(cluster.settings)
     record = session.record_of(session.head_host)
     configs = {
         guest.name: wanted_config(cluster, guest, record) for guest in cluster.guests if record
@@ -134,10 +167,11 @@ def guest_steps(
         return session.nornir.inventory.hosts[cluster.guest(host.name).hypervisor]
 
     def hardware(host: Host) -> Hardware:
-        return Hardware(facts_of(hypervisor(host)).accelerator, size, disk_image.pool_path, base)
+        facts = session.result("preflight", hypervisor(host).name)
+        return Hardware(facts.accelerator, size, disk_image.pool_path, disk_image.base)
 
     def plugged(host: Host) -> bool:
-        return host.name not in session.result("ports", hypervisor(host).name)
+        return host.name not in session.result("bridge_ports", hypervisor(host).name)
 
     boot = step(
         vm_boot,
@@ -161,14 +195,37 @@ def guest_steps(
     )
 
 
+def smoke_stage(session: Session, size: int) -> Stage:
+    """Return a first MPI job on the guests that are ready."""
+    ready = session.good_guests()
+    return Stage(session.is_first_of(ready), (step(mpi_smoke, guests=ready, mtu=size),))
+
+
+def _on_server(session: Session, wanted: Callable[..., Any], **more: Any) -> PerHost:
+    """Return what is wanted of each server, as an argument; one of `more` may differ, too."""
+    cluster = session.cluster
+    return PerHost(lambda host: wanted(cluster, cluster.server(host.name), **resolve(more, host)))
+
+
+def _underlay(session: Session, server: str) -> Underlay:
+    """Return what preflight found out about a server's underlay."""
+    facts: Facts = session.result("preflight", server)
+    return facts.underlay
+
+
 def _result(session: Session, name: str) -> PerHost:
     """Return what an earlier step found out, as an argument of a later one on the same host."""
     return PerHost(lambda host: session.result(name, host.name))
 
 
 @main("build")
-def build(options: Options) -> int:
-    """Build and report."""
+def build(options: Options, stages: Callable[[Session], Iterator[Stage]] = stages) -> int:
+    """Build and report.
+
+    Args:
+        options: As on the command line.
+        stages: What a build does; with `after`, a workflow of one's own puts stages in between.
+    """
     with Session("build", options) as session:
         ensure_lab(session)
         with locked(session):

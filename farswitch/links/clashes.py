@@ -13,17 +13,71 @@ from ipaddress import IPv4Network
 from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.netlink.links import Link
 from farswitch.links.plan import owns
+from farswitch.links.underlay import peers
 from farswitch.lock.reserved import Reserved, reserved_by
 from farswitch.model.cluster import Cluster
-from farswitch.model.machines import Server
+from farswitch.model.machines import Guest, Server
+from farswitch.model.owner import Owner
 
 OWN_RESERVE = 256
 """MiB of RAM that a hypervisor keeps for itself beside its guests."""
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """What the probe script printed."""
+class WantedServer:
+    """What a cluster wants of one server.
+
+    Attributes:
+        server: Which.
+        owner: Whose objects are no clash.
+        peers: The servers that its tunnels lead to.
+        guests: Those that run there.
+        vnis: Of all guests.
+        links: The names of the bridges and tunnels.
+        networks: Those that nobody else may have there, by the names of their settings.
+        own_device: Whose routes into these networks are no clash.
+        pool_path: The folder of the guests' disks.
+        reserved: What no other cluster may have.
+    """
+
+    server: Server
+    owner: Owner
+    peers: tuple[Server, ...]
+    guests: tuple[Guest, ...]
+    vnis: frozenset[int]
+    links: frozenset[str]
+    networks: Mapping[str, IPv4Network]
+    own_device: str
+    pool_path: str
+    reserved: Reserved
+
+
+def wanted_server(cluster: Cluster, server: Server) -> WantedServer:
+    """Return what the cluster wants of one of its servers."""
+    settings, guests = cluster.settings, cluster.guests_of(server.name)
+    names = [cluster.switch_bridge, *(guest.tunnel for guest in cluster.guests)]
+    networks = {"data_network": settings.data_network}
+    if server.role == "hypervisor":
+        names = [cluster.management_bridge, *(guest.tunnel for guest in guests)]
+        names += [guest.bridge for guest in guests]
+        networks["management_network"] = settings.management_network
+    return WantedServer(
+        server=server,
+        owner=cluster.owner,
+        peers=peers(cluster, server),
+        guests=guests,
+        vnis=frozenset(guest.vni for guest in cluster.guests),
+        links=frozenset(names),
+        networks=networks,
+        own_device=cluster.management_bridge,
+        pool_path=settings.pool_path,
+        reserved=reserved_by(cluster),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProbe:
+    """What `preflight.sh` printed of a server; memory and disk in free MiB."""
 
     uid: int
     memory: int
@@ -33,11 +87,11 @@ class Probe:
     kernel: tuple[str, ...]
 
 
-def parse(text: str) -> Probe:
-    """Read what the probe script printed."""
+def parse(text: str) -> ServerProbe:
+    """Read what `preflight.sh` printed."""
     pairs = [line.split(None, 1) for line in text.splitlines() if " " in line]
     single = {pair[0]: pair[1].strip() for pair in pairs}
-    return Probe(
+    return ServerProbe(
         uid=int(single["uid"]),
         memory=int(single["memory"]),
         disk=int(single["disk"]),
@@ -47,30 +101,7 @@ def parse(text: str) -> Probe:
     )
 
 
-def judge(
-    cluster: Cluster,
-    server: Server,
-    probe: Probe,
-    links: Sequence[Link],
-    reserved: Mapping[str, Reserved],
-) -> Iterator[str]:
-    """Yield one sentence for everything that stands against a build on this server.
-
-    Args:
-        cluster: What is to be built.
-        server: One of its servers.
-        probe: What the server can do.
-        links: Its interfaces.
-        reserved: What each cluster reserves that has its record there.
-    """
-    yield from able(server, probe)
-    yield from _clashes(cluster, server, links)
-    if server.role == "hypervisor":
-        yield from _neighbours(cluster, server, reserved)
-        yield from _room(cluster, server, probe, {link.name for link in links})
-
-
-def able(server: Server, probe: Probe) -> Iterator[str]:
+def able(server: Server, probe: ServerProbe) -> Iterator[str]:
     """Yield one sentence for everything that a server lacks for any work on it."""
     if probe.uid != 0:
         yield f"The login on '{server.name}' is not privileged: uid {probe.uid}, wanted 0."
@@ -80,109 +111,100 @@ def able(server: Server, probe: Probe) -> Iterator[str]:
         yield f"The kernel of '{server.name}' makes no {' and no '.join(probe.kernel)} interfaces."
 
 
-def _room(cluster: Cluster, server: Server, probe: Probe, present: set[str]) -> Iterator[str]:
-    """Compare what is free with what the guests need that do not run yet."""
-    settings = cluster.settings
-    new = [one for one in cluster.guests_of(server.name) if one.data_tap not in present]
-    needed = len(new) * settings.memory + OWN_RESERVE
-    if new and probe.memory < needed:
-        yield (
-            f"'{server.name}' has {probe.memory} MiB of free memory, wanted {needed} for "
-            f"{len(new)} more guests of {settings.memory} MiB."
-        )
-    if new and probe.disk < 1024:  # noqa: PLR2004 - MiB, for the image and the start of the overlays
-        yield f"'{server.name}' has {probe.disk} MiB of free disk, wanted at least 1024."
-
-
-def _neighbours(
-    cluster: Cluster, server: Server, reserved: Mapping[str, Reserved]
+def judge(
+    want: WantedServer,
+    probe: ServerProbe,
+    links: Sequence[Link],
+    reserved: Mapping[str, Reserved],
 ) -> Iterator[str]:
-    """Yield what clusters that stand here have too, also while nothing of theirs is up."""
-    for name, theirs in reserved.items():
-        for what in reserved_by(cluster).shared_with(theirs) if name != cluster.name else ():
-            yield f"Cluster '{name}', which stands on '{server.name}', has {what} too."
+    """Yield one sentence for everything that stands against a build on this server.
+
+    Args:
+        want: What our cluster wants of it.
+        probe: What the server can do.
+        links: Its interfaces.
+        reserved: What each cluster reserves that has its record there.
+    """
+    yield from able(want.server, probe)
+    yield from _taken(want, links)
+    if want.server.role == "hypervisor":
+        yield from _neighbours(want, reserved)
+        yield from _room(want, probe, {link.name for link in links})
 
 
-def _clashes(cluster: Cluster, server: Server, links: Sequence[Link]) -> Iterator[str]:
-    """Yield what somebody else already uses: subnets and VNIs."""
-    settings, owner = cluster.settings, cluster.owner
-    networks = [("data_network", settings.data_network)]
-    if server.role == "hypervisor":
-        networks.append(("management_network", settings.management_network))
-    vnis = {guest.vni for guest in cluster.guests}
-    for link in links:
-        if owns(owner, link):
-            continue
-        for address in link.addresses:
-            for name, network in networks:
-                if isinstance(address.network, IPv4Network) and network.overlaps(address.network):
-                    yield (
-                        f"'{server.name}' already uses {address.network} on '{link.name}', which "
-                        f"overlaps {name} {network}."
-                    )
-        if link.vxlan is not None and link.vxlan.vni in vnis:
-            yield (
-                f"'{server.name}' already has VNI {link.vxlan.vni} on '{link.name}', which is "
-                f"one of this cluster's {min(vnis)} to {max(vnis)}."
-            )
-
-
-def link_clashes(cluster: Cluster, server: Server, links: Sequence[Link]) -> Iterator[str]:
+def link_clashes(want: WantedServer, links: Sequence[Link]) -> Iterator[str]:
     """Yield the interfaces that have the name of one of ours and are not of this cluster."""
-    owner, names = cluster.owner, set(_names(cluster, server))
     for link in links:
-        if link.name in names and not owns(owner, link):
+        if link.name in want.links and not owns(want.owner, link):
             yield (
-                f"'{server.name}' already has an interface '{link.name}', which is not of "
-                f"cluster '{cluster.name}'."
+                f"'{want.server.name}' already has an interface '{link.name}', which is not of "
+                f"cluster '{want.owner.cluster}'."
             )
 
 
-def _names(cluster: Cluster, server: Server) -> Iterator[str]:
-    """Yield the names of the bridges and tunnels that the cluster has on a server."""
-    if server.role == "switch":
-        yield cluster.switch_bridge
-        yield from (guest.tunnel for guest in cluster.guests)
-        return
-    yield cluster.management_bridge
-    for guest in cluster.guests_of(server.name):
-        yield from (guest.bridge, guest.tunnel)
-
-
-def route_clashes(
-    cluster: Cluster, server: Server, routes: Sequence[tuple[IPv4Network, str]]
-) -> Iterator[str]:
+def route_clashes(want: WantedServer, routes: Sequence[tuple[IPv4Network, str]]) -> Iterator[str]:
     """Yield the routes of a server that lead into one of the cluster's networks.
 
     A wider route, such as a company's 10.0.0.0/8, is no clash: ours is the more specific one.
 
     Args:
-        cluster: Whose networks.
-        server: For the message; on the switch nothing of the cluster has an address.
+        want: What our cluster wants; on the switch nothing of it has an address.
         routes: Destination and device of each route that is not a default one.
     """
-    if server.role == "switch":
+    if want.server.role == "switch":
         return
-    settings = cluster.settings
-    wanted = (
-        ("data_network", settings.data_network),
-        ("management_network", settings.management_network),
-    )
     for destination, device in routes:
-        for name, network in wanted:
-            if device != cluster.management_bridge and destination.subnet_of(network):
+        for name, network in want.networks.items():
+            if device != want.own_device and destination.subnet_of(network):
                 yield (
-                    f"'{server.name}' has a route to {destination} over '{device}', which is "
+                    f"'{want.server.name}' has a route to {destination} over '{device}', which is "
                     f"part of {name} {network}."
                 )
 
 
-def domain_clashes(
-    cluster: Cluster, server: Server, domains: Sequence[DomainState]
-) -> Iterator[str]:
+def domain_clashes(want: WantedServer, domains: Sequence[DomainState]) -> Iterator[str]:
     """Yield the domains that have the name of one of our guests and not its mark."""
-    wanted = {guest.domain: guest.name for guest in cluster.guests_of(server.name)}
+    names = {guest.domain: guest.name for guest in want.guests}
     for domain in domains:
-        owner = (domain.cluster, domain.guest)
-        if domain.name in wanted and owner != (cluster.name, wanted[domain.name]):
-            yield f"Domain '{domain.name}' on '{server.name}' exists without our mark."
+        mark = (domain.cluster, domain.guest)
+        if domain.name in names and mark != (want.owner.cluster, names[domain.name]):
+            yield f"Domain '{domain.name}' on '{want.server.name}' exists without our mark."
+
+
+def _neighbours(want: WantedServer, reserved: Mapping[str, Reserved]) -> Iterator[str]:
+    """Yield what clusters that stand here have too, also while nothing of theirs is up."""
+    for name, theirs in reserved.items():
+        for what in want.reserved.shared_with(theirs) if name != want.owner.cluster else ():
+            yield f"Cluster '{name}', which stands on '{want.server.name}', has {what} too."
+
+
+def _room(want: WantedServer, probe: ServerProbe, present: set[str]) -> Iterator[str]:
+    """Compare what is free with what the guests need that do not run yet."""
+    new = [guest.settings.memory for guest in want.guests if guest.data_tap not in present]
+    needed = sum(new) + OWN_RESERVE
+    if new and probe.memory < needed:
+        yield (
+            f"'{want.server.name}' has {probe.memory} MiB of free memory, wanted {needed} for "
+            f"{len(new)} more guests of {new[0]} MiB."
+        )
+    if new and probe.disk < 1024:  # noqa: PLR2004 - MiB, for the image and the start of the overlays
+        yield f"'{want.server.name}' has {probe.disk} MiB of free disk, wanted at least 1024."
+
+
+def _taken(want: WantedServer, links: Sequence[Link]) -> Iterator[str]:
+    """Yield what somebody else already uses: subnets and VNIs."""
+    for link in links:
+        if owns(want.owner, link):
+            continue
+        for address in link.addresses:
+            for name, network in want.networks.items():
+                if isinstance(address.network, IPv4Network) and network.overlaps(address.network):
+                    yield (
+                        f"'{want.server.name}' already uses {address.network} on '{link.name}', "
+                        f"which overlaps {name} {network}."
+                    )
+        if link.vxlan is not None and link.vxlan.vni in want.vnis:
+            yield (
+                f"'{want.server.name}' already has VNI {link.vxlan.vni} on '{link.name}', which is "
+                f"one of this cluster's {min(want.vnis)} to {max(want.vnis)}."
+            )

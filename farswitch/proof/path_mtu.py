@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from farswitch.connections.shell.protocol import Shell
 from farswitch.deadline import Deadline
+from farswitch.links.underlay import ends
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
 from farswitch.proof.packet_agent import (
@@ -94,6 +95,19 @@ def underlay_path(
         sender.name, receiver.name, device, kind, SERVER_MARK + cluster.servers.index(sender),
         str(receiver.underlay), cluster.settings.udp_port, str(sender.underlay),
     )  # fmt: skip
+
+
+def tunnel_paths(cluster: Cluster, devices: Mapping[str, str]) -> tuple[PacketPath, ...]:
+    """Return the paths of UDP that the cluster's tunnels take.
+
+    Args:
+        cluster: The cluster.
+        devices: The underlay's device of each server.
+    """
+    return tuple(
+        underlay_path(cluster, devices[receiver.name], "udp", sender, receiver)
+        for sender, receiver in ends(cluster)
+    )
 
 
 @contextmanager

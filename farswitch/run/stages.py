@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,27 @@ def step(task: Callable[..., Result], name: str = "", **arguments: Any) -> Step:
         arguments: Passed to the task; a `PerHost` is asked for each host's own.
     """
     return Step(task, arguments, name or task.__name__)
+
+
+def after(stages: Iterable[Stage], name: str, *own: Stage) -> Iterator[Stage]:
+    """Yield the stages of a workflow, and stages of one's own after the one with a step.
+
+    Args:
+        stages: The workflow's.
+        name: The step's; it must be one of theirs, if the run comes to their end.
+        own: What runs next.
+
+    Raises:
+        LookupError: No stage has that step.
+    """
+    found = False
+    for stage in stages:
+        yield stage
+        if not found and name in {step.name for step in stage.steps}:
+            found = True
+            yield from own
+    if not found:
+        raise LookupError(f"No stage has a step '{name}'.")
 
 
 def servers(host: Host) -> bool:

@@ -12,9 +12,10 @@ from tests.lab.monitors import listening
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 
 STAGES = [
-    "preflight", "image_source", "tunnel_port", "record", "vm_remove", "sysctl", "guard",
-    "firewall_reset", "bridge", "vxlan", "ports", "fdb", "mtu_servers", "image", "vm_boot", "mtu",
-    "firewall_guests", "read_guest_files", "hosts_file", "ssh_keys", "nfs", "mpi", "mpi_smoke",
+    "preflight", "image_source", "underlay_udp", "record", "vm_remove", "sysctl", "guard",
+    "firewall_reset", "bridge", "vxlan", "bridge_ports", "fdb", "mtu_servers", "image", "vm_boot",
+    "mtu", "firewall_guests", "read_guest_files", "hosts_file", "ssh_keys", "nfs", "mpi",
+    "mpi_smoke",
 ]  # fmt: skip
 
 

@@ -110,7 +110,7 @@ def test_servers_are_built_and_given_back_by_the_user(servers, cluster):
         done = {name for name, row in session.recorder.rows.items() if row.changed}
         asked = set(session.recorder.rows)
     assert done >= {"record", "sysctl", "guard", "firewall_reset", "bridge", "vxlan"}
-    assert asked >= {"preflight", "vm_remove", "ports", "mtu_servers"}
+    assert asked >= {"preflight", "vm_remove", "bridge_ports", "mtu_servers"}
     ports = json.loads(inside(servers, "server2", "ip", "-j", "link", "show", "master", "fss7001"))
     assert {one["ifname"] for one in ports} == {"fsv7001", "fsv7002"}
     for server in ("server1", "server2"):

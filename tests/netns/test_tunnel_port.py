@@ -13,13 +13,11 @@ from nornir.core.inventory import Defaults, Host
 
 from farswitch.connections.shell.local import LocalShell
 from farswitch.errors import ConfigError
-from farswitch.guests.server_facts import FACTS, Facts
-from farswitch.links.underlay import Underlay
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
 from farswitch.proof import path_mtu
-from tasks.underlay_udp import tunnel_port
+from tasks.underlay_udp import underlay_udp
 from tests.netns.wires import pid, sh
 
 NETWORKS = {4: ("198.51.100.", 24), 6: ("2001:db8::", 64)}
@@ -44,7 +42,8 @@ class Wire:
     boxes: dict[str, LocalShell]
 
     def ask(self) -> None:
-        tunnel_port(SimpleNamespace(host=self.hosts["server1"]), self.cluster, self.hosts)
+        paths = path_mtu.tunnel_paths(self.cluster, dict.fromkeys(self.hosts, "u0"))
+        underlay_udp(SimpleNamespace(host=self.hosts["server1"]), paths, self.hosts)
 
 
 @pytest.fixture
@@ -63,9 +62,7 @@ def wire(boxes: Callable[[], LocalShell], monkeypatch: pytest.MonkeyPatch) -> Ca
                         f"ip link set p{at} master w up")  # fmt: skip
             sh(box, f"ip addr add {address}/{bits} dev u0 {'nodad' * (version == 6)}; "
                     "ip link set u0 up")  # fmt: skip
-            overhead = {4: 50, 6: 70}[version]
-            facts = Facts(Underlay(server.name, "u0", address, 1500, overhead), "qemu", 0, 0)
-            hosts[server.name] = Host(server.name, data={FACTS: facts}, defaults=Defaults())
+            hosts[server.name] = Host(server.name, defaults=Defaults())
             hosts[server.name].connections["shell"] = SimpleNamespace(connection=box)
             servers.append(server)
             places[server.name] = box

@@ -3,7 +3,7 @@
 BUILD = (
     "preflight",
     "image_source",
-    "tunnel_port",
+    "underlay_udp",
     "record",
     "vm_remove",
     "sysctl",
@@ -11,7 +11,7 @@ BUILD = (
     "firewall_reset",
     "bridge",
     "vxlan",
-    "ports",
+    "bridge_ports",
     "fdb",
     "mtu_servers",
     "image",

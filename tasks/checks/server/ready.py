@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from nornir.core.task import Task
 
 from farswitch.errors import FarswitchError
-from farswitch.guests.server_facts import facts_of
+from farswitch.guests.server_facts import FACTS
+from farswitch.links.clashes import wanted_server
 from farswitch.links.underlay import Underlay
 from farswitch.proof.check import Check
 from farswitch.proof.probe import Probe, Scene
@@ -30,13 +31,14 @@ def judge(underlay: Underlay) -> Check:
 
 def run(task: Task, scene: Scene) -> Iterator[Check]:
     """Ask one server for its facts; where it has none, later probes leave it alone."""
+    cluster, host = scene.cluster, task.host.name
     try:
-        preflight(task, scene.cluster, builds=False)
+        done = preflight(task, wanted_server(cluster, cluster.server(host)), builds=False)
     except FarswitchError as error:
-        scene.findings.lose(task.host.name, "'server.ready' failed")
+        scene.findings.lose(host, "'server.ready' failed")
         yield Check(
             name=NAME,
-            host=task.host.name,
+            host=host,
             ok=False,
             measured=str(error),
             expected="a login, the tools, and one device that leads to all peers",
@@ -44,7 +46,8 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
             fix=error.hint,
         )
         return
-    yield judge(facts_of(task.host).underlay)
+    task.host.data[FACTS] = done.result
+    yield judge(done.result.underlay)
 
 
 PROBE = Probe(

@@ -12,7 +12,7 @@ from nornir.core.inventory import Host
 from nornir.core.task import Task
 
 from farswitch.errors import ConfigError
-from farswitch.guests.server_facts import FACTS, Facts
+from farswitch.guests.server_facts import Facts
 from farswitch.links.underlay import Underlay
 from farswitch.model.cluster import cluster
 from farswitch.proof.probe import Scene
@@ -22,11 +22,12 @@ from tasks.verify import verify
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")))
 WAY = Underlay("server2", "eth1", ip_address("203.0.113.12"), 1500, 50)
+FOUND = Facts(WAY, "qemu", 1000, 1000)
 
 
 @pytest.fixture
 def scene() -> Scene:
-    hosts = {"server2": Host("server2", data={FACTS: Facts(WAY, "qemu", 1000, 1000)})}
+    hosts = {"server2": Host("server2", data={})}
     return Scene(CLUSTER, cast("Any", None), 1450, hosts, Path("ssh_config"))
 
 
@@ -36,7 +37,7 @@ def made(scene: Scene, *chosen: str) -> list[Any]:
 
 
 def test_a_server_that_answers_is_ready(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ready, "preflight", lambda *_some, **_more: None)
+    monkeypatch.setattr(ready, "preflight", lambda *_some, **_more: SimpleNamespace(result=FOUND))
     (check,) = made(scene, ready.NAME)
     assert made(scene) == [], "nobody asked"
     assert (check.ok, check.host) == (True, "server2")

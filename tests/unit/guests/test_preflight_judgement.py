@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
 
 import pytest
 
 from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.netlink.links import Link
-from farswitch.links.clashes import Probe, domain_clashes, judge, link_clashes, parse, route_clashes
+from farswitch.links.clashes import (
+    ServerProbe,
+    domain_clashes,
+    judge,
+    link_clashes,
+    parse,
+    route_clashes,
+    wanted_server,
+)
 from farswitch.lock.reserved import Reserved
 from farswitch.model.cluster import cluster
 from farswitch.model.links import VxlanAttrs
+from farswitch.remote import script
 from farswitch.site.loader import ROOT, load_site
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 SERVER1, SERVER2 = CLUSTER.hypervisors[0], CLUSTER.switch
-GOOD = Probe(uid=0, memory=8192, disk=20000, kvm=False, missing=(), kernel=())
+WANT1, WANT2 = wanted_server(CLUSTER, SERVER1), wanted_server(CLUSTER, SERVER2)
+GOOD = ServerProbe(uid=0, memory=8192, disk=20000, kvm=False, missing=(), kernel=())
 TUNNEL = VxlanAttrs(vni=42, local=None, remote=None, port=4789, device="eth1")
+
+
+def test_the_probe_runs_here_and_names_what_is_missing(tmp_path: Path):
+    folder = str(tmp_path / "not" / "there")
+    argv = ["sh", "-c", script("preflight"), "preflight", folder, "sh", "no-such-tool"]
+    probe = parse(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+    assert probe.missing == ("no-such-tool",)
+    assert min(probe.memory, probe.disk) > 0
 
 
 def test_the_probe_is_read():
     text = "uid 0\nmissing nft\nmissing qemu-img\nmemory 900\ndisk  1234\nkvm yes\nkernel vxlan\n"
-    assert parse(text) == Probe(0, 900, 1234, True, ("nft", "qemu-img"), ("vxlan",))
+    assert parse(text) == ServerProbe(0, 900, 1234, True, ("nft", "qemu-img"), ("vxlan",))
 
 
 @pytest.mark.parametrize(
@@ -62,8 +82,8 @@ def test_the_probe_is_read():
         ),
     ],
 )
-def test_every_obstacle_is_named(probe: Probe, links: list[Link], words: list[str]):
-    said = list(judge(CLUSTER, SERVER1, probe, links, {}))
+def test_every_obstacle_is_named(probe: ServerProbe, links: list[Link], words: list[str]):
+    said = list(judge(WANT1, probe, links, {}))
     assert len(said) == (1 if words else 0)
     assert all(word in said[0] for word in words)
 
@@ -79,12 +99,12 @@ def test_every_obstacle_is_named(probe: Probe, links: list[Link], words: list[st
 )
 def test_a_domain_of_our_name_without_our_mark_is_told_before_any_change(name, owner, clashes):
     domain = DomainState(name, "uuid", "running", True, "", *owner)
-    assert bool(list(domain_clashes(CLUSTER, SERVER1, [domain]))) is clashes
+    assert bool(list(domain_clashes(WANT1, [domain]))) is clashes
 
 
 def test_guests_that_run_need_no_more_memory():
     taps = [Link(i, guest.data_tap) for i, guest in enumerate(CLUSTER.guests)]
-    assert list(judge(CLUSTER, SERVER1, replace(GOOD, memory=10), taps, {})) == []
+    assert list(judge(WANT1, replace(GOOD, memory=10), taps, {})) == []
 
 
 @pytest.mark.parametrize(
@@ -98,7 +118,7 @@ def test_guests_that_run_need_no_more_memory():
 )
 def test_a_route_into_our_network_clashes_and_a_wider_one_does_not(server, route, clashes: bool):
     routes = [(IPv4Network(route[0]), route[1])]
-    assert bool(list(route_clashes(CLUSTER, server, routes))) is clashes
+    assert bool(list(route_clashes(wanted_server(CLUSTER, server), routes))) is clashes
 
 
 @pytest.mark.parametrize(
@@ -113,14 +133,14 @@ def test_a_route_into_our_network_clashes_and_a_wider_one_does_not(server, route
 )
 def test_what_a_standing_cluster_has_is_taken(name, vnis, networks, words: str):
     standing = {name: Reserved(vnis=vnis, networks=networks)}
-    said = list(judge(CLUSTER, SERVER1, GOOD, [], standing))
+    said = list(judge(WANT1, GOOD, [], standing))
     assert len(said) == (1 if words else 0)
     assert all(word in said[0] for word in (words, "'other'", "'server1'") if words)
-    assert list(judge(CLUSTER, SERVER2, GOOD, [], standing)) == [], "a switch has neither network"
+    assert list(judge(WANT2, GOOD, [], standing)) == [], "a switch has neither network"
 
 
 def test_an_interface_under_a_name_of_ours_is_somebody_elses():
-    (said,) = link_clashes(CLUSTER, SERVER2, [Link(3, "fsv42")])
+    (said,) = link_clashes(WANT2, [Link(3, "fsv42")])
     assert "'server2' already has an interface 'fsv42'" in said
     ours = Link(3, "fsv42", group=CLUSTER.owner.link_group, alias="farswitch:lab:node2")
-    assert list(link_clashes(CLUSTER, SERVER2, [ours])) == []
+    assert list(link_clashes(WANT2, [ours])) == []
