@@ -12,16 +12,18 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import click
 import libvirt
 
 from farswitch.connections.libvirt import domains
 from farswitch.lock.locks import Locks
+from farswitch.run.cli import Options, shared
 from farswitch.run.session import Session
 from farswitch.run.stages import Stage
 from tasks import vm_boot
 from workflows import build
 
-_state, _stages = domains._state, build.stages
+_state = domains._state
 
 
 def start(self: domains.Domains, name: str) -> bool:
@@ -40,7 +42,7 @@ def as_if_running(domain: Any) -> domains.DomainState | None:
 
 
 def without_logins(session: Session) -> Iterator[Stage]:
-    for stage in _stages(session):
+    for stage in build.stages(session):
         names = [step.name for step in stage.steps]
         if "vm_boot" in names:
             yield dataclasses.replace(stage, steps=stage.steps[:1])
@@ -48,15 +50,20 @@ def without_logins(session: Session) -> Iterator[Stage]:
         yield stage
 
 
+@click.command()
+@shared
+def command(**options: Any) -> None:
+    build.build(Options(**options), stages=without_logins)
+
+
 def main() -> None:
     domains.Domains.start = start
     domains._state = as_if_running
     vm_boot.bring_up = lambda _task, _boot, mark, _actions: (mark, [])
     vm_boot.write_out = lambda _task, **_: None
-    build.stages = without_logins
     if silence := os.environ.get("SOAK_SILENCE"):
         Locks.__init__.__kwdefaults__["silence"] = float(silence)
-    build.command(prog_name="python -m workflows.build")
+    command()
 
 
 if __name__ == "__main__":
