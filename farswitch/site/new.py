@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import ValidationError
 
 from farswitch.errors import ConfigError
@@ -18,6 +17,7 @@ from farswitch.site.field_types import Login, Underlay
 from farswitch.site.find import FILES
 from farswitch.site.loader import load_site
 from farswitch.site.mistakes import wanted
+from farswitch.templates import render_template
 
 NETWORKS = IPv4Network("10.20.0.0/14")
 """Where the guests' networks are taken from: the first two that have no server in them."""
@@ -83,16 +83,10 @@ def _validated(**values: str) -> NewSite:
 
 
 def _render(new: NewSite, folder: Path) -> None:
-    templates = Environment(
-        loader=PackageLoader("farswitch.site", ""),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 (YAML; every value is checked)
-    )
     free = _networks(new)
     values = {**new.model_dump(), "data_network": next(free), "management_network": next(free)}
     for name in FILES:
-        text = templates.get_template(f"new_{name}.j2").render(values)
+        text = render_template(f"site/new_{name}.j2", **values)
         (folder / name).write_text(text, encoding="utf-8")
     try:
         load_site(str(folder.resolve()))

@@ -51,6 +51,12 @@ def test_a_new_site_logs_in_as_the_user_that_was_named():
     assert {server.user for server in load_site("hpc1").servers} == {"admin"}
 
 
+def test_a_name_that_yaml_takes_for_another_value_is_a_name():
+    write_site("true", "198.51.100.21", "198.51.100.22", user="null")
+    site = load_site("true")
+    assert (site.settings.cluster, site.switch.user) == ("true", "null")
+
+
 def test_a_new_site_is_explained_in_comments(here):
     write_site("hpc1", "198.51.100.21", "198.51.100.22")
     for name, text in files(here).items():
