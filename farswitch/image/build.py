@@ -16,7 +16,7 @@ from farswitch.image.root_tree import Progress
 
 SUMS = "sums.json"
 COMMAND_LINE = "console=ttyS0 net.ifnames=0 loglevel=5 systemd.show_status=auto"
-"""Errors and units that fail or are slow reach the console; the rest of the boot says nothing."""
+"""Errors and units that fail or are slow reach the console; the rest of the boot prints nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def build(
         cache: The folder to keep it in; the user's own when not given. A user other than root also
             gets what is in root's.
         stock: Make the ordinary cloud image of the same packages instead of ours.
-        progress: Told what goes on, line by line.
+        progress: Gets what goes on, line by line.
 
     Raises:
         ImageError: A program failed; its last lines are in the message.

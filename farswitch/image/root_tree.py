@@ -45,7 +45,7 @@ def run(argv: Sequence[str], progress: Progress | None = None, *, stdin: bytes =
 
     Args:
         argv: The program and its arguments.
-        progress: Told each line that the program prints.
+        progress: Gets each line that the program prints.
         stdin: What the program reads; small, since it is written before the output is read.
 
     Raises:
@@ -61,7 +61,7 @@ def run(argv: Sequence[str], progress: Progress | None = None, *, stdin: bytes =
         raise ImageError(program, 127, str(error), hint=f"Install '{argv[0]}'.") from error
     with process:
         try:
-            _talk(process, stdin, tail, progress)
+            _pump(process, stdin, tail, progress)
         except BaseException:
             process.kill()
             process.wait()
@@ -70,7 +70,7 @@ def run(argv: Sequence[str], progress: Progress | None = None, *, stdin: bytes =
         raise ImageError(program, process.returncode, "\n".join(tail))
 
 
-def _talk(
+def _pump(
     process: subprocess.Popen[bytes], stdin: bytes, tail: deque[str], progress: Progress | None
 ) -> None:
     assert process.stdin is not None  # noqa: S101 - Popen was asked for both pipes

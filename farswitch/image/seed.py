@@ -1,4 +1,4 @@
-"""What one guest is told at its first boot: one NoCloud disk that every kind of image reads."""
+"""What one guest gets at its first boot: one NoCloud disk that every kind of image reads."""
 
 from __future__ import annotations
 

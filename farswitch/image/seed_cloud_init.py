@@ -9,7 +9,7 @@ from farswitch.image.seed import ARCHIVE, Nic, Seed, iso
 from farswitch.image.seed_archive import archive
 from farswitch.model.guest_file import File
 
-Document = dict[str, object]
+CloudConfig = dict[str, object]
 
 ADD_LINE = 'grep -qxF -- "$1" "$2" || printf "%s\\n" "$1" >>"$2"'
 """Adds a line that may be there already; cc_mounts would mount a share at once, and wait for it."""
@@ -31,7 +31,7 @@ def render(seed: Seed) -> bytes:
     )
 
 
-def meta_data(seed: Seed) -> Document:
+def meta_data(seed: Seed) -> CloudConfig:
     """Return what names the instance; `local` lets cloud-init do all of it before the network."""
     return {
         "instance-id": seed.instance_id,
@@ -40,7 +40,7 @@ def meta_data(seed: Seed) -> Document:
     }
 
 
-def network_config(seed: Seed) -> Document:
+def network_config(seed: Seed) -> CloudConfig:
     """Return the network in cloud-init's version 2, each NIC matched by its MAC."""
     return {
         "version": 2,
@@ -49,7 +49,7 @@ def network_config(seed: Seed) -> Document:
     }
 
 
-def user_data(seed: Seed) -> Document:
+def user_data(seed: Seed) -> CloudConfig:
     """Return the cloud-config of one guest: keys only, no password, no generated host key."""
     user = seed.user
     return {
@@ -101,8 +101,8 @@ def _commands(seed: Seed) -> list[list[str]]:
     return commands
 
 
-def _ethernet(nic: Nic) -> Document:
-    ethernet: Document = {
+def _ethernet(nic: Nic) -> CloudConfig:
+    ethernet: CloudConfig = {
         "match": {"macaddress": nic.mac.lower()},
         "set-name": nic.name,
         "addresses": [str(nic.address)],
@@ -116,7 +116,7 @@ def _ethernet(nic: Nic) -> Document:
     return ethernet
 
 
-def _file(file: File) -> Document:
+def _file(file: File) -> CloudConfig:
     return {
         "path": file.path,
         "encoding": "b64",
@@ -128,6 +128,6 @@ def _file(file: File) -> Document:
     }
 
 
-def _json(document: Document) -> bytes:
+def _json(document: CloudConfig) -> bytes:
     """JSON is YAML, and needs no library that quotes it right."""
     return (json.dumps(document, indent=1) + "\n").encode()

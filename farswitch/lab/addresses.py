@@ -8,6 +8,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
 from farswitch.errors import ConfigError
+from farswitch.model.machines import interface
 
 CONTROL_SUBNET = IPv4Network("198.51.100.0/24")
 """Between the controller and the servers (TEST-NET-2, RFC 5737: routed nowhere)."""
@@ -100,7 +101,7 @@ class Lab:
 
     @property
     def controller(self) -> IPv4Interface:
-        return _interface(self.control, 1)
+        return interface(self.control, 1)
 
     def storage(self, member: Member) -> Path:
         """Return the folder of a member's disk: the overlay's upper and work folder."""
@@ -112,12 +113,8 @@ class Lab:
 
     def address(self, member: Member) -> IPv4Interface:
         """Return a member's address on the control subnet."""
-        return _interface(self.control, member.number)
+        return interface(self.control, member.number)
 
     def underlay_address(self, member: Member) -> IPv4Interface:
         """Return a member's address on the underlay."""
-        return _interface(self.underlay, member.number)
-
-
-def _interface(network: IPv4Network, offset: int) -> IPv4Interface:
-    return IPv4Interface((network[offset], network.prefixlen))
+        return interface(self.underlay, member.number)

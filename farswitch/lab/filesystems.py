@@ -77,7 +77,7 @@ def _overlays(storage: Path, spec: ServerSpec) -> Path:
         _copy_owner(Path(layer), upper)
     if fresh:
         for name in spec.emptied:
-            layer = max((one for one in layers if Path(name).is_relative_to(one)), key=len)
+            layer = max(filter(Path(name).is_relative_to, layers), key=len)
             _hide(Path(name), Path(layer), uppers[layer])
     for layer, upper in uppers.items():
         where = f"lowerdir={layer},upperdir={upper},workdir={storage / 'work' / upper.name}"
@@ -134,7 +134,7 @@ def _devices(dev: Path) -> None:
         have = Path("/dev", name)
         # libvirt asks QEMU again for all it can do, 16 times a domain, where the device is there
         # but cannot be used.
-        if not have.exists() or (name == "kvm" and not _virtualises()):
+        if not have.exists() or (name == "kvm" and not virtualises()):
             continue
         node = dev / name
         node.parent.mkdir(exist_ok=True)
@@ -152,8 +152,8 @@ def _devices(dev: Path) -> None:
         (dev / name).symlink_to(target)
 
 
-def _virtualises() -> bool:
-    """Return whether the processor has virtualisation; KVM's device alone does not say so."""
+def virtualises() -> bool:
+    """Return whether the processor has virtualisation; KVM's device alone proves nothing."""
     flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
     return bool({"vmx", "svm"}.intersection(flags))
 

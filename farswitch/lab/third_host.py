@@ -18,7 +18,7 @@ from farswitch.lab.run import PATH, run
 from farswitch.lab.veth import LINK_GROUP
 
 SECONDS = 10.0
-"""Until its port forwards: the kernel tells of a carrier up to a second late."""
+"""Until its port forwards: the kernel reports a carrier up to a second late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +76,4 @@ def _forwards(wire: tuple[str, ...], port: str) -> bool:
 def _free(lab: Lab) -> IPv4Address:
     """Return the subnet's last address that is no member's."""
     taken = {lab.underlay_address(member).ip for member in lab.members}
-    return next(one for one in reversed(list(lab.underlay.hosts())) if one not in taken)
+    return max(address for address in lab.underlay.hosts() if address not in taken)

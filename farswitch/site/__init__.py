@@ -1,1 +1,1 @@
-"""Sites and what they say: models, validation, and Nornir's inventory plugin."""
+"""Sites: YAML files to validated models, and Nornir's inventory of them."""

@@ -51,39 +51,41 @@ class Checks:
             self._hosts((name,), f"'{name}' is a switch like '{switches[0]}', wanted one switch.")
 
     def _hypervisors(self) -> None:
-        known = [one.name for one in self.entries.servers if one.role == "hypervisor"]
-        wanted = f"wanted one of: {', '.join(known)}"
+        names = [server.name for server in self.entries.servers if server.role == "hypervisor"]
+        wanted = f"wanted one of: {', '.join(names)}"
         common = self.groups.data.get("guest") or {}
         home = (common.get("data") or {}).get("hypervisor")
-        if home is not None and home not in known:
+        if home is not None and home not in names:
             place = ("guest", "data", "hypervisor")
             sentence = f"'guest.hypervisor' is {shown(home)}, which is no hypervisor, {wanted}."
             self.mistakes.add(self.groups, place, sentence)
         for text in dict.fromkeys(self.entries.keys[guest] for guest in self.entries.guests):
             named = (self.hosts.data[text].get("data") or {}).get("hypervisor")
-            if named is not None and named not in known:
+            if named is not None and named not in names:
                 sentence = (
                     f"'{text}.hypervisor' is {shown(named)}, which is no hypervisor, {wanted}."
                 )
                 self._hosts((text, "data", "hypervisor"), sentence)
 
     def _servers(self) -> None:
-        for one, other in combinations(self.entries.servers, 2):
-            if one.underlay == other.underlay:
-                sentence = f"'{other.name}' has the underlay address {one.underlay} of '{one.name}'"
+        for server, other in combinations(self.entries.servers, 2):
+            if server.underlay == other.underlay:
+                sentence = (
+                    f"'{other.name}' has the underlay address {server.underlay} of '{server.name}'"
+                )
                 self._hosts((other.name,), f"{sentence}, wanted one address a server.")
-            elif one.underlay.version != other.underlay.version:
+            elif server.underlay.version != other.underlay.version:
                 sentence = f"the underlay of '{other.name}' is {other.underlay}"
-                wanted = f"wanted IPv{one.underlay.version} as for '{one.name}'"
+                wanted = f"wanted IPv{server.underlay.version} as for '{server.name}'"
                 self._hosts((other.name,), f"{sentence}, {wanted}.")
-            if (one.hostname, one.port) == (other.hostname, other.port):
-                sentence = f"'{other.name}' has the hostname {one.hostname} of '{one.name}'"
+            if (server.hostname, server.port) == (other.hostname, other.port):
+                sentence = f"'{other.name}' has the hostname {server.hostname} of '{server.name}'"
                 self._hosts((other.name,), f"{sentence}, wanted two servers.")
 
     def _networks(self) -> None:
-        for (one, first), (other, second) in combinations(self._named_networks(), 2):
-            if first.overlaps(second):
-                names = f"'{other[-1]}' is {second}, which overlaps '{one[-1]}' {first}"
+        for (place, network), (other, second) in combinations(self._named_networks(), 2):
+            if network.overlaps(second):
+                names = f"'{other[-1]}' is {second}, which overlaps '{place[-1]}' {network}"
                 self.mistakes.add(self.defaults, other, f"{names}, wanted networks apart.")
         guests = self._named_networks()[:2]
         for server in self.entries.servers:
@@ -131,10 +133,10 @@ class Checks:
             self.mistakes.add(self.defaults, (*place, "sha256"), sentence)
 
     def _ports(self) -> None:
-        one, other = self.settings.mpi.launcher_ports, self.settings.mpi.payload_ports
-        if one.first <= other.last and other.first <= one.last:
-            sentence = f"'mpi.payload_ports' is {other.first}-{other.last}, which overlaps"
-            wanted = f"'mpi.launcher_ports' {one.first}-{one.last}, wanted ranges apart"
+        launcher, payload = self.settings.mpi.launcher_ports, self.settings.mpi.payload_ports
+        if launcher.first <= payload.last and payload.first <= launcher.last:
+            sentence = f"'mpi.payload_ports' is {payload.first}-{payload.last}, which overlaps"
+            wanted = f"'mpi.launcher_ports' {launcher.first}-{launcher.last}, wanted ranges apart"
             self.mistakes.add(self.defaults, (*DATA, "mpi"), f"{sentence} {wanted}.")
 
     def _size(self) -> None:

@@ -43,7 +43,7 @@ class Entries:
     keys: dict[str, str] = field(default_factory=dict)
 
     def read(self) -> None:
-        """Read all entries; what is wrong goes to the mistakes."""
+        """Read all entries; what is wrong is added to the mistakes."""
         for text, data in self.document.data.items():
             role = self._role(text, data)
             if role == GUEST:
