@@ -1,6 +1,7 @@
-"""Remove the cluster and restore both servers: `python -m workflows.teardown`.
+"""Remove a cluster and restore both servers: `python -m workflows.teardown`.
 
-It works from what is on the servers, not from what the site or this machine remembers.
+It works from the marks of what is on the servers, not from what the site or this machine remembers:
+a site only says where to look, and for which cluster.
 """
 
 from __future__ import annotations
@@ -10,12 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import click
+from nornir.core.inventory import Host
 
+from farswitch.leftovers.found import UNNAMED, Leftovers
+from farswitch.model.cluster import Cluster
+from farswitch.model.owner import Owner
+from farswitch.model.settings import DEFAULT_POOL, Settings
 from farswitch.run.cli import Options, main, shared
 from farswitch.run.locking import fenced, locked
 from farswitch.run.session import Session
 from farswitch.run.ssh_config import forget
-from farswitch.run.stages import Stage, hypervisors, servers, step
+from farswitch.run.stages import Filter, PerHost, Stage, hypervisors, servers, step
+from farswitch.run.teardown_options import TeardownOptions
+from farswitch.site.nornir_data import server_of
+from tasks.find_leftovers import find_leftovers
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
 from tasks.image_remove import image_remove
@@ -24,44 +33,152 @@ from tasks.record import record
 from tasks.sysctl import sysctl
 from tasks.vm_remove import vm_remove
 from workflows.lab_up import lab_is_gone
-from workflows.orphans import Wanted, teardown_by_marks
+from workflows.orphans import list_objects, reasons_to_keep
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+LOOK = Stage(servers, (step(find_leftovers),))
 
 
-def stages(session: Session, *, keep_image: bool) -> Iterator[Stage]:
-    """Yield what a teardown does, in order: guests, network, settings, and last the record.
+def stages(
+    session: Session, name: str, *, site: Settings | None = None, keep_image: bool = False
+) -> Iterator[Stage]:
+    """Yield what removes one cluster, in order: guests, network, settings, and last the record.
 
     Each step is a stage of its own: one that fails does not keep the others from cleaning up.
+
+    Args:
+        session: The run, on the servers where the cluster may be.
+        name: The cluster's.
+        site: What the site says of it, where there is one.
+        keep_image: Leave the base image for the next build.
+
+    Raises:
+        NewerDocumentError: A newer release wrote the cluster's record.
     """
-    cluster = session.cluster
-    pool = cluster.settings.pool
-    yield Stage(hypervisors, (step(vm_remove, owner=cluster.owner, pool=pool),))
-    if not keep_image:
-        yield Stage(hypervisors, (step(image_remove, pool=pool, without=cluster.name),))
-    yield Stage(servers, (step(links_remove, name="links", owner=cluster.owner),))
+    before = len(session.recorder.failures)
+    yield LOOK
+    found = leftovers(session)
+    for newer in (here.newer[name] for here in found.values() if name in here.newer):
+        raise newer
+    if any(failure.usage for failure in session.recorder.failures[before:]):
+        return  # a document of a newer release: nothing that it may be about is touched
+    owner = _owner(name, site, found)
+    for pool in sorted(_pools(name, site, found)):
+        yield Stage(_libvirt(found), (step(vm_remove, owner=owner, pool=pool),))
+        if not keep_image:
+            yield Stage(_libvirt(found), (step(image_remove, pool=pool, without=name),))
+    yield Stage(servers, (step(links_remove, name="links", owner=owner),))
+    cluster = PerHost(lambda host: _cluster(owner, host))
     yield Stage(servers, (step(firewall_reset, cluster=cluster, present=False),))
     yield Stage(servers, (step(guard, cluster=cluster, device="", present=False),))
     yield Stage(servers, (step(sysctl, cluster=cluster, present=False),))
-    if not session.recorder.failures:
-        yield Stage(session.is_head, (step(record, owner=cluster.owner, present=False),))
+    if len(session.recorder.failures) == before:
+        yield Stage(servers, (step(record, owner=owner, present=False),))
+
+
+def nameless(found: dict[str, Leftovers]) -> Iterator[Stage]:
+    """Yield what removes base images that no guest needs, and links of no known cluster."""
+    for pool in sorted({pool for here in found.values() for pool in here.pools}):
+        yield Stage(_libvirt(found), (step(image_remove, pool=pool),))
+    for base in sorted({base for here in found.values() for base in here.strays}):
+        yield Stage(servers, (step(links_remove, name="links", owner=Owner(UNNAMED, base)),))
+
+
+def leftovers(session: Session) -> dict[str, Leftovers]:
+    """Return what was found on each server that could be looked at."""
+    results = session.recorder.results
+    hosts = (host.name for host in session.hosts(servers))
+    return {host: results["find_leftovers", host] for host in hosts
+            if ("find_leftovers", host) in results}  # fmt: skip
+
+
+def _owner(name: str, site: Settings | None, found: dict[str, Leftovers]) -> Owner:
+    """Return the marks of a cluster; its first VNI is the site's, else what its links tell."""
+    bases = (here.bases[name] for here in found.values() if name in here.bases)
+    return Owner(name, next(bases, site.vni_base if site else None))
+
+
+def _pools(name: str, site: Settings | None, found: dict[str, Leftovers]) -> set[str]:
+    """Return the pools of a cluster: the site's and its volumes'; else all of ours."""
+    if site is None:
+        return {DEFAULT_POOL, *(pool for here in found.values() for pool in here.pools)}
+    volumes = (one for here in found.values() for one in here.of(name) if one.kind == "volume")
+    return {site.pool, *(volume.name.partition("/")[0] for volume in volumes)}
+
+
+def _libvirt(found: dict[str, Leftovers]) -> Filter:
+    """Return the filter of servers that run guests; one that nobody could look at may be one."""
+    return lambda host: found[host.name].libvirt if host.name in found else hypervisors(host)
+
+
+def _keeper(session: Session, name: str) -> Host:
+    """Return the server with the cluster's record, whose lock comes first; else the first."""
+    session.run([LOOK], on_failed=True)
+    found, hosts = leftovers(session), session.hosts(servers)
+    return next((host for host in hosts if host.name in found
+                 and name in found[host.name].records), hosts[0])  # fmt: skip
+
+
+def _cluster(owner: Owner, host: Host) -> Cluster:
+    server = server_of(host)
+    settings = Settings.model_construct(cluster=owner.cluster, vni_base=owner.vni_base or 0)
+    return Cluster(settings, (server,), server, ())
+
+
+def _remove(session: Session, name: str, *, head: Host, site: Settings | None, keep: bool) -> None:
+    with locked(session, cluster=name, head=head, reach_all=False):
+        removal = stages(session, name, site=site, keep_image=keep)
+        session.run(fenced(session, removal), on_failed=True)
+
+
+def _remove_one(session: Session, wanted: TeardownOptions) -> str:
+    """Remove one cluster, the site's or the one that was named; return its name."""
+    if not wanted.cluster:
+        site = session.site.settings
+        _remove(session, site.cluster, head=session.head_host, site=site, keep=wanted.keep_image)
+        return site.cluster
+    name = wanted.cluster
+    head = _keeper(session, name)
+    _remove(session, name, head=head, site=None, keep=wanted.keep_image)
+    found = leftovers(session)
+    if not session.recorder.failures and not any(here.of(name) for here in found.values()):
+        session.note(f"Nothing of cluster '{name}' was found on {', '.join(found)}.")
+    return name
+
+
+def _orphans(session: Session, wanted: TeardownOptions) -> None:
+    """List what is there, cluster by cluster, and remove what nobody needs if that is wanted."""
+    session.run([LOOK], on_failed=True)
+    found = leftovers(session)
+    kept = reasons_to_keep(session, found)
+    list_objects(session, found, kept)
+    if not wanted.remove:
+        return
+    if session.recorder.failures:
+        session.note("Nothing was removed: each server has to be looked at first.")
+        return
+    for name in [name for name, why in kept.items() if name and not why]:
+        head = session.hosts(servers)[0]
+        _remove(session, name, head=head, site=None, keep=wanted.keep_image)
+    if not (kept[UNNAMED] or wanted.keep_image):
+        session.run(nameless(found), on_failed=True)
 
 
 @main("teardown")
-def teardown(options: Options, wanted: Wanted) -> int:
+def teardown(options: Options, wanted: TeardownOptions) -> int:
     """Tear down and report."""
-    if wanted.by_marks:
-        return teardown_by_marks(options, wanted)
-    with Session("teardown", options) as session:
-        if lab_is_gone(session):
+    wanted.check(options.site)
+    with Session("teardown", options, inventory=wanted.inventory()) as session:
+        name = wanted.cluster
+        if not wanted.server and lab_is_gone(session):
             session.note("The lab is down: nothing of the cluster is left on it.")
+        elif wanted.orphans:
+            _orphans(session, wanted)
         else:
-            with locked(session, reach_all=False):
-                doing = stages(session, keep_image=wanted.keep_image)
-                session.run(fenced(session, doing), on_failed=True)
-        if not options.dry_run and not session.recorder.failures:
-            forget(session.cluster.name)
-        return session.finish()
+            name = _remove_one(session, wanted)
+        if name and not options.dry_run and not session.recorder.failures:
+            forget(name)
+        return session.finish(cluster=name)
 
 
 @click.command()
@@ -77,7 +194,8 @@ def teardown(options: Options, wanted: Wanted) -> int:
 @shared
 def command(**options: Any) -> None:
     """Remove the cluster and restore both servers."""
-    wanted = Wanted(**{name: options.pop(name) for name in Wanted.__dataclass_fields__})
+    names = TeardownOptions.__dataclass_fields__
+    wanted = TeardownOptions(**{name: options.pop(name) for name in names})
     teardown(Options(**options), wanted=wanted)
 
 

@@ -133,7 +133,7 @@ def run(options: Options, extent: Extent) -> int:
         check_writable(extent.junit)
     with Session("verify", options) as session:
         _recall(session, extent)
-        note_holder(session)
+        note_holder(session, session.cluster.name, session.head_host)
         findings = Findings()
         session.run(stages(session, chosen, findings))
         for note in findings.notes:

@@ -18,70 +18,72 @@ from farswitch.firewall.nft import MARK
 from farswitch.firewall.read import GUARD
 from farswitch.firewall.ruleset import Ruleset
 from farswitch.guests.base_image import GUESTS, OURS
-from farswitch.leftovers.found import UNNAMED, Remain, Seen, Times, named
+from farswitch.leftovers.found import UNNAMED, Leftover, Leftovers, Times, named
 from farswitch.links.plan import PREFIX
 from farswitch.model.machines import Address
 from farswitch.model.owner import GROUP_BASE
-from farswitch.model.settings import VNI_MAX, Settings
+from farswitch.model.settings import DEFAULT_POOL, VNI_MAX
 from farswitch.state import journal, record
 from farswitch.state.saved_settings import Journal
 from farswitch.sysctl.files import owners_of
 
-DEFAULT_POOL = str(Settings.model_fields["pool"].default)
 DEFINITIONS = "/etc/libvirt/qemu"
 _KINDS = {"bridge", "vxlan"}
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What was read of a server; the domains, pools and volumes only where libvirt runs."""
+class ObservedServer:
+    """What was read of a server; domains and volumes only where libvirt runs."""
 
     links: Sequence[Link]
-    listed: Sequence[nft.Json]
+    tables: Sequence[nft.Json]
     rules: Ruleset
     files: Mapping[str, str]
-    book: Journal
+    journal: Journal
     records: frozenset[str]
     domains: Sequence[DomainState] = ()
-    pools: Sequence[PoolState] = ()
     volumes: Mapping[str, Sequence[VolumeState]] | None = None
 
 
-def find(look: Look, times: Times, bases: Mapping[str, int], *, server: str) -> Seen:
+def find(
+    observed: ObservedServer, times: Times, bases: Mapping[str, int], *, server: str
+) -> Leftovers:
     """Sort out whose is what; pure.
 
     Args:
-        look: What was read.
+        observed: What was read.
         times: The server's clock.
-        bases: First VNIs that records tell, for links that nothing but their group marks.
+        bases: First VNIs that records name, for links that nothing but their group marks.
         server: For errors.
 
     Raises:
         ForeignObjectError: A file of our name lacks our mark.
     """
-    bases = {**bases, **_bases(look.links)}
-    remains = (
-        *_links(look.links, bases),
-        *_domains(look.domains),
-        *_volumes(look.volumes or {}),
-        *_tables(look.listed),
-        *_rules(look.rules),
-        *_files(look.files, server),
-        *_settings(look.book),
-        *(Remain(name, "record", name, record.path_of(name)) for name in sorted(look.records)),
+    links = observed.links
+    bases = {**bases, **_bases(links)}
+    records = sorted(observed.records)
+    objects = (
+        *_links(links, bases),
+        *_domains(observed.domains),
+        *_volumes(observed.volumes or {}),
+        *_tables(observed.tables),
+        *_rules(observed.rules),
+        *_files(observed.files, server),
+        *_settings(observed.journal),
+        *(Leftover(name, "record", name, record.path_of(name)) for name in records),
     )
-    return Seen(
-        remains=tuple(
-            dict.fromkeys(one for one in remains if named(one.cluster) or one.cluster == UNNAMED)
+    return Leftovers(
+        objects=tuple(
+            dict.fromkeys(one for one in objects if named(one.cluster) or one.cluster == UNNAMED)
         ),
-        records=look.records,
+        records=observed.records,
         bases=bases,
-        strays=tuple(sorted(_strays(look.links, bases))),
-        pools=tuple(look.volumes or ()),
-        far=_far(look.links),
-        addresses=frozenset(one.ip for link in look.links for one in link.addresses),
+        strays=tuple(sorted(_strays(links, bases))),
+        pools=tuple(observed.volumes or ()),
+        far=_far(links),
+        addresses=frozenset(address.ip for link in links for address in link.addresses),
         times=times,
-        libvirt=look.volumes is not None,
+        libvirt=observed.volumes is not None,
     )
 
 
@@ -98,7 +100,7 @@ def in_pools(
 
 
 def _group_base(link: Link) -> int | None:
-    """Return the first VNI that a link's group tells; None for a link that is not ours."""
+    """Return the first VNI that a link's group stands for; None for a link that is not ours."""
     base = link.group - GROUP_BASE
     ours = link.kind in _KINDS and link.name.startswith(PREFIX) and 0 < base <= VNI_MAX
     return base if ours else None
@@ -119,14 +121,14 @@ def _owner(mark: str) -> str:
     return owner if named(owner) else UNNAMED
 
 
-def _links(links: Iterable[Link], bases: Mapping[str, int]) -> Iterator[Remain]:
+def _links(links: Iterable[Link], bases: Mapping[str, int]) -> Iterator[Leftover]:
     by_base = {base: name for name, base in bases.items()}
     for link in links:
         base, owner = _group_base(link), _owner(link.alias)
         if link.kind in _KINDS and owner:
-            yield Remain(owner, link.kind, link.name)
+            yield Leftover(owner, link.kind, link.name)
         elif base is not None:
-            yield Remain(by_base.get(base, UNNAMED), link.kind, link.name)
+            yield Leftover(by_base.get(base, UNNAMED), link.kind, link.name)
 
 
 def _strays(links: Iterable[Link], bases: Mapping[str, int]) -> set[int]:
@@ -134,47 +136,47 @@ def _strays(links: Iterable[Link], bases: Mapping[str, int]) -> set[int]:
     return {base for base in found if base is not None} - set(bases.values())
 
 
-def _domains(domains: Iterable[DomainState]) -> Iterator[Remain]:
+def _domains(domains: Iterable[DomainState]) -> Iterator[Leftover]:
     for domain in domains:
         if domain.cluster:
             path = f"{DEFINITIONS}/{domain.name}.xml"
-            yield Remain(domain.cluster, "domain", domain.name, path)
+            yield Leftover(domain.cluster, "domain", domain.name, path)
 
 
-def _volumes(volumes: Mapping[str, Sequence[VolumeState]]) -> Iterator[Remain]:
+def _volumes(volumes: Mapping[str, Sequence[VolumeState]]) -> Iterator[Leftover]:
     for pool, found in volumes.items():
         for volume in found:
             name = f"{pool}/{volume.name}"
             if guest := GUESTS.fullmatch(volume.name):
-                yield Remain(guest[1], "volume", name, volume.path)
+                yield Leftover(guest[1], "volume", name, volume.path)
             elif OURS.fullmatch(volume.name):
-                yield Remain(UNNAMED, "image", name, volume.path)
+                yield Leftover(UNNAMED, "image", name, volume.path)
 
 
-def _tables(listed: Iterable[nft.Json]) -> Iterator[Remain]:
-    for rule in (one["rule"] for one in listed if "rule" in one):
+def _tables(listed: Iterable[nft.Json]) -> Iterator[Leftover]:
+    for rule in (entry["rule"] for entry in listed if "rule" in entry):
         owner = _owner(rule.get("comment", ""))
         if owner and rule["table"] == f"{GUARD}{owner.replace('-', '_')}":
-            yield Remain(owner, "nft table", f"{rule['family']} {rule['table']}")
+            yield Leftover(owner, "nft table", f"{rule['family']} {rule['table']}")
 
 
-def _rules(rules: Ruleset) -> Iterator[Remain]:
+def _rules(rules: Ruleset) -> Iterator[Leftover]:
     for chain in rules.chains:
         for owner in sorted({_owner(rule.ours) for rule in chain.rules if rule.ours}):
-            yield Remain(owner, "rules", f"{chain.tool} {chain.table} {chain.name}")
+            yield Leftover(owner, "rules", f"{chain.tool} {chain.table} {chain.name}")
 
 
-def _files(files: Mapping[str, str], server: str) -> Iterator[Remain]:
+def _files(files: Mapping[str, str], server: str) -> Iterator[Leftover]:
     for path, content in files.items():
         for owner in sorted(owners_of({path: content}, server)):
-            yield Remain(owner, "file", path, path)
+            yield Leftover(owner, "file", path, path)
 
 
-def _settings(book: Journal) -> Iterator[Remain]:
+def _settings(kept: Journal) -> Iterator[Leftover]:
     path = f"{journal.FOLDER}/{journal.NAME}"
-    for owner in sorted(book.owners("")):
-        count = len(book.keys("", owner))
-        yield Remain(owner, "journal", f"{count} settings", path)
+    for owner in sorted(kept.owners("")):
+        count = len(kept.keys("", owner))
+        yield Leftover(owner, "journal", f"{count} settings", path)
 
 
 def _far(links: Iterable[Link]) -> dict[str, frozenset[Address]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from farswitch.model.machines import Address
+from farswitch.state.document import NewerDocumentError
 
 UNNAMED = ""
 """The cluster of what bears our mark and no cluster's name: base images, a link just made."""
@@ -14,7 +15,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
 
 @dataclass(frozen=True, slots=True)
-class Remain:
+class Leftover:
     """One object with our mark.
 
     Attributes:
@@ -38,31 +39,32 @@ class Times:
     boot: int
     written: Mapping[str, int]
 
-    def age(self, remain: Remain) -> str:
-        """Return how old an object is, as people say it."""
-        if not remain.path:
+    def age(self, leftover: Leftover) -> str:
+        """Return how old an object is, in its largest unit."""
+        if not leftover.path:
             return f"at most {spell(self.now - self.boot)}"  # links and rules end with the kernel
-        written = self.written.get(remain.path)
+        written = self.written.get(leftover.path)
         return "unknown" if written is None else spell(self.now - written)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Leftovers:
     """What farswitch has on one server.
 
     Attributes:
-        remains: Every object.
+        objects: Every object.
         records: The clusters whose record is here.
-        bases: The first VNI of each cluster, as far as its link group tells.
+        bases: The first VNI of each cluster, as far as its links or its record name it.
         strays: First VNIs of the links that nothing but their group marks.
         pools: The storage pools in which volumes of ours may lie; none without libvirt.
         far: For each cluster the addresses where its tunnels end on other servers.
         addresses: The server's own addresses.
         times: The server's clock.
         libvirt: Whether it runs here.
+        newer: For each cluster whose record here a newer release wrote, the error that says so.
     """
 
-    remains: tuple[Remain, ...]
+    objects: tuple[Leftover, ...]
     records: frozenset[str]
     bases: Mapping[str, int]
     strays: tuple[int, ...]
@@ -71,34 +73,35 @@ class Seen:
     addresses: frozenset[Address]
     times: Times
     libvirt: bool
+    newer: Mapping[str, NewerDocumentError] = field(default_factory=dict)
 
-    def of(self, cluster: str) -> tuple[Remain, ...]:
+    def of(self, cluster: str) -> tuple[Leftover, ...]:
         """Return the objects of one cluster."""
-        return tuple(one for one in self.remains if one.cluster == cluster)
+        return tuple(leftover for leftover in self.objects if leftover.cluster == cluster)
 
 
 def named(cluster: str) -> bool:
-    """Tell whether a word can be a cluster's name; a mark that says anything else is not ours."""
+    """Whether a word can be a cluster's name; a mark with anything else is not ours."""
     return _NAME.fullmatch(cluster) is not None
 
 
-def orphans(seen: Mapping[str, Seen], at_work: Iterable[str]) -> dict[str, str]:
+def orphans(found: Mapping[str, Leftovers], at_work: Iterable[str]) -> dict[str, str]:
     """Return every cluster with the reason why it is kept; an orphan has none.
 
     Args:
-        seen: What is on each server that was looked at.
+        found: What is on each server that was looked at.
         at_work: The clusters on which a run works now.
     """
-    known = frozenset().union(*(one.addresses for one in seen.values()))
-    clusters = sorted({remain.cluster for one in seen.values() for remain in one.remains})
-    return {name: _kept(name, seen, frozenset(at_work), known) for name in clusters if name}
+    known = frozenset().union(*(here.addresses for here in found.values()))
+    clusters = sorted({leftover.cluster for here in found.values() for leftover in here.objects})
+    return {name: _kept(name, found, frozenset(at_work), known) for name in clusters if name}
 
 
 def _kept(
-    name: str, seen: Mapping[str, Seen], at_work: frozenset[str], known: frozenset[Address]
+    name: str, found: Mapping[str, Leftovers], at_work: frozenset[str], known: frozenset[Address]
 ) -> str:
-    away = frozenset().union(*(one.far.get(name, frozenset()) for one in seen.values())) - known
-    records = [server for server, one in seen.items() if name in one.records]
+    away = frozenset().union(*(here.far.get(name, frozenset()) for here in found.values())) - known
+    records = [server for server, here in found.items() if name in here.records]
     if name in at_work:
         return "a run works on it now"
     if records:
@@ -111,5 +114,5 @@ def _kept(
 def spell(seconds: float) -> str:
     """Return a length of time in its largest unit."""
     units = (("d", 86400), ("h", 3600), ("min", 60))
-    name, size = next((one for one in units if seconds >= one[1]), ("s", 1))
+    name, size = next((unit for unit in units if seconds >= unit[1]), ("s", 1))
     return f"{max(0, int(seconds // size))} {name}"

@@ -29,6 +29,7 @@ from farswitch.model.field_types import (
 
 FIRST_GUEST_OFFSET = 10
 """Addresses before the first guest's: .1 is the gateway, .2 to .10 are the user's."""
+DEFAULT_POOL = "farswitch"
 OWN_IMAGE = "farswitch"
 """The value of `image.source` that asks for the image made from the system's own packages."""
 VNI_MAX = 0xFFFFFF
@@ -127,7 +128,7 @@ class Settings(Fields):
     """how long a guest may take from its start to a login, and to the end of its boot after that"""
     pool: Annotated[
         str, text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a name of letters, digits, '.', '_' and '-'")
-    ] = "farswitch"
+    ] = DEFAULT_POOL
     """the libvirt storage pool for images and disks"""
     pool_path: Annotated[
         str,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
+from nornir.core.inventory import Host
+
 from farswitch.connections import access
 from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.errors import FarswitchError
@@ -18,27 +20,31 @@ from farswitch.site.nornir_data import fence_of
 
 
 @contextmanager
-def locked(session: Session, *, reach_all: bool = True) -> Iterator[None]:
+def locked(
+    session: Session, *, cluster: str = "", head: Host | None = None, reach_all: bool = True
+) -> Iterator[None]:
     """Hold the cluster's lock on every server; a dry run only names who else holds it.
 
     Args:
         session: The run.
+        cluster: Whose lock; the site's if not given.
+        head: Where two runs meet first; the server that keeps the record if not given.
         reach_all: False goes on without a server that does not answer: its stages fail anyway.
 
     Raises:
         LockHeldError: Another run has it; nothing was touched.
     """
+    name, first = cluster or session.cluster.name, head or session.head_host
     if session.options.dry_run:
-        note_holder(session)
+        note_holder(session, name, first)
         yield
         return
-    cluster = session.cluster
-    reserved = reserved_by(cluster) if session.workflow == "build" else None
-    run = this_run(cluster.name, session.workflow, reserved)
+    reserved = reserved_by(session.cluster) if session.workflow == "build" else None
+    run = this_run(name, session.workflow, reserved)
     locks = Locks(fence_of(session.nornir.inventory), run)
-    others = [host for host in session.hosts(servers) if not session.is_head(host)]
+    others = [host for host in session.hosts(servers) if host.name != first.name]
     try:
-        for host in (session.head_host, *others):
+        for host in (first, *others):
             with suppress(*(() if reach_all else (ConnectionLostError,))):
                 locks.take(access.shell(host))
         yield
@@ -67,12 +73,12 @@ def fenced(session: Session, stages: Iterable[Stage]) -> Iterator[Stage]:
     fence.check()
 
 
-def note_holder(session: Session) -> None:
+def note_holder(session: Session, cluster: str, head: Host) -> None:
     """Note that a build or teardown of the cluster is under way, for a run that only looks.
 
     The run itself reports a server that cannot be reached.
     """
     with suppress(FarswitchError):
-        for holder in held_by(access.shell(session.head_host)):
-            if holder.cluster == session.cluster.name:
+        for holder in held_by(access.shell(head)):
+            if holder.cluster == cluster:
                 session.note(f"Under way at the same time: {holder}.")

@@ -36,8 +36,15 @@ from farswitch.state.record import Record, check_places, read
 class Session:
     """Everything that the stages of one run share; use it as a context manager."""
 
-    def __init__(self, workflow: str, options: Options) -> None:
+    def __init__(
+        self, workflow: str, options: Options, *, inventory: dict[str, Any] | None = None
+    ) -> None:
         """Read and check the site; nothing is touched yet.
+
+        Args:
+            workflow: The command's name.
+            options: Those that all commands have.
+            inventory: Nornir's inventory instead of the site's.
 
         Raises:
             ConfigError: The site or the options cannot be meant.
@@ -52,10 +59,11 @@ class Session:
         start_log(self.log, verbose=options.verbose > 0)
         register_connections()
         register_inventory()
-        self.nornir = self._nornir()
+        self.nornir = self._nornir(inventory)
 
-    def _nornir(self) -> Nornir:
+    def _nornir(self, inventory: dict[str, Any] | None) -> Nornir:
         chosen = configuration(self.options.site, self.options.nodes, self.options.workers)
+        chosen["inventory"] = inventory or chosen["inventory"]
         nornir = InitNornir(dry_run=self.options.dry_run, **chosen)
         return nornir.with_processors([self.recorder])
 
@@ -170,13 +178,18 @@ class Session:
         """Run the stages and return whether every vital one ended well."""
         return run_stages(self.nornir, stages, on_failed=on_failed)
 
-    def finish(self, conclusion: str = "") -> int:
-        """Print the report, with a last sentence of its own, and return the exit code."""
+    def finish(self, conclusion: str = "", *, cluster: str | None = None) -> int:
+        """Print the report, with a last sentence of its own, and return the exit code.
+
+        Args:
+            conclusion: The sentence.
+            cluster: The name of the cluster that it is about; None takes the site's.
+        """
         self.recorder.close()
         self._progress.stop()
         report = Report(
             workflow=self.workflow,
-            cluster=self.cluster.name,
+            cluster=self.cluster.name if cluster is None else cluster,
             seconds=self.seconds,
             rows=tuple(self.recorder.rows.values()),
             failures=tuple(self.recorder.failures),

@@ -11,7 +11,6 @@ from nornir.core.inventory import (
     Defaults,
     Group,
     Groups,
-    Host,
     Hosts,
     Inventory,
 )
@@ -19,19 +18,9 @@ from nornir.core.plugins.inventory import InventoryPluginRegister
 
 from farswitch.connections.fence import Fence
 from farswitch.errors import ConfigError
-from farswitch.model.cluster import Cluster, Site
 from farswitch.model.machines import Server
-from farswitch.model.settings import LabNetworks, Settings
 from farswitch.site.field_types import parse_hostname
-from farswitch.site.nornir_data import (
-    CLUSTER,
-    FENCE,
-    KEYS,
-    SITE,
-    KeyHolder,
-    cluster_of,
-    server_of,
-)
+from farswitch.site.nornir_data import FENCE
 from farswitch.site.plugin import CONNECTIONS, server_host
 
 NAME = "FarswitchServers"
@@ -41,47 +30,30 @@ _PORT_MAX = 65535
 
 
 class FarswitchServers:
-    """Nornir inventory plugin: the servers that were named, and the cluster that is looked for."""
+    """Nornir inventory plugin: the servers that were named, of which only addresses are known."""
 
-    def __init__(
-        self, servers: Sequence[Server], cluster: str = "", lab: LabNetworks | None = None
-    ) -> None:
+    def __init__(self, servers: Sequence[Server]) -> None:
         """Take the plugin's options.
 
         Args:
             servers: The servers.
-            cluster: The cluster's name; empty while all clusters are looked for.
-            lab: The lab that the servers are of; None where they are real.
         """
         self.servers = tuple(servers)
-        self.cluster = cluster
-        self.lab = lab
 
     def load(self) -> Inventory:
         """Return the inventory; every server is a switch as long as nobody has looked."""
-        settings = Settings.model_construct(cluster=self.cluster, lab=self.lab)
-        first = self.servers[0]
-        site = Site("", Path(), settings, self.servers, first, ())
-        defaults = Defaults(data={SITE: site, FENCE: Fence()})
+        defaults = Defaults(data={FENCE: Fence()})
         groups = Groups({"switch": Group("switch", defaults=defaults)})
-        inventory = Inventory(hosts=Hosts(), groups=groups, defaults=defaults)
-        defaults.data[KEYS] = KeyHolder(inventory)
+        hosts = Hosts()
         for server in self.servers:
-            host = server_host(server, groups["switch"], defaults, CONNECTIONS["hypervisor"])
-            host.data[CLUSTER] = Cluster(settings, self.servers, first, ())
-            inventory.hosts[server.name] = host
-        return inventory
+            options = CONNECTIONS["hypervisor"]
+            hosts[server.name] = server_host(server, groups["switch"], defaults, options)
+        return Inventory(hosts=hosts, groups=groups, defaults=defaults)
 
 
 def register() -> None:
     """Make the plugin known to Nornir, also where the project is not installed."""
     InventoryPluginRegister.register(NAME, FarswitchServers)
-
-
-def adopt(host: Host, settings: Settings) -> None:
-    """Let a host belong to a cluster of which only these settings are known."""
-    cluster = cluster_of(host)
-    host.data[CLUSTER] = Cluster(settings, cluster.hypervisors, server_of(host), ())
 
 
 def parse_server(text: str, *, key_file: Path | None, known_hosts: Path | None) -> Server:

@@ -36,7 +36,7 @@ def build(options: Options, *, guests: bool = True) -> int:
 def tear_down(options: Options) -> None:
     with Session("teardown", options) as session:
         with locked(session, reach_all=False):
-            stages = teardown.stages(session, keep_image=False)
+            stages = teardown.stages(session, session.cluster.name, site=session.cluster.settings)
             session.run(fenced(session, stages), on_failed=True)
         if code := session.finish():
             sys.exit(code)

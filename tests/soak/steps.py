@@ -30,6 +30,7 @@ GUESTS = (
 )
 """Of a build, in guests that have booted."""
 TEARDOWN = (
+    "find_leftovers",
     "vm_remove",
     "image_remove",
     "links",

@@ -14,8 +14,8 @@ from farswitch.connections.libvirt.volumes import VolumeState
 from farswitch.connections.netlink.links import Link
 from farswitch.errors import ConfigError, ForeignObjectError
 from farswitch.firewall.ruleset import Chain, Rule, Ruleset
-from farswitch.leftovers.find import Look, find, in_pools
-from farswitch.leftovers.found import Remain, Seen, Times, orphans
+from farswitch.leftovers.find import ObservedServer, find, in_pools
+from farswitch.leftovers.found import Leftover, Leftovers, Times, orphans
 from farswitch.model.links import VxlanAttrs
 from farswitch.model.owner import GROUP_BASE
 from farswitch.site.loader import ROOT
@@ -27,7 +27,7 @@ from workflows.teardown import command
 TIMES = Times(now=100_000, boot=90_000, written={"/old": 10_000, "/new": 99_990})
 FAR, OWN = IPv4Address("198.51.100.2"), IPv4Address("198.51.100.1")
 GROUP = GROUP_BASE | 41
-NOTHING = Look((), (), Ruleset(()), {}, Journal(), frozenset())
+NOTHING = ObservedServer((), (), Ruleset(()), {}, Journal(), frozenset())
 
 
 def link(name: str, kind: str = "bridge", **more: object) -> Link:
@@ -57,12 +57,12 @@ def chain(*marks: str) -> Ruleset:
     return Ruleset((Chain("iptables-nft", "filter", "INPUT", rules, "drop", False),))
 
 
-def seen(look: Look, bases: dict[str, int] | None = None) -> Seen:
-    return find(look, TIMES, bases or {}, server="server1")
+def leftovers(observed: ObservedServer, bases: dict[str, int] | None = None) -> Leftovers:
+    return find(observed, TIMES, bases or {}, server="server1")
 
 
 @pytest.mark.parametrize(
-    ("look", "wanted"),
+    ("observed", "wanted"),
     [
         pytest.param({"links": [link("x", alias="farswitch:a:n1")]}, ("a", "bridge"), id="alias"),
         pytest.param({"links": [link("fsb41", group=GROUP)]}, ("", "bridge"), id="group"),
@@ -79,37 +79,37 @@ def seen(look: Look, bases: dict[str, int] | None = None) -> Seen:
             {"volumes": {"p": [volume(f"base-own-{'0' * 16}.qcow2")]}}, ("", "image"), id="image"
         ),
         pytest.param(
-            {"listed": [rule("farswitch_a", "farswitch:a")]}, ("a", "nft table"), id="guard"
+            {"tables": [rule("farswitch_a", "farswitch:a")]}, ("a", "nft table"), id="guard"
         ),
-        pytest.param({"listed": [rule("farswitch_a", "")]}, None, id="a-table-without-mark"),
-        pytest.param({"listed": [rule("filter", "farswitch:a")]}, None, id="a-rule-is-no-table"),
+        pytest.param({"tables": [rule("farswitch_a", "")]}, None, id="a-table-without-mark"),
+        pytest.param({"tables": [rule("filter", "farswitch:a")]}, None, id="a-rule-is-no-table"),
         pytest.param({"rules": chain("", "farswitch:a")}, ("a", "rules"), id="rule"),
         pytest.param({"rules": chain("")}, None, id="another-rule"),
         pytest.param({"files": {SYSCTL_FILE: render(frozenset("a"))[SYSCTL_FILE]}}, ("a", "file"),
                      id="file"),
-        pytest.param({"book": Journal({"k": Claim((), (), frozenset("a"))})}, ("a", "journal"),
+        pytest.param({"journal": Journal({"k": Claim((), (), frozenset("a"))})}, ("a", "journal"),
                      id="journal"),
         pytest.param({"records": frozenset("a")}, ("a", "record"), id="record"),
     ],
 )  # fmt: skip
-def test_ours_is_what_bears_a_mark(look, wanted):
-    found = [(one.cluster, one.kind) for one in seen(replace(NOTHING, **look)).remains]
+def test_ours_is_what_bears_a_mark(observed, wanted):
+    found = [(one.cluster, one.kind) for one in leftovers(replace(NOTHING, **observed)).objects]
     assert found == ([wanted] if wanted else [])
 
 
 def test_a_file_of_our_name_without_our_mark_is_refused():
     with pytest.raises(ForeignObjectError):
-        seen(replace(NOTHING, files={SYSCTL_FILE: "net.ipv4.ip_forward = 1\n"}))
+        leftovers(replace(NOTHING, files={SYSCTL_FILE: "net.ipv4.ip_forward = 1\n"}))
 
 
 def test_a_link_just_made_belongs_to_the_cluster_of_its_group():
     links = [link("fsb41", group=GROUP), link("fsb42", group=GROUP, alias="farswitch:a:n2")]
-    found = seen(replace(NOTHING, links=links))
-    assert [one.cluster for one in found.remains] == ["a", "a"]
+    found = leftovers(replace(NOTHING, links=links))
+    assert [one.cluster for one in found.objects] == ["a", "a"]
     assert (found.strays, found.bases) == ((), {"a": 41})
-    told_by_record = seen(replace(NOTHING, links=links[:1]), {"b": 41})
-    assert [one.cluster for one in told_by_record.remains] == ["b"]
-    assert seen(replace(NOTHING, links=links[:1])).strays == (41,)
+    told_by_record = leftovers(replace(NOTHING, links=links[:1]), {"b": 41})
+    assert [one.cluster for one in told_by_record.objects] == ["b"]
+    assert leftovers(replace(NOTHING, links=links[:1])).strays == (41,)
 
 
 def test_volumes_are_looked_for_in_every_pool():
@@ -122,9 +122,9 @@ def test_volumes_are_looked_for_in_every_pool():
     assert found == {"farswitch": [], "ours": [], "used": [disk]}
 
 
-ORPHAN = seen(replace(NOTHING, links=[tunnel("fsv41", alias="farswitch:a:n1")]))
-SWITCH = replace(seen(NOTHING), addresses=frozenset({FAR}))
-RECORDED = seen(replace(NOTHING, records=frozenset("a")))
+ORPHAN = leftovers(replace(NOTHING, links=[tunnel("fsv41", alias="farswitch:a:n1")]))
+SWITCH = replace(leftovers(NOTHING), addresses=frozenset({FAR}))
+RECORDED = leftovers(replace(NOTHING, records=frozenset("a")))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_cluster_stays_where_it_may_be_needed(servers, at_work, why):
     [("/old", "1 d"), ("/new", "10 s"), ("", "at most 2 h"), ("/gone", "unknown")],
 )
 def test_age_is_that_of_the_file_or_at_most_the_kernels(path, age):
-    assert TIMES.age(Remain("a", "domain", "x", path)) == age
+    assert TIMES.age(Leftover("a", "domain", "x", path)) == age
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_what_is_no_server_is_refused(text):
 
 def test_addresses_of_a_server_are_known():
     links = [link("eth0", "", addresses=(IPv4Interface("198.51.100.1/24"),))]
-    assert seen(replace(NOTHING, links=links)).addresses == {OWN}
+    assert leftovers(replace(NOTHING, links=links)).addresses == {OWN}
 
 
 @pytest.mark.parametrize(
