@@ -99,7 +99,7 @@ def open_lab() -> Iterator[Lab]:
     if any(member.pid is not None for member in control.status(LAB).members):
         raise FarswitchError(
             f"Lab '{LAB.name}' is up: another benchmark runs, or one was killed.",
-            hint=f"End it: python -m workflows.lab down --name {LAB.name} "
+            hint=f"End it: farswitch lab down --name {LAB.name} "
             f"--control {LAB.control} --underlay {LAB.underlay}",
         )
     try:

@@ -28,7 +28,7 @@ def ensure_lab(session: Session) -> None:
         if not control.status(lab).up:
             raise FarswitchError(
                 f"Lab '{lab.name}' is down, so there is nothing to compare with.",
-                hint="Raise it: python -m workflows.lab up",
+                hint="Raise it: farswitch lab up",
             )
         return
     session.progress(f"lab '{lab.name}'")

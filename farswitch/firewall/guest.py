@@ -55,7 +55,7 @@ class GuestFirewallError(FarswitchError):
         super().__init__(
             f"The firewall of '{guest}' is in the way. Chains with rules: {', '.join(found)}.",
             hint="Use an image without a firewall, or remove its rules: "
-            "python -m workflows.verify --only guest.firewall tells how.",
+            "farswitch verify --only guest.firewall tells how.",
         )
         self.found = found
 

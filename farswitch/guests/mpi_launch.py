@@ -105,6 +105,6 @@ def _run(login: Shell, settings: Settings, argv: Sequence[str], seconds: float) 
         said = (ended.stderr.strip() or ended.stdout.strip())[-1000:]
         raise FarswitchError(
             f"'{' '.join(argv)}' on '{login.host}' ended with status {ended.status}: {said}",
-            hint="Look: python -m workflows.verify",
+            hint="Look: farswitch verify",
         )
     return ended

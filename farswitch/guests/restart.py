@@ -120,6 +120,6 @@ def _given_up(boot: Boot, failed: FarswitchError) -> FarswitchError:
         f"It was restarted with its keys and settings written again; its disk is kept. Look: "
         f"virsh console {guest.domain} on server '{guest.hypervisor}'. For a new disk instead of "
         f"this one, there: virsh destroy {guest.domain}; virsh undefine {guest.domain}. Then: "
-        "python -m workflows.build"
+        "farswitch build"
     )
     return failed

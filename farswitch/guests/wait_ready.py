@@ -29,7 +29,7 @@ class BootError(FarswitchError):
         super().__init__(
             f"Guest '{guest.name}' failed at step '{step}': {why}{ends}",
             hint=f"Look: virsh console {guest.domain} on server '{guest.hypervisor}'. "
-            "Again: python -m workflows.build repairs it; a disk that was in use is kept.",
+            "Again: farswitch build repairs it; a disk that was in use is kept.",
         )
         self.guest = guest.name
         self.step = step

@@ -75,7 +75,7 @@ def restart(name: str, lab: Lab | None = None, *, seconds: float = UP_SECONDS) -
         if name not in container.find(lab, name):
             raise FarswitchError(
                 f"'{name}' of lab '{lab.name}' does not run.",
-                hint="Raise it: python -m workflows.lab up",
+                hint="Raise it: farswitch lab up",
             )
         if not is_lasting(lab.storage(member)):
             raise FarswitchError(

@@ -60,5 +60,5 @@ def check(lab: Lab, uses: Iterable[Use]) -> None:
                     f"The lab's {role} subnet {subnet} overlaps {use.subnet}, which this machine"
                     f" already uses ({use.what}{where}).",
                     hint="Copy inventory/lab, choose other networks and addresses in the copy, and "
-                    "give it to --site; the command workflows.lab takes --control and --underlay.",
+                    "give it to --site; `farswitch lab` takes --control and --underlay.",
                 )

@@ -60,7 +60,7 @@ def _matching(names: Iterable[str], words: Iterable[str], option: str) -> set[st
             families = ", ".join(dict.fromkeys(map(_family, names)))
             raise ConfigError(
                 f"{option}: there is no check or family '{word}'; the families are {families}.",
-                hint="All checks: python -m workflows.verify --list",
+                hint="All checks: farswitch verify --list",
             )
         found |= same
     return found

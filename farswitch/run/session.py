@@ -100,12 +100,12 @@ class Session:
         if record is None:
             raise FarswitchError(
                 f"There is no cluster '{self.site.settings.cluster}' on its servers.",
-                hint="Build it: python -m workflows.build",
+                hint="Build it: farswitch build",
             )
         if new := [guest.name for guest in self.cluster.guests if guest.name not in record.hosts]:
             raise FarswitchError(
                 f"Cluster '{self.site.settings.cluster}' has no guest {', '.join(new)} yet.",
-                hint="Build it: python -m workflows.build",
+                hint="Build it: farswitch build",
             )
         return record
 

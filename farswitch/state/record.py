@@ -150,8 +150,7 @@ def check_places(record: Record, cluster: Cluster) -> None:
             raise ConfigError(
                 f"Guest '{guest.name}' of cluster '{cluster.name}' was built with {built}, "
                 f"and the site wants {wanted}.",
-                hint="Put the site back, or tear the cluster down first: "
-                "python -m workflows.teardown",
+                hint="Put the site back, or tear the cluster down first: farswitch teardown",
             )
 
 

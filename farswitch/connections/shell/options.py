@@ -104,7 +104,7 @@ class LoginOptions(BaseModel):
         if "" in {self.host_key, self.private_key}:
             raise FarswitchError(
                 f"The keys of guest '{self.host}' are not known.",
-                hint="The cluster's record has them; make it: python -m workflows.build",
+                hint="The cluster's record has them; make it: farswitch build",
             )
         address, port, through = self.hostname or "localhost", self.port or SSH_PORT, None
         if self.jump is not None:
