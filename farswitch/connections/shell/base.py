@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import io
 import math
-import stat
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from stat import S_IMODE, S_ISREG
 
 from farswitch.connections.shell.protocol import (
     CommandError,
@@ -22,6 +22,7 @@ from farswitch.connections.shell.protocol import (
     OutputLimitError,
     PrivilegeError,
 )
+from farswitch.remote import script
 
 OUTPUT_LIMIT = 64 << 20
 """Bytes of output that we keep of one command."""
@@ -34,55 +35,7 @@ NO_FILE = 66
 NO_PROGRAM = 127
 """A shell's status when there is no such program (POSIX, XCU 2.8.2)."""
 
-READ = f'[ -e "$1" ] || exit {NO_FILE}; exec head -c "$2" -- "$1"'
-STALE_MINUTES = 2
-"""Longer than a file's replacing takes (`FILE_SECONDS`): a process of that number is another."""
-# What a server was writing when it lost its power, which no trap removes.
-_CLEAR = f"""\
-for old in "$1".farswitch.[0-9]*; do
-  [ -e "$old" ] || continue
-  pid=${{old##*.}}
-  if [ "$pid" = $$ ] || [ ! -d "/proc/$pid" ] || [ "$(find "$old" -mmin +{STALE_MINUTES})" ]; then
-    rm -f -- "$old"
-  fi
-done
-"""
-REMOVE = f'{_CLEAR}[ -e "$1" ] || [ -L "$1" ] || exit {NO_FILE}; exec rm -- "$1"'
-# The size is compared because a login that dies in the middle looks like the input's end.
-WRITE = f"""\
-set -eCu
-umask 077
-{_CLEAR}folder=${{1%/*}}
-[ -d "${{folder:-/}}" ] || (umask 022; mkdir -p -- "$folder")
-beside="$1.farswitch.$$"
-: > "$beside"
-trap 'rm -f -- "$beside"' EXIT
-trap 'exit 129' HUP INT TERM PIPE
-cat >> "$beside"
-if [ "$(wc -c < "$beside")" -ne "$4" ]; then echo "the input was cut" >&2; exit 65; fi
-chown -- "$3" "$beside"
-chmod -- "$2" "$beside"
-sync -- "$beside"
-mv -fT -- "$beside" "$1"
-trap - EXIT
-sync -- "${{folder:-/}}"
-"""
-# The loops leave in "$@" the files that are there, then those with content: one stat and one head
-# serve all, because each fork costs a slow guest 40 ms.
-FACTS = """\
-set -e
-for path; do
-  shift
-  if [ -e "$path" ]; then echo 1; set -- "$@" "$path"; else echo 0; fi
-done
-[ $# -gt 0 ] || exit 0
-stat -L -c '%s %f %U:%G' -- "$@"
-for path; do
-  shift
-  if [ -f "$path" ]; then set -- "$@" "$path"; fi
-done
-[ $# -eq 0 ] || exec head -q -c LIMIT -- "$@"
-""".replace("LIMIT", str(FILE_LIMIT + 1))
+READ, FACTS, REPLACE = script("file_read"), script("file_facts"), script("file_replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +60,7 @@ class _Stat:
     def parse(cls, line: bytes) -> _Stat:
         size, mode, owner = line.decode().split(" ", 2)
         bits = int(mode, 16)
-        return cls(int(size), stat.S_IMODE(bits), owner, stat.S_ISREG(bits))
+        return cls(int(size), S_IMODE(bits), owner, S_ISREG(bits))
 
 
 class CommandShell(ABC):
@@ -167,26 +120,28 @@ class CommandShell(ABC):
         self, path: str, content: bytes, *, mode: int = 0o644, owner: str = "root:root"
     ) -> None:
         """Replace a file whole: written beside, synced, renamed, the folder synced."""
-        self._script(WRITE, path, f"{mode:04o}", owner, str(len(content)), stdin=content)
+        self._script(REPLACE, path, f"{mode:04o}", owner, str(len(content)), stdin=content)
 
     def remove(self, path: str) -> bool:
         """Remove a file; return whether it was there."""
-        return self._script(REMOVE, path).status != NO_FILE
+        return self._script(REPLACE, path).status != NO_FILE
 
     def facts(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
         """Return what is known of each file in one round trip; None when it is not there."""
-        *flags, rest = self._script(FACTS, *paths).stdout.split(b"\n", len(paths))
+        printed = self._script(FACTS, str(FILE_LIMIT + 1), *paths).stdout
+        *flags, printed = printed.split(b"\n", len(paths))
         there = [path for path, flag in zip(paths, flags, strict=False) if flag == b"1"]
-        *lines, rest = rest.split(b"\n", len(there))
+        *lines, contents = printed.split(b"\n", len(there))
         stats = {path: _Stat.parse(line) for path, line in zip(there, lines, strict=True)}
-        for path, one in stats.items():
-            if one.file and one.size > FILE_LIMIT:
+        sizes = {path: stat.size for path, stat in stats.items() if stat.file}
+        for path, size in sizes.items():
+            if size > FILE_LIMIT:
                 raise OutputLimitError(self.host, f"File '{path}'", FILE_LIMIT)
-        contents = self._contents({path: one.size for path, one in stats.items() if one.file}, rest)
-        found: dict[str, FileFacts | None] = dict.fromkeys(paths)
-        for path, one in stats.items():
-            found[path] = FileFacts(contents.get(path, b""), one.mode, one.owner)
-        return found
+        content = self._contents(sizes, contents)
+        facts: dict[str, FileFacts | None] = dict.fromkeys(paths)
+        for path, stat in stats.items():
+            facts[path] = FileFacts(content.get(path, b""), stat.mode, stat.owner)
+        return facts
 
     def _contents(self, sizes: Mapping[str, int], joined: bytes) -> dict[str, bytes]:
         """Cut joined files apart; read each alone where one changed meanwhile, or is of /proc."""
@@ -195,8 +150,8 @@ class CommandShell(ABC):
         stream = io.BytesIO(joined)
         return {path: stream.read(size) for path, size in sizes.items()}
 
-    def _script(self, script: str, *arguments: str, stdin: bytes = b"") -> Raw:
-        argv = ("sh", "-c", script, "sh", *arguments)
+    def _script(self, text: str, *arguments: str, stdin: bytes = b"") -> Raw:
+        argv = ("sh", "-c", text, "sh", *arguments)
         raw = self._raw(argv, stdin, FILE_SECONDS)
         if raw.status not in {0, NO_FILE}:
             about = ("sh", "-c", "…", *arguments)

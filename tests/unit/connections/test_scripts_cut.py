@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from farswitch.connections.shell.base import WRITE
+from farswitch.connections.shell.base import REPLACE
 from farswitch.rollback.timer import _ARM
 from farswitch.state.journal import _REPLACE
 
@@ -17,7 +17,7 @@ SIZE = str(2 * len(HALF))
 @pytest.mark.parametrize(
     ("script", "arguments"),
     [
-        pytest.param(WRITE, ("{}/file", "0600", f"{os.getuid()}:{os.getgid()}", SIZE), id="file"),
+        pytest.param(REPLACE, ("{}/file", "0600", f"{os.getuid()}:{os.getgid()}", SIZE), id="file"),
         pytest.param(
             _REPLACE, ("{}/folder", "journal.json", "absent", "replace", SIZE), id="journal"
         ),
