@@ -18,7 +18,9 @@ import click
 from farswitch.errors import FarswitchError
 from farswitch.lab.third_host import HostNamespace, attach_third_host
 from farswitch.model.cluster import Site
-from farswitch.proof.probe import Findings, Probe, Scene
+from farswitch.proof.context import Context, Evidence
+from farswitch.proof.probe import Probe
+from farswitch.proof.prove import Outcomes, Round, prove
 from farswitch.run.cli import Options, main, shared
 from farswitch.run.completion import comma_list
 from farswitch.run.junit import check_writable, render
@@ -27,7 +29,7 @@ from farswitch.run.recorder import Failure
 from farswitch.run.selection import select, wanted
 from farswitch.run.session import Session
 from farswitch.run.ssh_config import configuration_of
-from farswitch.run.stages import Filter, Stage, guests, hypervisors, servers, step
+from farswitch.run.stages import PerHost, Stage, step
 from tasks.checks import SUITE, probes
 from tasks.verify import verify
 from workflows.lab_up import lab_of
@@ -53,25 +55,36 @@ class Extent:
         return select(probes(), only=self.only, skip=self.skip, asked=asked)
 
 
-def stages(session: Session, chosen: frozenset[str], findings: Findings) -> Iterator[Stage]:
-    """Yield a stage for each run of probes of one family on the same hosts, in order."""
-    cluster = session.cluster
-    record = session.record
-    scene = Scene(
+def context_of(session: Session) -> Context:
+    """Return what the proof may use."""
+    cluster, record = session.cluster, session.record
+    return Context(
         cluster=cluster,
         record=record,
         mtu=record.mtu,
         hosts={host.name: host for host in session.hosts(lambda _host: True)},
         logins=configuration_of(cluster.name),
         rebuild=_rebuild(session.options),
-        findings=findings,
         third_host=_third_host(session.site),
     )
+
+
+def make(session: Session, chosen: frozenset[str], context: Context) -> None:
+    """Make the checks, family by family; probes of the same hosts side by side."""
     runs = wanted(probes(), chosen)
     for family, suite in SUITE.items():
-        for where, alike in groupby((one for one in suite if one in runs), key=attrgetter("on")):
-            steps = (step(verify, family, probe=one, scene=scene, chosen=chosen) for one in alike)
-            yield Stage(_where(session, where), tuple(steps), vital=False)
+        probes_here = (probe for probe in suite if probe in runs)
+        for _, alike in groupby(probes_here, key=attrgetter("on", "vital")):
+            look, dry = partial(observe, session, family), session.options.dry_run
+            checks = prove(tuple(alike), context, look, chosen=chosen, dry=dry)
+            session.recorder.judged(family, checks)
+
+
+def observe(session: Session, family: str, observations: Round) -> Outcomes:
+    """Make observations on all of their hosts side by side."""
+    one = step(verify, family, observations=PerHost(lambda host: observations[host.name]))
+    session.run([Stage(lambda host: host.name in observations, (one,), vital=False)])
+    return {host: session.result(family, host) for host in observations}
 
 
 def _third_host(site: Site) -> Callable[[], AbstractContextManager[HostNamespace]] | None:
@@ -80,21 +93,11 @@ def _third_host(site: Site) -> Callable[[], AbstractContextManager[HostNamespace
     return partial(attach_third_host, lab) if lab else None
 
 
-def _conclusion(chosen: frozenset[str], findings: Findings) -> str:
+def _conclusion(chosen: frozenset[str], evidence: Evidence) -> str:
     """Return the last sentence: what crossed the switch, or that it was not proved."""
     if "path.counters" not in chosen:
         return ""
-    return findings.conclusion or "It is not proved that any byte crossed the switch."
-
-
-def _where(session: Session, where: str) -> Filter:
-    """Return the filter of the hosts that a probe runs on."""
-    cluster = session.cluster
-    if where == "head":
-        return session.is_first_of(cluster.guests)
-    if where == "switch":
-        return lambda host: host.name == cluster.switch.name
-    return {"servers": servers, "hypervisors": hypervisors, "guests": guests}[where]
+    return evidence.conclusion or "It is not proved that any byte crossed the switch."
 
 
 def _rebuild(options: Options) -> str:
@@ -134,15 +137,15 @@ def run(options: Options, extent: Extent) -> int:
     with Session("verify", options) as session:
         _recall(session, extent)
         note_holder(session, session.cluster.name, session.head_host)
-        findings = Findings()
-        session.run(stages(session, chosen, findings))
-        for note in findings.notes:
+        context = context_of(session)
+        make(session, chosen, context)
+        for note in context.evidence.notes:
             session.note(note)
         if extent.junit:
             found = session.recorder
             text = render(found.checks, found.failures, session.seconds)
             extent.junit.write_text(text, encoding="utf-8")
-        return session.finish(_conclusion(chosen, findings))
+        return session.finish(_conclusion(chosen, context.evidence))
 
 
 _NAMES = comma_list(lambda: [name for probe in probes() for name in (probe.family, *probe.checks)])

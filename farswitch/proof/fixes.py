@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from farswitch.proof.probe import Scene
+from farswitch.proof.context import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,9 @@ class Fixes:
     command: Callable[[Sequence[str]], str]
 
     @classmethod
-    def of(cls, scene: Scene, server: str) -> Fixes:
+    def of(cls, context: Context, server: str) -> Fixes:
         """Return them for one server."""
-        return cls(scene.rebuild, partial(scene.command, server))
+        return cls(context.rebuild, partial(context.command, server))
 
     def then_build(self, argv: Sequence[str]) -> str:
         """Return the line that runs a program on the server, and builds."""

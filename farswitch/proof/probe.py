@@ -1,141 +1,26 @@
-"""What a probe of verify is, and what it may use."""
+"""What a probe of verify is: observations that Nornir makes, and the judgement of them."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address
-from pathlib import Path
-from threading import Lock
-from typing import Literal, Protocol
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
-from nornir.core.inventory import Host
 from nornir.core.task import Task
 
-from farswitch.connections.access import libvirt, netlink, shell
-from farswitch.connections.libvirt.plugin import Hypervisor
-from farswitch.connections.netlink.plugin import Endpoint
-from farswitch.connections.shell.protocol import Shell
-from farswitch.model.cluster import Cluster
-from farswitch.model.machines import Guest
-from farswitch.proof.check import Check, skipped
-from farswitch.site.nornir_data import SERVER, server_of
-from farswitch.state.record import Record
+from farswitch.errors import FarswitchError
+from farswitch.proof.check import Check
+from farswitch.proof.context import Context, Where
 
-Where = Literal["servers", "hypervisors", "switch", "guests", "head"]
-"""Which hosts a probe runs on, side by side; each may read the others' too."""
-
-
-@dataclass(slots=True)
-class Findings:
-    """What the probes found so far, from many threads."""
-
-    checks: list[Check] = field(default_factory=list)
-    lost: dict[str, str] = field(default_factory=dict)
-    """Hosts that cannot be logged in to, and why."""
-    notes: list[str] = field(default_factory=list)
-    conclusion: str = ""
-    _lock: Lock = field(default_factory=Lock)
-
-    def add(self, checks: Iterable[Check]) -> None:
-        """Keep what a probe found."""
-        with self._lock:
-            self.checks += checks
-
-    def lose(self, host: str, why: str) -> None:
-        """Remember that a host cannot be logged in to: later probes leave it alone."""
-        with self._lock:
-            self.lost.setdefault(host, why)
-
-    def note(self, line: str) -> None:
-        """Add a line to what is printed below the tables."""
-        with self._lock:
-            self.notes.append(line)
-
-    def conclude(self, sentence: str) -> None:
-        """Set the sentence that verify ends with."""
-        with self._lock:
-            self.conclusion = sentence
-
-    def failed(self, names: Sequence[str]) -> Check | None:
-        """Return the first failed check of some names or families."""
-        with self._lock:
-            for check in self.checks:
-                if check.ok is False and (check.name in names or check.family in names):
-                    return check
-        return None
-
-
-class ThirdHost(Protocol):
-    """A host on the underlay that is neither server: `prefix` runs a program there."""
-
-    @property
-    def prefix(self) -> tuple[str, ...]: ...
-    @property
-    def nic(self) -> str: ...
-    @property
-    def mac(self) -> str: ...
-    @property
-    def address(self) -> IPv4Address: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """The cluster that is proved, and the way to every host of it.
-
-    `mtu` is of the data network, in bytes. `options` are those of the command line that change
-    what a probe does. `logins` is the ssh configuration that a build leaves to its user, and
-    `rebuild` the command of that build: both for the fixes. `third_host` attaches a host to the
-    underlay for the attacks; None where nobody has one.
-    """
-
-    cluster: Cluster
-    record: Record
-    mtu: int
-    hosts: Mapping[str, Host]
-    logins: Path
-    rebuild: str = "python -m workflows.build"
-    findings: Findings = field(default_factory=Findings)
-    third_host: Callable[[], AbstractContextManager[ThirdHost]] | None = None
-
-    def shell(self, name: str) -> Shell:
-        """Return the login to a server or a guest, by its name."""
-        return shell(self.hosts[name])
-
-    def netlink(self, name: str) -> Endpoint:
-        """Return the netlink endpoint of a server."""
-        return netlink(self.hosts[name])
-
-    def libvirt(self, name: str) -> Hypervisor:
-        """Return the libvirt connection of a hypervisor."""
-        return libvirt(self.hosts[name])
-
-    def there(self, guests: Sequence[Guest] | None = None) -> tuple[Guest, ...]:
-        """Return the guests (all by default) that answered so far."""
-        chosen = self.cluster.guests if guests is None else guests
-        return tuple(guest for guest in chosen if guest.name not in self.findings.lost)
-
-    def left_out(self, checks: Mapping[str, str]) -> Iterator[Check]:
-        """Yield the skips of the guests that did not answer, for checks that all take part in."""
-        for guest in self.cluster.guests:
-            if why := self.findings.lost.get(guest.name):
-                for name, sentence in checks.items():
-                    yield skipped(
-                        name, guest.name, f"'{guest.name}' cannot be logged in to ({why})", sentence
-                    )
-
-    def command(self, host: str, argv: Sequence[str]) -> str:
-        """Return the line that runs a program as root on a host, as one types it here."""
-        line = shlex.join(argv)
-        if SERVER not in self.hosts[host].keys():  # noqa: SIM118 - a Nornir host is no mapping
-            return f"ssh -F {shlex.quote(str(self.logins))} -l root {host} {shlex.quote(line)}"
-        server = server_of(self.hosts[host])
-        line = f"sudo {line}" if server.sudo else line
-        if server.local:
-            return line
-        return f"ssh -F {shlex.quote(str(self.logins))} {host} {shlex.quote(line)}"
+T = TypeVar("T")
+Observe = Callable[[Task, Context], Any]
+"""Reads something on one host; it may raise FarswitchError."""
+Gather = Mapping[Where, Observe]
+"""What is observed next, all at the same time; hosts that are lost are left alone."""
+Observed = Mapping[str, T | FarswitchError]
+"""By host: what was observed, or why it could not be."""
+Proof = Generator[Gather, Observed[Any], Mapping[str, Iterable[Check]]]
+"""Yields what to observe, is sent what was, and returns the verdicts by the probe's hosts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +28,10 @@ class Probe:
     """A measurement with the judgements that follow from it: one subject, one file.
 
     Attributes:
-        on: Where it runs.
+        on: The hosts that have the verdicts.
         checks: The names of all checks that it yields, each with a sentence of what is proved.
-        run: Measures on one host and yields its checks. It may raise FarswitchError: each check
-            that it did not get to has failed then.
+        prove: Observes and judges. It may raise FarswitchError, as the verdicts of a host may: each
+            check that has none yet has failed then.
         each: Those of the names that have a verdict, or a skip, for each guest by its name.
         guests: Whether it works with guests, though it runs elsewhere: those that do not answer
             are found out before.
@@ -154,12 +39,12 @@ class Probe:
         asked: Whether it runs only where its family is asked for, as the attacks do.
         writes: Whether it changes something that it puts back: a dry run leaves it out.
         vital: Whether it runs always, or wherever guests are worked with, as all others stand on
-            it; unasked it tells failures only.
+            it; unasked it reports failures only.
     """
 
     on: Where
     checks: Mapping[str, str]
-    run: Callable[[Task, Scene], Iterable[Check]]
+    prove: Callable[[Context], Proof]
     each: frozenset[str] = frozenset()
     guests: bool = False
     needs: tuple[str, ...] = ()
@@ -176,3 +61,75 @@ class Probe:
     def visits(self) -> bool:
         """Whether it works with guests."""
         return self.guests or self.on in {"guests", "head"}
+
+
+def of_each(
+    on: Where,
+    observe: Callable[[Task, Context], T],
+    judge: Callable[[Context, str, T], Iterable[Check]],
+) -> Callable[[Context], Proof]:
+    """Return the proof that observes once on each host, and judges each by itself.
+
+    Args:
+        on: The probe's hosts.
+        observe: Reads one host.
+        judge: Yields the verdicts on what was observed on one host, by its name; pure.
+    """
+
+    def prove(context: Context) -> Proof:
+        observed: Observed[T] = yield {on: observe}
+
+        def verdicts(host: str) -> Iterable[Check]:
+            yield from judge(context, host, sound(observed[host]))
+
+        return {host: verdicts(host) for host in observed}
+
+    return prove
+
+
+def of_one(
+    on: Where, run: Callable[[Task, Context], Iterable[Check]]
+) -> Callable[[Context], Proof]:
+    """Return the proof of a probe that works across hosts at one moment, steered by one of them.
+
+    Args:
+        on: The host that steers.
+        run: Measures and yields the verdicts. What it yielded counts also where it raises then.
+    """
+
+    def observe(task: Task, context: Context) -> tuple[list[Check], FarswitchError | None]:
+        checks: list[Check] = []
+        try:
+            checks.extend(run(task, context))
+        except FarswitchError as error:
+            return checks, error
+        return checks, None
+
+    def judge(
+        _context: Context, _host: str, made: tuple[list[Check], FarswitchError | None]
+    ) -> Iterable[Check]:
+        checks, error = made
+        yield from checks
+        if error:
+            raise error
+
+    return of_each(on, observe, judge)
+
+
+def attempt(call: Callable[[], T]) -> T | FarswitchError:
+    """Return what a call gives, or the error that ended it: others of its host are made still."""
+    try:
+        return call()
+    except FarswitchError as error:
+        return error
+
+
+def sound(outcome: T | FarswitchError) -> T:
+    """Return what was observed.
+
+    Raises:
+        FarswitchError: It could not be.
+    """
+    if isinstance(outcome, FarswitchError):
+        raise outcome
+    return outcome

@@ -1,6 +1,6 @@
 """Say by ARP where an address is, so that every bridge on the way learns the MAC that has it.
 
-Usage: python3 - MAC ADDRESS       (the program on its standard input)
+Usage: python3 announce.py MAC ADDRESS
 
 An announcement (RFC 5227, 2.3) goes to everybody from the interface with that MAC, some times.
 """

@@ -158,7 +158,6 @@ class Recorder:
                 row.touched.add(host)
             self.notes += getattr(own, "notes", [])
             self.warnings += getattr(own, "warnings", getattr(own.exception, "__notes__", []))
-            row.checks += getattr(own, "checks", [])
             if own.diff:
                 self.diffs.append((stage, host, own.diff))
             if own.failed and not isinstance(own.exception, NornirSubTaskError):

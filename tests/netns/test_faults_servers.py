@@ -18,13 +18,12 @@ from nornir.core.task import Result
 from nornir.plugins.runners import SerialRunner
 
 from farswitch.connections.shell.local import LocalShell
-from farswitch.guests.server_facts import FACTS, Facts
 from farswitch.links.underlay import Underlay
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
 from farswitch.proof.check import Check
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.context import Context
 from tasks.bridge import bridge
 from tasks.bridge_ports import bridge_ports
 from tasks.checks.server import bridges, isolation
@@ -38,10 +37,10 @@ from tasks.fdb import fdb
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
 from tasks.sysctl import sysctl
-from tasks.verify import verify
 from tasks.vxlan import vxlan
 from tests.netns.arguments import arguments
 from tests.netns.inside import NetnsEndpoint
+from tests.proving import checks_of
 
 pytestmark = pytest.mark.root
 MTU = 1450
@@ -73,16 +72,16 @@ def pid(box: LocalShell) -> str:
 class Net:
     """Two servers, and the far ends of the guests' taps in a third namespace."""
 
-    scene: Scene
+    context: Context
     boxes: dict[str, LocalShell]
     folder: Path
 
     @property
     def cluster(self) -> Cluster:
-        return self.scene.cluster
+        return self.context.cluster
 
     def task(self, server: str, function: Callable[..., Result], **options: object) -> Result:
-        host = self.scene.hosts[server]
+        host = self.context.hosts[server]
         inventory = Inventory(Hosts({server: host}), Groups(), Defaults())
         nornir = Nornir(inventory=inventory, runner=SerialRunner(), data=GlobalState())
         (result,) = nornir.run(function, **options)[server]
@@ -114,7 +113,9 @@ class Net:
     def checks(self, name: str) -> list[Check]:
         """Run the probe of a check wherever it runs."""
         (probe,) = (probe for probe in PROBES if name in probe.checks)
-        return [check for where in self._on(probe) for check in self._run(probe, where, name)]
+        found = checks_of(self.context, probe, chosen={name})
+        assert found
+        return found
 
     def failed(self, name: str) -> list[Check]:
         return [check for check in self.checks(name) if not check.ok]
@@ -130,17 +131,7 @@ class Net:
         """Return the same site with another mode of the firewall."""
         settings = self.cluster.settings.model_copy(update={"firewall": firewall})
         cluster = replace(self.cluster, settings=settings)
-        return replace(self, scene=replace(self.scene, cluster=cluster))
-
-    def _on(self, probe: Probe) -> tuple[str, ...]:
-        every = {"servers": ("server1", "server2"), "hypervisors": ("server1",)}
-        return every.get(probe.on, ("server2",))
-
-    def _run(self, probe: Probe, server: str, name: str) -> list[Check]:
-        task = {"probe": probe, "scene": self.scene, "chosen": {name}}
-        found: list[Check] = self.task(server, verify, **task).checks
-        assert found
-        return found
+        return replace(self, context=replace(self.context, cluster=cluster))
 
 
 def plugs(cluster: Cluster) -> Iterator[tuple[str, str, str, str]]:
@@ -172,14 +163,16 @@ def built(lasting_boxes, tmp_path_factory) -> Net:
     for guest in guests:
         hosts[guest.name] = Host(guest.name, data={"guest": guest}, defaults=Defaults())
         hosts[guest.name].connections["shell"] = SimpleNamespace(connection=boxes["guests"])
-    scene = Scene(cluster, None, MTU, hosts, folder / "ssh_config", REBUILD)
-    return Net(scene, boxes, folder)
+    context = Context(cluster, None, MTU, hosts, folder / "ssh_config", REBUILD)
+    for server in (one, two):
+        underlay = Underlay(server.name, "u0", server.underlay, 1500, 50)
+        context.evidence.underlays[server.name] = underlay
+    return Net(context, boxes, folder)
 
 
 def host_of(cluster: Cluster, server: Server, box: LocalShell) -> Host:
     sh(box, f"ip addr add {server.underlay}/24 dev u0; ip link set u0 up")
-    underlay = Underlay(server.name, "u0", server.underlay, 1500, 50)
-    data = {"cluster": cluster, "server": server, FACTS: Facts(underlay, "qemu", 0, 0)}
+    data = {"cluster": cluster, "server": server}
     host = Host(name=server.name, data=data, defaults=Defaults())
     endpoint = NetnsEndpoint(server.name, f"/proc/{pid(box)}/ns/net")
     host.connections["netlink"] = SimpleNamespace(connection=endpoint)
@@ -408,7 +401,7 @@ def test_rules_of_other_interfaces_are_no_fault(net):
 
 
 def test_guest_that_is_off_is_no_fault_of_the_servers(net, monkeypatch):
-    monkeypatch.setattr(isolation, "_running", lambda _task, _scene: {})
+    monkeypatch.setattr(isolation, "running", lambda _task: frozenset())
     sh(net.boxes["server1"], "ip link del fsd42; ip link del fsm42")
     assert net.failed("tunnel.ports") == []
     skips = [check for check in net.checks("server.isolation") if check.ok is None]
@@ -454,7 +447,7 @@ def test_a_bridge_that_knows_nothing_of_a_guest_is_no_pass(net, server, spoil, m
 
 def test_server_that_does_not_answer_fails_every_check_of_the_tunnels(net, monkeypatch):
     broken = NetnsEndpoint("server1", "/proc/0/ns/net")
-    opened = net.scene.hosts["server1"].connections["netlink"]
+    opened = net.context.hosts["server1"].connections["netlink"]
     monkeypatch.setattr(opened, "connection", broken)
     for name in tunnel.PROBE.checks:
         (check,) = net.checks(name)

@@ -14,7 +14,7 @@ import pytest
 from nornir.core.task import Result, Task
 
 from farswitch.model.cluster import Cluster, Site
-from farswitch.proof.probe import Scene
+from farswitch.proof.context import Context
 from farswitch.run.session import Session
 from farswitch.site.loader import ROOT
 
@@ -25,9 +25,9 @@ READ_ONLY = {
 }  # fmt: skip
 """They leave nothing on a host that another run would have to remove."""
 REMOVE_ONLY = {"image_remove", "links_remove", "vm_remove"}
-TOO_LARGE = {Cluster, Site, Scene, Session}
+TOO_LARGE = {Cluster, Site, Context, Session}
 """What a task takes is what it needs of them."""
-UNCONVERTED = {"find_leftovers", "firewall_reset", "guard", "sysctl", "verify"}
+UNCONVERTED = {"find_leftovers", "firewall_reset", "guard", "sysctl"}
 """To be emptied."""
 
 

@@ -9,9 +9,9 @@ from nornir.core.task import Task
 
 from farswitch.connections.shell.local import LocalShell
 from farswitch.errors import FarswitchError
-from farswitch.guests.server_facts import facts_of
 from farswitch.proof.check import Check, skipped
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Probe, of_one
 from tasks.checks.attack.kinds import Kind, Outside
 from tasks.checks.attack.run import THIRD, Third, attack, survey
 
@@ -30,26 +30,26 @@ CHECKS = {
 }
 
 
-def run(task: Task, scene: Scene) -> Iterable[Check]:
+def run(task: Task, context: Context) -> Iterable[Check]:
     """Attack with all guests that are there, from a third host as well where the site is a lab."""
-    guests, cluster = scene.there(), scene.cluster
+    guests, cluster = context.there(), context.cluster
     host = task.host.name
-    yield from scene.left_out(CHECKS)
+    yield from context.left_out(CHECKS)
     if len(guests) <= 1:
         why = "a guest alone has nobody to attack"
         yield from (skipped(name, host, why, said) for name, said in CHECKS.items())
         return
     names = [*(one.name for one in cluster.servers), *(one.name for one in guests)]
-    shells = {name: scene.shell(name) for name in names}
-    devices = {one.name: facts_of(scene.hosts[one.name]).underlay.device for one in cluster.servers}
+    shells = {name: context.shell(name) for name in names}
+    devices = {one.name: context.device(one.name) for one in cluster.servers}
     ground = survey(cluster, devices, shells)
     with ExitStack() as stack:
         name, third = Kind.THIRD_HOST.check, None
-        if scene.third_host is None:
+        if context.third_host is None:
             yield skipped(name, host, "no third host known", CHECKS[name])
         else:
             try:
-                found = stack.enter_context(scene.third_host())
+                found = stack.enter_context(context.third_host())
                 outside = Outside(found.nic, found.mac, found.address)
                 third = Third(outside, LocalShell(THIRD, prefix=found.prefix))
             except FarswitchError as error:
@@ -58,13 +58,13 @@ def run(task: Task, scene: Scene) -> Iterable[Check]:
         if cluster.settings.management_forwarding:
             name, why = Kind.BEYOND.check, "management_forwarding: true in the site allows it"
             yield skipped(name, host, why, CHECKS[name])
-        yield from attack(ground, guests, shells, third, scene.rebuild)
+        yield from attack(ground, guests, shells, third, context.rebuild)
 
 
 PROBE = Probe(
     "head",
     CHECKS,
-    run,
+    of_one("head", run),
     each=frozenset({Kind.LEGITIMATE.check}),
     needs=("reach",),
     asked=True,

@@ -21,8 +21,9 @@ from farswitch.connections.netlink.links import dump
 from farswitch.errors import FarswitchError
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check, skipped
+from farswitch.proof.context import Context
 from farswitch.proof.fan_out import each
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.probe import Probe, of_one
 from farswitch.remote import command
 from farswitch.remote_program import RemoteProgram
 from farswitch.rollback import timer as deadman
@@ -62,70 +63,70 @@ class Cut:
     seconds: float
 
 
-def control(_task: Task, scene: Scene) -> Iterator[Check]:
+def control(_task: Task, context: Context) -> Iterator[Check]:
     """Take each port down in turn, look, and bring it up again; nothing is left of the jobs."""
-    guests = scene.there()
-    yield from scene.left_out(CHECKS)
+    guests = context.there()
+    yield from context.left_out(CHECKS)
     if len(guests) < 2:  # noqa: PLR2004
         why = "one node has nobody to be cut off from"
         yield from (skipped(name, one.name, why) for one in guests for name in CHECKS)
         return
     word = f"farswitch-control-{secrets.token_hex(8)}"
-    _alone(scene)
+    _alone(context)
     try:
-        yield from _ports(scene, guests, word)
+        yield from _ports(context, guests, word)
     finally:
-        left = each((one.name for one in guests), lambda name: sweep(scene.shell(name), word))
+        left = each((one.name for one in guests), lambda name: sweep(context.shell(name), word))
     yield from (judge_left(guest, left.get(guest.name)) for guest in guests)
 
 
-def _ports(scene: Scene, guests: Sequence[Guest], word: str) -> Iterator[Check]:
+def _ports(context: Context, guests: Sequence[Guest], word: str) -> Iterator[Check]:
     """Cut one guest after the other off; the job that proves one's return is the next one's."""
-    head, settings = scene.shell(guests[0].name), scene.cluster.settings
-    before = _states(scene, guests)
+    head, settings = context.shell(guests[0].name), context.cluster.settings
+    before = _states(context, guests)
     with ExitStack() as jobs:
         job = jobs.enter_context(running(head, settings, guests, word))
         for guest in guests:
-            cut = _cut(scene, guest, guests, job)
-            where = f"{guest.tunnel} of '{scene.cluster.switch.name}'"
-            bring_up = scene.command(scene.cluster.switch.name, _up(guest.tunnel))
+            cut = _cut(context, guest, guests, job)
+            where = f"{guest.tunnel} of '{context.cluster.switch.name}'"
+            bring_up = context.command(context.cluster.switch.name, _up(guest.tunnel))
             yield judge_timer(guest, cut.seconds, in_time=cut.in_time, bring_up=bring_up)
-            yield judge_cut(guest, guests, cut.heard, where, scene.rebuild)
-            yield judge_job(guest, cut.watched, where, scene.rebuild)
+            yield judge_cut(guest, guests, cut.heard, where, context.rebuild)
+            yield judge_job(guest, cut.watched, where, context.rebuild)
             jobs.close()
             with ThreadPoolExecutor(1) as pool:
-                asked = pool.submit(_ask, scene, guests, BACK_SECONDS)
+                asked = pool.submit(_ask, context, guests, BACK_SECONDS)
                 try:
                     job, why = jobs.enter_context(running(head, settings, guests, word)), ""
                 except FarswitchError as error:
                     why = str(error)
-            states = before[guest.name], _states(scene, [guest])[guest.name]
+            states = before[guest.name], _states(context, [guest])[guest.name]
             yield judge_back(
-                guest, guests, asked.result(), job=why, states=states, rebuild=scene.rebuild
+                guest, guests, asked.result(), job=why, states=states, rebuild=context.rebuild
             )
             if why:
                 raise FarswitchError(f"The other ports were left alone: {why}")
 
 
-def _cut(scene: Scene, guest: Guest, guests: Sequence[Guest], job: RemoteProgram) -> Cut:
+def _cut(context: Context, guest: Guest, guests: Sequence[Guest], job: RemoteProgram) -> Cut:
     """Take a port down, look, and bring it up; the switch does that if we cannot."""
-    switch, port = scene.cluster.switch.name, guest.tunnel
+    switch, port = context.cluster.switch.name, guest.tunnel
     began = time.monotonic()
-    armed = deadman.arm(scene.shell(switch), _timer(scene), _up(port), TIMER_SECONDS)
+    armed = deadman.arm(context.shell(switch), _timer(context), _up(port), TIMER_SECONDS)
     # Long before the timer, where the end of our login is noticed at once.
-    undo = when_login_ends(scene.shell(switch), _up(port))
+    undo = when_login_ends(context.shell(switch), _up(port))
     with ThreadPoolExecutor(1) as pool:
         try:
             await_lap(job)
-            with scene.netlink(switch).session() as ipr:
+            with context.netlink(switch).session() as ipr:
                 set_down(ipr, port)
-            asked = pool.submit(_ask, scene, guests, ECHO_SECONDS)
+            asked = pool.submit(_ask, context, guests, ECHO_SECONDS)
             watched = watch(job, STALL_SECONDS)
             said = asked.result()
         finally:
-            with undo, scene.netlink(switch).session() as ipr:
+            with undo, context.netlink(switch).session() as ipr:
                 set_up(ipr, port)
-            in_time = deadman.disarm(scene.shell(switch), armed)
+            in_time = deadman.disarm(context.shell(switch), armed)
     return Cut(said, watched, in_time, time.monotonic() - began)
 
 
@@ -133,28 +134,28 @@ def _up(port: str) -> list[str]:
     return ["ip", "link", "set", port, "up"]
 
 
-def _ask(scene: Scene, guests: Sequence[Guest], seconds: float) -> Heard:
+def _ask(context: Context, guests: Sequence[Guest], seconds: float) -> Heard:
     """Let every guest ask every other for an echo, all at once."""
     addresses = {one.name: str(one.data_address.ip) for one in guests}
 
     def ask(name: str) -> frozenset[str]:
         others = [address for one, address in addresses.items() if one != name]
         argv = command("echo", str(seconds), *others)
-        return answered(scene.shell(name).run(argv, timeout=seconds + 20.0).stdout)
+        return answered(context.shell(name).run(argv, timeout=seconds + 20.0).stdout)
 
     return each(addresses, ask)
 
 
-def _states(scene: Scene, guests: Sequence[Guest]) -> dict[str, State]:
+def _states(context: Context, guests: Sequence[Guest]) -> dict[str, State]:
     """Read the guests' ports, and what their bridge knows.
 
     Raises:
         FarswitchError: A port is not up: there is nothing to take down.
     """
-    switch = scene.cluster.switch.name
-    with scene.netlink(switch).session() as ipr:
+    switch = context.cluster.switch.name
+    with context.netlink(switch).session() as ipr:
         links = {link.name: link for link in dump(ipr)}
-        known = [one for one in entries(ipr) if one.bridge == scene.cluster.switch_bridge]
+        known = [one for one in entries(ipr) if one.bridge == context.cluster.switch_bridge]
     places: defaultdict[str, set[str]] = defaultdict(set)
     for one in known:
         places[one.mac].add(one.device)
@@ -171,21 +172,23 @@ def _states(scene: Scene, guests: Sequence[Guest]) -> dict[str, State]:
         if link is None or not link.up:
             raise FarswitchError(
                 f"Port '{guest.tunnel}' of '{switch}' is not up: it cannot be taken down.",
-                hint=scene.command(switch, _up(guest.tunnel)),
+                hint=context.command(switch, _up(guest.tunnel)),
             )
     return found
 
 
-def _alone(scene: Scene) -> None:
+def _alone(context: Context) -> None:
     """Make sure that no other control is going on, and say of an earlier one how it ended.
 
     Raises:
         FarswitchError: Another one is going on, or was killed a moment ago.
     """
-    switch = scene.cluster.switch.name
-    found = deadman.look(scene.shell(switch), _timer(scene))
+    switch = context.cluster.switch.name
+    found = deadman.look(context.shell(switch), _timer(context))
     for outcome in found.fired:
-        scene.findings.note(f"A control that was cut short: its port on '{switch}' was {outcome}.")
+        context.evidence.notes.append(
+            f"A control that was cut short: its port on '{switch}' was {outcome}."
+        )
     for timer, age in found.armed.items():
         if age <= TIMER_SECONDS:
             raise FarswitchError(
@@ -193,17 +196,17 @@ def _alone(scene: Scene) -> None:
                 f"'{switch}' has the timer '{timer}'.",
                 hint=f"Wait for {TIMER_SECONDS - age + 1} s and try again.",
             )
-        deadman.disarm(scene.shell(switch), deadman.Armed(timer, TIMER_SECONDS))
+        deadman.disarm(context.shell(switch), deadman.Armed(timer, TIMER_SECONDS))
 
 
-def _timer(scene: Scene) -> str:
-    return deadman.name_of(deadman.CONTROL, scene.cluster)
+def _timer(context: Context) -> str:
+    return deadman.name_of(deadman.CONTROL, context.cluster)
 
 
 PROBE = Probe(
     "switch",
     CHECKS,
-    control,
+    of_one("switch", control),
     each=frozenset(CHECKS),
     guests=True,
     needs=("reach", "ssh", "mpi.launcher"),

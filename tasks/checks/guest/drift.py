@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from nornir.core.task import Result, Task
 
@@ -15,13 +15,13 @@ from farswitch.firewall import guest
 from farswitch.firewall.guest import GuestRules
 from farswitch.guests.config import wanted_config
 from farswitch.proof.check import Check
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Probe, attempt, of_each
 from tasks.mpi import mpi
 from tasks.mtu import mtu
 from tasks.nfs import nfs
 from tasks.ssh_keys import ssh_keys
 
-T = TypeVar("T")
 AS_BUILT = "as built"
 CAUSE = "Somebody or something changed it since the build."
 OPEN = "filters nothing"
@@ -88,29 +88,34 @@ def judge_firewall(
     )  # fmt: skip
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
+def observe(
+    task: Task, context: Context
+) -> tuple[dict[str, Result | FarswitchError], GuestRules | FarswitchError]:
     """Ask each task of one guest; all files are read in one round trip before."""
-    cluster, record, host = scene.cluster, scene.record, task.host.name
-    config = wanted_config(cluster, cluster.guest(host), record)
+    cluster = context.cluster
+    config = wanted_config(cluster, cluster.guest(task.host.name), context.record)
     have = shell(task).facts(config.paths)
     files: dict[str, Any] = {"owner": config.owner, "have": have, "dry_run": True}
     tasks: dict[str, Callable[[], Result]] = {
-        "guest.mtu": partial(mtu, task, scene.mtu, dry_run=True),
+        "guest.mtu": partial(mtu, task, context.mtu, dry_run=True),
         "guest.ssh_keys": partial(ssh_keys, task, config.access, **files),
         "guest.nfs": partial(nfs, task, config.share, **files),
         "guest.mpi": partial(mpi, task, config.mpi, **files),
     }
-    for name, of in tasks.items():
-        yield judge(name, host, _ask(of), scene.rebuild)
-    looked = _ask(partial(guest.observe, shell(task)))
-    yield judge_firewall(host, looked, partial(scene.command, host))
+    found = {name: attempt(dry_run) for name, dry_run in tasks.items()}
+    return found, attempt(partial(guest.observe, shell(task)))
 
 
-def _ask(of: Callable[[], T]) -> T | FarswitchError:
-    try:
-        return of()
-    except FarswitchError as error:
-        return error
+def verdicts(
+    context: Context,
+    host: str,
+    observed: tuple[Mapping[str, Result | FarswitchError], GuestRules | FarswitchError],
+) -> Iterator[Check]:
+    """Yield the verdicts on one guest."""
+    found, rules = observed
+    for name, would in found.items():
+        yield judge(name, host, would, context.rebuild)
+    yield judge_firewall(host, rules, partial(context.command, host))
 
 
-PROBE = Probe("guests", CHECKS, run)
+PROBE = Probe("guests", CHECKS, of_each("guests", observe, verdicts))

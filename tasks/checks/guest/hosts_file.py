@@ -10,8 +10,8 @@ from farswitch.connections.access import shell
 from farswitch.guests.files.hosts import PATH, hosts_files, wanted_addresses
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check
-from farswitch.proof.probe import Probe, Scene
-from farswitch.site.nornir_data import guest_of
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Probe, of_each
 
 RESOLVED = "= resolved ="
 _LOOK = f'cat "$1"; shift; echo; echo "{RESOLVED}"; getent hosts "$@"; :'
@@ -62,20 +62,23 @@ def judge(guest: Guest, wrong: Sequence[str], fix: str) -> Check:
     )
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
+def observe(task: Task, context: Context) -> tuple[str, str]:
     """Read one guest's file, and ask its resolver for every name."""
-    guests = scene.cluster.guests
-    argv = ["sh", "-c", _LOOK, "hosts", PATH, *(one.name for one in guests)]
+    argv = ["sh", "-c", _LOOK, "hosts", PATH, *(guest.name for guest in context.cluster.guests)]
     text, _, resolved = shell(task).run(argv, timeout=20).stdout.partition(f"\n{RESOLVED}\n")
-    cluster = scene.cluster
+    return text, resolved
+
+
+def verdicts(context: Context, host: str, observed: tuple[str, str]) -> Iterator[Check]:
+    """Yield the verdict on one guest."""
+    cluster = context.cluster
     (file,) = hosts_files(wanted_addresses(cluster), cluster.owner)
-    wanted = file.content.decode()
-    wrong = differences(guests, wanted, text, resolved)
-    yield judge(guest_of(task.host), wrong, scene.rebuild)
+    wrong = differences(cluster.guests, file.content.decode(), *observed)
+    yield judge(cluster.guest(host), wrong, context.rebuild)
 
 
 PROBE = Probe(
     "guests",
     {"guest.hosts_file": "Each name resolves to its data address, none to a loopback one."},
-    run,
+    of_each("guests", observe, verdicts),
 )

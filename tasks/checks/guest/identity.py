@@ -10,8 +10,8 @@ from nornir.core.task import Task
 from farswitch.connections.access import shell
 from farswitch.model.machines import DATA_NIC, MANAGEMENT_NIC, Guest
 from farswitch.proof.check import Check
-from farswitch.proof.probe import Probe, Scene
-from farswitch.site.nornir_data import guest_of
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Probe, of_each
 
 _LOOK = """
 echo "hostname $(hostname)"
@@ -103,11 +103,11 @@ def expected(guest: Guest) -> str:
     )
 
 
-def judge(guest: Guest, found: Identity, scene: Scene) -> Check:
+def judge(guest: Guest, found: Identity, context: Context) -> Check:
     """Return the verdict on one guest."""
     wrong = differences(guest, found)
     mends = [mend for mend in wrong.values() if mend]
-    mended = scene.command(guest.name, ["sh", "-c", "; ".join(mends)]) if mends else ""
+    mended = context.command(guest.name, ["sh", "-c", "; ".join(mends)]) if mends else ""
     fix = mended if len(mends) == len(wrong) else "Take the guest out of the site, then in again."
     return Check(
         "guest.identity",
@@ -120,15 +120,19 @@ def judge(guest: Guest, found: Identity, scene: Scene) -> Check:
     )
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
+def observe(task: Task, context: Context) -> Identity:
     """Ask one guest."""
-    argv = ["sh", "-c", _LOOK, "identity", scene.cluster.settings.user]
-    said = shell(task).run(argv, timeout=15)
-    yield judge(guest_of(task.host), parse(said.stdout), scene)
+    argv = ["sh", "-c", _LOOK, "identity", context.cluster.settings.user]
+    return parse(shell(task).run(argv, timeout=15).stdout)
+
+
+def verdicts(context: Context, host: str, found: Identity) -> Iterator[Check]:
+    """Yield the verdict on one guest."""
+    yield judge(context.cluster.guest(host), found, context)
 
 
 PROBE = Probe(
     "guests",
     {"guest.identity": "Name, user, addresses and MACs are this guest's; no default route."},
-    run,
+    of_each("guests", observe, verdicts),
 )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 from nornir.core.task import Task
 
 from farswitch.connections.access import libvirt, shell
-from farswitch.connections.libvirt.domains import DomainState
-from farswitch.connections.shell.protocol import Shell
 from farswitch.guests.console import tail
-from farswitch.model.machines import Guest
 from farswitch.proof.check import Check, skipped
-from farswitch.proof.fan_out import each
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Observed, Probe, Proof, sound
+from farswitch.remote import command
 from tasks.checks.guest.login_judge import (
     LOGIN,
     SSH_SECONDS,
@@ -26,97 +25,109 @@ from tasks.checks.guest.login_judge import (
 )
 
 HOSTNAME_SECONDS = 10.0
-# Asked on the hypervisor, beside one another: a dead guest costs the run one deadline, not many.
-_LOOK = """
-import json, socket, sys, threading
-
-seconds, addresses, said = float(sys.argv[1]), sys.argv[2:], {}
-
-def look(address):
-    said[address] = "connect"
-    try:
-        with socket.create_connection((address, 22), seconds) as one:
-            said[address] = "silent"
-            one.settimeout(seconds)
-            if one.recv(4) == b"SSH-":
-                said[address] = "ssh"
-    except ConnectionRefusedError:
-        said[address] = "refused"
-    except TimeoutError:
-        pass
-    except OSError as error:
-        if said[address] == "connect":
-            said[address] = f"connect: {error.strerror}"
-
-threads = [threading.Thread(target=look, args=(one,), daemon=True) for one in addresses]
-for one in threads:
-    one.start()
-for one in threads:
-    one.join(2 * seconds)
-print(json.dumps(said))
-"""
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
-    """Judge all guests of one hypervisor."""
-    guests = scene.cluster.guests_of(task.host.name)
+@dataclass(frozen=True, slots=True)
+class DomainStates:
+    """What a hypervisor knows of its guests: their domains' states, and an answer at port 22."""
+
+    states: Mapping[str, str]
+    ports: Mapping[str, str]
+
+
+def observe(task: Task, context: Context) -> DomainStates:
+    """Read the domains of a hypervisor, and look at the port of each guest that runs."""
+    states = {domain.name: domain.state for domain in libvirt(task).list_domains()}
+    addresses = [
+        str(guest.management_address.ip)
+        for guest in context.cluster.guests_of(task.host.name)
+        if states.get(guest.domain) == "running"
+    ]
+    if not addresses:
+        return DomainStates(states, {})
+    argv = command("ssh_ports", str(SSH_SECONDS), *addresses)
+    said = shell(task).run(argv, timeout=3 * SSH_SECONDS + 5).stdout
+    return DomainStates(states, json.loads(said))
+
+
+def log_in(task: Task, _context: Context, silent: Collection[str]) -> str | None:
+    """Ask a guest for its name, unless its port showed no ssh."""
+    if task.host.name in silent:
+        return None
+    return shell(task).run(["hostname"], timeout=HOSTNAME_SECONDS).stdout.strip()
+
+
+def consoles(task: Task, context: Context, dead: Collection[str]) -> dict[str, Sequence[str]]:
+    """Read the consoles' last lines of a hypervisor's guests that cannot be logged in to."""
+    here = context.cluster.guests_of(task.host.name)
+    return {one.name: tail(shell(task), one.domain) for one in here if one.name in dead}
+
+
+def judge(
+    context: Context,
+    server: str,
+    domains: DomainStates,
+    logins: Mapping[str, str | Dead],
+) -> Iterator[Check]:
+    """Yield the verdicts on the guests of one hypervisor; those that are dead are lost from now on.
+
+    Args:
+        context: The cluster.
+        server: The hypervisor.
+        domains: What it knows of them.
+        logins: The name that each gave, or why it gave none; guests that run only.
+    """
+    guests = context.cluster.guests_of(server)
     if not guests:
-        yield from (skipped(name, task.host.name, "no guest is on it") for name in PROBE.checks)
-        return
-    states = {state.name: state for state in libvirt(task).list_domains()}
-    running = []
+        yield from (skipped(name, server, "no guest is on it") for name in CHECKS)
     for guest in guests:
-        state = _state(states.get(guest.domain))
-        resume = scene.command(task.host.name, ["virsh", "resume", guest.domain])
-        yield judge_running(guest, state, scene.rebuild, resume)
-        if state == "running":
-            running.append(guest)
+        state = domains.states.get(guest.domain)
+        resume = context.command(server, ["virsh", "resume", guest.domain])
+        yield judge_running(guest, state, context.rebuild, resume)
+        if guest.name not in logins:
+            why = f"its domain is {state or 'not there'}"
+            context.evidence.lose(guest.name, why)
+            yield skipped("guest.login", guest.name, why, LOGIN)
             continue
-        why = f"its domain is {state or 'not there'}"
-        scene.findings.lose(guest.name, why)
-        yield skipped("guest.login", guest.name, why, LOGIN)
-    found = _log_in(shell(task), scene, running)
-    for guest in running:
-        answer = found[guest.name]
+        answer = logins[guest.name]
         if isinstance(answer, Dead):
-            scene.findings.lose(guest.name, answer.said)
-        yield judge_login(guest, answer, scene.rebuild)
+            context.evidence.lose(guest.name, answer.said)
+        yield judge_login(guest, answer, context.rebuild)
 
 
-def _state(domain: DomainState | None) -> str | None:
-    return domain.state if domain else None
+def prove(context: Context) -> Proof:
+    """Look from the hypervisors, log in where ssh shows itself, and read the others' consoles."""
+    observed: Observed[DomainStates] = yield {"hypervisors": observe}
+    logins: dict[str, str | Dead] = {}
+    for guest in context.cluster.guests:
+        domains = observed.get(guest.hypervisor)
+        if isinstance(domains, DomainStates) and domains.states.get(guest.domain) == "running":
+            address = str(guest.management_address.ip)
+            logins[guest.name] = of_port(guest, domains.ports.get(address, "connect")) or ""
+    silent = {guest.name for guest in context.cluster.guests if logins.get(guest.name) != ""}
+    names: Observed[str | None] = yield {
+        "guests": lambda task, context: log_in(task, context, silent)
+    }
+    for name, answer in names.items():
+        if name not in silent:
+            logins[name] = answer if isinstance(answer, str) else Dead("login", str(answer))
+    dead = {name for name, answer in logins.items() if isinstance(answer, Dead)}
+    if dead:
+        read: Observed[dict[str, Sequence[str]]] = yield {
+            "hypervisors": lambda task, context: consoles(task, context, dead)
+        }
+        for lines in read.values():
+            for name, console in (lines if isinstance(lines, dict) else {}).items():
+                logins[name] = replace(cast("Dead", logins[name]), console=console)
+
+    def verdicts(server: str) -> Iterator[Check]:
+        yield from judge(context, server, sound(observed[server]), logins)
+
+    return {server: verdicts(server) for server in observed}
 
 
-def _log_in(server: Shell, scene: Scene, guests: Sequence[Guest]) -> dict[str, str | Dead]:
-    """Look at the port of each guest, and log in where ssh shows itself."""
-    addresses = {str(one.management_address.ip): one for one in guests}
-    argv = ["python3", "-c", _LOOK, str(SSH_SECONDS), *addresses]
-    said = json.loads(server.run(argv, timeout=3 * SSH_SECONDS + 5).stdout) if guests else {}
-    found: dict[str, str | Dead] = {}
-    for address, guest in addresses.items():
-        found[guest.name] = of_port(guest, said.get(address, "connect")) or ""
-    there = [name for name, dead in found.items() if not dead]
-
-    def ask(name: str) -> str:
-        ended = scene.shell(name).run(["hostname"], timeout=HOSTNAME_SECONDS)
-        return ended.stdout.strip()
-
-    for name, answer in each(there, ask).items():
-        found[name] = answer if isinstance(answer, str) else Dead("login", str(answer))
-    for guest in guests:
-        seen = found[guest.name]
-        if isinstance(seen, Dead):
-            found[guest.name] = replace(seen, console=tail(server, guest.domain))
-    return found
-
-
-PROBE = Probe(
-    "hypervisors",
-    {
-        "guest.running": "Each guest's domain runs.",
-        "guest.login": "Each guest can be logged in to over management.",
-    },
-    run,
-    each=frozenset({"guest.running", "guest.login"}),
-    vital="guests",
-)
+CHECKS = {
+    "guest.running": "Each guest's domain runs.",
+    "guest.login": "Each guest can be logged in to over management.",
+}
+PROBE = Probe("hypervisors", CHECKS, prove, each=frozenset(CHECKS), vital="guests")

@@ -12,8 +12,8 @@ from farswitch.guests.mpi_launch import as_user
 from farswitch.model.machines import DATA_NIC, Guest
 from farswitch.model.settings import Settings
 from farswitch.proof.check import Check
-from farswitch.proof.probe import Probe, Scene
-from farswitch.site.nornir_data import guest_of
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Probe, of_each
 
 SECONDS = 30.0
 _ASK = "mpichversion; echo ==; env"
@@ -62,13 +62,19 @@ def pin(settings: Settings, built_with: str) -> dict[str, str]:
     return next((known[name] for name in known if built_with.startswith(name)), {})
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
+def observe(task: Task, context: Context) -> tuple[str, dict[str, str]]:
     """Ask MPICH and the environment of the cluster's user on one guest."""
-    guest = guest_of(task.host)
-    argv = as_user(scene.cluster.settings, ["sh", "-c", _ASK])
-    built_with, variables = parse(shell(task).run(argv, timeout=SECONDS).stdout)
-    yield judge_device(guest, built_with, scene.rebuild)
-    yield judge_nic(guest, built_with, variables, scene.rebuild)
+    argv = as_user(context.cluster.settings, ["sh", "-c", _ASK])
+    return parse(shell(task).run(argv, timeout=SECONDS).stdout)
+
+
+def verdicts(
+    context: Context, host: str, observed: tuple[str, Mapping[str, str]]
+) -> Iterator[Check]:
+    """Yield the verdicts on one guest."""
+    guest, (built_with, variables) = context.cluster.guest(host), observed
+    yield judge_device(guest, built_with, context.rebuild)
+    yield judge_nic(guest, built_with, variables, context.rebuild)
 
 
 PROBE = Probe(
@@ -77,5 +83,5 @@ PROBE = Probe(
         "mpi.device": "MPICH was built with a device that can be pinned.",
         "mpi.nic": "The session's variables pin it to data0 and to the payload's ports.",
     },
-    run,
+    of_each("guests", observe, verdicts),
 )

@@ -14,6 +14,7 @@ from farswitch.guests.files.mpi import LADDER
 from farswitch.guests.mpi_launch import around_mtu, launch
 from farswitch.model.machines import DATA_NIC, Guest
 from farswitch.proof.check import Check, skipped
+from farswitch.proof.context import Context
 from farswitch.proof.fan_out import each, each_or_raise
 from farswitch.proof.mpi_job import (
     BarrierPassed,
@@ -23,7 +24,7 @@ from farswitch.proof.mpi_job import (
     RoundEnded,
     mpi_job,
 )
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.probe import Probe, of_one
 from farswitch.proof.round_robin import rounds
 from farswitch.remote_program import RemoteProgram
 from tasks.checks.mpi import sockets
@@ -132,18 +133,18 @@ def judge_pair(first: Guest, second: Guest, times: PairTimes | None, fix: str) -
     )
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
+def run(task: Task, context: Context) -> Iterator[Check]:
     """Climb from the launcher to all pairs, and judge the bytes' way by both servers' counters."""
-    host, guests = task.host.name, scene.there()
-    settings, climb = scene.cluster.settings, Climb()
-    yield from scene.left_out(EACH)
+    host, guests = task.host.name, context.there()
+    settings, climb = context.cluster.settings, Climb()
+    yield from context.left_out(EACH)
     if len(guests) < 2:  # noqa: PLR2004 - a pair
         for name, sentence in CHECKS.items():
             yield skipped(name, host, "there are no two nodes that answer", sentence)
         return
-    yield _launch(task, scene, guests)
+    yield _launch(task, context, guests)
     counted: counters.Walk | None = None
-    sizes = [str(size) for size in around_mtu(scene.mtu)]
+    sizes = [str(size) for size in around_mtu(context.mtu)]
     seconds = int(2 * START_SECONDS + RUNG_SECONDS * len(sizes) + ROUND_SECONDS * len(guests))
     word = f"farswitch-mpi-{secrets.token_hex(8)}"
     # Python takes any name after -X: it marks our own job among those of others on these guests.
@@ -151,91 +152,93 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
     job = mpi_job(shell(task), settings, guests, argv, seconds)
     try:
         with job:
-            _climb(job, host, guests, climb, scene)
-            climb.checks += sockets.look(scene, guests, word)
+            _climb(job, host, guests, climb, context)
+            climb.checks += sockets.look(context, guests, word)
             climb.rung = "mpi.pairs"
-            counted = _walk(job, scene, guests, climb)
+            counted = _walk(job, context, guests, climb)
     except FarswitchError as error:
-        climb.checks += _fallen(climb, host, error, guests, scene.rebuild)
+        climb.checks += _fallen(climb, host, error, guests, context.rebuild)
     yield from climb.checks
     if counted is None:
-        yield from _uncounted(guests, climb.rung, scene.rebuild)
+        yield from _uncounted(guests, climb.rung, context.rebuild)
         return
-    yield from counters.judge(scene.cluster, guests, counted, scene.rebuild)
+    yield from counters.judge(context.cluster, guests, counted, context.rebuild)
     for line in matrix(guests, climb.pairs):
-        scene.findings.note(line)
-    left = [guest.name for guest in scene.cluster.guests if guest not in guests]
-    scene.findings.conclude(counters.conclude(scene.cluster, guests, counted, left))
+        context.evidence.notes.append(line)
+    left = [guest.name for guest in context.cluster.guests if guest not in guests]
+    context.evidence.conclusion = counters.conclude(context.cluster, guests, counted, left)
 
 
-def _launch(task: Task, scene: Scene, guests: Sequence[Guest]) -> Check:
+def _launch(task: Task, context: Context, guests: Sequence[Guest]) -> Check:
     host, wanted = task.host.name, "two nodes, four ranks"
     try:
-        launched = launch(shell(task), scene.cluster.settings, guests[:2])
+        launched = launch(shell(task), context.cluster.settings, guests[:2])
     except FarswitchError as error:
         cause = "The launcher logs in by ssh and is called back on its own ports."
         return Check("mpi.launcher", host, ok=False, measured=str(error), expected=wanted,
-                     cause=cause, fix=scene.rebuild)  # fmt: skip
-    scene.findings.note(f"$ {launched.command}")
+                     cause=cause, fix=context.rebuild)  # fmt: skip
+    context.evidence.notes.append(f"$ {launched.command}")
     for name in launched.names:
-        scene.findings.note(name)
+        context.evidence.notes.append(name)
     return Check("mpi.launcher", host, ok=True, measured=", ".join(launched.names), expected=wanted)
 
 
 def _climb(
-    job: RemoteProgram, host: str, guests: Sequence[Guest], climb: Climb, scene: Scene
+    job: RemoteProgram, host: str, guests: Sequence[Guest], climb: Climb, context: Context
 ) -> None:
     ranks = job.receive(Initialised, START_SECONDS).ranks
     climb.checks.append(
         Check("mpi.init", host, ok=ranks == len(guests), measured=f"{ranks} ranks",
-              expected=f"{len(guests)} ranks", cause=CAUSES["mpi.init"], fix=scene.rebuild)
+              expected=f"{len(guests)} ranks", cause=CAUSES["mpi.init"], fix=context.rebuild)
     )  # fmt: skip
     climb.rung = "mpi.barrier"
     nodes = job.receive(BarrierPassed, RUNG_SECONDS).nodes
-    climb.checks.append(judge_nodes(host, nodes, guests, scene.rebuild))
+    climb.checks.append(judge_nodes(host, nodes, guests, context.rebuild))
     climb.rung = "mpi.ring"
-    for _ in around_mtu(scene.mtu):
+    for _ in around_mtu(context.mtu):
         ring = job.receive(RingPassed, RUNG_SECONDS)
-        climb.checks.append(judge_ring(host, ring, len(guests), scene.rebuild))
+        climb.checks.append(judge_ring(host, ring, len(guests), context.rebuild))
 
 
-def _walk(job: RemoteProgram, scene: Scene, guests: Sequence[Guest], climb: Climb) -> counters.Walk:
+def _walk(
+    job: RemoteProgram, context: Context, guests: Sequence[Guest], climb: Climb
+) -> counters.Walk:
     """Let every two guests send each other the payload, with the counters read in between."""
-    inside = _nics(scene, guests)
-    first = before = _counters(scene, guests)
+    inside = _nics(context, guests)
+    first = before = _counters(context, guests)
     for pairs in rounds(len(guests)):
         words = " ".join(f"{one},{other}" for one, other in pairs)
         job.send_line(f"round {PAYLOAD} {words}")  # clusters that stand have a ladder of words
         times = job.receive(RoundEnded, ROUND_SECONDS).pairs
-        after = _counters(scene, guests)
+        after = _counters(context, guests)
         for one in times:
             sender, receiver = guests[one.sender], guests[one.receiver]
             climb.transfers.append(counters.Transfer(sender, receiver, one.bytes, after - before))
-        climb.checks += judge_round(guests, pairs, times, scene.rebuild)
+        climb.checks += judge_round(guests, pairs, times, context.rebuild)
         climb.pairs += times
         before = after
-    nics = counters.growth(inside, _nics(scene, guests))
+    nics = counters.growth(inside, _nics(context, guests))
     return counters.Walk(climb.transfers, before - first, nics)
 
 
-def _counters(scene: Scene, guests: Sequence[Guest]) -> counters.Reading:
+def _counters(context: Context, guests: Sequence[Guest]) -> counters.Reading:
     """Read the switch's ports, the hypervisors' tunnels and all management taps, side by side."""
-    cluster = scene.cluster
+    cluster = context.cluster
     names = {cluster.switch.name: [guest.tunnel for guest in guests]}
     for guest in guests:
         here = names.setdefault(guest.hypervisor, [])
         here += [guest.tunnel, guest.management_tap]
-    counts = each_or_raise(names, lambda name: counters.read(scene.shell(name), names[name]))
+    counts = each_or_raise(names, lambda name: counters.read(context.shell(name), names[name]))
     switch = counts.pop(cluster.switch.name)
     return counters.Reading(
         switch, {name: one for told in counts.values() for name, one in told.items()}
     )
 
 
-def _nics(scene: Scene, guests: Sequence[Guest]) -> dict[str, counters.Count]:
+def _nics(context: Context, guests: Sequence[Guest]) -> dict[str, counters.Count]:
     """Read each guest's own counters of its data NIC."""
     names = [guest.name for guest in guests]
-    found = each(names, lambda name: counters.read(scene.shell(name), [DATA_NIC])[DATA_NIC])
+    found = each(names, lambda name: counters.read(context.shell(name), [DATA_NIC])[DATA_NIC])
     return {name: told for name, told in found.items() if isinstance(told, counters.Count)}
 
 
@@ -263,4 +266,4 @@ def _uncounted(guests: Sequence[Guest], rung: str, fix: str) -> Iterator[Check]:
                         measured=f"nothing was counted: '{rung}' failed")  # fmt: skip
 
 
-PROBE = Probe("head", CHECKS, run, each=frozenset(EACH), needs=("reach.icmp",))
+PROBE = Probe("head", CHECKS, of_one("head", run), each=frozenset(EACH), needs=("reach.icmp",))

@@ -13,9 +13,9 @@ from farswitch.model.field_types import PortRange
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
 from farswitch.proof.check import Check
+from farswitch.proof.context import Context
 from farswitch.proof.fan_out import each
 from farswitch.proof.mpi_job import MARKED
-from farswitch.proof.probe import Scene
 
 # The word comes on standard input: no process but the job's has it as an argument. A rank is a
 # Python with the word, its parent the launcher's proxy here; others with the word started the job.
@@ -113,24 +113,24 @@ def _payload(settings: Settings, socket: Socket) -> bool:
     return any(_within(port, settings.mpi.payload_ports) for _, port in (socket.local, socket.peer))
 
 
-def look(scene: Scene, guests: Sequence[Guest], word: str) -> Iterator[Check]:
+def look(context: Context, guests: Sequence[Guest], word: str) -> Iterator[Check]:
     """Yield the verdict on each guest; one that cannot be looked into has failed.
 
     Args:
-        scene: The logins.
+        context: The logins.
         guests: Those that take part.
         word: An argument of the job, and of no other.
     """
     argv = ["sh", "-c", LOOK]
     found = each(
         [one.name for one in guests],
-        lambda name: scene.shell(name).run(argv, stdin=f"{word}\n", check=False),
+        lambda name: context.shell(name).run(argv, stdin=f"{word}\n", check=False),
     )
     for guest in guests:
         told = found[guest.name]
         if isinstance(told, Completed) and told.status == 0:
-            yield judge(guest, parse(told.stdout), scene.rebuild)
+            yield judge(guest, parse(told.stdout), context.rebuild)
         else:
             said = told if isinstance(told, FarswitchError) else told.stderr or "no rank runs there"
             yield Check("mpi.ports", guest.name, ok=False, measured=f"not probed: {said}",
-                        expected="the job's connections", fix=scene.rebuild)  # fmt: skip
+                        expected="the job's connections", fix=context.rebuild)  # fmt: skip

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from nornir.core.task import Task
+
 from farswitch.connections.netlink.links import Session, dump
 from farswitch.connections.netlink.routes import route_to
 from farswitch.links.underlay import ends, judge, peers
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
 from farswitch.proof.check import Check
+from farswitch.proof.context import Context
 from farswitch.proof.packet_agent import Listen, Refused
 from farswitch.proof.path_mtu import (
     OFFSETS,
@@ -24,7 +27,6 @@ from farswitch.proof.path_mtu import (
     try_sizes,
     underlay_path,
 )
-from farswitch.proof.probe import Scene
 from tasks.checks.mtu import hops as mtu_hops
 from tasks.checks.mtu.hops import Hop, ServerState
 from tasks.checks.mtu.judge import Direction, judge_reach, judge_tunnels, judge_underlay
@@ -41,27 +43,27 @@ class Survey:
     states: Mapping[str, ServerState]
     directions: Sequence[Direction]
 
-    def hops(self, scene: Scene) -> list[Hop]:
+    def hops(self, context: Context) -> list[Hop]:
         """Return the hops on and between the servers."""
-        fixes = (scene.rebuild, scene.command)
+        fixes = (context.rebuild, context.command)
         found: list[Hop] = []
-        for server in scene.cluster.servers:
+        for server in context.cluster.servers:
             state = self.states[server.name]
-            found += mtu_hops.of_server(scene.cluster, server, state, scene.mtu, fixes)
+            found += mtu_hops.of_server(context.cluster, server, state, context.mtu, fixes)
         return [
             *found,
             *(
-                mtu_hops.path(one.here, one.there, one.largest, scene.mtu)
+                mtu_hops.path(one.here, one.there, one.largest, context.mtu)
                 for one in self.directions
             ),
         ]
 
-    def judge(self, scene: Scene, hops: Sequence[Hop]) -> Iterator[Check]:
+    def judge(self, context: Context, hops: Sequence[Hop]) -> Iterator[Check]:
         """Yield the verdicts on each direction; `hops` are all, those of the guests too."""
         for direction in self.directions:
-            yield judge_underlay(direction, hops, scene.mtu)
-            yield from judge_tunnels(direction, hops, scene.mtu, scene.rebuild)
-            yield judge_reach(direction, scene.rebuild)
+            yield judge_underlay(direction, hops, context.mtu)
+            yield from judge_tunnels(direction, hops, context.mtu, context.rebuild)
+            yield judge_reach(direction, context.rebuild)
 
 
 def observe(ipr: Session, cluster: Cluster, server: Server) -> ServerState:
@@ -76,43 +78,45 @@ def observe(ipr: Session, cluster: Cluster, server: Server) -> ServerState:
     return ServerState({link.name: link for link in links}, judge(server, links, routes), learned)
 
 
-def survey(scene: Scene) -> Survey:
+def survey(_task: Task, context: Context) -> Survey:
     """Send packets of the exact size between the servers and through each tunnel.
+
+    What one server sends the other has to catch, so one task steers the agents of all.
 
     Raises:
         FarswitchError: A server cannot be asked, has no way to a peer, or its program ends.
     """
     states = {}
-    for server in scene.cluster.servers:
-        with scene.netlink(server.name).session() as ipr:
-            states[server.name] = observe(ipr, scene.cluster, server)
-    with packet_agents(states, scene.shell, SECONDS) as agents:
-        results = measure(scene, states, agents)
-    _forget(scene, states, results)
+    for server in context.cluster.servers:
+        with context.netlink(server.name).session() as ipr:
+            states[server.name] = observe(ipr, context.cluster, server)
+    with packet_agents(states, context.shell, SECONDS) as agents:
+        results = measure(context, states, agents)
+    _forget(context, states, results)
     return Survey(
-        states, [direction(scene, states, results, *pair) for pair in ends(scene.cluster)]
+        states, [direction(context, states, results, *pair) for pair in ends(context.cluster)]
     )
 
 
 def measure(
-    scene: Scene, states: Mapping[str, ServerState], agents: Agents
+    context: Context, states: Mapping[str, ServerState], agents: Agents
 ) -> dict[PacketPath, PathMtu]:
     """Try the exact size on every path; where it fails, find the largest that passes."""
     for name, agent in agents.items():
-        server = scene.cluster.server(name)
+        server = context.cluster.server(name)
         offset = OFFSETS[server.underlay.version]
-        tunnels = {guest.tunnel: 0 for guest in guests_on(scene, server)}
+        tunnels = {guest.tunnel: 0 for guest in guests_on(context, server)}
         agent.ask(Listen(offsets={states[name].underlay.device: offset} | tunnels), Refused)
     wanted: dict[PacketPath, tuple[int, ...]] = {}
-    for sender, receiver in ends(scene.cluster):
-        under = scene.mtu + states[sender.name].underlay.overhead
+    for sender, receiver in ends(context.cluster):
+        under = context.mtu + states[sender.name].underlay.overhead
         more = (under + 1,) if states[sender.name].device_mtu == under else ()
         device = states[receiver.name].underlay.device
         for kind in ("udp", "icmp"):
-            path = underlay_path(scene.cluster, device, kind, sender, receiver)
+            path = underlay_path(context.cluster, device, kind, sender, receiver)
             wanted[path] = (SMALL, under, *more)
-        for guest in between(scene, sender, receiver):
-            wanted[tunnel(scene, guest, sender, receiver)] = (SMALL, scene.mtu)
+        for guest in between(context, sender, receiver):
+            wanted[tunnel(context, guest, sender, receiver)] = (SMALL, context.mtu)
     results: dict[PacketPath, PathMtu] = {}
     try_sizes(agents, wanted, results)
     search(agents, results)
@@ -120,7 +124,7 @@ def measure(
 
 
 def _forget(
-    scene: Scene, states: Mapping[str, ServerState], results: Mapping[PacketPath, PathMtu]
+    context: Context, states: Mapping[str, ServerState], results: Mapping[PacketPath, PathMtu]
 ) -> None:
     """Take back what a router taught a server by its answers to our packets."""
     for name, state in states.items():
@@ -129,11 +133,11 @@ def _forget(
         ]
         if not state.learned and any(mtu.passed and mtu.stopped - set(mtu.errors) for mtu in sent):
             family = "-4" if isinstance(state.underlay.source, IPv4Address) else "-6"
-            scene.shell(name).run(["ip", family, "route", "flush", "cache"])
+            context.shell(name).run(["ip", family, "route", "flush", "cache"])
 
 
 def direction(
-    scene: Scene,
+    context: Context,
     states: Mapping[str, ServerState],
     results: Mapping[PacketPath, PathMtu],
     sender: Server,
@@ -143,16 +147,16 @@ def direction(
     device = states[receiver.name].underlay.device
 
     def over_underlay(kind: str) -> PathMtu:
-        path = underlay_path(scene.cluster, device, kind, sender, receiver)
+        path = underlay_path(context.cluster, device, kind, sender, receiver)
         return results.get(path, PathMtu())
 
     return Direction(
         sender, receiver, states[sender.name], states[receiver.name],
-        port=scene.cluster.settings.udp_port,
+        port=context.cluster.settings.udp_port,
         udp=over_underlay("udp"),
         icmp=over_underlay("icmp"),
         tunnels=[
-            (guest, results.get(tunnel(scene, guest, sender, receiver), PathMtu()))
-            for guest in between(scene, sender, receiver)
+            (guest, results.get(tunnel(context, guest, sender, receiver), PathMtu()))
+            for guest in between(context, sender, receiver)
         ],
     )  # fmt: skip

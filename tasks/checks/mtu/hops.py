@@ -12,7 +12,7 @@ from farswitch.model.machines import DATA_NIC, Guest, Server
 from farswitch.proof.check import Check
 
 Command = Callable[[str, Sequence[str]], str]
-"""Returns the line that runs a program as root on a host, see `Scene.command`."""
+"""Returns the line that runs a program as root on a host, see `Context.command`."""
 
 
 @dataclass(frozen=True, slots=True)

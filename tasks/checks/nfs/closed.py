@@ -11,7 +11,8 @@ from farswitch.guests.files.nfs import wanted_share
 from farswitch.guests.nfs_exports import Table, parse, strangers
 from farswitch.model.cluster import Cluster
 from farswitch.proof.check import Check
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Probe, of_each
 
 SECONDS = 10
 REFUSALS = ("access denied", "No such file", "Operation not permitted", "Permission denied")
@@ -59,21 +60,25 @@ def judge(cluster: Cluster, found: Table, status: int | None, said: str, fix: st
     )
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
-    """Try it on the head."""
-    cluster = scene.cluster
+def observe(task: Task, context: Context) -> str:
+    """Read the table on the head, and try a mount."""
+    cluster = context.cluster
     address = str(cluster.head.management_address.ip)
     argv = ["sh", "-c", _TRY, "closed", address, cluster.settings.share, str(SECONDS)]
-    text = shell(task).run(argv, timeout=2 * SECONDS + 10, check=False).stdout
-    tried = next((one for one in text.splitlines() if one.startswith("tried ")), "")
+    return shell(task).run(argv, timeout=2 * SECONDS + 10, check=False).stdout
+
+
+def verdicts(context: Context, _host: str, text: str) -> Iterator[Check]:
+    """Yield the verdict."""
+    tried = next((line for line in text.splitlines() if line.startswith("tried ")), "")
     _, status, said = f"{tried}  ".split(" ", 2)
     ended = int(status) if status.isdecimal() else None
-    yield judge(cluster, parse(text), ended, said.strip(), scene.rebuild)
+    yield judge(context.cluster, parse(text), ended, said.strip(), context.rebuild)
 
 
 PROBE = Probe(
     "head",
     {"nfs.closed": "The share cannot be mounted from outside the data network."},
-    run,
+    of_each("head", observe, verdicts),
     writes=True,
 )

@@ -14,8 +14,8 @@ from farswitch.guests.nfs_exports import LOOK, faults, parse
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check
-from farswitch.proof.probe import Probe, Scene
-from farswitch.site.nornir_data import guest_of
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Probe, of_each
 
 SECONDS = 15
 """For the first access, which mounts: 1 s under emulation. A mount whose head is gone hangs."""
@@ -97,35 +97,43 @@ def judge(guest: Guest, wrong: Sequence[str], good: str, fix: str) -> Check:
     )
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
+def observe(task: Task, context: Context) -> str:
     """Look at one node."""
-    cluster, guest, login = scene.cluster, guest_of(task.host), shell(task)
-    settings = cluster.settings
-    if guest == cluster.head:
+    settings = context.cluster.settings
+    if task.host.name == context.cluster.head.name:
         argv = ["sh", "-c", _HEAD, "export", settings.share, SERVER_UNIT]
-        wrong = faults_of_head(cluster, login.run(argv, check=False).stdout)
-        good = f"{settings.share} is exported to {settings.data_network} with rw, root_squash"
-        yield judge(guest, wrong, good, scene.rebuild)
-        return
+        return shell(task).run(argv, check=False).stdout
     unit = unit_name(settings.share, "automount")
     argv = ["sh", "-c", _OTHER, "mount", settings.share, unit, str(SECONDS)]
-    found = parse_mount(login.run(argv, timeout=SECONDS + 15, check=False).stdout)
+    return shell(task).run(argv, timeout=SECONDS + 15, check=False).stdout
+
+
+def verdicts(context: Context, host: str, text: str) -> Iterator[Check]:
+    """Yield the verdict on one node."""
+    cluster, guest = context.cluster, context.cluster.guest(host)
+    settings = cluster.settings
+    if guest == cluster.head:
+        wrong = faults_of_head(cluster, text)
+        good = f"{settings.share} is exported to {settings.data_network} with rw, root_squash"
+        yield judge(guest, wrong, good, context.rebuild)
+        return
+    found = parse_mount(text)
     good = f"{settings.share} is mounted from {cluster.head.data_address.ip} as nfs4 vers=4.2"
-    yield judge(guest, faults_of_mount(cluster, found), good, _fix(scene, guest, found))
+    yield judge(guest, faults_of_mount(cluster, found), good, _fix(context, guest, found))
 
 
-def _fix(scene: Scene, guest: Guest, found: Mount) -> str:
+def _fix(context: Context, guest: Guest, found: Mount) -> str:
     """A build starts the unit; where that runs, what is mounted has to go first."""
-    share = scene.cluster.settings.share
+    share = context.cluster.settings.share
     if found.unit != "active":
-        return scene.rebuild
+        return context.rebuild
     unit, folder = shlex.quote(unit_name(share, "automount")), shlex.quote(share)
     line = f"umount -fl {folder}; systemctl reset-failed; systemctl restart {unit}"
-    return scene.command(guest.name, ["sh", "-c", line])
+    return context.command(guest.name, ["sh", "-c", line])
 
 
 PROBE = Probe(
     "guests",
     {"nfs.mount": "The head exports the share, every other node has it mounted from there."},
-    run,
+    of_each("guests", observe, verdicts),
 )

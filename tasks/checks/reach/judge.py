@@ -46,7 +46,7 @@ def judge(
     if not others:
         yield from (skipped(name, guest.name, "there is no other guest") for name in NAMES)
     for other in others:
-        contact = found.contacts.get(other.name)
+        contact = found.peers.get(other.name)
         if contact is None:
             for name in NAMES:
                 yield skipped(name, guest.name, f"'{other.name}' cannot be logged in to")

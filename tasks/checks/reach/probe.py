@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
-from nornir.core.task import Task
-
+from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.errors import FarswitchError
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check, skipped
-from farswitch.proof.fan_out import each
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Observed, Probe, Proof, sound
 from tasks.checks.mtu import hops as mtu_hops
 from tasks.checks.mtu import table
 from tasks.checks.mtu.between_servers import Survey, survey
@@ -20,64 +18,75 @@ from tasks.checks.reach import judge, visit
 from tasks.checks.reach.judge import View
 from tasks.checks.reach.visit import Visit
 
-Visits = dict[str, Visit | FarswitchError]
+Visits = Observed[Visit]
 
 
-def run(_task: Task, scene: Scene) -> Iterator[Check]:
+def prove(context: Context) -> Proof:
     """Measure between the servers and between the guests, then judge with all hops known."""
-    with ThreadPoolExecutor(1) as pool:
-        visiting = pool.submit(visit.visit, scene)
-        surveyed = each(["servers"], lambda _: survey(scene))["servers"]
-    visits = visiting.result()
-    hops = guest_hops(scene, visits)
+    switch = context.cluster.switch.name
+    observed = yield {"switch": survey, "guests": visit.visit}
+    visits = {name: one for name, one in observed.items() if name != switch}
+    return {switch: judge_all(context, observed[switch], visits)}
+
+
+def judge_all(
+    context: Context, surveyed: Survey | FarswitchError, visits: Visits
+) -> Iterator[Check]:
+    """Yield the verdicts on every hop and every pair; guests that were lost meanwhile are noted.
+
+    Raises:
+        FarswitchError: The servers could not be measured.
+    """
+    for name, one in visits.items():
+        if isinstance(one, ConnectionLostError):
+            context.evidence.lose(name, one.cause)
+    hops = guest_hops(context, visits)
     if isinstance(surveyed, Survey):
-        hops = mtu_hops.without_build([*hops, *surveyed.hops(scene)], scene.command)
-    yield from unasked(scene, visits)
+        hops = mtu_hops.without_build([*hops, *surveyed.hops(context)], context.command)
+    yield from unasked(context, visits)
     if isinstance(surveyed, Survey):
-        for line in table.table(hops):
-            scene.findings.note(line)
+        context.evidence.notes += table.table(hops)
         yield from mtu_hops.judge(hops)
-        yield from surveyed.judge(scene, hops)
-    yield from between_guests(scene, visits, hops)
-    if isinstance(surveyed, FarswitchError):
-        raise surveyed
+        yield from surveyed.judge(context, hops)
+    yield from between_guests(context, visits, hops)
+    sound(surveyed)
 
 
-def guest_hops(scene: Scene, visits: Visits) -> list[Hop]:
+def guest_hops(context: Context, visits: Visits) -> list[Hop]:
     """Return the hops that are the guests' own NICs."""
     return [
-        mtu_hops.of_guest(guest, one.mtu, scene.mtu, scene.rebuild)
-        for guest in scene.cluster.guests
+        mtu_hops.of_guest(guest, one.mtu, context.mtu, context.rebuild)
+        for guest in context.cluster.guests
         if isinstance(one := visits.get(guest.name), Visit)
     ]
 
 
-def unasked(scene: Scene, visits: Visits) -> Iterator[Check]:
+def unasked(context: Context, visits: Visits) -> Iterator[Check]:
     """Yield a check for each guest whose NIC is not known."""
-    for guest in scene.cluster.guests:
+    for guest in context.cluster.guests:
         one = visits.get(guest.name)
         if one is None:
             yield skipped("mtu.hops", guest.name, "it cannot be logged in to")
         elif isinstance(one, FarswitchError):
             yield Check("mtu.hops", guest.name, ok=False, measured=f"not probed: {one}",
-                        expected=f"MTU {scene.mtu}", fix=one.hint)  # fmt: skip
+                        expected=f"MTU {context.mtu}", fix=one.hint)  # fmt: skip
 
 
-def between_guests(scene: Scene, visits: Visits, hops: list[Hop]) -> Iterator[Check]:
+def between_guests(context: Context, visits: Visits, hops: list[Hop]) -> Iterator[Check]:
     """Yield the verdicts on every ordered pair of guests, by kind of check."""
-    guests = scene.cluster.guests
+    guests = context.cluster.guests
     found: list[Check] = []
     for guest in guests:
         others = [other for other in guests if other is not guest]
-        view = View(scene.mtu, hops, scene.rebuild, _offload(scene, guest))
+        view = View(context.mtu, hops, context.rebuild, _offload(context, guest))
         found += judge.judge(guest, others, visits.get(guest.name), view)
     for name in judge.NAMES:
         yield from (check for check in found if check.name == name)
 
 
-def _offload(scene: Scene, guest: Guest) -> str:
+def _offload(context: Context, guest: Guest) -> str:
     """Return the line after which the kernel fills in the checksums of a guest's packets."""
-    return scene.command(guest.hypervisor, ["ethtool", "-K", guest.tunnel, "tx", "off"])
+    return context.command(guest.hypervisor, ["ethtool", "-K", guest.tunnel, "tx", "off"])
 
 
 PROBE = Probe(
@@ -92,7 +101,7 @@ PROBE = Probe(
         "reach.tcp": "TCP carries far more than a packet from each guest to each other one.",
         "reach.mpi_ports": "MPI's ports can be connected to from each guest to each other one.",
     },
-    run,
+    prove,
     each=frozenset(judge.NAMES),
     guests=True,
 )

@@ -14,9 +14,9 @@ from farswitch.links.wanted import wanted_bridges
 from farswitch.model.links import Bridge
 from farswitch.model.owner import Owner
 from farswitch.proof.check import Check
+from farswitch.proof.context import Context
 from farswitch.proof.fixes import Fixes
-from farswitch.proof.probe import Probe, Scene
-from farswitch.site.nornir_data import server_of
+from farswitch.proof.probe import Probe, of_each
 
 CAUSES = {
     "up": "Somebody or a network manager took it down: nothing passes.",
@@ -87,17 +87,21 @@ def _more(link: Link | None, bridge: Bridge) -> list[str]:
     return [str(one) for one in (link.addresses if link else ()) if one != bridge.address]
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
-    """Read a server's interfaces, and judge its bridges."""
-    server = server_of(task.host)
+def observe(task: Task, _context: Context) -> tuple[Link, ...]:
+    """Read a server's interfaces."""
     with netlink(task).session() as ipr:
-        have = dump(ipr)
-    want = wanted_bridges(scene.cluster, server, mtu=scene.mtu)
-    owner = scene.cluster.owner
-    fixes = Fixes.of(scene, server.name)
-    yield from judge(server.name, have, want, owner, fixes)
+        return dump(ipr)
+
+
+def verdicts(context: Context, server: str, have: Sequence[Link]) -> Iterator[Check]:
+    """Yield the verdicts on a server's bridges."""
+    cluster = context.cluster
+    want = wanted_bridges(cluster, cluster.server(server), mtu=context.mtu)
+    return judge(server, have, want, cluster.owner, Fixes.of(context, server))
 
 
 PROBE = Probe(
-    "servers", {"server.bridges": "Each bridge of the cluster is up and mute, as built."}, run
+    "servers",
+    {"server.bridges": "Each bridge of the cluster is up and mute, as built."},
+    of_each("servers", observe, verdicts),
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from nornir.core.task import Result, Task
 
 from farswitch.errors import FarswitchError, ForeignObjectError
-from farswitch.guests.server_facts import facts_of
 from farswitch.links.wanted import (
     wanted_bridges,
     wanted_forwarding,
@@ -16,8 +15,9 @@ from farswitch.links.wanted import (
     wanted_tunnels,
 )
 from farswitch.proof.check import Check
+from farswitch.proof.context import Context
 from farswitch.proof.fixes import Fixes
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.probe import Probe, attempt, of_each
 from tasks.bridge import bridge
 from tasks.bridge_ports import bridge_ports
 from tasks.fdb import fdb
@@ -67,15 +67,15 @@ def refused(server: str, part: str, error: FarswitchError, fixes: Fixes) -> Chec
     )
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
-    """Ask each task that a build runs on a server."""
-    cluster, device = scene.cluster, facts_of(task.host).underlay.device
+def observe(task: Task, context: Context) -> dict[str, Result | FarswitchError]:
+    """Ask each task that a build runs on a server what it would change."""
+    cluster, device = context.cluster, context.device(task.host.name)
     server, owner = cluster.server(task.host.name), cluster.owner
-    size, fixes = scene.mtu, Fixes.of(scene, task.host.name)
+    size = context.mtu
     bridges = wanted_bridges(cluster, server, mtu=size)
     tunnels = wanted_tunnels(cluster, server, device=device, mtu=size)
     forwarding = wanted_forwarding(cluster, server)
-    asked: dict[str, Callable[[], Result]] = {
+    parts: dict[str, Callable[[], Result]] = {
         "sysctl": lambda: sysctl(task, cluster, dry_run=True),
         "guard": lambda: guard(task, cluster, device=device, dry_run=True),
         "firewall": lambda: firewall_reset(task, cluster, device=device, dry_run=True),
@@ -85,13 +85,18 @@ def run(task: Task, scene: Scene) -> Iterator[Check]:
         "fdb": lambda: fdb(task, forwarding, tunnels, owner, dry_run=True),
         "mtu": lambda: mtu(task, size, wanted_hops(cluster, server), dry_run=True),
     }
-    for part, ask in asked.items():
-        try:
-            would = ask()
-        except FarswitchError as error:
-            yield refused(task.host.name, part, error, fixes)
+    return {part: attempt(dry_run) for part, dry_run in parts.items()}
+
+
+def verdicts(
+    context: Context, server: str, observed: Mapping[str, Result | FarswitchError]
+) -> Iterator[Check]:
+    """Yield one verdict a task."""
+    for part, would in observed.items():
+        if isinstance(would, FarswitchError):
+            yield refused(server, part, would, Fixes.of(context, server))
         else:
-            yield judge(task.host.name, part, _changes(would), scene.rebuild)
+            yield judge(server, part, _changes(would), context.rebuild)
 
 
 def _changes(would: Result) -> str:
@@ -101,5 +106,5 @@ def _changes(would: Result) -> str:
 PROBE = Probe(
     "servers",
     {NAME: "A build would change nothing on the server."},
-    run,
+    of_each("servers", observe, verdicts),
 )

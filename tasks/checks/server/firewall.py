@@ -16,11 +16,11 @@ from farswitch.firewall.iptables import KERNEL_FAMILY, LEGACY
 from farswitch.firewall.modes import converge
 from farswitch.firewall.ruleset import NFT, Ruleset
 from farswitch.firewall.traffic import Flow, filtered, flows
-from farswitch.guests.server_facts import facts_of
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
 from farswitch.proof.check import Check
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Probe, of_each
 from farswitch.site.nornir_data import server_of
 from farswitch.sysctl import converge as sysctl
 from tasks.checks.server.rule_names import literal, removals, setter
@@ -108,21 +108,28 @@ def look(login: Shell, cluster: Cluster, server: Server, device: str) -> list[In
     ]
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
-    """Read the firewall of a server, and judge."""
-    server, login, cluster = server_of(task.host), shell(task), scene.cluster
-    device = facts_of(task.host).underlay.device
+def observe(task: Task, context: Context) -> tuple[list[InTheWay], bool]:
+    """Read the firewall of a server, and whether a build opens what is in the way there."""
+    server, login, cluster = server_of(task.host), shell(task), context.cluster
+    device = context.device(task.host.name)
     found = look(login, cluster, server, device)
-    mends = not found or _mends(login, cluster, server, device)
+    return found, not found or _mends(login, cluster, server, device)
+
+
+def verdicts(
+    context: Context, server: str, observed: tuple[Sequence[InTheWay], bool]
+) -> Iterator[Check]:
+    """Yield the verdicts on a server's firewall."""
+    found, mends = observed
 
     def fix(mine: Sequence[InTheWay]) -> str:
         """A build opens what its mode allows, and keeps bridged frames from other tables."""
         if mends or all(one.by_call for one in mine):
-            return scene.rebuild
+            return context.rebuild
         line = [one.where for one in mine if not one.by_call]
-        return removals(line, lambda argv: scene.command(server.name, argv))
+        return removals(line, lambda argv: context.command(server, argv))
 
-    yield from judge(server.name, found, fix)
+    return judge(server, found, fix)
 
 
 def _mends(login: Shell, cluster: Cluster, server: Server, device: str) -> bool:
@@ -137,5 +144,5 @@ def _mends(login: Shell, cluster: Cluster, server: Server, device: str) -> bool:
 PROBE = Probe(
     "servers",
     {NAME: "No rule or policy of any tool drops the tunnels' packets or bridged frames."},
-    run,
+    of_each("servers", observe, verdicts),
 )

@@ -10,12 +10,15 @@ from farswitch.connections.access import shell
 from farswitch.firewall import guard, nft
 from farswitch.firewall.guard_rules import render
 from farswitch.firewall.nft import Json, NftChain
-from farswitch.guests.server_facts import facts_of
 from farswitch.proof.check import Check
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.context import Context
+from farswitch.proof.fixes import Fixes
+from farswitch.proof.probe import Probe, of_each
 from farswitch.site.nornir_data import server_of
 
 NAME = "server.guard"
+Tables = Mapping[str, list[Json]]
+"""Tables of nft, by family."""
 CAUSE = (
     "Somebody flushed the rules (nft flush ruleset: the start of nftables.service, of firewalld "
     "or of a configuration tool does it), or the server was started anew since the build."
@@ -83,20 +86,28 @@ def judge(
         )
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
-    """Read the guard of a server, and what it should be, and judge."""
-    server, login = server_of(task.host), shell(task)
-    cluster, device = scene.cluster, facts_of(task.host).underlay.device
-    texts = render(cluster, server, device)
-    have, want = guard.observe(login, cluster, texts)
+def observe(task: Task, context: Context) -> tuple[Tables, Tables]:
+    """Read the guard of a server, and what the server's own nft makes of the wanted one."""
+    device = context.device(task.host.name)
+    texts = render(context.cluster, server_of(task.host), device)
+    return guard.observe(shell(task), context.cluster, texts)
+
+
+def verdicts(context: Context, server: str, observed: tuple[Tables, Tables]) -> Iterator[Check]:
+    """Yield the verdicts on a server's guard."""
+    have, want = observed
+    owner, fixes = context.cluster.owner, Fixes.of(context, server)
 
     def fix(family: str) -> str:
-        if not guard.is_foreign(have[family], cluster.owner.mark):
-            return scene.rebuild
-        gone = ["nft", "delete", "table", family, cluster.owner.guard_table]
-        return f"{scene.command(server.name, gone)} && {scene.rebuild}"
+        if not guard.is_foreign(have[family], owner.mark):
+            return context.rebuild
+        return fixes.then_build(["nft", "delete", "table", family, owner.guard_table])
 
-    yield from judge(server.name, cluster.owner.guard_table, have, want, fix)
+    return judge(server, owner.guard_table, have, want, fix)
 
 
-PROBE = Probe("servers", {NAME: "The guard has all its rules, at its hooks and priorities."}, run)
+PROBE = Probe(
+    "servers",
+    {NAME: "The guard has all its rules, at its hooks and priorities."},
+    of_each("servers", observe, verdicts),
+)

@@ -11,8 +11,8 @@ from farswitch.connections.netlink.links import Link, dump
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check, skipped
-from farswitch.proof.probe import Probe, Scene
-from farswitch.site.nornir_data import server_of
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Probe, of_each
 
 NAME = "server.isolation"
 
@@ -68,27 +68,33 @@ def judge(
         )
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
-    """Read a hypervisor's interfaces, and judge its management ports."""
+def observe(task: Task, context: Context) -> tuple[tuple[Link, ...], frozenset[str]]:
+    """Read a hypervisor's interfaces, and its running domains where a tap is missing."""
     with netlink(task).session() as ipr:
         have = dump(ipr)
-    guests = scene.cluster.guests_of(server_of(task.host).name)
+    taps = {guest.management_tap for guest in context.cluster.guests_of(task.host.name)}
+    return have, running(task) if taps - {link.name for link in have} else frozenset()
+
+
+def running(task: Task) -> frozenset[str]:
+    """Return the running domains of a hypervisor."""
+    return frozenset(domain.name for domain in libvirt(task).list_domains() if domain.active)
+
+
+def verdicts(
+    context: Context, server: str, observed: tuple[Sequence[Link], frozenset[str]]
+) -> Iterator[Check]:
+    """Yield the verdicts on a hypervisor's management ports."""
+    have, domains = observed
+    guests = context.cluster.guests_of(server)
     if not guests:
-        yield skipped(NAME, task.host.name, "no guest is on it")
-    missing = {guest.management_tap for guest in guests} - {link.name for link in have}
-    end = _running(task, scene) if missing else {}
-    yield from judge(scene.cluster, guests, have, end, scene.rebuild)
-
-
-def _running(task: Task, scene: Scene) -> dict[str, str]:
-    """Return the running domains of a hypervisor, each with the command that ends it."""
-    return {
-        one.name: scene.command(task.host.name, ["virsh", "destroy", one.name])
-        for one in libvirt(task).list_domains()
-        if one.active
-    }
+        yield skipped(NAME, server, "no guest is on it")
+    ends = {name: context.command(server, ["virsh", "destroy", name]) for name in domains}
+    yield from judge(context.cluster, guests, have, ends, context.rebuild)
 
 
 PROBE = Probe(
-    "hypervisors", {NAME: "Each guest's management port is isolated from the others'."}, run
+    "hypervisors",
+    {NAME: "Each guest's management port is isolated from the others'."},
+    of_each("hypervisors", observe, verdicts),
 )

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from nornir.core.task import Task
 
 from farswitch.errors import FarswitchError
-from farswitch.guests.server_facts import FACTS
+from farswitch.guests.server_facts import Facts
 from farswitch.links.clashes import wanted_server
 from farswitch.links.underlay import Underlay
 from farswitch.proof.check import Check
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Observed, Probe, Proof
 from tasks.preflight import preflight
 
 NAME = "server.ready"
 CAUSE = "What all other checks of this server stand on is missing; they are left out."
+
+
+EXPECTED = "a login, the tools, and one device that leads to all peers"
 
 
 def judge(underlay: Underlay) -> Check:
@@ -25,34 +29,45 @@ def judge(underlay: Underlay) -> Check:
         host=underlay.server,
         ok=True,
         measured=f"{underlay.source} on '{underlay.device}', MTU {underlay.mtu}",
-        expected="a login, the tools, and one device that leads to all peers",
+        expected=EXPECTED,
     )
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
-    """Ask one server for its facts; where it has none, later probes leave it alone."""
-    cluster, host = scene.cluster, task.host.name
-    try:
-        done = preflight(task, wanted_server(cluster, cluster.server(host)), builds=False)
-    except FarswitchError as error:
-        scene.findings.lose(host, "'server.ready' failed")
-        yield Check(
-            name=NAME,
-            host=host,
-            ok=False,
-            measured=str(error),
-            expected="a login, the tools, and one device that leads to all peers",
-            cause=CAUSE,
-            fix=error.hint,
-        )
+def observe(task: Task, context: Context) -> Underlay:
+    """Ask one server for its facts."""
+    cluster = context.cluster
+    server = cluster.server(task.host.name)
+    facts: Facts = preflight(task, wanted_server(cluster, server), builds=False).result
+    return facts.underlay
+
+
+def verdicts(context: Context, server: str, found: Underlay | FarswitchError) -> Iterator[Check]:
+    """Yield the verdict on one server; where it has no facts, later probes leave it alone."""
+    if not isinstance(found, FarswitchError):
+        context.evidence.underlays[server] = found
+        yield judge(found)
         return
-    task.host.data[FACTS] = done.result
-    yield judge(done.result.underlay)
+    context.evidence.lose(server, "'server.ready' failed")
+    yield Check(
+        name=NAME,
+        host=server,
+        ok=False,
+        measured=str(found),
+        expected=EXPECTED,
+        cause=CAUSE,
+        fix=found.hint,
+    )
+
+
+def prove(context: Context) -> Proof:
+    """Ask all servers, and judge."""
+    observed: Observed[Underlay] = yield {"servers": observe}
+    return {server: verdicts(context, server, found) for server, found in observed.items()}
 
 
 PROBE = Probe(
     "servers",
     {NAME: "The server can be logged in to, has its tools, and leads to its peers."},
-    run,
+    prove,
     vital="always",
 )

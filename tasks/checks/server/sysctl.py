@@ -10,8 +10,9 @@ from nornir.core.task import Task
 from farswitch.connections.access import shell
 from farswitch.connections.shell.protocol import Shell
 from farswitch.proof.check import Check
+from farswitch.proof.context import Context
 from farswitch.proof.fixes import Fixes
-from farswitch.proof.probe import Probe, Scene
+from farswitch.proof.probe import Probe, of_each
 from farswitch.sysctl.converge import observe
 from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, owners_in, render
 from farswitch.sysctl.plan import Observed
@@ -116,14 +117,19 @@ def setters(login: Shell) -> Setters:
     return Setters.parse(login.run(("sh", "-c", _WHO, "setters")).stdout)
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
-    """Read the settings and files of a server, and judge."""
+def look(task: Task, _context: Context) -> tuple[Observed, Setters]:
+    """Read the settings and files of a server, and who may have set them."""
     login = shell(task)
-    have = observe(login)
-    fixes = Fixes.of(scene, task.host.name)
-    yield from judge(task.host.name, scene.cluster.name, have, setters(login), fixes)
+    return observe(login), setters(login)
+
+
+def verdicts(context: Context, server: str, found: tuple[Observed, Setters]) -> Iterator[Check]:
+    """Yield the verdicts on a server's settings and files."""
+    return judge(server, context.cluster.name, *found, Fixes.of(context, server))
 
 
 PROBE = Probe(
-    "servers", {NAME: "Each kernel setting has its value, and the file for a reboot says so."}, run
+    "servers",
+    {NAME: "Each kernel setting has its value, and the file for a reboot says so."},
+    of_each("servers", look, verdicts),
 )

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from nornir.core.task import Task
 
 from farswitch.connections.access import shell
-from farswitch.connections.shell.protocol import FileFacts
-from farswitch.errors import FarswitchError
 from farswitch.guests.mpi_launch import as_user
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
 from farswitch.proof.check import Check, skipped
-from farswitch.proof.probe import Probe, Scene
-from farswitch.site.nornir_data import guest_of
-from tasks.checks.ssh.judge import Keys, judge, parse
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Observed, Probe, Proof, sound
+from tasks.checks.ssh.judge import Answer, Keys, judge, parse
 
 SECONDS = 45
 """For one node's login to another; an emulated one takes 1 to 2 s, a busy machine twenty times as
@@ -37,18 +35,23 @@ printf "%s\\n" "$@" | xargs -P "$together" -I NAME sh -c "$one" ssh "$seconds" N
 """
 
 
-def run(task: Task, scene: Scene) -> Iterator[Check]:
-    """Log in from one guest to every guest, itself included."""
-    login, guest = shell(task), guest_of(task.host)
-    targets = [one for one in after(guest, scene.cluster.guests) if one in scene.there()]
-    for one in scene.cluster.guests:
-        if one not in targets:
-            yield skipped("ssh.pair", guest.name, f"'{one.name}' cannot be logged in to")
-    names = [one.name for one in targets]
+@dataclass(frozen=True, slots=True)
+class OwnKeys:
+    """What a guest has: its private key, and the public ones that it lets in; empty: no file."""
+
+    private: bytes
+    authorized: bytes
+
+
+def log_in(task: Task, context: Context) -> dict[str, Answer]:
+    """Log in from one guest to every guest that is there, itself included."""
+    there = context.there()
+    guest = context.cluster.guest(task.host.name)
+    names = [one.name for one in after(guest, context.cluster.guests) if one in there]
     argv = ["sh", "-c", _ALL, "ssh", _ONE, str(SECONDS), str(SIDE_BY_SIDE), *names]
     most = SECONDS * math.ceil(len(names) / SIDE_BY_SIDE) + 10
-    said = login.run(as_user(scene.cluster.settings, argv), timeout=most, check=False)
-    yield from judge(guest, targets, parse(said.stdout), Look(scene, guest), scene.rebuild)
+    settings = context.cluster.settings
+    return parse(shell(task).run(as_user(settings, argv), timeout=most, check=False).stdout)
 
 
 def after(guest: Guest, guests: Sequence[Guest]) -> list[Guest]:
@@ -57,31 +60,45 @@ def after(guest: Guest, guests: Sequence[Guest]) -> list[Guest]:
     return [*guests[at:], *guests[:at]]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Looks for the keys of one node's logins, where one was refused."""
+def read_keys(task: Task, context: Context) -> OwnKeys:
+    """Read a guest's private key, and the keys that it lets in."""
+    paths = _paths(context.cluster.settings)
+    facts = shell(task).facts(paths)
+    private, authorized = (found.content if (found := facts[path]) else b"" for path in paths)
+    return OwnKeys(private, authorized)
 
-    scene: Scene
-    source: Guest
 
-    def __call__(self, target: Guest) -> Keys:
-        """Return what is known of the source's key and the target's."""
-        user, settings = self.scene.record.user, self.source.settings
-        private, authorized = _paths(settings)
-        own, there = self._read(self.source, private), self._read(target, authorized)
-        public = user.public.split()[1].encode()
-        return Keys(
-            None if own is None else own == user.private.encode(),
-            None if there is None else public in there,
-        )
+def prove(context: Context) -> Proof:
+    """Log in from all to all; the keys are read where a login was refused."""
+    there = context.there()
+    observed: Observed[dict[str, Answer]] = yield {"guests": log_in}
+    refused = any(
+        answer.kind == "refused"
+        for answers in observed.values()
+        if isinstance(answers, dict)
+        for answer in answers.values()
+    )
+    keys: Observed[OwnKeys] = (yield {"guests": read_keys}) if refused else {}
 
-    def _read(self, guest: Guest, path: str) -> bytes | None:
-        """Return a file's content, empty where there is none; None where it cannot be read."""
-        try:
-            facts: FileFacts | None = self.scene.shell(guest.name).facts([path])[path]
-        except FarswitchError:
-            return None
-        return facts.content if facts else b""
+    def verdicts(name: str) -> Iterator[Check]:
+        source, answers = context.cluster.guest(name), sound(observed[name])
+        for guest in context.cluster.guests:
+            if guest not in there:
+                yield skipped("ssh.pair", name, f"'{guest.name}' cannot be logged in to")
+        public = context.record.user.public.split()[1].encode()
+        private = context.record.user.private.encode()
+
+        def keys_of(target: Guest) -> Keys:
+            own, there = keys.get(name), keys.get(target.name)
+            return Keys(
+                own.private == private if isinstance(own, OwnKeys) else None,
+                public in there.authorized if isinstance(there, OwnKeys) else None,
+            )
+
+        targets = [guest for guest in after(source, context.cluster.guests) if guest in there]
+        yield from judge(source, targets, answers, keys_of, context.rebuild)
+
+    return {name: verdicts(name) for name in observed}
 
 
 def _paths(settings: Settings) -> tuple[str, str]:
@@ -92,6 +109,6 @@ def _paths(settings: Settings) -> tuple[str, str]:
 PROBE = Probe(
     "guests",
     {"ssh.pair": "Each node logs in to each node without a password."},
-    run,
+    prove,
     needs=("reach.icmp",),
 )

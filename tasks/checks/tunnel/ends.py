@@ -9,7 +9,7 @@ from farswitch.model.cluster import Cluster
 from farswitch.model.links import Tunnel, VxlanAttrs
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check
-from tasks.checks.tunnel.observed import Sight
+from tasks.checks.tunnel.observed import TunnelState
 
 MADE_ANEW = (
     "Somebody or a network manager made the interface anew: a tunnel's {} does not change by itself"
@@ -66,25 +66,25 @@ def faults(link: Link | None, want: Tunnel) -> dict[str, str]:
 
 
 def judge_ends(
-    cluster: Cluster, guest: Guest, sights: Mapping[str, Sight], rebuild: str
+    cluster: Cluster, guest: Guest, servers: Mapping[str, TunnelState], rebuild: str
 ) -> Iterator[Check]:
     """Yield one verdict a wrong end of a guest's tunnel, or one that both are right.
 
     Args:
         cluster: The cluster.
         guest: Whose tunnel.
-        sights: What was seen on each server.
+        servers: What was seen on each server.
         rebuild: The command of the build.
     """
     near, far = cluster.switch.name, guest.hypervisor
     told = {
-        name: f"'{name}': {describe(guest.tunnel, sights[name].link(guest.tunnel))}"
+        name: f"'{name}': {describe(guest.tunnel, servers[name].link(guest.tunnel))}"
         for name in (near, far)
     }
     good = True
     for name in (near, far):
-        sight, want = sights[name], sights[name].tunnel(guest)
-        found = faults(sight.link(guest.tunnel), want)
+        state, want = servers[name], servers[name].tunnel(guest)
+        found = faults(state.link(guest.tunnel), want)
         if not found:
             continue
         good = False
@@ -96,7 +96,7 @@ def judge_ends(
             f"{told[far if name == near else near]}",
             expected=f"{guest.name}: '{name}': {wanted(want)}",
             cause=f"{'. '.join(dict.fromkeys(found.values()))}.",
-            fix=sight.mend(guest.tunnel, rebuild),
+            fix=state.repair(guest.tunnel, rebuild),
         )
     if good:
         yield Check(
@@ -108,28 +108,28 @@ def judge_ends(
         )
 
 
-def judge_vnis(cluster: Cluster, sight: Sight, rebuild: str) -> Iterator[Check]:
+def judge_vnis(cluster: Cluster, state: TunnelState, rebuild: str) -> Iterator[Check]:
     """Yield one verdict an interface of a server that has a guest's VNI and is not its tunnel."""
     guests = {guest.vni: guest for guest in cluster.guests}
     twice = [
         (link, guests[link.vxlan.vni])
-        for link in sight.links
+        for link in state.links
         if link.vxlan and link.vxlan.vni in guests and guests[link.vxlan.vni].tunnel != link.name
     ]
     expected = f"no other tunnel than the guests' own with a VNI from {_range(cluster)}"
     if not twice:
-        yield Check("tunnel.vni", sight.server.name, ok=True, measured="none", expected=expected)
+        yield Check("tunnel.vni", state.server.name, ok=True, measured="none", expected=expected)
     for link, guest in twice:
         ends = _attributes(link.vxlan) if link.vxlan else ""
         yield Check(
             name="tunnel.vni",
-            host=sight.server.name,
+            host=state.server.name,
             ok=False,
             measured=f"{link.name} has the VNI of {guest.name}: {ends}",
             expected=expected,
             cause="Another program or cluster uses the same VNIs: with the same UDP port the "
             "kernel mixes their frames. Change vni_base of one of them, or remove the interface.",
-            fix=sight.mend(link.name, rebuild) if sight.ours(link) else sight.remove(link.name),
+            fix=state.repair(link.name, rebuild) if state.ours(link) else state.remove(link.name),
         )
 
 

@@ -5,12 +5,13 @@ Entries age, so each guest says something first: then it has to be in all bridge
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nornir.core.task import Task
 
+from farswitch.connections.access import netlink, shell
 from farswitch.connections.netlink.fdb import Entry
 from farswitch.deadline import Deadline, DeadlineError, wait_until
 from farswitch.errors import FarswitchError
@@ -19,11 +20,12 @@ from farswitch.links.wanted import wanted_forwarding
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check, skipped
-from farswitch.proof.fan_out import each
-from farswitch.proof.probe import Probe, Scene
-from farswitch.remote import source
-from tasks.checks.tunnel.observed import Sight
-from tasks.checks.tunnel.probe import look
+from farswitch.proof.context import Context
+from farswitch.proof.probe import Observed, Probe, Proof, sound
+from farswitch.remote import command
+from farswitch.site.nornir_data import guest_of, server_of
+from tasks.checks.tunnel.observed import TunnelState
+from tasks.checks.tunnel.probe import observe
 
 NAME = "tunnel.fdb"
 STRAY = (
@@ -36,7 +38,7 @@ MISSING = (
 )
 SETTLE = 3.0
 """Seconds until the bridges have learnt what a guest said: some milliseconds, if it arrives."""
-SPEAK = 15.0
+ANNOUNCE_SECONDS = 15.0
 """For a guest to say it; under emulation the program starts in half a second."""
 
 
@@ -55,48 +57,50 @@ class Spoken:
     before: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
 
 
-def judge_fdb(cluster: Cluster, sight: Sight, rebuild: str, spoken: Spoken) -> Iterator[Check]:
+def judge_fdb(
+    cluster: Cluster, state: TunnelState, rebuild: str, spoken: Spoken
+) -> Iterator[Check]:
     """Yield one verdict a guest of a server: of its address there, and of its tunnel's far end.
 
     Args:
         cluster: The cluster.
-        sight: What was seen of the server after the guests had said something.
+        state: What was seen of the server after the guests had said something.
         rebuild: The command of the build.
         spoken: What they said.
     """
-    places, far = wanted_forwarding(cluster, sight.server), of_tunnels(sight.entries)
-    tunnels = {tunnel.name: tunnel for tunnel in sight.tunnels}
-    earlier = spoken.before.get(sight.server.name, ())
+    places, far = wanted_forwarding(cluster, state.server), of_tunnels(state.entries)
+    tunnels = {tunnel.name: tunnel for tunnel in state.tunnels}
+    earlier = spoken.before.get(state.server.name, ())
     for guest in cluster.guests:
-        mine = [one for one in sight.entries if _of(one, guest, places)]
+        mine = [one for one in state.entries if _of(one, guest, places)]
         wrong = [one for one in (*earlier, *mine) if _of(one, guest, places, stray=True)]
         own = tunnels.get(guest.tunnel)
-        led = list(astray(own, far.get(own.name, ()))) if own and sight.link(own.name) else []
+        led = list(astray(own, far.get(own.name, ()))) if own and state.link(own.name) else []
         found = [*dict.fromkeys(map(_told, wrong)), *led]
-        absent = [] if found else missing(places, guest, sight)
+        absent = [] if found else missing(places, guest, state)
         who = f"{guest.name} ({guest.data_mac}): "
         if absent and (why := spoken.silent.get(guest.name)):
-            yield skipped(NAME, sight.server.name, f"{guest.name} said nothing: {why}", NAME)
+            yield skipped(NAME, state.server.name, f"{guest.name} said nothing: {why}", NAME)
             continue
         unsaid = spoken.failed.get(guest.name, "")
         found += [f"no entry in {', '.join(absent)}"] if absent else []
         found += [f"it could not say anything: {unsaid}"] if absent and unsaid else []
         yield Check(
             name=NAME,
-            host=sight.server.name,
+            host=state.server.name,
             ok=not found,
             measured=who + "; ".join(found or map(_told, mine)),
             expected=f"{who}{_expected(places, guest)}",
             cause=MISSING if absent else STRAY,
-            fix=sight.mend(guest.tunnel, rebuild),
+            fix=state.repair(guest.tunnel, rebuild),
         )
 
 
-def missing(places: Forwarding, guest: Guest, sight: Sight) -> list[str]:
+def missing(places: Forwarding, guest: Guest, state: TunnelState) -> list[str]:
     """Return the bridges of a server that do not know where a guest is."""
     known = {
         one.bridge
-        for one in sight.entries
+        for one in state.entries
         if _of(one, guest, places) and not misplaced(one, places)
     }
     return [bridge for bridge in places if bridge not in known]
@@ -120,51 +124,52 @@ def _expected(places: Forwarding, guest: Guest) -> str:
     return f"on {guest.data_tap} of {guest.bridge}, on the tunnels of the others' bridges"
 
 
-def speak(scene: Scene) -> Spoken:
-    """Let all guests that answer say something to everybody on the data network."""
-    before = {name: tuple(sight.entries) for name, sight in look(scene).items()}
-    guests = {guest.name: guest for guest in scene.there()}
+def announce(task: Task, _context: Context) -> None:
+    """Let a guest announce itself to everybody on the data network."""
+    guest = guest_of(task.host)
+    argv = command("announce", guest.data_mac, str(guest.data_address.ip))
+    shell(task).run(argv, timeout=ANNOUNCE_SECONDS)
 
-    def announce(name: str) -> None:
-        guest = guests[name]
-        argv = ["python3", "-IS", "-", guest.data_mac, str(guest.data_address.ip)]
-        scene.shell(name).run(argv, stdin=source("announce"), timeout=SPEAK)
 
-    said = each(guests, announce)
+def await_entries(task: Task, context: Context, announced: Collection[str]) -> TunnelState:
+    """Return what a server has once its bridges know all guests that spoke, or at the deadline."""
+    server = server_of(task.host)
+    places = wanted_forwarding(context.cluster, server)
+    guests = [guest for guest in context.cluster.guests if guest.name in announced]
+    with netlink(task).session() as ipr:
+
+        def all_known() -> TunnelState | None:
+            found = TunnelState.read(ipr, context, server)
+            return None if any(missing(places, guest, found) for guest in guests) else found
+
+        with suppress(DeadlineError):
+            return wait_until(all_known, Deadline(SETTLE), what="The entries of all guests")
+        return TunnelState.read(ipr, context, server)
+
+
+def prove(context: Context) -> Proof:
+    """Look at all servers, let the guests speak, look again, and judge."""
+    before: Observed[TunnelState] = yield {"servers": observe}
+    entries = {name: tuple(sound(server).entries) for name, server in before.items()}
+    said: Observed[None] = yield {"guests": announce}
     failed = {name: str(one) for name, one in said.items() if isinstance(one, FarswitchError)}
-    return Spoken(dict(scene.findings.lost), failed, before)
+    announced = said.keys() - failed.keys()
+    after: Observed[TunnelState] = yield {
+        "servers": lambda task, context: await_entries(task, context, announced)
+    }
+    servers = [sound(server) for server in after.values()]
+    spoken = Spoken(dict(context.evidence.lost), failed, entries)
 
+    def verdicts() -> Iterator[Check]:
+        for server in servers:
+            yield from judge_fdb(context.cluster, server, context.rebuild, spoken)
 
-def settled(scene: Scene, spoken: Spoken) -> dict[str, Sight]:
-    """Return what is seen once all bridges know all guests that spoke, or at the deadline."""
-    cluster, seen = scene.cluster, dict[str, Sight]()
-
-    def known() -> bool:
-        seen.update(look(scene))
-        return not any(
-            missing(places, guest, sight)
-            for sight in seen.values()
-            for places in (wanted_forwarding(cluster, sight.server),)
-            for guest in scene.there()
-            if guest.name not in spoken.failed
-        )
-
-    with suppress(DeadlineError):
-        wait_until(known, Deadline(SETTLE), what="The entries of all guests")
-    return seen
-
-
-def run(_task: Task, scene: Scene) -> Iterator[Check]:
-    """Let the guests speak, look at all servers, and judge."""
-    spoken = speak(scene)
-    sights = settled(scene, spoken)
-    for server in scene.cluster.servers:
-        yield from judge_fdb(scene.cluster, sights[server.name], scene.rebuild, spoken)
+    return {context.cluster.switch.name: verdicts()}
 
 
 PROBE = Probe(
     "switch",
     {NAME: "Each guest's address is on its own port of each bridge, and on no other."},
-    run,
+    prove,
     guests=True,
 )

@@ -1,22 +1,24 @@
-"""What the tunnels' checks see of one server, and the commands that mend it there."""
+"""What was observed of a server's tunnels, and the commands that repair them there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from farswitch.connections.netlink import fdb
 from farswitch.connections.netlink.fdb import Entry
-from farswitch.connections.netlink.links import Link
+from farswitch.connections.netlink.links import Link, Session, dump
 from farswitch.links.plan import owns
 from farswitch.links.wanted import wanted_tunnels
-from farswitch.model.cluster import Cluster
 from farswitch.model.links import Tunnel
 from farswitch.model.machines import Guest, Server
 from farswitch.model.owner import Owner
+from farswitch.proof.context import Context
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class TunnelState:
     """The interfaces and forwarding databases of a server.
 
     Attributes:
@@ -36,19 +38,13 @@ class Sight:
     command: Callable[[Sequence[str]], str]
 
     @classmethod
-    def of(
-        cls,
-        cluster: Cluster,
-        server: Server,
-        seen: tuple[Sequence[Link], Sequence[Entry]],
-        *,
-        device: str,
-        mtu: int,
-        command: Callable[[Sequence[str]], str],
-    ) -> Sight:
-        """Return what was seen of one of the cluster's servers."""
-        want = wanted_tunnels(cluster, server, device=device, mtu=mtu)
-        return cls(server, cluster.owner, *seen, want, command)
+    def read(cls, ipr: Session, context: Context, server: Server) -> TunnelState:
+        """Read one of the cluster's servers."""
+        device = context.device(server.name)
+        want = wanted_tunnels(context.cluster, server, device=device, mtu=context.mtu)
+        command = partial(context.command, server.name)
+        owner = context.cluster.owner
+        return cls(server, owner, dump(ipr), fdb.entries(ipr), want, command)
 
     def link(self, name: str) -> Link | None:
         """Return an interface by its name."""
@@ -66,8 +62,8 @@ class Sight:
         """Return the command that removes an interface."""
         return self.command(["ip", "link", "del", "dev", name])
 
-    def mend(self, name: str, rebuild: str) -> str:
-        """Return the command that mends one of our interfaces.
+    def repair(self, name: str, rebuild: str) -> str:
+        """Return the command that repairs one of our interfaces.
 
         A build refuses what stands under our name without our mark: that has to go before.
         """

@@ -11,7 +11,7 @@ from farswitch.links.wanted import wanted_ports
 from farswitch.model.cluster import Cluster
 from farswitch.model.links import BridgePort
 from farswitch.proof.check import Check
-from tasks.checks.tunnel.observed import Sight
+from tasks.checks.tunnel.observed import TunnelState
 
 MEANING = {
     "isolated": "is isolated: it reaches no other isolated port",
@@ -20,7 +20,7 @@ MEANING = {
 }
 
 
-def judge_ports(cluster: Cluster, sight: Sight, rebuild: str) -> Iterator[Check]:
+def judge_ports(cluster: Cluster, state: TunnelState, rebuild: str) -> Iterator[Check]:
     """Yield one verdict a wrong port of a server's bridges, or one a server that all are right.
 
     A guest that is off has no taps: that is no fault of the ports. Whether management taps are
@@ -28,38 +28,38 @@ def judge_ports(cluster: Cluster, sight: Sight, rebuild: str) -> Iterator[Check]
 
     Args:
         cluster: The cluster.
-        sight: What was seen of the server.
+        state: What was seen of the server.
         rebuild: The command of the build.
     """
-    want = wanted_ports(cluster, sight.server)
-    bad = [*_wanted(sight, want, rebuild), *_foreign(cluster, sight, want, rebuild)]
+    want = wanted_ports(cluster, state.server)
+    bad = [*_wanted(state, want, rebuild), *_foreign(cluster, state, want, rebuild)]
     yield from bad
     if not bad:
         names = {port.bridge for port in want}
-        count = sum(link.master in names for link in sight.links)
+        count = sum(link.master in names for link in state.links)
         yield Check(
             name="tunnel.ports",
-            host=sight.server.name,
+            host=state.server.name,
             ok=True,
             measured=f"{count} ports in {len(names)} bridges, each of a guest",
             expected="a port for each guest, and no other port",
         )
 
 
-def _wanted(sight: Sight, want: tuple[BridgePort, ...], rebuild: str) -> Iterator[Check]:
+def _wanted(state: TunnelState, want: tuple[BridgePort, ...], rebuild: str) -> Iterator[Check]:
     for port in want:
-        link = sight.link(port.name)
+        link = state.link(port.name)
         if link is None and port.tap:
             continue
         for fault, cause in _faults(link, port):
             yield Check(
                 name="tunnel.ports",
-                host=sight.server.name,
+                host=state.server.name,
                 ok=False,
                 measured=f"{port.name} of {port.guest} {fault}",
                 expected=f"{port.name} of {port.guest} is up in {port.bridge} and passes all",
                 cause=cause,
-                fix=_fix(sight, link, port, rebuild),
+                fix=_fix(state, link, port, rebuild),
             )
 
 
@@ -82,20 +82,20 @@ def _faults(link: Link | None, port: BridgePort) -> Iterator[tuple[str, str]]:
 
 
 def _foreign(
-    cluster: Cluster, sight: Sight, want: tuple[BridgePort, ...], rebuild: str
+    cluster: Cluster, state: TunnelState, want: tuple[BridgePort, ...], rebuild: str
 ) -> Iterator[Check]:
     places = {(port.name, port.bridge) for port in want}
     bridges = {port.bridge for port in want}
-    if sight.server.role == "hypervisor":
+    if state.server.role == "hypervisor":
         bridges.add(cluster.management_bridge)
-    for link in sight.links:
+    for link in state.links:
         if link.master not in bridges or (link.name, link.master) in places:
             continue
-        mends = link.kind == "vxlan" and owns(sight.owner, link)
-        leave = sight.command(["ip", "link", "set", "dev", link.name, "nomaster"])
+        mends = link.kind == "vxlan" and owns(state.owner, link)
+        leave = state.command(["ip", "link", "set", "dev", link.name, "nomaster"])
         yield Check(
             name="tunnel.ports",
-            host=sight.server.name,
+            host=state.server.name,
             ok=False,
             measured=f"{link.name} is a port of {link.master} and belongs to no guest of it",
             expected=f"in {link.master} only ports of the cluster's guests",
@@ -104,7 +104,7 @@ def _foreign(
         )
 
 
-def _fix(sight: Sight, link: Link | None, port: BridgePort, rebuild: str) -> str:
+def _fix(state: TunnelState, link: Link | None, port: BridgePort, rebuild: str) -> str:
     if port.tap and link is not None and link.master not in {None, port.bridge}:
-        return sight.command(["ip", "link", "set", "dev", port.name, "master", port.bridge])
-    return rebuild if port.tap else sight.mend(port.name, rebuild)
+        return state.command(["ip", "link", "set", "dev", port.name, "master", port.bridge])
+    return rebuild if port.tap else state.repair(port.name, rebuild)

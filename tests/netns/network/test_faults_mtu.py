@@ -17,12 +17,13 @@ from nornir.plugins.runners import SerialRunner
 from farswitch.connections.shell.local import LocalShell
 from farswitch.deadline import Deadline, wait_until
 from farswitch.proof import path_mtu
-from farswitch.proof.probe import Scene
+from farswitch.proof.context import Context
 from tasks.bridge import bridge
 from tasks.checks.reach import probe, visit
 from tasks.mtu import mtu
 from tasks.vxlan import vxlan
 from tests.netns.arguments import arguments
+from tests.proving import checks_of
 
 pytestmark = pytest.mark.root
 REBUILD = "python -m workflows.build"
@@ -140,10 +141,10 @@ class Net:
 
     def verify(self) -> list:
         """Run the probe as verify does."""
-        scene = Scene(
+        context = Context(
             self.cluster, SimpleNamespace(mtu=self.mtu), self.mtu, self.hosts, Path("/ssh"), REBUILD
         )
-        found = list(probe.PROBE.run(None, scene))
+        found = checks_of(context, probe.PROBE)
         assert {check.name for check in found} == set(probe.PROBE.checks)
         return found
 

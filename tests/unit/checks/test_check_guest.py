@@ -8,23 +8,24 @@ from types import SimpleNamespace
 
 import pytest
 from nornir.core.inventory import Host
-from nornir.core.task import Result, Task
+from nornir.core.task import Result
 
 from farswitch.errors import FarswitchError
 from farswitch.firewall import guest as guest_firewall
 from farswitch.guests.files.hosts import hosts_files, wanted_addresses
 from farswitch.model.cluster import cluster
-from farswitch.proof.probe import Scene
+from farswitch.proof.context import Context
 from farswitch.site.loader import ROOT, load_site
 from farswitch.state.record import complete
 from tasks.checks.guest import drift, hosts_file, identity, login, login_judge
 from tasks.checks.guest.login_judge import Dead
+from tests.proving import checks_of
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 RECORD = complete(None, CLUSTER)
 NODE2 = CLUSTER.guests[1]
 HOSTS = {guest.name: Host(guest.name, data={"guest": guest}) for guest in CLUSTER.guests}
-SCENE = Scene(CLUSTER, RECORD, 1450, HOSTS, Path("/logins"), rebuild="build")
+CONTEXT = Context(CLUSTER, RECORD, 1450, HOSTS, Path("/logins"), rebuild="build")
 
 IDENTITY = f"""\
 hostname node2
@@ -90,7 +91,7 @@ def test_the_consoles_last_lines_are_told():
 
 
 def test_an_identity_as_it_should_be_passes():
-    check = identity.judge(NODE2, identity.parse(IDENTITY), SCENE)
+    check = identity.judge(NODE2, identity.parse(IDENTITY), CONTEXT)
     assert check.ok
     assert check.measured == check.expected
 
@@ -118,14 +119,14 @@ def test_an_identity_as_it_should_be_passes():
 )  # fmt: skip
 def test_another_identity_is_told_with_what_mends_it(old, new, measured, fix):
     assert old in IDENTITY
-    check = identity.judge(NODE2, identity.parse(IDENTITY.replace(old, new)), SCENE)
+    check = identity.judge(NODE2, identity.parse(IDENTITY.replace(old, new)), CONTEXT)
     assert check.ok is False
     assert measured in check.measured
     assert fix in check.fix
 
 
 def test_an_identity_of_which_nothing_is_known_fails():
-    assert identity.judge(NODE2, identity.parse(""), SCENE).ok is False
+    assert identity.judge(NODE2, identity.parse(""), CONTEXT).ok is False
 
 
 @pytest.mark.parametrize(
@@ -228,10 +229,10 @@ def test_dead_guests_are_judged_and_left_alone_from_then_on():
     server = Host("server1", data={"server": CLUSTER.hypervisors[0]})
     for kind in ("libvirt", "shell"):
         server.connections[kind] = SimpleNamespace(connection=Hypervisor())
-    scene = Scene(CLUSTER, RECORD, 1450, HOSTS | {"server1": server}, Path("/l"), rebuild="build")
-    task = Task(login.run, SimpleNamespace(config=None), False, None)
-    task.host = server
-    checks = {(one.name, one.host): one for one in login.run(task, scene)}
+    context = Context(
+        CLUSTER, RECORD, 1450, HOSTS | {"server1": server}, Path("/l"), rebuild="build"
+    )
+    checks = {(one.name, one.host): one for one in checks_of(context, login.PROBE)}
     assert {key: one.ok for key, one in checks.items()} == {
         ("guest.running", "node1"): True,
         ("guest.login", "node1"): False,
@@ -241,16 +242,15 @@ def test_dead_guests_are_judged_and_left_alone_from_then_on():
         ("guest.login", "node3"): None,
     }
     assert "Out of memory" in checks["guest.login", "node1"].measured
-    assert set(scene.findings.lost) == {"node1", "node2", "node3"}
-    assert scene.there() == ()
+    assert set(context.evidence.lost) == {"node1", "node2", "node3"}
+    assert context.there() == ()
 
 
 def test_a_hypervisor_without_guests_is_a_skip():
     server = Host("server9", data={"server": replace(CLUSTER.hypervisors[0], name="server9")})
     for kind in ("libvirt", "shell"):
         server.connections[kind] = SimpleNamespace(connection=Hypervisor())
-    scene = Scene(CLUSTER, RECORD, 1450, HOSTS | {"server9": server}, Path("/l"), rebuild="build")
-    task = Task(login.run, SimpleNamespace(config=None), False, None)
-    task.host = server
-    told = [(one.name, one.ok) for one in login.run(task, scene)]
+    empty = replace(CLUSTER, hypervisors=(server["server"],))
+    context = Context(empty, RECORD, 1450, HOSTS | {"server9": server}, Path("/l"), rebuild="build")
+    told = [(one.name, one.ok) for one in checks_of(context, login.PROBE) if one.ok is None]
     assert told == [("guest.running", None), ("guest.login", None)]

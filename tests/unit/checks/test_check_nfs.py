@@ -7,18 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 from nornir.core.inventory import Host
-from nornir.core.task import Task
 
 from farswitch.connections.shell.local import LocalShell
 from farswitch.connections.shell.protocol import Completed
 from farswitch.guests import nfs_exports
 from farswitch.model.cluster import cluster
-from farswitch.proof.probe import Scene
+from farswitch.proof.context import Context
 from farswitch.rollback.at_logout import when_login_ends
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.nfs import closed, mount, share, share_judge
 from tasks.checks.nfs.share_judge import Outcome, Token, outcome
-from tasks.verify import verify
+from tests.proving import checks_of
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE1, NODE2, NODE3 = CLUSTER.guests
@@ -199,10 +198,8 @@ def test_a_node_that_could_not_write_is_not_asked_to_read_and_says_so():
     hosts = {name: Host(name) for name in nodes}
     for name, host in hosts.items():
         host.connections["shell"] = SimpleNamespace(connection=nodes[name])
-    scene = Scene(CLUSTER, None, 1450, hosts, Path("/logins"))
-    task = Task(verify, SimpleNamespace(config=None), False, None)
-    task.host = hosts["node1"]
-    told = verify(task, share.PROBE, scene, set(share.PROBE.checks)).checks
+    context = Context(CLUSTER, None, 1450, hosts, Path("/logins"))
+    told = checks_of(context, share.PROBE)
     read = {(one.host, one.ok) for one in told if one.name == "nfs.read"}
     assert read == {("node1", False), ("node2", None), ("node3", False)}
     assert [one.host for one in told if one.name == "nfs.write" and not one.ok] == ["node2"]

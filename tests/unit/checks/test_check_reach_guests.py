@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from nornir.core.inventory import Host
 
 from farswitch.connections.shell.protocol import Completed
 from farswitch.errors import FarswitchError
-from farswitch.model.cluster import Cluster
+from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
+from farswitch.proof.context import Context
+from farswitch.site.loader import ROOT, load_site
 from tasks.checks.mtu.hops import Hop
 from tasks.checks.reach import probe
 from tasks.checks.reach.judge import NAMES, View, judge
 from tasks.checks.reach.visit import Contact, Visit, parse, ports
+from tests.proving import checks_of
 
 SETTINGS = Settings(cluster="lab")
 ONE, TWO, THREE = (Guest(f"node{number}", number, "server1", SETTINGS) for number in (1, 2, 3))
@@ -25,11 +30,13 @@ OPEN = {"20000": "", "21999": ""}
 
 
 def contact(*, icmp=True, exact=True, more=False, largest=1450, error="", tcp="", ports=OPEN):
-    return Contact(icmp, exact, more, largest, error, tcp, ports)
+    return Contact(
+        icmp=icmp, exact=exact, more=more, largest=largest, error=error, tcp=tcp, ports=ports
+    )
 
 
 def checks(one: Contact, view: View = VIEW):
-    found = judge(ONE, [TWO], Visit(1450, {"node2": one}), view)
+    found = judge(ONE, [TWO], Visit(mtu=1450, peers={"node2": one}), view)
     return {check.name: check for check in found}
 
 
@@ -78,7 +85,7 @@ def test_checksum_offload_is_switched_off_by_the_fix():
 
 
 def test_every_other_guest_gets_a_verdict_and_none_passes_unasked():
-    visit = Visit(1450, {"node2": contact()})
+    visit = Visit(mtu=1450, peers={"node2": contact()})
     found = list(judge(ONE, [TWO, THREE], visit, VIEW))
     assert len(found) == 2 * len(NAMES)
     unasked = [check for check in found if check.ok is None]
@@ -95,7 +102,7 @@ def test_what_the_program_prints_is_read():
            "ports": OPEN, "reached": True}  # fmt: skip
     said = json.dumps({"mtu": 1450, "peers": {"node2": one}})
     visit = parse("node1", Completed((), 0, said, ""))
-    assert visit == Visit(1450, {"node2": contact()})
+    assert visit == Visit(mtu=1450, peers={"node2": contact()})
 
 
 @pytest.mark.parametrize(
@@ -123,10 +130,13 @@ def test_the_ends_of_both_port_ranges_are_tried():
 
 
 def test_guests_that_could_not_be_asked_at_all_are_no_skips(monkeypatch):
-    def fail(_scene):
+    def fail(_task, _context):
         raise FarswitchError("No program to run.")
 
     monkeypatch.setattr(probe, "survey", fail)
     monkeypatch.setattr(probe.visit, "visit", fail)
-    with pytest.raises(FarswitchError, match="No program"):
-        list(probe.run(None, None))
+    site = cluster(load_site(str(ROOT / "inventory/lab")))
+    hosts = {name: Host(name) for name in ("server1", "server2", "node1", "node2", "node3")}
+    found = checks_of(Context(site, None, 1450, hosts, Path("/logins")), probe.PROBE)
+    assert {(one.name, one.ok) for one in found} == {(name, False) for name in probe.PROBE.checks}
+    assert all("No program to run" in one.measured for one in found)

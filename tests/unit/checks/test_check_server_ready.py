@@ -9,16 +9,16 @@ from typing import Any, NoReturn, cast
 
 import pytest
 from nornir.core.inventory import Host
-from nornir.core.task import Task
 
 from farswitch.errors import ConfigError
 from farswitch.guests.server_facts import Facts
 from farswitch.links.underlay import Underlay
 from farswitch.model.cluster import cluster
-from farswitch.proof.probe import Scene
+from farswitch.proof.check import Check
+from farswitch.proof.context import Context
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.server import ready
-from tasks.verify import verify
+from tests.proving import checks_of
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")))
 WAY = Underlay("server2", "eth1", ip_address("203.0.113.12"), 1500, 50)
@@ -26,32 +26,32 @@ FOUND = Facts(WAY, "qemu", 1000, 1000)
 
 
 @pytest.fixture
-def scene() -> Scene:
+def context() -> Context:
     hosts = {"server2": Host("server2", data={})}
-    return Scene(CLUSTER, cast("Any", None), 1450, hosts, Path("ssh_config"))
+    return Context(CLUSTER, cast("Any", None), 1450, hosts, Path("ssh_config"))
 
 
-def made(scene: Scene, *chosen: str) -> list[Any]:
-    task = SimpleNamespace(host=scene.hosts["server2"], is_dry_run=lambda: False)
-    return list(verify(cast("Task", task), ready.PROBE, scene, chosen).checks)
+def made(context: Context, *chosen: str) -> list[Check]:
+    found = checks_of(context, ready.PROBE, chosen=chosen)
+    return [check for check in found if check.host == "server2"]
 
 
-def test_a_server_that_answers_is_ready(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_answers_is_ready(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready, "preflight", lambda *_some, **_more: SimpleNamespace(result=FOUND))
-    (check,) = made(scene, ready.NAME)
-    assert made(scene) == [], "nobody asked"
+    (check,) = made(context, ready.NAME)
+    assert made(context) == [], "nobody asked"
     assert (check.ok, check.host) == (True, "server2")
     assert "203.0.113.12 on 'eth1', MTU 1500" in check.measured
 
 
 def test_a_server_that_is_not_fit_has_failed_and_is_left_alone_then(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_some: object, **_more: object) -> NoReturn:
         raise ConfigError("'server2' has no route to it.", hint="Bring the device up.")
 
     monkeypatch.setattr(ready, "preflight", refuse)
-    (check,) = made(scene)
+    (check,) = made(context)
     assert (check.ok, check.fix) == (False, "Bring the device up.")
     assert "no route" in check.measured
-    assert [one.ok for one in made(scene, ready.NAME)] == [None]
+    assert [one.ok for one in made(context, ready.NAME)] == [None]

@@ -15,7 +15,7 @@ from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
 from tasks.checks.tunnel.ends import judge_ends, judge_vnis
 from tasks.checks.tunnel.fdb import Spoken, judge_fdb
-from tasks.checks.tunnel.observed import Sight
+from tasks.checks.tunnel.observed import TunnelState
 from tasks.checks.tunnel.ports import judge_ports
 
 SETTINGS = Settings(cluster="t")
@@ -33,11 +33,11 @@ def command(server):
 
 def links_of(server):
     """Every interface of a server as a build leaves it."""
-    sight = Sight.of(CLUSTER, server, ((), ()), device="u0", mtu=1450, command=command(server.name))
+    tunnels = wanted.wanted_tunnels(CLUSTER, server, device="u0", mtu=1450)
     made = [
         Link(0, one.name, one.kind, 1450, group=one.group, alias=one.alias, master=one.master,
              vxlan=one.vxlan, port=Port())
-        for one in sight.tunnels
+        for one in tunnels
     ]  # fmt: skip
     made += [
         Link(0, one.name, master=one.bridge, port=Port(isolated=one.isolated))
@@ -53,13 +53,19 @@ def entries_of(server):
     return [Entry(ANYBODY, guest.tunnel, static=True, local=True, far=far) for guest in GUESTS]
 
 
-def sight(server, *, more=(), entries=None, gone=(), **changed):
+def state(server, *, more=(), entries=None, gone=(), **changed):
     links = links_of(server)
     for name, how in changed.items():
         links[name] = replace(links[name], **how)
     kept = [link for name, link in links.items() if name not in gone]
-    seen = ((*kept, *more), tuple(entries_of(server) if entries is None else entries))
-    return Sight.of(CLUSTER, server, seen, device="u0", mtu=1450, command=command(server.name))
+    return TunnelState(
+        server,
+        CLUSTER.owner,
+        (*kept, *more),
+        tuple(entries_of(server) if entries is None else entries),
+        wanted.wanted_tunnels(CLUSTER, server, device="u0", mtu=1450),
+        command(server.name),
+    )
 
 
 def ends(near, far, guest=GUESTS[0]):
@@ -73,7 +79,7 @@ def other(server, **how):
 
 
 def test_two_ends_that_fit_are_one_check():
-    verdicts, (found,) = ends(sight(TWO), sight(ONE))
+    verdicts, (found,) = ends(state(TWO), state(ONE))
     assert verdicts == [("server2", True)]
     for word in ("198.51.100.12 -> 198.51.100.11", "198.51.100.11 -> 198.51.100.12", "VNI 41"):
         assert word in found.measured
@@ -93,7 +99,7 @@ def test_two_ends_that_fit_are_one_check():
 )
 @pytest.mark.parametrize("server", [ONE, TWO], ids=["hypervisor", "switch"])
 def test_end_that_differs_is_blamed_and_both_are_told(server, how, words):
-    here, there = (sight(one, **(other(one, **how) if one is server else {})) for one in (TWO, ONE))
+    here, there = (state(one, **(other(one, **how) if one is server else {})) for one in (TWO, ONE))
     verdicts, (found,) = ends(here, there)
     assert verdicts == [(server.name, False)]
     assert words in found.measured
@@ -112,19 +118,19 @@ def test_end_that_differs_is_blamed_and_both_are_told(server, how, words):
     ],
 )
 def test_state_of_the_switch_port_is_told(how, words):
-    verdicts, (found,) = ends(sight(TWO, fsv41=how), sight(ONE))
+    verdicts, (found,) = ends(state(TWO, fsv41=how), state(ONE))
     assert (verdicts, words in found.measured) == ([("server2", False)], True)
     assert found.cause
 
 
 def test_missing_end_is_a_failure_of_its_server_and_both_may_fail():
-    verdicts, found = ends(sight(TWO, gone=["fsv41"]), sight(ONE, fsv41={"up": False}))
+    verdicts, found = ends(state(TWO, gone=["fsv41"]), state(ONE, fsv41={"up": False}))
     assert verdicts == [("server2", False), ("server1", False)]
     assert "it is missing" in found[0].measured
 
 
 def test_end_without_our_mark_goes_before_the_build():
-    _, (found,) = ends(sight(TWO, fsv41={"alias": "", "group": 0, "up": False}), sight(ONE))
+    _, (found,) = ends(state(TWO, fsv41={"alias": "", "group": 0, "up": False}), state(ONE))
     assert found.fix == "on server2: ip link del dev fsv41 && build"
 
 
@@ -137,13 +143,13 @@ def test_end_without_our_mark_goes_before_the_build():
 )
 def test_vni_used_twice_is_named_with_its_interface(name, alias, fix):
     twice = replace(links_of(ONE)["fsv42"], name=name, alias=alias, group=0)
-    (found,) = judge_vnis(CLUSTER, sight(ONE, more=[twice]), "build")
+    (found,) = judge_vnis(CLUSTER, state(ONE, more=[twice]), "build")
     assert (found.host, found.ok, found.fix) == ("server1", False, fix)
     assert found.measured.startswith(f"{name} has the VNI of node2: VNI 42")
 
 
 def test_vnis_used_once_pass():
-    assert [one.ok for one in judge_vnis(CLUSTER, sight(TWO), "build")] == [True]
+    assert [one.ok for one in judge_vnis(CLUSTER, state(TWO), "build")] == [True]
 
 
 PLUGGED = Link(0, "eth7", master="fss41", port=Port())
@@ -152,36 +158,36 @@ PLUGGED = Link(0, "eth7", master="fss41", port=Port())
 @pytest.mark.parametrize(
     ("seen", "told", "fix"),
     [
-        pytest.param(sight(TWO), ["2 ports in 1 bridges, each of a guest"], "", id="switch"),
-        pytest.param(sight(ONE), ["6 ports in 3 bridges, each of a guest"], "", id="hypervisor"),
-        pytest.param(sight(TWO, gone=["fsv42"]), ["fsv42 of node2 is not there"], "build",
+        pytest.param(state(TWO), ["2 ports in 1 bridges, each of a guest"], "", id="switch"),
+        pytest.param(state(ONE), ["6 ports in 3 bridges, each of a guest"], "", id="hypervisor"),
+        pytest.param(state(TWO, gone=["fsv42"]), ["fsv42 of node2 is not there"], "build",
                      id="guest-without-port"),
-        pytest.param(sight(TWO, more=[PLUGGED]),
+        pytest.param(state(TWO, more=[PLUGGED]),
                      ["eth7 is a port of fss41 and belongs to no guest of it"],
                      "on server2: ip link set dev eth7 nomaster", id="port-without-guest"),
-        pytest.param(sight(TWO, more=[replace(links_of(TWO)["fsv42"], name="fsv49")]),
+        pytest.param(state(TWO, more=[replace(links_of(TWO)["fsv42"], name="fsv49")]),
                      ["fsv49 is a port of fss41 and belongs to no guest of it"], "build",
                      id="port-of-a-guest-that-went"),
-        pytest.param(sight(TWO, fsv41={"up": False}), ["fsv41 of node1 is down"], "build",
+        pytest.param(state(TWO, fsv41={"up": False}), ["fsv41 of node1 is down"], "build",
                      id="down"),
-        pytest.param(sight(TWO, fsv41={"port": Port(isolated=True)}),
+        pytest.param(state(TWO, fsv41={"port": Port(isolated=True)}),
                      ["fsv41 of node1 is isolated: it reaches no other isolated port"], "build",
                      id="isolated"),
-        pytest.param(sight(TWO, fsv41={"port": Port(learning=False)}),
+        pytest.param(state(TWO, fsv41={"port": Port(learning=False)}),
                      ["fsv41 of node1 does not learn addresses"], "build", id="no-learning"),
-        pytest.param(sight(TWO, fsv41={"port": Port(flood=False)}),
+        pytest.param(state(TWO, fsv41={"port": Port(flood=False)}),
                      ["fsv41 of node1 gets no broadcasts or frames to unknown addresses"], "build",
                      id="no-flood"),
-        pytest.param(sight(TWO, fsv41={"port": Port(forwarding=False)}),
+        pytest.param(state(TWO, fsv41={"port": Port(forwarding=False)}),
                      ["fsv41 of node1 does not forward"], "build", id="blocked"),
-        pytest.param(sight(ONE, fsd41={"master": None}),
+        pytest.param(state(ONE, fsd41={"master": None}),
                      ["fsd41 of node1 is in no bridge instead of fsb41"], "build", id="tap-out"),
-        pytest.param(sight(ONE, fsd41={"master": "br0"}),
+        pytest.param(state(ONE, fsd41={"master": "br0"}),
                      ["fsd41 of node1 is in br0 instead of fsb41"],
                      "on server1: ip link set dev fsd41 master fsb41", id="tap-elsewhere"),
-        pytest.param(sight(ONE, gone=["fsd42", "fsm42"]),
+        pytest.param(state(ONE, gone=["fsd42", "fsm42"]),
                      ["4 ports in 3 bridges, each of a guest"], "", id="guest-off"),
-        pytest.param(sight(ONE, fsd42={"master": "fsb41"}),
+        pytest.param(state(ONE, fsd42={"master": "fsb41"}),
                      ["fsd42 of node2 is in fsb41 instead of fsb42",
                       "fsd42 is a port of fsb41 and belongs to no guest of it"],
                      "on server1: ip link set dev fsd42 master fsb42", id="past-the-switch"),
@@ -225,7 +231,7 @@ def entry(mac, device, bridge, **how):
     ],
 )  # fmt: skip
 def test_addresses_of_guests(server, entries, told):
-    seen = sight(server, entries=[*entries_of(server), *entries])
+    seen = state(server, entries=[*entries_of(server), *entries])
     found = list(judge_fdb(CLUSTER, seen, "build", QUIET))
     assert [one.host for one in found] == [server.name] * 2
     wrong = {one.measured.split()[0]: one.measured for one in found if one.ok is False}
@@ -255,7 +261,7 @@ def test_addresses_of_guests(server, entries, told):
     ],
 )  # fmt: skip
 def test_a_guest_that_spoke_has_an_entry_in_every_bridge(server, entries, ok, told):
-    seen = sight(server, entries=[*entries_of(server), *entries])
+    seen = state(server, entries=[*entries_of(server), *entries])
     first, _ = judge_fdb(CLUSTER, seen, "build", Spoken())
     assert (first.ok, told in first.measured) == (ok, True)
     assert ok or (first.fix, "does not learn" in first.cause) == ("build", True)
@@ -263,14 +269,14 @@ def test_a_guest_that_spoke_has_an_entry_in_every_bridge(server, entries, ok, to
 
 def test_a_guest_that_is_lost_is_a_skip_and_one_that_could_not_speak_a_failure():
     silent = Spoken(silent={"node1": "it is off"}, failed={"node2": "no interface"})
-    first, second = judge_fdb(CLUSTER, sight(TWO), "build", silent)
+    first, second = judge_fdb(CLUSTER, state(TWO), "build", silent)
     assert (first.ok, "it is off" in first.measured) == (None, True)
     assert (second.ok, "could not say anything: no interface" in second.measured) == (False, True)
 
 
 def test_an_entry_that_moved_when_the_guest_spoke_was_wrong_all_the_same():
     before = {"server2": (entry(MAC["node1"], "fsv42", "fss41"),)}
-    now = sight(TWO, entries=[*entries_of(TWO), entry(MAC["node1"], "fsv41", "fss41")])
+    now = state(TWO, entries=[*entries_of(TWO), entry(MAC["node1"], "fsv41", "fss41")])
     first, _ = judge_fdb(CLUSTER, now, "build", Spoken(before=before))
     assert (first.ok, "on fsv42 of fss41 (learnt)" in first.measured) == (False, True)
 
@@ -295,7 +301,7 @@ def test_an_entry_that_moved_when_the_guest_spoke_was_wrong_all_the_same():
 )  # fmt: skip
 def test_tunnel_that_sends_elsewhere_is_made_anew(own, told):
     rest = [one for one in entries_of(TWO) if one.device != "fsv41"]
-    seen = sight(TWO, entries=[*own, *rest])
+    seen = state(TWO, entries=[*own, *rest])
     first, second = judge_fdb(CLUSTER, seen, "build", QUIET)
     assert (first.ok, second.ok) == (False, None)
     assert all(f"fsv41 {text}" in first.measured for text in told)
@@ -322,7 +328,7 @@ def test_tunnel_that_sends_elsewhere_is_made_anew(own, told):
     ],
 )  # fmt: skip
 def test_plan_of_ports(name, how, lines):
-    seen = sight(ONE, **{name: how})
+    seen = state(ONE, **{name: how})
     changes = ports.plan(seen.links, wanted.wanted_ports(CLUSTER, ONE))
     assert [str(one) for one in changes] == [f"~ port {name} {line}" for line in lines]
 

@@ -8,23 +8,22 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Barrier
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from nornir.core.inventory import Host
-from nornir.core.task import Task
 
 from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.errors import FarswitchError
 from farswitch.model.cluster import cluster
 from farswitch.proof.check import Check, skipped
+from farswitch.proof.context import Context, Evidence
 from farswitch.proof.fan_out import AT_ONCE, each
-from farswitch.proof.probe import Findings, Probe, Scene
+from farswitch.proof.probe import Probe, of_each, of_one
 from farswitch.site.loader import ROOT, load_site
 from tasks import checks
 from tasks.checks import SUITE, probes
-from tasks.verify import verify
+from tests.proving import checks_of
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")))
 GOOD = Check("x.one", "node1", ok=True, measured="1", expected="1")
@@ -33,92 +32,92 @@ CHECKS = {"x.one": "One is one.", "x.two": "Two is two."}
 
 
 @pytest.fixture
-def scene() -> Scene:
+def context() -> Context:
     hosts = {"node1": Host("node1"), "node2": Host("node2")}
-    return Scene(CLUSTER, cast("Any", None), 1450, hosts, Path("ssh_config"))
+    return Context(CLUSTER, cast("Any", None), 1450, hosts, Path("ssh_config"))
 
 
 def run(
-    scene: Scene, *yields: Check | Exception, needs: tuple[str, ...] = (), writes: bool = False,
+    context: Context, *yields: Check | Exception, needs: tuple[str, ...] = (), writes: bool = False,
     dry: bool = False, chosen: tuple[str, ...] = ("x.one", "x.two"), each: tuple[str, ...] = (),
 ) -> dict[str, list[bool | None]]:  # fmt: skip
     """Run a probe that yields checks or raises, and return the verdicts by name."""
 
-    def measure(_task: Task, _scene: Scene) -> Iterator[Check]:
+    def judge(_context: Context, _host: str, _observed: None) -> Iterator[Check]:
         for one in yields:
             if isinstance(one, Exception):
                 raise one
             yield one
 
-    probe = Probe("guests", CHECKS, measure, each=frozenset(each), needs=needs, writes=writes)
-    task = SimpleNamespace(host=scene.hosts["node1"], is_dry_run=lambda: dry)
-    told = verify(cast("Task", task), probe, scene, chosen).checks
+    proof = of_each("head", lambda _task, _context: None, judge)
+    probe = Probe("head", CHECKS, proof, each=frozenset(each), needs=needs, writes=writes)
+    told = checks_of(context, probe, chosen=chosen, dry=dry)
     verdicts: dict[str, list[bool | None]] = {}
     for check in told:
         verdicts.setdefault(check.name, []).append(check.ok)
     return verdicts
 
 
-def test_a_check_that_the_probe_did_not_yield_has_failed(scene: Scene) -> None:
-    assert run(scene, GOOD) == {"x.one": [True], "x.two": [False]}
-    assert run(scene) == {"x.one": [False], "x.two": [False]}
+def test_a_check_that_the_probe_did_not_yield_has_failed(context: Context) -> None:
+    assert run(context, GOOD) == {"x.one": [True], "x.two": [False]}
+    assert run(context) == {"x.one": [False], "x.two": [False]}
 
 
-def test_a_skip_of_another_host_is_no_verdict_on_this_one(scene: Scene) -> None:
+def test_a_skip_of_another_host_is_no_verdict_on_this_one(context: Context) -> None:
     elsewhere = skipped("x.two", "node2", "it is off")
-    assert run(scene, GOOD, elsewhere) == {"x.one": [True], "x.two": [None, False]}
+    assert run(context, GOOD, elsewhere) == {"x.one": [True], "x.two": [None, False]}
     here = skipped("x.two", "node1", "there is nothing to measure")
-    assert run(scene, GOOD, here, elsewhere) == {"x.one": [True], "x.two": [None, None]}
+    assert run(context, GOOD, here, elsewhere) == {"x.one": [True], "x.two": [None, None]}
 
 
-def test_a_check_of_each_guest_has_failed_where_one_has_no_verdict(scene: Scene) -> None:
+def test_a_check_of_each_guest_has_failed_where_one_has_no_verdict(context: Context) -> None:
     each = ("x.one",)
     two = replace(GOOD, name="x.two")
     off = skipped("x.one", "node2", "it is off")
     third = replace(GOOD, host="node3")
-    assert run(scene, GOOD, off, third, two, each=each)["x.one"] == [True, None, True]
-    assert run(scene, GOOD, off, two, each=each)["x.one"] == [True, None, False]
-    told = [one for one in scene.findings.checks if one.ok is False]
+    assert run(context, GOOD, off, third, two, each=each)["x.one"] == [True, None, True]
+    assert run(context, GOOD, off, two, each=each)["x.one"] == [True, None, False]
+    told = [one for one in context.evidence.checks if one.ok is False]
     assert [(one.name, one.host) for one in told] == [("x.one", "node3")]
-    assert run(scene, two, each=each)["x.one"] == [False, False, False]
+    assert run(context, two, each=each)["x.one"] == [False, False, False]
 
 
-def test_an_error_fails_what_passed_so_far_too(scene: Scene) -> None:
+def test_an_error_fails_what_passed_so_far_too(context: Context) -> None:
     """Half of the pairs were judged: the other half would be missing from a pass."""
-    found = run(scene, GOOD, FarswitchError("The agent is dead."))
+    found = run(context, GOOD, FarswitchError("The agent is dead."))
     assert found == {"x.one": [True, False], "x.two": [False]}
 
 
 @pytest.mark.log_tells("A probe of 'x'")
-def test_a_fault_of_a_probe_fails_its_checks_and_ends_no_others(scene: Scene) -> None:
-    assert run(scene, GOOD, KeyError("tap")) == {"x.one": [True, False], "x.two": [False]}
-    assert run(scene, GOOD, GOOD)["x.one"] == [True, True]
+def test_a_fault_of_a_probe_fails_its_checks_and_ends_no_others(context: Context) -> None:
+    assert run(context, GOOD, KeyError("tap")) == {"x.one": [True, False], "x.two": [False]}
+    assert run(context, GOOD, GOOD)["x.one"] == [True, True]
 
 
-def test_a_failure_that_was_found_is_not_told_twice(scene: Scene) -> None:
-    found = run(scene, BAD, FarswitchError("No."))
+def test_a_failure_that_was_found_is_not_told_twice(context: Context) -> None:
+    found = run(context, BAD, FarswitchError("No."))
     assert found == {"x.one": [False], "x.two": [False]}
 
 
-def test_an_error_is_told_with_its_next_step(scene: Scene) -> None:
-    run(scene, FarswitchError("It is gone.", hint="Bring it back."))
-    check = scene.findings.failed(["x"])
+def test_an_error_is_told_with_its_next_step(context: Context) -> None:
+    run(context, FarswitchError("It is gone.", hint="Bring it back."))
+    check = context.evidence.failed(["x"])
     assert check is not None
     assert "It is gone." in check.measured
     assert "Bring it back." in check.hint
 
 
-def test_a_host_that_is_lost_is_left_alone_afterwards(scene: Scene) -> None:
+def test_a_host_that_is_lost_is_left_alone_afterwards(context: Context) -> None:
     lost = ConnectionLostError("node1", "it does not answer")
-    assert run(scene, lost) == {"x.one": [False], "x.two": [False]}
-    assert run(scene, GOOD) == {"x.one": [None], "x.two": [None]}
-    assert [guest.name for guest in scene.there()] == ["node2", "node3"]
+    assert run(context, lost) == {"x.one": [False], "x.two": [False]}
+    assert run(context, GOOD) == {"x.one": [None], "x.two": [None]}
+    assert [guest.name for guest in context.there()] == ["node2", "node3"]
 
 
-def test_a_guest_that_is_left_out_is_a_skip_with_its_reason(scene: Scene) -> None:
-    assert list(scene.left_out(CHECKS)) == []
-    scene.findings.lose("node2", "it is off")
-    told = list(scene.left_out(CHECKS))
+def test_a_guest_that_is_left_out_is_a_skip_with_its_reason(context: Context) -> None:
+    assert list(context.left_out(CHECKS)) == []
+    context.evidence.lose("node2", "it is off")
+    told = list(context.left_out(CHECKS))
     assert [(one.name, one.host, one.ok) for one in told] == [
         ("x.one", "node2", None),
         ("x.two", "node2", None),
@@ -126,36 +125,39 @@ def test_a_guest_that_is_left_out_is_a_skip_with_its_reason(scene: Scene) -> Non
     assert "it is off" in told[0].measured
 
 
-def test_what_failed_before_skips_what_needs_it(scene: Scene) -> None:
-    scene.findings.add([Check("reach.icmp", "node2", ok=False, measured="", expected="")])
-    assert run(scene, GOOD, needs=("reach",)) == {"x.one": [None], "x.two": [None]}
-    assert run(scene, GOOD, needs=("reach.icmp",)) == {"x.one": [None], "x.two": [None]}
-    assert run(scene, GOOD, needs=("reach.tcp", "ssh")) == {"x.one": [True], "x.two": [False]}
+def test_what_failed_before_skips_what_needs_it(context: Context) -> None:
+    context.evidence.checks.extend(
+        [Check("reach.icmp", "node2", ok=False, measured="", expected="")]
+    )
+    assert run(context, GOOD, needs=("reach",)) == {"x.one": [None], "x.two": [None]}
+    assert run(context, GOOD, needs=("reach.icmp",)) == {"x.one": [None], "x.two": [None]}
+    assert run(context, GOOD, needs=("reach.tcp", "ssh")) == {"x.one": [True], "x.two": [False]}
 
 
-def test_a_skip_does_not_skip_others(scene: Scene) -> None:
-    scene.findings.add([skipped("reach.icmp", "node2", "no third host")])
-    assert run(scene, GOOD, needs=("reach",))["x.one"] == [True]
+def test_a_skip_does_not_skip_others(context: Context) -> None:
+    context.evidence.checks.extend([skipped("reach.icmp", "node2", "no third host")])
+    assert run(context, GOOD, needs=("reach",))["x.one"] == [True]
 
 
-def test_a_dry_run_leaves_out_what_writes(scene: Scene) -> None:
-    assert run(scene, GOOD, writes=True, dry=True) == {"x.one": [None], "x.two": [None]}
-    assert run(scene, GOOD, dry=True)["x.one"] == [True]
+def test_a_dry_run_leaves_out_what_writes(context: Context) -> None:
+    assert run(context, GOOD, writes=True, dry=True) == {"x.one": [None], "x.two": [None]}
+    assert run(context, GOOD, dry=True)["x.one"] == [True]
 
 
-def test_only_what_was_asked_for_is_told(scene: Scene) -> None:
-    assert run(scene, GOOD, chosen=("x.two",)) == {"x.two": [False]}
+def test_only_what_was_asked_for_is_told(context: Context) -> None:
+    assert run(context, GOOD, chosen=("x.two",)) == {"x.two": [False]}
 
 
-def test_a_failure_for_which_a_host_is_left_alone_is_told_unasked(scene: Scene) -> None:
+def test_a_failure_for_which_a_host_is_left_alone_is_told_unasked(context: Context) -> None:
     """All that is asked for of it later is skipped: without this failure the run would pass."""
-    scene.findings.lose("node1", "it refuses logins")
-    probe = Probe("guests", CHECKS, lambda _task, _scene: [BAD, replace(GOOD, host="node2")])
-    task = SimpleNamespace(host=scene.hosts["node2"], is_dry_run=lambda: False)
-    told = verify(cast("Task", task), probe, scene, ["x.two"]).checks
+    context.evidence.lose("node1", "it refuses logins")
+    found = [BAD, replace(GOOD, host="switch")]
+    probe = Probe("switch", CHECKS, of_one("switch", lambda _task, _context: found))
+    context = replace(context, hosts={**context.hosts, "server2": Host("server2")})
+    told = checks_of(context, probe, chosen=["x.two"])
     assert [(one.name, one.host) for one in told if one.ok is False] == [
         ("x.one", "node1"),
-        ("x.two", "node2"),
+        ("x.two", "server2"),
     ]
 
 
@@ -200,11 +202,10 @@ def test_probes_come_in_the_order_of_families() -> None:
     assert " ".join(SUITE) == families
 
 
-def test_findings_name_the_first_failure() -> None:
-    findings = Findings()
-    findings.add([GOOD, BAD])
-    assert findings.failed(["x"]) is BAD
-    assert findings.failed(["y"]) is None
+def test_evidence_names_the_first_failure() -> None:
+    evidence = Evidence([GOOD, BAD])
+    assert evidence.failed(["x"]) is BAD
+    assert evidence.failed(["y"]) is None
 
 
 @pytest.mark.parametrize(
