@@ -13,10 +13,11 @@ from typing import Any
 import click
 from nornir.core.inventory import Host
 
-from farswitch.leftovers.found import UNNAMED, Leftovers
+from farswitch.leftovers.one_cluster import owner_of, pools_of
+from farswitch.leftovers.orphans import UNNAMED, Leftovers
 from farswitch.model.cluster import Cluster
 from farswitch.model.owner import Owner
-from farswitch.model.settings import DEFAULT_POOL, Settings
+from farswitch.model.settings import Settings
 from farswitch.run.cli import Options, main, shared
 from farswitch.run.locking import fenced, locked
 from farswitch.run.session import Session
@@ -24,6 +25,7 @@ from farswitch.run.ssh_config import forget
 from farswitch.run.stages import Filter, PerHost, Stage, hypervisors, servers, step
 from farswitch.run.teardown_options import TeardownOptions
 from farswitch.site.nornir_data import server_of
+from farswitch.state.document import NewerDocumentError
 from tasks.find_leftovers import find_leftovers
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
@@ -53,20 +55,17 @@ def stages(
         keep_image: Leave the base image for the next build.
 
     Raises:
-        NewerDocumentError: A newer release wrote the cluster's record.
+        NewerDocumentError: A newer release wrote the cluster's record or a server's journal.
     """
     before = len(session.recorder.failures)
     yield LOOK
-    found = leftovers(session)
-    for newer in (here.newer[name] for here in found.values() if name in here.newer):
-        raise newer
-    if any(failure.usage for failure in session.recorder.failures[before:]):
-        return  # a document of a newer release: nothing that it may be about is touched
-    owner = _owner(name, site, found)
-    for pool in sorted(_pools(name, site, found)):
-        yield Stage(_libvirt(found), (step(vm_remove, owner=owner, pool=pool),))
+    by_server = leftovers(session)
+    _refuse_newer(session, name, by_server)
+    owner = owner_of(name, by_server, site)
+    for pool in pools_of(name, by_server, site):
+        yield Stage(_libvirt(by_server), (step(vm_remove, owner=owner, pool=pool),))
         if not keep_image:
-            yield Stage(_libvirt(found), (step(image_remove, pool=pool, without=name),))
+            yield Stage(_libvirt(by_server), (step(image_remove, pool=pool, without=name),))
     yield Stage(servers, (step(links_remove, name="links", owner=owner),))
     cluster = PerHost(lambda host: _cluster(owner, host))
     yield Stage(servers, (step(firewall_reset, cluster=cluster, present=False),))
@@ -76,47 +75,41 @@ def stages(
         yield Stage(servers, (step(record, owner=owner, present=False),))
 
 
-def nameless(found: dict[str, Leftovers]) -> Iterator[Stage]:
+def nameless(by_server: dict[str, Leftovers]) -> Iterator[Stage]:
     """Yield what removes base images that no guest needs, and links of no known cluster."""
-    for pool in sorted({pool for here in found.values() for pool in here.pools}):
-        yield Stage(_libvirt(found), (step(image_remove, pool=pool),))
-    for base in sorted({base for here in found.values() for base in here.strays}):
+    for pool in sorted({pool for here in by_server.values() for pool in here.pools}):
+        yield Stage(_libvirt(by_server), (step(image_remove, pool=pool),))
+    for base in sorted({base for here in by_server.values() for base in here.strays}):
         yield Stage(servers, (step(links_remove, name="links", owner=Owner(UNNAMED, base)),))
 
 
 def leftovers(session: Session) -> dict[str, Leftovers]:
     """Return what was found on each server that could be looked at."""
-    results = session.recorder.results
-    hosts = (host.name for host in session.hosts(servers))
-    return {host: results["find_leftovers", host] for host in hosts
-            if ("find_leftovers", host) in results}  # fmt: skip
+    step_name, results = LOOK.steps[0].name, session.recorder.results
+    names = [host.name for host in session.hosts(servers)]
+    return {name: results[step_name, name] for name in names if (step_name, name) in results}
 
 
-def _owner(name: str, site: Settings | None, found: dict[str, Leftovers]) -> Owner:
-    """Return the marks of a cluster; its first VNI is the site's, else what its links tell."""
-    bases = (here.bases[name] for here in found.values() if name in here.bases)
-    return Owner(name, next(bases, site.vni_base if site else None))
+def _refuse_newer(session: Session, name: str, by_server: dict[str, Leftovers]) -> None:
+    errors = [result.exception for _, _, result in session.recorder.returned]
+    errors += [here.newer[name] for here in by_server.values() if name in here.newer]
+    for error in errors:
+        if isinstance(error, NewerDocumentError):
+            raise error
 
 
-def _pools(name: str, site: Settings | None, found: dict[str, Leftovers]) -> set[str]:
-    """Return the pools of a cluster: the site's and its volumes'; else all of ours."""
-    if site is None:
-        return {DEFAULT_POOL, *(pool for here in found.values() for pool in here.pools)}
-    volumes = (one for here in found.values() for one in here.of(name) if one.kind == "volume")
-    return {site.pool, *(volume.name.partition("/")[0] for volume in volumes)}
-
-
-def _libvirt(found: dict[str, Leftovers]) -> Filter:
+def _libvirt(by_server: dict[str, Leftovers]) -> Filter:
     """Return the filter of servers that run guests; one that nobody could look at may be one."""
-    return lambda host: found[host.name].libvirt if host.name in found else hypervisors(host)
+    running = {name: here.libvirt for name, here in by_server.items()}
+    return lambda host: running.get(host.name, hypervisors(host))
 
 
 def _keeper(session: Session, name: str) -> Host:
     """Return the server with the cluster's record, whose lock comes first; else the first."""
     session.run([LOOK], on_failed=True)
-    found, hosts = leftovers(session), session.hosts(servers)
-    return next((host for host in hosts if host.name in found
-                 and name in found[host.name].records), hosts[0])  # fmt: skip
+    keepers = {server for server, here in leftovers(session).items() if name in here.records}
+    hosts = session.hosts(servers)
+    return next((host for host in hosts if host.name in keepers), hosts[0])
 
 
 def _cluster(owner: Owner, host: Host) -> Cluster:
@@ -140,18 +133,18 @@ def _remove_one(session: Session, wanted: TeardownOptions) -> str:
     name = wanted.cluster
     head = _keeper(session, name)
     _remove(session, name, head=head, site=None, keep=wanted.keep_image)
-    found = leftovers(session)
-    if not session.recorder.failures and not any(here.of(name) for here in found.values()):
-        session.note(f"Nothing of cluster '{name}' was found on {', '.join(found)}.")
+    by_server = leftovers(session)
+    if not session.recorder.failures and not any(here.of(name) for here in by_server.values()):
+        session.note(f"Nothing of cluster '{name}' was found on {', '.join(by_server)}.")
     return name
 
 
 def _orphans(session: Session, wanted: TeardownOptions) -> None:
     """List what is there, cluster by cluster, and remove what nobody needs if that is wanted."""
     session.run([LOOK], on_failed=True)
-    found = leftovers(session)
-    kept = reasons_to_keep(session, found)
-    list_objects(session, found, kept)
+    by_server = leftovers(session)
+    kept = reasons_to_keep(session, by_server)
+    list_objects(session, by_server, kept)
     if not wanted.remove:
         return
     if session.recorder.failures:
@@ -161,7 +154,7 @@ def _orphans(session: Session, wanted: TeardownOptions) -> None:
         head = session.hosts(servers)[0]
         _remove(session, name, head=head, site=None, keep=wanted.keep_image)
     if not (kept[UNNAMED] or wanted.keep_image):
-        session.run(nameless(found), on_failed=True)
+        session.run(nameless(by_server), on_failed=True)
 
 
 @main("teardown")

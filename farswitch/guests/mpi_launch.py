@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from farswitch.connections.shell.protocol import Completed, Shell
 from farswitch.errors import FarswitchError
@@ -26,20 +27,21 @@ class Launch:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Lap:
-    """One trip around all ranks."""
+class Lap(BaseModel):
+    """One trip around all ranks: bytes of the message, seconds, and whether it came back intact."""
 
-    size: int
+    model_config = ConfigDict(frozen=True)
+
+    size: int = Field(alias="bytes")
     seconds: float
     intact: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Ring:
-    """A ring's run: the node of each rank, and the laps."""
+class Ring(BaseModel):
+    """What the ring prints: the node of each rank, and the laps."""
 
-    command: str
+    model_config = ConfigDict(frozen=True)
+
     nodes: tuple[str, ...]
     laps: tuple[Lap, ...]
     intact: bool
@@ -79,10 +81,8 @@ def ring(login: Shell, settings: Settings, guests: Sequence[Guest], sizes: Seque
     argv = ["mpiexec.mpich", "-np", str(len(guests)), "-hosts", hosts, "python3", RING]
     ended = _run(login, settings, [*argv, *map(str, sizes)], RING_SECONDS)
     try:
-        said = json.loads(ended.stdout)
-        laps = tuple(Lap(one["bytes"], one["seconds"], one["intact"]) for one in said["laps"])
-        done = Ring(" ".join(argv), tuple(said["nodes"]), laps, bool(said["intact"]))
-    except (ValueError, KeyError, TypeError) as error:
+        done = Ring.model_validate_json(ended.stdout)
+    except ValidationError as error:
         raise FarswitchError(
             f"The ring on '{login.host}' printed no result: {ended.stdout[:200]!r}."
         ) from error
@@ -102,9 +102,9 @@ def around_mtu(mtu: int) -> tuple[int, ...]:
 def _run(login: Shell, settings: Settings, argv: Sequence[str], seconds: float) -> Completed:
     ended = login.run(as_user(settings, argv), timeout=seconds, check=False)
     if ended.status != 0:
-        said = (ended.stderr.strip() or ended.stdout.strip())[-1000:]
+        why = (ended.stderr.strip() or ended.stdout.strip())[-1000:]
         raise FarswitchError(
-            f"'{' '.join(argv)}' on '{login.host}' ended with status {ended.status}: {said}",
+            f"'{' '.join(argv)}' on '{login.host}' ended with status {ended.status}: {why}",
             hint="Look: farswitch verify",
         )
     return ended

@@ -18,7 +18,7 @@ from farswitch.firewall.nft import MARK
 from farswitch.firewall.read import GUARD
 from farswitch.firewall.ruleset import Ruleset
 from farswitch.guests.base_image import GUESTS, OURS
-from farswitch.leftovers.found import UNNAMED, Leftover, Leftovers, Times, named
+from farswitch.leftovers.orphans import UNNAMED, Leftover, Leftovers, Times, named
 from farswitch.links.plan import PREFIX
 from farswitch.model.machines import Address
 from farswitch.model.owner import GROUP_BASE
@@ -74,7 +74,9 @@ def find(
     )
     return Leftovers(
         objects=tuple(
-            dict.fromkeys(one for one in objects if named(one.cluster) or one.cluster == UNNAMED)
+            leftover
+            for leftover in dict.fromkeys(objects)
+            if named(leftover.cluster) or leftover.cluster == UNNAMED
         ),
         records=observed.records,
         bases=bases,
@@ -91,12 +93,12 @@ def in_pools(
     pools: Iterable[PoolState], volumes_of: Callable[[str], Sequence[VolumeState]]
 ) -> dict[str, Sequence[VolumeState]]:
     """Return the volumes of ours by pool: of each that has some, and of those that we made."""
-    found: dict[str, Sequence[VolumeState]] = {}
+    volumes: dict[str, Sequence[VolumeState]] = {}
     for pool in pools:
         ours = [volume for volume in volumes_of(pool.name) if volume.ours]
         if ours or pool.ours or pool.name == DEFAULT_POOL:
-            found[pool.name] = ours
-    return found
+            volumes[pool.name] = ours
+    return volumes
 
 
 def _group_base(link: Link) -> int | None:
@@ -107,12 +109,12 @@ def _group_base(link: Link) -> int | None:
 
 
 def _bases(links: Iterable[Link]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    bases: dict[str, int] = {}
     for link in links:
         base = _group_base(link)
         if base is not None and (owner := _owner(link.alias)):
-            found[owner] = base
-    return found
+            bases[owner] = base
+    return bases
 
 
 def _owner(mark: str) -> str:
@@ -132,8 +134,8 @@ def _links(links: Iterable[Link], bases: Mapping[str, int]) -> Iterator[Leftover
 
 
 def _strays(links: Iterable[Link], bases: Mapping[str, int]) -> set[int]:
-    found = {_group_base(link) for link in links if not _owner(link.alias)}
-    return {base for base in found if base is not None} - set(bases.values())
+    unnamed = {_group_base(link) for link in links if not _owner(link.alias)}
+    return {base for base in unnamed if base is not None} - set(bases.values())
 
 
 def _domains(domains: Iterable[DomainState]) -> Iterator[Leftover]:
@@ -144,8 +146,8 @@ def _domains(domains: Iterable[DomainState]) -> Iterator[Leftover]:
 
 
 def _volumes(volumes: Mapping[str, Sequence[VolumeState]]) -> Iterator[Leftover]:
-    for pool, found in volumes.items():
-        for volume in found:
+    for pool, ours in volumes.items():
+        for volume in ours:
             name = f"{pool}/{volume.name}"
             if guest := GUESTS.fullmatch(volume.name):
                 yield Leftover(guest[1], "volume", name, volume.path)
@@ -184,4 +186,4 @@ def _far(links: Iterable[Link]) -> dict[str, frozenset[Address]]:
     for link in links:
         if link.vxlan and link.vxlan.remote and (owner := _owner(link.alias)):
             far.setdefault(owner, set()).add(link.vxlan.remote)
-    return {owner: frozenset(found) for owner, found in far.items()}
+    return {owner: frozenset(addresses) for owner, addresses in far.items()}

@@ -12,7 +12,7 @@ from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError
 from farswitch.firewall import nft, read
 from farswitch.leftovers.find import DEFINITIONS, ObservedServer, in_pools
-from farswitch.leftovers.found import Times, named
+from farswitch.leftovers.orphans import Times, named
 from farswitch.remote import script
 from farswitch.state import journal
 from farswitch.state.record import Record, path_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from farswitch.errors import ConfigError
-from farswitch.leftovers.found import named
+from farswitch.leftovers.orphans import named
 from farswitch.site import servers_only
 
 

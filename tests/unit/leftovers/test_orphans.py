@@ -15,7 +15,7 @@ from farswitch.connections.netlink.links import Link
 from farswitch.errors import ConfigError, ForeignObjectError
 from farswitch.firewall.ruleset import Chain, Rule, Ruleset
 from farswitch.leftovers.find import ObservedServer, find, in_pools
-from farswitch.leftovers.found import Leftover, Leftovers, Times, orphans
+from farswitch.leftovers.orphans import Leftover, Leftovers, Times, orphans
 from farswitch.model.links import VxlanAttrs
 from farswitch.model.owner import GROUP_BASE
 from farswitch.site.loader import ROOT

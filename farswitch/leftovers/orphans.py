@@ -85,23 +85,28 @@ def named(cluster: str) -> bool:
     return _NAME.fullmatch(cluster) is not None
 
 
-def orphans(found: Mapping[str, Leftovers], at_work: Iterable[str]) -> dict[str, str]:
+def orphans(by_server: Mapping[str, Leftovers], at_work: Iterable[str]) -> dict[str, str]:
     """Return every cluster with the reason why it is kept; an orphan has none.
 
     Args:
-        found: What is on each server that was looked at.
+        by_server: What is on each server that was looked at.
         at_work: The clusters on which a run works now.
     """
-    known = frozenset().union(*(here.addresses for here in found.values()))
-    clusters = sorted({leftover.cluster for here in found.values() for leftover in here.objects})
-    return {name: _kept(name, found, frozenset(at_work), known) for name in clusters if name}
+    known = frozenset().union(*(here.addresses for here in by_server.values()))
+    objects = (leftover for here in by_server.values() for leftover in here.objects)
+    clusters = sorted({leftover.cluster for leftover in objects})
+    return {name: _kept(name, by_server, frozenset(at_work), known) for name in clusters if name}
 
 
 def _kept(
-    name: str, found: Mapping[str, Leftovers], at_work: frozenset[str], known: frozenset[Address]
+    name: str,
+    by_server: Mapping[str, Leftovers],
+    at_work: frozenset[str],
+    known: frozenset[Address],
 ) -> str:
-    away = frozenset().union(*(here.far.get(name, frozenset()) for here in found.values())) - known
-    records = [server for server, here in found.items() if name in here.records]
+    ends = (here.far.get(name, frozenset()) for here in by_server.values())
+    away = frozenset().union(*ends) - known
+    records = [server for server, here in by_server.items() if name in here.records]
     if name in at_work:
         return "a run works on it now"
     if records:
