@@ -51,7 +51,7 @@ def fdb(
         there = {link.name: link for link in links}
         sound = [
             tunnel
-            for tunnel in (complete(one, owner, links, task.host.name) for one in tunnels)
+            for tunnel in (complete(want, owner, links, task.host.name) for want in tunnels)
             if (link := there.get(tunnel.name)) and link.vxlan == tunnel.vxlan
         ]
         wrong, lost = plan(entries(ipr), forwarding, sound)

@@ -29,9 +29,9 @@ def apply(ipr: Session, have: Sequence[Link], changes: Sequence[LinkChange]) -> 
     Raises:
         FarswitchError: The kernel refused one, or a bridge or device that is needed is missing.
     """
-    doomed = [change.link for change in changes if isinstance(change, Remove)]
-    doomed += [change.instead for change in changes if isinstance(change, Add) and change.instead]
-    edit_links.delete(ipr, doomed, have)
+    removed = [change.link for change in changes if isinstance(change, Remove)]
+    removed += [change.instead for change in changes if isinstance(change, Add) and change.instead]
+    edit_links.delete(ipr, removed, have)
     index = {link.name: link.index for link in have}
     for change in changes:  # All of them before one is given: guests may have changed places.
         if isinstance(change, Set) and change.attribute == "altname":
@@ -91,7 +91,7 @@ def _add(ipr: Session, want: Wanted, index: Mapping[str, int]) -> None:
     edit_links.add_tunnel(ipr, want, device=device, master=master)
 
 
-def _set(ipr: Session, change: Set, index: Mapping[str, int]) -> None:  # noqa: C901  (one case a line)
+def _set(ipr: Session, change: Set, index: Mapping[str, int]) -> None:  # noqa: C901  (a case a line)
     want, name = change.want, change.want.name
     match change.attribute:
         case "group":

@@ -59,8 +59,8 @@ def judge(
     """
     _check_device(server, links)
     names = {link.index: link.name for link in links}
-    ways = [_way(server, peer, route) for peer, route in routes]
-    devices = sorted({names[way.device] for way in ways})
+    usable = [_usable(server, peer, route) for peer, route in routes]
+    devices = sorted({names[route.device] for route in usable})
     if len(devices) != 1:
         raise FarswitchError(
             f"'{server.name}' reaches its peers over several devices: {', '.join(devices)}.",
@@ -71,7 +71,7 @@ def judge(
         server=server.name,
         device=devices[0],
         source=server.underlay,
-        mtu=min([mtu, *(way.mtu for way in ways if way.mtu)]),
+        mtu=min([mtu, *(route.mtu for route in usable if route.mtu)]),
         overhead=OVERHEAD_V4 if isinstance(server.underlay, IPv4Address) else OVERHEAD_V6,
     )
 
@@ -98,7 +98,8 @@ def _check_device(server: Server, links: Sequence[Link]) -> None:
         )
 
 
-def _way(server: Server, peer: Server, route: Route | None) -> Route:
+def _usable(server: Server, peer: Server, route: Route | None) -> Route:
+    """Return the route, or refuse one that no tunnel can take."""
     where = f"underlay address {peer.underlay} of '{peer.name}'"
     if route is None:
         raise FarswitchError(

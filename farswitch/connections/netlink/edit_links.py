@@ -18,7 +18,7 @@ from farswitch.model.owner import GROUP_BASE
 QUIET = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", GEN_MODE_NONE)]})]}
 """IFLA_AF_SPEC for an interface that makes itself no IPv6 link-local address."""
 
-DOOMED_BASE = GROUP_BASE + (1 << 24)
+REMOVAL_BASE = GROUP_BASE + (1 << 24)
 """Upper byte of the link groups of what is deleted together: above those of all clusters."""
 HINTS = {
     errno.EPERM: "The login needs root, or CAP_NET_ADMIN.",
@@ -116,24 +116,24 @@ def set_group(ipr: Session, name: str, group: int) -> None:
 
 def set_arp(ipr: Session, name: str, *, arp: bool) -> None:
     """Let the server answer ARP on an interface, or not."""
-    _set(ipr, name, "told about ARP", arp=arp)
+    _set(ipr, name, f"set to ARP {'on' if arp else 'off'}", arp=arp)
 
 
 def set_quiet(ipr: Session, name: str) -> None:
     """Stop an interface from making itself an IPv6 link-local address."""
-    _set(ipr, name, "told to make no IPv6 address", IFLA_AF_SPEC=QUIET)
+    _set(ipr, name, "set to make no IPv6 address", IFLA_AF_SPEC=QUIET)
 
 
 def set_bridge_off(ipr: Session, name: str, option: Literal["stp", "forward_delay"]) -> None:
     """Set a bridge's STP or forward delay to 0; STP first: it bounds the delay from below."""
     key = "br_stp_state" if option == "stp" else "br_forward_delay"
-    _set(ipr, name, f"told {option} 0", kind="bridge", **{key: 0})
+    _set(ipr, name, f"set to {option} 0", kind="bridge", **{key: 0})
 
 
 def set_port(ipr: Session, link: Link, port: Port) -> None:
     """Tell a bridge what to do with its port; whether it forwards is the bridge's own affair."""
     flags = dict.fromkeys(("unicast_flood", "mcast_flood", "bcast_flood"), int(port.flood))
-    with _named(link.name, "told how to be a port"):
+    with _named(link.name, "given the options of a port"):
         ipr.brport(
             "set", index=link.index, isolated=int(port.isolated), learning=int(port.learning),
             **flags,
@@ -161,27 +161,27 @@ def drop_altnames(ipr: Session, name: str, altnames: Sequence[str]) -> None:
             ipr.link("property_del", ifname=name, altname=altname)
 
 
-def delete(ipr: Session, doomed: Sequence[Link], have: Sequence[Link]) -> None:
+def delete(ipr: Session, links: Sequence[Link], have: Sequence[Link]) -> None:
     """Delete interfaces, many of them in one request.
 
     One by one each waits for a grace period of the kernel (17 ms); a group waits once.
 
     Args:
         ipr: An open netlink session.
-        doomed: What is to go.
-        have: Every interface of the server: none but the doomed may be in a group that goes.
+        links: What is to go.
+        have: Every interface of the server: no other may be in a group that goes.
 
     Raises:
         LinkError: The kernel refused.
     """
-    if not doomed:
+    if not links:
         return
-    going = {link.index for link in doomed}
-    group = doomed[0].group
+    going = {link.index for link in links}
+    group = links[0].group
     if group == 0 or any(link.group == group and link.index not in going for link in have):
         # An index is one interface's alone: what others delete meanwhile is in another group.
-        group = DOOMED_BASE | doomed[0].index & 0xFFFFFF
-    for link in doomed:
+        group = REMOVAL_BASE | links[0].index & 0xFFFFFF
+    for link in links:
         if link.group != group:
             set_group(ipr, link.name, group)
     delete_group(ipr, group)

@@ -52,8 +52,8 @@ def entries(ipr: Session) -> tuple[Entry, ...]:
         ipr: An open netlink session.
     """
     names = {message["index"]: message.get("ifname") for message in ipr.link("dump")}
-    found = (_entry(message, names) for message in ipr.fdb("dump"))
-    return tuple(one for one in found if one.bridge or one.far)
+    every = (_entry(message, names) for message in ipr.fdb("dump"))
+    return tuple(entry for entry in every if entry.bridge or entry.far)
 
 
 def delete(ipr: Session, entry: Entry) -> None:

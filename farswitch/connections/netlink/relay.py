@@ -157,10 +157,10 @@ class Relay:
             if isinstance(cause, FarswitchError):
                 self.failure = self.failure or cause
             elif self.failure is None:
-                said = self._process.stderr_tail().strip()
+                printed = self._process.stderr_tail().strip()
                 self.failure = ConnectionLostError(
                     self.host,
-                    f"{cause}: {said}" if said else cause,
+                    f"{cause}: {printed}" if printed else cause,
                     hint="The server needs python3, and the right to change its network.",
                 )
         self._answer()
@@ -190,9 +190,9 @@ def _unframed(received: bytearray) -> bytes | None:
 
 def _messages(datagram: bytes) -> list[tuple[int, int, int]]:
     """Return type, flags and sequence number of each message in a datagram."""
-    found, offset = [], 0
+    headers, offset = [], 0
     while offset + HEADER.size <= len(datagram):
         length, kind, flags, sequence, _ = HEADER.unpack_from(datagram, offset)
-        found.append((kind, flags, sequence))
+        headers.append((kind, flags, sequence))
         offset += max(HEADER.size, (length + 3) & ~3)  # NLMSG_ALIGN
-    return found
+    return headers

@@ -61,9 +61,9 @@ def route_to(ipr: Session, address: Address) -> Route | None:
 
 def destinations(ipr: Session) -> tuple[tuple[IPv4Network, int], ...]:
     """Return destination and device index of every IPv4 route but the default ones."""
-    found: list[tuple[IPv4Network, int]] = []
+    routes: list[tuple[IPv4Network, int]] = []
     for message in ipr.route("dump", family=socket.AF_INET):
         if message["type"] == RTN_UNICAST and message.get("dst"):
             network = IPv4Network(f"{message.get('dst')}/{message['dst_len']}")
-            found.append((network, message.get("oif")))
-    return tuple(found)
+            routes.append((network, message.get("oif")))
+    return tuple(routes)
