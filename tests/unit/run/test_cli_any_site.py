@@ -121,7 +121,7 @@ def log(tmp_path: Path) -> Iterator[Path]:
 
 
 def run(files: dict[str, bytes], log: Path) -> tuple[int, str]:
-    """Run a build of a site of these files; return its exit code and what it said."""
+    """Run a build of a site of these files; return its exit code and what it printed."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             Path(folder, name).write_bytes(content)
@@ -133,17 +133,17 @@ def run(files: dict[str, bytes], log: Path) -> tuple[int, str]:
     return done.exit_code, done.stderr.replace(folder, "SITE")
 
 
-def assert_told(code: int, told: str) -> None:
-    assert told.startswith("Error: ")
-    assert "Traceback" not in told
-    assert "fault of farswitch" not in told
-    assert all(line.isprintable() for line in told.splitlines())
-    if "The servers were asked for." in told:
+def assert_explained(code: int, printed: str) -> None:
+    assert printed.startswith("Error: ")
+    assert "Traceback" not in printed
+    assert "fault of farswitch" not in printed
+    assert all(line.isprintable() for line in printed.splitlines())
+    if "The servers were asked for." in printed:
         assert code == 1
         return
     assert code == 2
-    assert told.startswith("Error: SITE/")
-    assert told.rstrip().endswith(".")
+    assert printed.startswith("Error: SITE/")
+    assert printed.rstrip().endswith(".")
 
 
 @settings(
@@ -153,7 +153,7 @@ def assert_told(code: int, told: str) -> None:
 )
 @given(files=SITES)
 def test_any_site_ends_with_2_and_sentences_and_touches_nothing(files, log):
-    assert_told(*run(files, log))
+    assert_explained(*run(files, log))
 
 
 def test_a_right_site_goes_on_to_its_servers(log):
@@ -163,5 +163,5 @@ def test_a_right_site_goes_on_to_its_servers(log):
 
 @pytest.mark.parametrize("content", NASTY, ids=range(len(NASTY)))
 @pytest.mark.parametrize("name", sorted(GOOD))
-def test_nasty_files_are_told_in_sentences(name, content, log):
-    assert_told(*run(GOOD | {name: content}, log))
+def test_nasty_files_are_reported_in_sentences(name, content, log):
+    assert_explained(*run(GOOD | {name: content}, log))

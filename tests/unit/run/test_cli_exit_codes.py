@@ -90,7 +90,7 @@ class Ended:
 
 
 @dataclass
-class Desk:
+class SiteOfTwoSockets:
     """A site that a test may spoil, and the sockets that its servers are."""
 
     site: Path
@@ -128,7 +128,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def place(tmp_path: Path) -> Iterator[SiteOfTwoSockets]:
     sockets = [socket.socket() for _ in ADDRESSES]
     port = 0
     for one, address in zip(sockets, ADDRESSES, strict=True):
@@ -141,7 +141,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     (site / "groups.yaml").write_text(GROUPS)
     (site / "key").touch()
     (site / "defaults.yaml").write_text(DEFAULTS)
-    yield Desk(site, sockets)
+    yield SiteOfTwoSockets(site, sockets)
     for one in sockets:
         one.close()
 
@@ -156,31 +156,31 @@ def assert_refused(ended: Ended, sentence: str) -> None:
 
 @pytest.mark.parametrize(("edit", "sentence"), BAD_FILES.values(), ids=BAD_FILES)
 def test_a_bad_site_ends_with_2_and_one_sentence(
-    desk: Desk, edit: tuple[str, str, str], sentence: str
+    place: SiteOfTwoSockets, edit: tuple[str, str, str], sentence: str
 ):
-    desk.spoil(*edit)
-    assert_refused(desk.run("build"), sentence)
-    assert not desk.touched()
+    place.spoil(*edit)
+    assert_refused(place.run("build"), sentence)
+    assert not place.touched()
 
 
 @pytest.mark.parametrize("workflow", ["build", "verify", "teardown"])
-def test_a_site_that_is_not_there_ends_with_2(desk: Desk, workflow: str):
-    assert_refused(desk.run(workflow, site="nowhere"), "'nowhere' is no site")
-    assert not desk.touched()
+def test_a_site_that_is_not_there_ends_with_2(place: SiteOfTwoSockets, workflow: str):
+    assert_refused(place.run(workflow, site="nowhere"), "'nowhere' is no site")
+    assert not place.touched()
 
 
-def test_more_nodes_than_addresses_end_with_2(desk: Desk):
+def test_more_nodes_than_addresses_end_with_2(place: SiteOfTwoSockets):
     assert_refused(
-        desk.run("build", "--nodes", "245"),
+        place.run("build", "--nodes", "245"),
         "The number of guests is 245, wanted a number from 1 to 244",
     )
-    assert not desk.touched()
+    assert not place.touched()
 
 
-def test_every_mistake_of_a_site_is_told_in_one_run(desk: Desk):
-    desk.spoil("defaults.yaml", "vni_base: 41", "vni_base: 0")
-    desk.spoil("hosts.yaml", "hostname: 127.0.0.1, ", "")
-    ended = desk.run("build")
+def test_every_mistake_of_a_site_is_reported_in_one_run(place: SiteOfTwoSockets):
+    place.spoil("defaults.yaml", "vni_base: 41", "vni_base: 0")
+    place.spoil("hosts.yaml", "hostname: 127.0.0.1, ", "")
+    ended = place.run("build")
     assert ended.status == 2
     assert "'vni_base' is 0" in ended.stderr
     assert "'server1.hostname' is missing" in ended.stderr
@@ -188,38 +188,38 @@ def test_every_mistake_of_a_site_is_told_in_one_run(desk: Desk):
 
 
 @pytest.mark.parametrize("workflow", ["build", "verify", "teardown"])
-def test_json_says_why_there_was_no_run(desk: Desk, workflow: str):
-    ended = desk.run(workflow, "--json", site="nowhere")
+def test_json_has_the_reason_why_there_was_no_run(place: SiteOfTwoSockets, workflow: str):
+    ended = place.run(workflow, "--json", site="nowhere")
     assert ended.status == 2
-    said = json.loads(ended.stdout)
-    assert (said["workflow"], said["ok"], said["changed"]) == (workflow, False, 0)
-    assert "'nowhere' is no site" in said["failures"][0]["error"]
+    printed = json.loads(ended.stdout)
+    assert (printed["workflow"], printed["ok"], printed["changed"]) == (workflow, False, 0)
+    assert "'nowhere' is no site" in printed["failures"][0]["error"]
 
 
-def test_the_log_has_the_traceback_that_the_screen_has_not(desk: Desk):
-    assert desk.run("build", site="nowhere").status == 2
-    log = desk.site.parent / "state/farswitch/build.log"
+def test_the_log_has_the_traceback_that_the_screen_has_not(place: SiteOfTwoSockets):
+    assert place.run("build", site="nowhere").status == 2
+    log = place.site.parent / "state/farswitch/build.log"
     assert "Traceback" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
 
 
-def test_a_good_site_does_reach_for_its_servers(desk: Desk):
+def test_a_good_site_does_reach_for_its_servers(place: SiteOfTwoSockets):
     """The control of all others here: without it, "not touched" would mean nothing."""
-    for one in desk.sockets:
+    for one in place.sockets:
         one.settimeout(30)
     ended = subprocess.Popen(
-        [sys.executable, "-m", "workflows.build", "--site", str(desk.site)],
+        [sys.executable, "-m", "workflows.build", "--site", str(place.site)],
         cwd=ROOT,
-        env={**os.environ, "XDG_STATE_HOME": str(desk.site.parent / "state")},
+        env={**os.environ, "XDG_STATE_HOME": str(place.site.parent / "state")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
     with ended:
-        with desk.sockets[0].accept()[0] as login:  # without a banner it would be asked again
+        with place.sockets[0].accept()[0] as login:  # without a banner it would be asked again
             login.sendall(b"SSH-2.0-none\r\n")
         assert ended.stderr is not None
-        said = ended.stderr.read()
+        printed = ended.stderr.read()
     assert ended.returncode == 1
-    assert "No connection to 'server1'" in said
-    assert "Traceback" not in said
+    assert "No connection to 'server1'" in printed
+    assert "Traceback" not in printed

@@ -1,4 +1,4 @@
-"""What only a server can tell is wrong ends a run too, before anything on a server is changed.
+"""What only a server can show to be wrong ends a run too, before anything on a server is changed.
 
 The fakes stand at the transport's border: they answer what is read, and fail at anything else.
 """
@@ -166,46 +166,46 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 )
 @pytest.mark.log_tells("^ERROR The user on .* may not run commands as root")
 def test_no_privilege_on_a_server_ends_with_2(run: Run, answer: Raw):
-    status, said = run(answer=answer)
-    assert status == 2, said
-    assert "The user on 'server1' may not run commands as root" in said
-    assert "NOPASSWD" in said
-    assert "Traceback" not in said
+    status, printed = run(answer=answer)
+    assert status == 2, printed
+    assert "The user on 'server1' may not run commands as root" in printed
+    assert "NOPASSWD" in printed
+    assert "Traceback" not in printed
 
 
 def test_a_subnet_that_a_server_uses_already_ends_with_2(run: Run):
     taken = Link(7, "office", addresses=(IPv4Interface("10.10.0.77/16"),))
-    status, said = run(links=(taken,))
-    assert status == 2, said
+    status, printed = run(links=(taken,))
+    assert status == 2, printed
     wanted = "'server1' already uses 10.10.0.0/16 on 'office', which overlaps management_network"
-    assert wanted in said
-    assert "Traceback" not in said
+    assert wanted in printed
+    assert "Traceback" not in printed
 
 
 def test_another_clusters_interfaces_end_with_1(run: Run):
     """Of one first VNI, hence of one link group: only the alias tells them apart."""
     group = 0x46000000 | 41
     taken = Link(7, "fsb41", kind="bridge", group=group, alias="farswitch:other:node1")
-    status, said = run(links=(taken,))
-    assert status == 1, said
-    assert "already has an interface 'fsb41', which is not of cluster 'test'" in said
+    status, printed = run(links=(taken,))
+    assert status == 1, printed
+    assert "already has an interface 'fsb41', which is not of cluster 'test'" in printed
 
 
 def test_an_image_with_another_digest_ends_with_2_before_a_server_is_changed(
     run: Run, tmp_path: Path
 ):
     (tmp_path / "disk.qcow2").write_bytes(b"not what was ordered")
-    status, said = run(image=f"  image: {{source: disk.qcow2, sha256: {'a' * 64}}}\n")
-    assert status == 2, said
-    assert f"wanted {'a' * 64}." in said
-    assert "Correct image.sha256 in the site" in said
-    assert "Traceback" not in said
+    status, printed = run(image=f"  image: {{source: disk.qcow2, sha256: {'a' * 64}}}\n")
+    assert status == 2, printed
+    assert f"wanted {'a' * 64}." in printed
+    assert "Correct image.sha256 in the site" in printed
+    assert "Traceback" not in printed
 
 
 def test_an_image_that_is_not_there_ends_with_2(run: Run):
-    status, said = run(image=f"  image: {{source: none.qcow2, sha256: {'a' * 64}}}\n")
-    assert status == 2, said
-    assert "none.qcow2' does not exist" in said
+    status, printed = run(image=f"  image: {{source: none.qcow2, sha256: {'a' * 64}}}\n")
+    assert status == 2, printed
+    assert "none.qcow2' does not exist" in printed
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_an_image_that_is_not_there_ends_with_2(run: Run):
 def test_a_record_that_is_not_understood_ends_with_2(
     run: Run, name: str, content: bytes, sentence: str
 ):
-    status, said = run(records={name: content})
-    assert status == 2, said
-    assert f"The record '{FOLDER}/{name}.json' on server 'server1' {sentence}" in said
-    assert "Traceback" not in said
+    status, printed = run(records={name: content})
+    assert status == 2, printed
+    assert f"The record '{FOLDER}/{name}.json' on server 'server1' {sentence}" in printed
+    assert "Traceback" not in printed

@@ -56,5 +56,5 @@ def test_readme_leads_to_every_document():
 def test_make_help_names_every_target():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
-    told = set(re.findall(r'@echo "make ([\w-]+) ', makefile))
-    assert told == targets - {"help", "packages"}
+    printed = set(re.findall(r'@echo "make ([\w-]+) ', makefile))
+    assert printed == targets - {"help", "packages"}

@@ -17,7 +17,7 @@ RETURNED: list[Returned] = [
 
 
 @pytest.mark.parametrize("on_stderr", [False, True])
-def test_each_step_is_told_host_by_host_and_only_where_it_belongs(
+def test_each_step_is_printed_host_by_host_and_only_where_it_belongs(
     capsys: pytest.CaptureFixture[str], on_stderr: bool
 ):
     streams = sys.stdout, sys.stderr
@@ -26,8 +26,8 @@ def test_each_step_is_told_host_by_host_and_only_where_it_belongs(
     assert (sys.stdout, sys.stderr) == streams
     print("{}")
     out, err = capsys.readouterr()
-    said = err if on_stderr else out
-    lines = [line for line in said.splitlines() if line.strip()]
+    printed = err if on_stderr else out
+    lines = [line for line in printed.splitlines() if line.strip()]
     titles = [
         word
         for line in lines
@@ -35,9 +35,9 @@ def test_each_step_is_told_host_by_host_and_only_where_it_belongs(
         if word in line
     ]
     assert titles == ["bridge*", "server1 ", "server2 ", "vxlan*", "server1 "] * 2
-    assert "+ fss41\n+ x" in said
-    assert "noway" in said
-    assert "\x1b[2J" not in said
-    assert "\x07" not in said
+    assert "+ fss41\n+ x" in printed
+    assert "noway" in printed
+    assert "\x1b[2J" not in printed
+    assert "\x07" not in printed
     assert out.endswith("{}\n")
     assert not on_stderr or out == "{}\n"

@@ -232,9 +232,9 @@ def test_the_report_on_a_terminal_has_the_whole_table(
 ):
     monkeypatch.setattr(Console, "is_terminal", True)
     show(Report("build", "lab", rows=ROWS), as_json=False, verbose=0)
-    told = capsys.readouterr().out
-    assert told.count("vm_boot") == 1
-    assert "Changed" in told
+    printed = capsys.readouterr().out
+    assert printed.count("vm_boot") == 1
+    assert "Changed" in printed
 
 
 def test_the_report_of_a_log_does_not_repeat_what_was_written(capsys: pytest.CaptureFixture[str]):
@@ -247,6 +247,6 @@ def test_every_check_is_printed_when_asked_for(
     capsys: pytest.CaptureFixture[str], verbose: int, shown: bool
 ):
     show(Report("verify", "lab", checks=[MADE, SKIPPED]), as_json=False, verbose=verbose)
-    told = capsys.readouterr().out
-    assert ("For instance" in told) == shown
-    assert ("node2  mtu.exact  ok  1450" in told) == shown
+    printed = capsys.readouterr().out
+    assert ("For instance" in printed) == shown
+    assert ("node2  mtu.exact  ok  1450" in printed) == shown

@@ -1,4 +1,4 @@
-"""What a run records, says, and ends with."""
+"""What a run records, reports, and ends with."""
 
 from __future__ import annotations
 
@@ -128,24 +128,24 @@ def test_json_goes_to_stdout_and_people_read_stderr(capsys: pytest.CaptureFixtur
     rows = [Row("switch", 0.0, 0.25, hosts={"server2"}, changed=4)]
     report = Report("build", "lab", seconds=4.25, rows=rows, checks=[BAD])
     show(report, as_json=True, verbose=0)
-    said = capsys.readouterr()
-    document = json.loads(said.out)
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
     assert document["stages"] == [
         {"name": "switch", "hosts": 1, "changed": 4, "failed": 0, "seconds": 0.2}
     ]
     assert (document["ok"], document["changed"], document["failed"]) == (False, 4, 1)
     assert document["checks"][0]["measured"] == "1400"
-    assert "Raise it." in said.err
+    assert "Raise it." in printed.err
 
 
 def warn(task: Task, who: str) -> Result:
     """Tell of an earlier run, and then fail on one host."""
-    said = f"{task.host}: undone"
+    printed = f"{task.host}: undone"
     if task.host.name == who:
         error = FarswitchError("No.")
-        error.add_note(said)
+        error.add_note(printed)
         raise error
-    return Result(host=task.host, warnings=[said])
+    return Result(host=task.host, warnings=[printed])
 
 
 def test_a_warning_is_kept_also_where_the_step_fails(nornir: Nornir, recorder: Recorder):
@@ -155,26 +155,26 @@ def test_a_warning_is_kept_also_where_the_step_fails(nornir: Nornir, recorder: R
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_a_warning_is_told_once_without_being_asked_for(
+def test_a_warning_is_printed_once_without_being_asked_for(
     capsys: pytest.CaptureFixture[str], as_json: bool
 ):
     report = Report("build", "lab", warnings=["An earlier change [x] was undone."])
     show(report, as_json=as_json, verbose=0)
-    said = capsys.readouterr()
-    people = said.err if as_json else said.out
+    printed = capsys.readouterr()
+    people = printed.err if as_json else printed.out
     assert people.count("An earlier change [x] was undone.") == 1
     if as_json:
-        assert json.loads(said.out)["warnings"] == ["An earlier change [x] was undone."]
+        assert json.loads(printed.out)["warnings"] == ["An earlier change [x] was undone."]
     assert report.exit_code == 0
 
 
 def test_a_failure_is_shown_with_cause_and_next_step(capsys: pytest.CaptureFixture[str]):
     failure = Failure("node2", "vm_boot", "No ssh [1450].", "Look: virsh console node2")
     show(Report("build", "lab", failures=[failure]), as_json=False, verbose=0)
-    said = capsys.readouterr().out
-    assert "node2  vm_boot  No ssh [1450]." in said
-    assert "Look: virsh console node2" in said
-    assert "\x1b" not in said
+    printed = capsys.readouterr().out
+    assert "node2  vm_boot  No ssh [1450]." in printed
+    assert "Look: virsh console node2" in printed
+    assert "\x1b" not in printed
 
 
 def test_a_configuration_error_is_one_of_usage(nornir: Nornir, recorder: Recorder):
@@ -199,7 +199,7 @@ def test_failures_with_one_cause_are_counted_after_the_first(capsys):
         for one in range(20)
     ]
     show(Report("verify", "lab", checks=[*many, BAD]), as_json=False, verbose=0)
-    told = capsys.readouterr().out
-    assert told.count("measured: no answer") == 6
-    assert "reach.icmp: 14 more with this cause, on node6, node7" in told
-    assert "Raise it." in told
+    printed = capsys.readouterr().out
+    assert printed.count("measured: no answer") == 6
+    assert "reach.icmp: 14 more with this cause, on node6, node7" in printed
+    assert "Raise it." in printed
