@@ -22,12 +22,12 @@ LAST = ("test_cluster_teardown.py",)
 
 def pytest_configure() -> None:
     """Choose what the random moments of tests/soak follow from, for all processes alike."""
-    os.environ["SOAK_SEED"] = os.environ.get("SOAK_SEED") or str(secrets.randbelow(1_000_000))
+    os.environ["RANDOM_SEED"] = os.environ.get("RANDOM_SEED") or str(secrets.randbelow(1_000_000))
 
 
 def pytest_report_header() -> str:
-    """Tell the seed before anything can go wrong."""
-    return f"SOAK_SEED={os.environ['SOAK_SEED']} (repeats the random moments of tests/soak)"
+    """Print the random seed before anything can go wrong."""
+    return f"RANDOM_SEED={os.environ['RANDOM_SEED']} (repeats the random moments of tests/soak)"
 
 
 class Kept(logging.Handler):
@@ -99,7 +99,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not crashes:
         return
     terminalreporter.section(
-        f"{len(crashes)} crashes, races and long runs survived, SOAK_SEED={os.environ['SOAK_SEED']}"
+        f"{len(crashes)} crashes, races and long runs survived, "
+        f"RANDOM_SEED={os.environ['RANDOM_SEED']}"
     )
     for crash in crashes:
         terminalreporter.line(crash)

@@ -17,7 +17,7 @@ UNDERLAY_SUBNET = IPv4Network("203.0.113.0/24")
 DEFAULT_NAME = "farswitch-lab"
 CONTROL_NIC, UNDERLAY_NIC = "eth0", "eth1"
 MTU = 1500
-"""Bytes of IP packet on every wire of the lab, as Ethernet has it."""
+"""Bytes of IP packet on every link of the lab, as Ethernet has it."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,14}")
 
@@ -81,7 +81,7 @@ class Lab:
         return Path("/run", self.name)
 
     @property
-    def wire(self) -> Path:
+    def bridges(self) -> Path:
         """The network namespace with the lab's two bridges, kept by a mount on this file."""
         return self.run / "wire"
 

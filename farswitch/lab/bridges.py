@@ -1,4 +1,4 @@
-"""The lab's wires: a network namespace with a bridge for each subnet, and nothing else.
+"""The lab's bridges, one for each subnet, in a network namespace with nothing else.
 
 The namespace is held by a mount, not by a process, so that the machine's own network namespace has
 one interface of the lab and no bridge. All members hang on the two bridges alike, so a further one
@@ -25,8 +25,8 @@ def namespace(path: str) -> tuple[str, ...]:
 
 
 def within(lab: Lab) -> tuple[str, ...]:
-    """Return what runs a program among the wires."""
-    return namespace(str(lab.wire))
+    """Return what runs a program in the namespace of the bridges."""
+    return namespace(str(lab.bridges))
 
 
 def observe(where: tuple[str, ...] = ()) -> Links:
@@ -40,15 +40,15 @@ def ensure(lab: Lab) -> bool:
     Returns:
         Whether anything was made.
     """
-    changed = not os.path.ismount(lab.wire)
+    changed = not os.path.ismount(lab.bridges)
     if changed:
-        lab.wire.touch()
-        run(["unshare", f"--net={lab.wire}", "true"])
+        lab.bridges.touch()
+        run(["unshare", f"--net={lab.bridges}", "true"])
     inside = within(lab)
     have = observe(inside)
     for bridge in (CONTROL, UNDERLAY):
         if bridge not in have:
-            # No wait before forwarding, and no snooping: a wire that passes everything at once.
+            # No wait before forwarding, and no snooping: as a cable, it passes everything at once.
             run([*inside, "ip", "link", "add", bridge, "mtu", str(MTU), "up", "type", "bridge",
                  "forward_delay", "0", "mcast_snooping", "0"])  # fmt: skip
             changed = True
@@ -64,14 +64,14 @@ def remove(lab: Lab) -> bool:
     Returns:
         Whether it was there.
     """
-    there = os.path.ismount(lab.wire)
-    while os.path.ismount(lab.wire):
-        run(["umount", str(lab.wire)])
+    there = os.path.ismount(lab.bridges)
+    while os.path.ismount(lab.bridges):
+        run(["umount", str(lab.bridges)])
     return there
 
 
 def _settle(inside: tuple[str, ...]) -> bool:
-    """Keep the wires from speaking IPv6 and from showing frames to a firewall."""
+    """Keep the bridges from sending IPv6 and from showing frames to a firewall."""
     wanted = {
         "net.bridge.bridge-nf-call-arptables": "0",
         "net.bridge.bridge-nf-call-ip6tables": "0",

@@ -123,7 +123,7 @@ def _make_base(lab: Lab) -> list[str]:
     if keys.make(lab):
         changes.append("Keys made.")
     if bridges.ensure(lab):
-        changes.append("Wires made.")
+        changes.append("Bridges made.")
     if veth.ensure_controller(lab):
         changes.append(f"Controller connected by interface '{lab.link}'.")
     return changes

@@ -39,7 +39,7 @@ def attach_third_host(lab: Lab) -> Iterator[HostNamespace]:
     also when we are killed.
 
     Raises:
-        FarswitchError: The lab is not up, or its wire did not take the host.
+        FarswitchError: The lab is not up, or its bridge did not take the host.
     """
     hold = ("unshare", "--net", "sh", "-c", "echo held; exec cat")
     environment = {**os.environ, "PATH": PATH}
@@ -47,29 +47,31 @@ def attach_third_host(lab: Lab) -> Iterator[HostNamespace]:
     with subprocess.Popen(hold, stdin=pipe, stdout=pipe, env=environment) as holder:
         if holder.stdout is None or not holder.stdout.readline():
             raise FarswitchError("A namespace for a third host cannot be made.", hint="Be root.")
-        port, wire = f"out{holder.pid}", within(lab)
+        port, outside = f"out{holder.pid}", within(lab)
         try:
-            yield _plug(wire, port, holder.pid, _free(lab))
+            yield _plug(outside, port, holder.pid, _free(lab))
         finally:
-            subprocess.run([*wire, "ip", "link", "delete", port], stderr=subprocess.DEVNULL,
+            subprocess.run([*outside, "ip", "link", "delete", port], stderr=subprocess.DEVNULL,
                            check=False)  # fmt: skip
 
 
-def _plug(wire: tuple[str, ...], port: str, pid: int, address: IPv4Address) -> HostNamespace:
+def _plug(outside: tuple[str, ...], port: str, pid: int, address: IPv4Address) -> HostNamespace:
     inside = namespace(f"/proc/{pid}/ns/net")
-    run([*wire, "ip", "link", "add", port, "master", UNDERLAY, "mtu", str(MTU), "up",
+    run([*outside, "ip", "link", "add", port, "master", UNDERLAY, "mtu", str(MTU), "up",
          "type", "veth", "peer", "name", UNDERLAY_NIC, "mtu", str(MTU),
          "group", str(LINK_GROUP), "netns", str(pid)])  # fmt: skip
     run([*inside, "ip", "link", "set", UNDERLAY_NIC, "addrgenmode", "none", "up"])
     wait_until(
-        lambda: _forwards(wire, port), Deadline(SECONDS), what="A third host's port of the underlay"
+        lambda: _forwards(outside, port),
+        Deadline(SECONDS),
+        what="A third host's port of the underlay",
     )
     (nic,) = json.loads(run([*inside, "ip", "-j", "link", "show", "dev", UNDERLAY_NIC]))
     return HostNamespace(inside, UNDERLAY_NIC, nic["address"], address)
 
 
-def _forwards(wire: tuple[str, ...], port: str) -> bool:
-    (link,) = json.loads(run([*wire, "ip", "-d", "-j", "link", "show", "dev", port]))
+def _forwards(outside: tuple[str, ...], port: str) -> bool:
+    (link,) = json.loads(run([*outside, "ip", "-d", "-j", "link", "show", "dev", port]))
     return bool(link["linkinfo"]["info_slave_data"]["state"] == "forwarding")
 
 

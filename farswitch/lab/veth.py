@@ -1,4 +1,4 @@
-"""The links from the lab's wires to the controller and to each NIC of a member."""
+"""The links from the lab's bridges to the controller and to each NIC of a member."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def ensure_member(lab: Lab, member: Member, pid: int) -> bool:
     Returns:
         Whether anything was made.
     """
-    wire, inside = within(lab), namespace(f"/proc/{pid}/ns/net")
+    outside, inside = within(lab), namespace(f"/proc/{pid}/ns/net")
     nics = observe(inside)
     links = (
         VethPair(f"{member.name}-ctl", CONTROL, CONTROL_NIC, lab.address(member), pid),
         VethPair(f"{member.name}-und", UNDERLAY, UNDERLAY_NIC, lab.underlay_address(member), pid),
     )
-    changes = [_ensure(wire, inside, link, nics) for link in links]
+    changes = [_ensure(outside, inside, link, nics) for link in links]
     return any(changes)
 
 
@@ -93,17 +93,17 @@ def remove_controller(lab: Lab) -> bool:
     return ours
 
 
-def _ensure(wire: tuple[str, ...], inside: tuple[str, ...], link: VethPair, nics: Links) -> bool:
+def _ensure(outside: tuple[str, ...], inside: tuple[str, ...], link: VethPair, nics: Links) -> bool:
     nic = nics.get(link.nic)
-    port = observe(wire).get(link.port)
+    port = observe(outside).get(link.port)
     if nic is None or port is None:
-        _delete(inside, link.nic)  # its other end was on a wire that is gone
-        _delete(wire, link.port)  # or in a member that is gone
-        run([*wire, "ip", "link", "add", link.port, "master", link.bridge, "mtu", str(MTU), "up",
+        _delete(inside, link.nic)  # its other end was on a bridge that is gone
+        _delete(outside, link.port)  # or in a member that is gone
+        run([*outside, "ip", "link", "add", link.port, "master", link.bridge, "mtu", str(MTU), "up",
              "type", "veth", "peer", "name", link.nic, "address", link.mac, "mtu", str(MTU),
              "group", str(LINK_GROUP), "netns", str(link.pid)])  # fmt: skip
     elif port.get("master") != link.bridge or "UP" not in port["flags"]:
-        run([*wire, "ip", "link", "set", link.port, "master", link.bridge, "up"])
+        run([*outside, "ip", "link", "set", link.port, "master", link.bridge, "up"])
     elif _answers(nic, link.address):
         return False
     run([*inside, "ip", "addr", "replace", str(link.address), "dev", link.nic])

@@ -46,7 +46,7 @@ KINDS = ("net", "mnt", "pid", "uts", "ipc")
 def namespaces(lab: Lab) -> Iterator[set[int]]:
     """Yield the numbers of the lab's namespaces, which no other gets while they are open.
 
-    All but the wire's, whose file cannot be open when it goes: `traces` looks for that.
+    All but that of the bridges, whose file cannot be open when it goes: `traces` looks for that.
     """
     pids = container.find(lab).values()
     paths = [Path(f"/proc/{pid}/ns/{kind}") for pid in pids for kind in KINDS]
@@ -141,10 +141,10 @@ def test_a_boot_applies_what_was_made_to_last(lab):
         lambda lab: run([*bridges.within(lab), "ip", "link", "del", "server2-und"]),
         lambda lab: run([*bridges.within(lab), "ip", "link", "del", "control"]),
         lambda lab: run([*bridges.within(lab), "ip", "link", "set", "server1-ctl", "down"]),
-        lambda lab: run(["umount", str(lab.wire)]),
+        lambda lab: run(["umount", str(lab.bridges)]),
         lambda lab: lab.known_hosts.unlink(),
     ],
-    ids=["link", "address", "link-down", "port", "bridge", "port-down", "wires", "pins"],
+    ids=["link", "address", "link-down", "port", "bridge", "port-down", "bridges", "pins"],
 )
 def test_up_mends_what_is_damaged(lab, damage):
     damage(lab)
@@ -178,10 +178,10 @@ def test_down_leaves_nothing(lab):
         lambda lab: lab.state.mkdir(),
         control._make_base,
         lambda lab: (control.up(lab), run(["ip", "link", "delete", lab.link])),
-        lambda lab: (control.up(lab), run(["umount", str(lab.wire)])),
+        lambda lab: (control.up(lab), run(["umount", str(lab.bridges)])),
         lambda lab: (control.up(lab), container.kill(lab, "server1")),
     ],
-    ids=["empty-folder", "no-server", "no-link", "no-wires", "one-server"],
+    ids=["empty-folder", "no-server", "no-link", "no-bridges", "one-server"],
 )
 def test_down_ends_a_lab_of_which_half_is_there(own_lab, half):
     control.down(own_lab)

@@ -51,8 +51,8 @@ def guests(field: Ground) -> Ground:
 
 @pytest.fixture
 def draw(request: pytest.FixtureRequest) -> Random:
-    """Return the random numbers of one test, which follow from the seed and its name."""
-    return Random(f"{os.environ['SOAK_SEED']}/{request.node.name}")
+    """Return the random numbers of one test, which follow from the random seed and its name."""
+    return Random(f"{os.environ['RANDOM_SEED']}/{request.node.name}")
 
 
 @pytest.fixture

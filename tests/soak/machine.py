@@ -89,7 +89,7 @@ class Machine:
 
 @contextmanager
 def machine(lab: Lab) -> Iterator[Machine]:
-    """Start one on both wires of a lab that is up; root's key is the lab's.
+    """Start one on both bridges of a lab that is up; root's key is the lab's.
 
     It is a stock tree: one with udev, which applies settings when a module comes.
     """
@@ -121,7 +121,7 @@ def machine(lab: Lab) -> Iterator[Machine]:
 
 @contextmanager
 def _plugged(lab: Lab, bed: Testbed, bridge: str, where: str) -> Iterator[None]:
-    """Join a bridge of the bed to one of the lab's wires."""
+    """Join a bridge of the bed to one of the lab's."""
     inside, outside = ["ip", "-n", bed.name], [*bridges.within(lab), "ip"]
     far, near = f"far{bridge}", f"{bridge}far"
     run([*inside, "address", "flush", "dev", bridge])

@@ -22,7 +22,7 @@ SMALLER = re.compile(r"or build with 'mtu: (\d+)'")
 
 @contextmanager
 def narrow(lab: Lab, mtu: int) -> Iterator[None]:
-    """Let the ports of the underlay's wire carry less, which no server can see."""
+    """Let the ports of the underlay's bridge carry less, which no server can see."""
     inside = [*bridges.within(lab), "ip"]
     shown = json.loads(run([*inside, "-j", "link", "show", "master", bridges.UNDERLAY]))
     before = {one["ifname"]: one["mtu"] for one in shown}
