@@ -11,6 +11,7 @@ COMMANDS = {
     "build": "Raise the cluster of the site, or bring what stands to what is wanted.",
     "verify": "Prove that the cluster works and that every byte between guests crosses the switch.",
     "teardown": "Remove the cluster and restore both servers.",
+    "orphans": "List what farswitch has on the servers, of all clusters, and who needs it.",
     "lab": "Two stand-in servers on this machine: server1 with libvirt, server2 for the switch.",
     "site": "Sites: which servers there are, and what cluster is wanted on them.",
 }

@@ -7,7 +7,6 @@ a site only says where to look, and for which cluster.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -19,11 +18,12 @@ from farswitch.model.cluster import Cluster
 from farswitch.model.owner import Owner
 from farswitch.model.settings import Settings
 from farswitch.run.cli import Options, main, shared
+from farswitch.run.list_leftovers import list_objects, reasons_to_keep
 from farswitch.run.locking import fenced, locked
 from farswitch.run.session import Session
 from farswitch.run.ssh_config import forget
 from farswitch.run.stages import Filter, PerHost, Stage, hypervisors, servers, step
-from farswitch.run.teardown_options import TeardownOptions
+from farswitch.run.teardown_options import TeardownOptions, where
 from farswitch.site.nornir_data import server_of
 from farswitch.state.document import NewerDocumentError
 from tasks.find_leftovers import find_leftovers
@@ -35,9 +35,7 @@ from tasks.record import record
 from tasks.sysctl import sysctl
 from tasks.vm_remove import vm_remove
 from workflows.lab_up import lab_is_gone
-from workflows.orphans import list_objects, reasons_to_keep
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 LOOK = Stage(servers, (step(find_leftovers),))
 
 
@@ -179,11 +177,7 @@ def teardown(options: Options, wanted: TeardownOptions) -> int:
 @click.option("--cluster", metavar="NAME", default="", help="Any cluster, without its site.")
 @click.option("--orphans", is_flag=True, help="List what farswitch has there, of all clusters.")
 @click.option("--remove", is_flag=True, help="With --orphans: remove what nobody needs.")
-@click.option(
-    "--server", metavar="[USER@]HOST[:PORT]", multiple=True, help="Where; else the site's."
-)
-@click.option("--key-file", metavar="FILE", type=_FILE, help="With --server: the private key.")
-@click.option("--known-hosts", metavar="FILE", type=_FILE, help="With --server: their host keys.")
+@where
 @shared
 def command(**options: Any) -> None:
     """Remove the cluster and restore both servers."""

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from farswitch.errors import ConfigError
 from farswitch.leftovers.orphans import named
 from farswitch.site import servers_only
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_WHERE = (
+    click.option(
+        "--server", metavar="[USER@]HOST[:PORT]", multiple=True, help="Where; else the site's."
+    ),
+    click.option("--key-file", metavar="FILE", type=_FILE, help="With --server: the private key."),
+    click.option(
+        "--known-hosts", metavar="FILE", type=_FILE, help="With --server: their host keys."
+    ),
+)
+
+
+def where(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that name servers instead of a site."""
+    for option in reversed(_WHERE):
+        command = option(command)
+    return command
 
 
 @dataclass(frozen=True, slots=True)

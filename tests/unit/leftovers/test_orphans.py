@@ -18,10 +18,14 @@ from farswitch.leftovers.find import ObservedServer, find, in_pools
 from farswitch.leftovers.orphans import Leftover, Leftovers, Times, orphans
 from farswitch.model.links import VxlanAttrs
 from farswitch.model.owner import GROUP_BASE
+from farswitch.run.cli import Options
+from farswitch.run.teardown_options import TeardownOptions
 from farswitch.site.loader import ROOT
 from farswitch.site.servers_only import parse_server
 from farswitch.state.saved_settings import Claim, Journal
 from farswitch.sysctl.files import SYSCTL_FILE, render
+from workflows import orphans as orphans_command
+from workflows import teardown
 from workflows.teardown import command
 
 TIMES = Times(now=100_000, boot=90_000, written={"/old": 10_000, "/new": 99_990})
@@ -196,3 +200,21 @@ def test_options_that_cannot_be_meant_end_with_2(options, sentence, monkeypatch)
     monkeypatch.setenv("FARSWITCH_CONFIG", str(ROOT / "config.yaml"))
     done = CliRunner().invoke(command, options)
     assert (done.exit_code, sentence in done.output) == (2, True), done.output
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--remove",),
+        ("--remove", "--keep-image", "--server", "a", "--server", "b", "--dry-run"),
+    ],
+)
+def test_orphans_is_a_teardown_of_orphans(options, monkeypatch):
+    asked: list[tuple[Options, TeardownOptions]] = []
+    for module in (teardown, orphans_command):
+        monkeypatch.setattr(module, "teardown", lambda given, wanted: asked.append((given, wanted)))
+    CliRunner().invoke(command, ("--orphans", *options), catch_exceptions=False)
+    CliRunner().invoke(orphans_command.command, options, catch_exceptions=False)
+    assert asked[0] == asked[1]
+    assert asked[0][1].orphans

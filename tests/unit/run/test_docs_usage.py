@@ -7,7 +7,7 @@ import click
 import pytest
 
 from tasks.checks import probes
-from workflows import build, teardown, verify
+from workflows import build, orphans, teardown, verify
 
 ROOT = Path(__file__).parents[3]
 USAGE = (ROOT / "docs/usage.md").read_text(encoding="utf-8")
@@ -16,7 +16,9 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
 VERIFY = (ROOT / "docs/verify.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("module", [build, verify, teardown], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [build, verify, teardown, orphans], ids=lambda module: module.__name__
+)
 def test_every_option_is_documented(module):
     options = [one for one in module.command.params if isinstance(one, click.Option)]
     names = {name for option in options for name in option.opts}
@@ -29,7 +31,7 @@ def test_no_documented_option_is_missing_from_the_program():
     documented = set(re.findall(r"`(--[a-z-]+)", table))
     known = {
         name
-        for module in (build, verify, teardown)
+        for module in (build, verify, teardown, orphans)
         for parameter in module.command.params
         for name in parameter.opts
     }
