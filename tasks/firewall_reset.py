@@ -2,57 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nornir.core.task import Result, Task
 
 from farswitch.connections import access
-from farswitch.firewall.guest import check_guest
-from farswitch.firewall.modes import Done, FirewallInTheWayError, converge
+from farswitch.firewall.modes import Done, FirewallInTheWayError, FirewallMode, converge
+from farswitch.firewall.traffic import Flow
 from farswitch.lock.locks import shared_settings
-from farswitch.model.cluster import Cluster
-from farswitch.rollback.confirmed import carrying, settle, settle_shared
-from farswitch.site.nornir_data import server_of
+from farswitch.model.owner import Owner
+from farswitch.rollback.confirmed import confirm_earlier, confirm_earlier_shared, with_notes
 
 
 def firewall_reset(
     task: Task,
-    cluster: Cluster,
+    owner: Owner,
+    mode: FirewallMode = "reset",
+    flows: Sequence[Flow] = (),
     *,
-    device: str = "",
     present: bool = True,
     dry_run: bool | None = None,
 ) -> Result:
-    """Converge the firewall of one server by the site's mode; look at the one of a guest.
+    """Converge the firewall of one server by a mode.
 
     Args:
-        task: Nornir's task on a server or a guest.
-        cluster: The cluster, with the mode in its settings.
-        device: The server's interface on the underlay; empty for any.
-        present: False gives back what was taken away and takes back what was added.
-        dry_run: True tells what would change; None takes Nornir's setting.
+        task: Nornir's task on a server.
+        owner: The cluster that needs it.
+        mode: See docs/firewall.md.
+        flows: What has to pass; unused in mode `reset`.
+        present: False restores what was taken away and removes what was added.
+        dry_run: Change nothing; None takes Nornir's setting.
 
     Returns:
-        The count of rules and policies that were (or would be) changed.
+        `count` is of rules and policies that were (or would be) changed.
 
     Raises:
-        FirewallInTheWayError: Mode `check`: something would drop the cluster's traffic.
-        GuestFirewallError: The guest filters.
-        RestoreError: Rules could not be given back as they are, so none was taken away.
+        FirewallInTheWayError: Mode `check`: something would drop a flow.
+        RestoreError: Rules could not be restored as they are, so none was taken away.
+        NewerDocumentError: A newer release wrote the journal.
     """
     shell, dry = access.shell(task), task.is_dry_run(dry_run)
-    if "server" not in task.host:
-        return Result(host=task.host, changed=False, result=check_guest(shell) if present else 0)
-    server = server_of(task.host)
-    with carrying(undone := () if dry else settle(shell, cluster)):
+    wanted = mode if present else None
+    with with_notes(undone := () if dry else confirm_earlier(shell, owner.cluster)):
         try:
-            done = converge(shell, cluster, server, device=device, present=present, dry_run=True)
+            done = converge(shell, owner, wanted, flows, dry_run=True)
         except FirewallInTheWayError:
             if dry:
                 raise
-            done = Done(settled=False)  # what is to be given back comes first
+            done = Done(settled=False)  # what is to be restored comes first
         if not dry and (done.changes or not done.settled):
             with shared_settings(shell):  # somebody else may have changed something until now
-                settle_shared(shell)
-                done = converge(shell, cluster, server, device=device, present=present)
-    lines, count = "\n".join((*done.changes, *done.notes)), len(done.changes)
-    told = [*undone, *done.lost]
-    return Result(host=task.host, changed=count > 0, diff=lines, result=count, warnings=told)
+                confirm_earlier_shared(shell)
+                done = converge(shell, owner, wanted, flows)
+    count, diff = len(done.changes), "\n".join((*done.changes, *done.notes))
+    return Result(
+        host=task.host, changed=count > 0, diff=diff, result=None, count=count,
+        warnings=[*undone, *done.lost],
+    )  # fmt: skip

@@ -9,16 +9,16 @@ from nornir.core.task import Result, Task
 
 from farswitch.connections import access
 from farswitch.firewall.guard import converge
-from farswitch.model.cluster import Cluster
-from farswitch.rollback.confirmed import carrying, settle
-from farswitch.site.nornir_data import server_of
+from farswitch.firewall.guard_wanted import GuardWanted
+from farswitch.model.owner import Owner
+from farswitch.rollback.confirmed import confirm_earlier, with_notes
 
 
 def guard(
     task: Task,
-    cluster: Cluster,
+    owner: Owner,
+    want: GuardWanted | None = None,
     *,
-    device: str,
     present: bool = True,
     dry_run: bool | None = None,
 ) -> Result:
@@ -26,23 +26,26 @@ def guard(
 
     Args:
         task: Nornir's task on a server.
-        cluster: The cluster that is guarded.
-        device: The server's interface on the underlay; unused at removal.
+        owner: The cluster that is guarded.
+        want: What the guard holds apart; needed where it is to be present.
         present: False removes the tables.
-        dry_run: True tells what would change; None takes Nornir's setting.
+        dry_run: Change nothing; None takes Nornir's setting.
 
     Returns:
-        The count of tables that were (or would be) replaced or removed.
+        `count` is of tables that were (or would be) replaced or removed.
 
     Raises:
         ForeignObjectError: A table of our name lacks our mark.
         FarswitchError: The server's nft refused the rules.
     """
-    shell, server = access.shell(task), server_of(task.host)
-    dry = task.is_dry_run(dry_run)
-    with carrying(undone := () if dry else settle(shell, cluster, last=not present)):
-        changes = converge(shell, cluster, server, device, present=present, dry_run=dry)
-    lines, count = "\n".join(map(str, changes)), len(changes)
+    if present and want is None:
+        raise ValueError("A guard that is to be present has to be described.")
+    shell, dry = access.shell(task), task.is_dry_run(dry_run)
+    undone = () if dry else confirm_earlier(shell, owner.cluster, last=not present)
+    with with_notes(undone):
+        changes = converge(shell, owner, want if present else None, dry_run=dry)
+    count, diff = len(changes), "\n".join(map(str, changes))
     return Result(
-        host=task.host, changed=count > 0, diff=lines, result=count, warnings=list(undone)
-    )
+        host=task.host, changed=count > 0, diff=diff, result=None, count=count,
+        warnings=list(undone),
+    )  # fmt: skip

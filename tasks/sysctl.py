@@ -10,36 +10,43 @@ from nornir.core.task import Result, Task
 
 from farswitch.connections import access
 from farswitch.lock.locks import shared_settings
-from farswitch.model.cluster import Cluster
+from farswitch.model.owner import Owner
 from farswitch.state.journal import tidy
 from farswitch.sysctl.converge import converge, writes
+from farswitch.sysctl.plan import SysctlState
 
 
 def sysctl(
-    task: Task, cluster: Cluster, *, present: bool = True, dry_run: bool | None = None
+    task: Task,
+    owner: Owner,
+    *,
+    have: SysctlState | None = None,
+    present: bool = True,
+    dry_run: bool | None = None,
 ) -> Result:
-    """Converge the kernel settings of one server, or give them back.
+    """Converge the kernel settings of one server, or restore what they were.
 
     Args:
         task: Nornir's task on a server.
-        cluster: The cluster that needs the settings.
-        present: False gives back what no other cluster needs.
-        dry_run: True tells what would change; None takes Nornir's setting.
+        owner: The cluster that needs the settings.
+        have: The settings as they were read; read here where it is not given.
+        present: False restores what no other cluster needs.
+        dry_run: Change nothing; None takes Nornir's setting.
 
     Returns:
-        The count of settings and files that were (or would be) changed.
+        `count` is of settings and files that were (or would be) changed.
 
     Raises:
         ForeignObjectError: A file of our name lacks our mark.
         FarswitchError: The kernel did not take a value.
+        NewerDocumentError: A newer release wrote the journal.
     """
-    shell, name = access.shell(task), cluster.name
-    plan = converge(shell, name, present=present, dry_run=True)
-    if not task.is_dry_run(dry_run) and writes(plan):
+    shell, name, dry = access.shell(task), owner.cluster, task.is_dry_run(dry_run)
+    plan = converge(shell, name, have=have, present=present, dry_run=True)
+    if not dry and writes(plan):
         with shared_settings(shell):  # somebody else may have changed something until we had them
             plan = converge(shell, name, present=present)
-    if not task.is_dry_run(dry_run) and not present and not plan.before.claims:
+    if not dry and not present and not plan.before.claims:
         tidy(shell)
-    lines = (*plan.changes, *plan.notes)
-    count = len(plan.changes)
-    return Result(host=task.host, changed=count > 0, diff="\n".join(lines), result=count)
+    count, diff = len(plan.changes), "\n".join((*plan.changes, *plan.notes))
+    return Result(host=task.host, changed=count > 0, diff=diff, result=None, count=count)

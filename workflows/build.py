@@ -8,6 +8,8 @@ from typing import Any
 import click
 from nornir.core.inventory import Host
 
+from farswitch.firewall.guard_wanted import wanted_guard
+from farswitch.firewall.traffic import wanted_flows
 from farswitch.guests.base_image import wanted_image
 from farswitch.guests.config import wanted_config
 from farswitch.guests.domain import Hardware
@@ -36,6 +38,7 @@ from tasks.bridge_ports import bridge_ports
 from tasks.fdb import fdb
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
+from tasks.guest_firewall import guest_firewall
 from tasks.hosts_file import hosts_file
 from tasks.image import image
 from tasks.image_source import image_source
@@ -125,13 +128,14 @@ def servers_stage(session: Session, size: int) -> Stage:
     cluster, owner = session.cluster, session.cluster.owner
     device = PerHost(lambda host: _underlay(session, host.name).device)
     tunnels = _on_server(session, wanted_tunnels, device=device, mtu=size)
+    flows = _on_server(session, wanted_flows, device=device)
     forwarding = _on_server(session, wanted_forwarding)
     return Stage(
         servers,
         (
-            step(sysctl, cluster=cluster),
-            step(guard, cluster=cluster, device=device),
-            step(firewall_reset, cluster=cluster, device=device),
+            step(sysctl, owner=owner),
+            step(guard, owner=owner, want=_on_server(session, wanted_guard, device=device)),
+            step(firewall_reset, owner=owner, mode=cluster.settings.firewall, flows=flows),
             step(bridge, bridges=_on_server(session, wanted_bridges, mtu=size), owner=owner),
             step(vxlan, tunnels=tunnels, owner=owner),
             step(bridge_ports, ports=_on_server(session, wanted_ports)),
@@ -184,7 +188,7 @@ def guest_steps(session: Session, size: int) -> tuple[Step, tuple[Step, ...]]:
     have = _result(session, "read_guest_files")
     return boot, (
         step(mtu, size=size),
-        step(firewall_reset, name="firewall_guests", cluster=cluster),
+        step(guest_firewall, name="firewall_guests"),
         step(read_guest_files, paths=PerHost(lambda host: configs[host.name].paths)),
         step(hosts_file, addresses=wanted_addresses(cluster), owner=owner, have=have),
         step(

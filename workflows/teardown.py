@@ -14,7 +14,6 @@ from nornir.core.inventory import Host
 
 from farswitch.leftovers.one_cluster import owner_of, pools_of
 from farswitch.leftovers.orphans import UNNAMED, Leftovers
-from farswitch.model.cluster import Cluster
 from farswitch.model.owner import Owner
 from farswitch.model.settings import Settings
 from farswitch.run.cli import Options, main, shared
@@ -22,9 +21,8 @@ from farswitch.run.list_leftovers import list_objects, reasons_to_keep
 from farswitch.run.locking import fenced, locked
 from farswitch.run.session import Session
 from farswitch.run.ssh_config import forget
-from farswitch.run.stages import Filter, PerHost, Stage, hypervisors, servers, step
+from farswitch.run.stages import Filter, Stage, hypervisors, servers, step
 from farswitch.run.teardown_options import TeardownOptions, where
-from farswitch.site.nornir_data import server_of
 from farswitch.state.document import NewerDocumentError
 from tasks.find_leftovers import find_leftovers
 from tasks.firewall_reset import firewall_reset
@@ -65,10 +63,9 @@ def stages(
         if not keep_image:
             yield Stage(_libvirt(by_server), (step(image_remove, pool=pool, without=name),))
     yield Stage(servers, (step(links_remove, name="links", owner=owner),))
-    cluster = PerHost(lambda host: _cluster(owner, host))
-    yield Stage(servers, (step(firewall_reset, cluster=cluster, present=False),))
-    yield Stage(servers, (step(guard, cluster=cluster, device="", present=False),))
-    yield Stage(servers, (step(sysctl, cluster=cluster, present=False),))
+    yield Stage(servers, (step(firewall_reset, owner=owner, present=False),))
+    yield Stage(servers, (step(guard, owner=owner, present=False),))
+    yield Stage(servers, (step(sysctl, owner=owner, present=False),))
     if len(session.recorder.failures) == before:
         yield Stage(servers, (step(record, owner=owner, present=False),))
 
@@ -108,12 +105,6 @@ def _keeper(session: Session, name: str) -> Host:
     keepers = {server for server, here in leftovers(session).items() if name in here.records}
     hosts = session.hosts(servers)
     return next((host for host in hosts if host.name in keepers), hosts[0])
-
-
-def _cluster(owner: Owner, host: Host) -> Cluster:
-    server = server_of(host)
-    settings = Settings.model_construct(cluster=owner.cluster, vni_base=owner.vni_base or 0)
-    return Cluster(settings, (server,), server, ())
 
 
 def _remove(session: Session, name: str, *, head: Host, site: Settings | None, keep: bool) -> None:

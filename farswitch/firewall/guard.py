@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError, ForeignObjectError
 from farswitch.firewall import nft
-from farswitch.firewall.guard_rules import removal, render
-from farswitch.model.cluster import Cluster
-from farswitch.model.machines import Server
-from farswitch.rollback.confirmed import GUARD, revertible
+from farswitch.firewall.guard_wanted import GuardWanted, guard_removal, guard_tables
+from farswitch.model.owner import Owner
+from farswitch.rollback.confirmed import GUARD, confirmed_change
 
 FAMILIES = ("inet", "bridge")
 _SEPARATOR = "\n---\n"
@@ -33,7 +32,7 @@ for family; do printf '\\n---\\n'; nft -j list table "$family" "$name" 2>/dev/nu
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TableChange:
     """One table that is to be replaced or removed, and the text that does it."""
 
     family: str
@@ -47,30 +46,28 @@ class Change:
 
 def converge(
     shell: Shell,
-    cluster: Cluster,
-    server: Server,
-    device: str,
+    owner: Owner,
+    want: GuardWanted | None,
     *,
-    present: bool = True,
     dry_run: bool = False,
-) -> tuple[Change, ...]:
-    """Do what `guard` does, over a shell."""
-    texts = render(cluster, server, device) if present else {}
-    have, want = observe(shell, cluster, texts)
-    changes = plan(have, want, texts, cluster, server=shell.host)
+) -> tuple[TableChange, ...]:
+    """Replace the tables that are not as wanted; without any wanted remove them all."""
+    texts = guard_tables(want, owner) if want else {}
+    have, listed = observe(shell, owner, texts)
+    changes = plan(have, listed, texts, owner, server=shell.host)
     if changes and not dry_run:
-        with revertible(shell, cluster, undo(changes, have), GUARD):
+        with confirmed_change(shell, owner.cluster, undo(changes, have), GUARD):
             shell.run(("nft", "-f", "-"), stdin="".join(change.text for change in changes))
     return changes
 
 
 def observe(
-    shell: Shell, cluster: Cluster, texts: Mapping[str, str]
+    shell: Shell, owner: Owner, texts: Mapping[str, str]
 ) -> tuple[dict[str, list[nft.Json]], dict[str, list[nft.Json]]]:
     """Return our tables as they are and as they should be, both as the server lists them."""
     flag = "wanted=yes" if texts else "wanted=no"
     script = f"{flag}\n{_OBSERVE}"
-    argv = ("sh", "-c", script, "guard", cluster.owner.guard_table, *FAMILIES)
+    argv = ("sh", "-c", script, "guard", owner.guard_table, *FAMILIES)
     done = shell.run(argv, stdin="".join(texts.values()), check=False)
     if texts and done.status != 0:
         raise FarswitchError(
@@ -82,7 +79,7 @@ def observe(
     return dict(zip(FAMILIES, have, strict=True)), dict(zip(FAMILIES, want, strict=True))
 
 
-def undo(changes: Sequence[Change], have: Mapping[str, list[nft.Json]]) -> str:
+def undo(changes: Sequence[TableChange], have: Mapping[str, list[nft.Json]]) -> str:
     """Return the script that makes our tables what they were, in one transaction; pure."""
     commands: list[nft.Json] = []
     for change in changes:
@@ -104,26 +101,26 @@ def plan(
     have: Mapping[str, list[nft.Json]],
     want: Mapping[str, list[nft.Json]],
     texts: Mapping[str, str],
-    cluster: Cluster,
+    owner: Owner,
     *,
     server: str,
-) -> tuple[Change, ...]:
+) -> tuple[TableChange, ...]:
     """Return the tables to replace or remove; pure.
 
     Raises:
         ForeignObjectError: A table of our name lacks our mark.
     """
-    changes: list[Change] = []
-    name = cluster.owner.guard_table
+    changes: list[TableChange] = []
+    name = owner.guard_table
     for family in FAMILIES:
         old = have[family]
-        if is_foreign(old, cluster.owner.mark):
+        if is_foreign(old, owner.mark):
             hint = f"Look: nft list table {family} {name}. Remove it, or rename the cluster."
             raise ForeignObjectError(f"nft table ({family})", name, server, hint=hint)
         if family not in texts:
             if old:
-                changes.append(Change(family, name, "removed", removal(family, name)))
+                changes.append(TableChange(family, name, "removed", guard_removal(family, name)))
         elif nft.canonical(old) != nft.canonical(want[family]):
             what = "replaced" if old else "added"
-            changes.append(Change(family, name, what, texts[family]))
+            changes.append(TableChange(family, name, what, texts[family]))
     return tuple(changes)

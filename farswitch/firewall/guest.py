@@ -85,18 +85,16 @@ def parse(text: str) -> GuestRules:
     return GuestRules(tuple(closed), tuple(unseen), tuple(mend))
 
 
-def check_guest(shell: Shell) -> int:
+def check_guest(shell: Shell) -> GuestRules:
     """Make sure that a guest filters nothing, as far as its programs tell; verify asks for all.
-
-    Returns:
-        0, the count of changes.
 
     Raises:
         GuestFirewallError: A chain drops by policy or has a rule.
     """
-    if closed := observe(shell).closed:
-        raise GuestFirewallError(shell.host, closed)
-    return 0
+    rules = observe(shell)
+    if rules.closed:
+        raise GuestFirewallError(shell.host, rules.closed)
+    return rules
 
 
 def _of_nft(content: str) -> tuple[list[str], list[tuple[str, ...]]]:

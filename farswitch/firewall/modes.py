@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError
@@ -14,12 +15,14 @@ from farswitch.firewall.narrow import apply_narrow, obstacles, plan_narrow
 from farswitch.firewall.rehearsal import rehearse
 from farswitch.firewall.reset import PREFIX, plan_reset
 from farswitch.firewall.restore import plan_restore
-from farswitch.firewall.traffic import flows
+from farswitch.firewall.traffic import Flow
 from farswitch.firewall.undo import undo_reset, undo_restore
-from farswitch.model.cluster import Cluster
-from farswitch.model.machines import Server
-from farswitch.rollback.confirmed import revertible
+from farswitch.model.owner import Owner
+from farswitch.rollback.confirmed import confirmed_change
 from farswitch.state.journal import FOLDER, load, store, stored
+
+FirewallMode = Literal["reset", "narrow", "check"]
+"""See docs/firewall.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,65 +49,76 @@ class FirewallInTheWayError(FarswitchError):
 
 def converge(
     shell: Shell,
-    cluster: Cluster,
-    server: Server,
+    owner: Owner,
+    mode: FirewallMode | None,
+    flows: Sequence[Flow] = (),
     *,
-    device: str = "",
-    present: bool = True,
     dry_run: bool = False,
     folder: str = FOLDER,
 ) -> Done:
-    """Do what `firewall_reset` does on a server, over a shell."""
-    if present and cluster.settings.firewall == "reset":
-        return _reset(shell, cluster, dry_run=dry_run, folder=folder)
-    wanted = flows(cluster, server, device) if present else ()
-    checking = present and cluster.settings.firewall == "check"
-    with _given_back(shell, cluster, dry_run=dry_run, folder=folder) as done:
+    """Converge a firewall by a mode; without any mode, restore what was taken and remove our rules.
+
+    Args:
+        shell: The server.
+        owner: The cluster.
+        mode: See docs/firewall.md.
+        flows: What has to pass in the modes `narrow` and `check`.
+        dry_run: Change nothing.
+        folder: Of the journal.
+
+    Raises:
+        FirewallInTheWayError: Mode `check`: something would drop a flow.
+        RestoreError: Rules could not be restored as they are, so none was taken away.
+    """
+    if mode == "reset":
+        return _reset(shell, owner, dry_run=dry_run, folder=folder)
+    opened = flows if mode == "narrow" else ()
+    with _restored(shell, owner.cluster, dry_run=dry_run, folder=folder) as done:
         have = read.observe(shell)
-        plan = plan_narrow(have, () if checking else wanted, cluster.owner.mark)
+        plan = plan_narrow(have, opened, owner.mark)
         if not dry_run:
-            with revertible(shell, cluster, plan.undo):
+            with confirmed_change(shell, owner.cluster, plan.undo):
                 apply_narrow(shell, plan)
-    if checking and (found := obstacles(have, wanted)):
+    if mode == "check" and (found := obstacles(have, flows)):
         hint = "Let it pass, or set firewall: narrow (or reset) in the site."
         raise FirewallInTheWayError(shell.host, found, hint=hint)
     return replace(done, changes=(*done.changes, *plan.changes))
 
 
-def _reset(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Done:
+def _reset(shell: Shell, owner: Owner, *, dry_run: bool, folder: str) -> Done:
     book, have = load(shell, folder=folder), read.observe(shell)
-    plan = plan_reset(have, book, cluster.name, cluster.owner.mark)
+    plan = plan_reset(have, book, owner.cluster, owner.mark)
     rehearse(shell, have, plan.emptied)
     if not dry_run:
-        undo = undo_reset(have, cluster.name, cluster.owner.mark)
-        with revertible(shell, cluster, undo):
+        undo = undo_reset(have, owner.cluster, owner.mark)
+        with confirmed_change(shell, owner.cluster, undo):
             apply_reset(shell, plan, folder)
     return Done(plan.changes, settled=stored(plan.journal))
 
 
 @contextmanager
-def _given_back(shell: Shell, cluster: Cluster, *, dry_run: bool, folder: str) -> Iterator[Done]:
-    """Give back what a reset took, until after the block, in which more may open the way in.
+def _restored(shell: Shell, cluster: str, *, dry_run: bool, folder: str) -> Iterator[Done]:
+    """Restore what a reset took, until after the block, in which more may open the way in.
 
     The journal forgets it only then: what is undone before is looked for again by the next run.
     """
     book = load(shell, folder=folder)
-    if not book.keys(PREFIX, cluster.name):
+    if not book.keys(PREFIX, cluster):
         yield Done()
         return
     have = read.observe(shell)
-    plan = plan_restore(have, book, cluster.name)
+    plan = plan_restore(have, book, cluster)
     done = Done(plan.changes, plan.notes, settled=False)
     if dry_run:
         yield done
         return
-    with revertible(shell, cluster, undo_restore(have, plan)):
+    with confirmed_change(shell, cluster, undo_restore(have, plan)):
         yield _without(done, apply_restore(shell, plan), shell.host)
     store(shell, plan.journal, folder=folder)
 
 
 def _without(done: Done, lost: dict[str, str], server: str) -> Done:
-    """Return what was given back where some tables could not have theirs."""
+    """Return what was restored where some tables could not have theirs."""
     gone = tuple(f"{place} " for place in lost)
     given = tuple(one for one in done.changes if not (gone and one.startswith(gone)))
     told = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from farswitch.firewall.guard_rules import peers
+from farswitch.firewall.guard_wanted import tunnel_peers
 from farswitch.firewall.nft import Json
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Address, Server
@@ -107,7 +107,7 @@ class Flow:
         return [*words, "-j", "ACCEPT"]
 
 
-def flows(cluster: Cluster, server: Server, device: str) -> tuple[Flow, ...]:
+def wanted_flows(cluster: Cluster, server: Server, device: str) -> tuple[Flow, ...]:
     """Return what has to pass on a server.
 
     Args:
@@ -134,7 +134,7 @@ def filtered(cluster: Cluster, server: Server, families: frozenset[str]) -> tupl
 
 
 def _tunnels(cluster: Cluster, server: Server, device: str) -> Iterable[Flow]:
-    for peer in peers(cluster, server):
+    for peer in tunnel_peers(cluster, server):
         families = frozenset({FAMILY[peer.version], "inet"})
         for way in ("input", "output"):
             yield Flow(way, families, device, peer, cluster.settings.udp_port)

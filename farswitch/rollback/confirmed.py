@@ -1,9 +1,9 @@
-"""Every change of a firewall by us undoes itself unless a new login to the server confirms it.
+"""A confirmed change of a firewall: it is undone unless a new login to the server confirms it.
 
-The server is given the undo first (`deadman`), then the change is made, then a login that begins
-after it takes the undo away. What is in the journal stays there until that is done, so a change
-that was undone is one that was never made; and a run ends the timers of the runs before it before
-it looks at what there is.
+As "commit confirmed" of Junos and of NETCONF (RFC 6241, 8.4). The server is given the undo first,
+then the change is made, then a login that begins after it confirms it. What is in the journal stays
+there until that is done, so a change that was undone is one that was never made; and a run ends the
+timers of the runs before it before it looks at what there is.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from farswitch.connections.shell.protocol import ConnectionLostError, Shell
 from farswitch.deadline import Deadline, DeadlineError, wait_until
 from farswitch.errors import FarswitchError
-from farswitch.model.cluster import Cluster
-from farswitch.rollback import timer as deadman
+from farswitch.rollback import timer as rollback
+from farswitch.rollback.timer import CONTROL, RollbackTimer, TimerGoneError, Timers, list_timers
 
 FIREWALL = "firewall"
 """The kind of the timers for what all clusters share; only who has the shared settings has one."""
@@ -31,14 +31,14 @@ class UnconfirmedError(FarswitchError):
     """No new login to a server works since its firewall was changed, or none did in time."""
 
     def __init__(self, server: str, cause: str = "") -> None:
-        told = (
+        outcome = (
             f"was not confirmed by a new login: {cause} "
             f"The server undoes it by itself, {SECONDS} s after it began."
             if cause
             else f"was confirmed by no new login within {SECONDS} s, so the server has undone it."
         )
         super().__init__(
-            f"The change of the firewall of '{server}' {told}",
+            f"The change of the firewall of '{server}' {outcome}",
             hint=f"Look which rule lets you in to '{server}' (a build may have firewall: narrow "
             "in its site), or run this from where it lets you in.",
         )
@@ -47,7 +47,7 @@ class UnconfirmedError(FarswitchError):
 
 
 @contextmanager
-def revertible(shell: Shell, cluster: Cluster, undo: str, kind: str = FIREWALL) -> Iterator[None]:
+def confirmed_change(shell: Shell, cluster: str, undo: str, kind: str = FIREWALL) -> Iterator[None]:
     """Change a firewall in the block; the server undoes it unless a new login still works after it.
 
     Args:
@@ -62,16 +62,16 @@ def revertible(shell: Shell, cluster: Cluster, undo: str, kind: str = FIREWALL) 
     if not undo:
         yield
         return
-    armed = deadman.arm(shell, deadman.name_of(kind, cluster), undo, SECONDS)
+    timer = rollback.start(shell, rollback.name_of(kind, cluster), undo, SECONDS)
     try:
         yield
     finally:  # also after an error that left the way in open: what was done is in the journal
-        if not _confirm(shell, armed, CONFIRM_SECONDS):
+        if not _confirm(shell, timer, CONFIRM_SECONDS):
             raise UnconfirmedError(shell.host)
 
 
-def settle(shell: Shell, cluster: Cluster, *, last: bool = False) -> tuple[str, ...]:
-    """End what runs of a cluster that were cut off left to be undone, before anything is looked at.
+def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[str, ...]:
+    """End the timers that runs of a cluster left when they were cut off, before anything is read.
 
     A new login that still works confirms their changes. Else the undo is waited for.
 
@@ -87,35 +87,35 @@ def settle(shell: Shell, cluster: Cluster, *, last: bool = False) -> tuple[str, 
         UnconfirmedError: No new login works.
     """
     if last:
-        _end(shell, deadman.look(shell, deadman.name_of(deadman.CONTROL, cluster)))
-    names = [deadman.name_of(kind, cluster) for kind in (FIREWALL, GUARD)]
-    found = deadman.look(shell, *names)
-    fired = found.fired
-    if found.armed:
-        _end(shell, found)
-        fired += deadman.look(shell, *names).fired
+        _end(shell, list_timers(shell, rollback.name_of(CONTROL, cluster)))
+    names = [rollback.name_of(kind, cluster) for kind in (FIREWALL, GUARD)]
+    timers = list_timers(shell, *names)
+    fired = timers.fired
+    if timers.pending:
+        _end(shell, timers)
+        fired += list_timers(shell, *names).fired
     return tuple(
         f"An earlier change of the firewall of '{shell.host}' was not confirmed by a new login, "
-        f"so the server has taken it back: {one}."
-        for one in fired
+        f"so the server has taken it back: {undone}."
+        for undone in fired
     )
 
 
-def settle_shared(shell: Shell) -> None:
+def confirm_earlier_shared(shell: Shell) -> None:
     """End the timers of other clusters' runs that were cut off in a change of what all share.
 
     Call it with the shared settings held: then no run is in the middle of such a change. How an
-    undo ended is told to the next run of its cluster.
+    undo ended is reported to the next run of its cluster.
 
     Raises:
         UnconfirmedError: No new login works.
     """
-    _end(shell, deadman.look(shell, f"{FIREWALL}-*", tell=False))
+    _end(shell, list_timers(shell, f"{FIREWALL}-*", report=False))
 
 
 @contextmanager
-def carrying(notes: Iterable[str]) -> Iterator[None]:
-    """Give an error of the block what is to be told in any case, as its notes."""
+def with_notes(notes: Iterable[str]) -> Iterator[None]:
+    """Give an error of the block what is to be reported in any case, as its notes."""
     try:
         yield
     except Exception as error:
@@ -124,17 +124,17 @@ def carrying(notes: Iterable[str]) -> Iterator[None]:
         raise
 
 
-def _end(shell: Shell, found: deadman.Found) -> None:
-    """Disarm timers; where no login works, wait for the undo that brings the way in back."""
-    for timer in found.armed:
-        _confirm(shell, deadman.Armed(timer, SECONDS), SECONDS + CONFIRM_SECONDS)
+def _end(shell: Shell, timers: Timers) -> None:
+    """Confirm changes; where no login works, wait for the undo that brings the way in back."""
+    for timer in timers.pending:
+        _confirm(shell, RollbackTimer(timer, SECONDS), SECONDS + CONFIRM_SECONDS)
 
 
-def _confirm(shell: Shell, armed: deadman.Armed, seconds: float) -> bool:
-    """Disarm the timer over a login that begins now, not over a channel of the old one.
+def _confirm(shell: Shell, timer: RollbackTimer, seconds: float) -> bool:
+    """Confirm over a login that begins now, not over a channel of the old one.
 
     Returns:
-        False: it had fired, and its undo has ended.
+        False: the timer had fired, and its undo has ended.
     """
     cause = ""
 
@@ -142,11 +142,11 @@ def _confirm(shell: Shell, armed: deadman.Armed, seconds: float) -> bool:
         nonlocal cause
         fresh = shell.again()
         try:
-            return "in time" if deadman.disarm(fresh, armed) else "too late"
+            return "in time" if rollback.confirm(fresh, timer) else "too late"
         except ConnectionLostError as error:
             cause = f"{error}."
             return None
-        except deadman.TimerGoneError:
+        except TimerGoneError:
             if not cause:
                 raise
             return "in time"  # the answer to an earlier attempt never came

@@ -7,7 +7,7 @@ from farswitch.errors import FarswitchError
 from farswitch.state.journal import FOLDER, load, store, stored
 from farswitch.state.saved_settings import Journal
 from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, undone_by
-from farswitch.sysctl.plan import Observed, Plan, plan_absent, plan_present
+from farswitch.sysctl.plan import Plan, SysctlState, plan_absent, plan_present
 
 # Arguments: the keys as paths, "--", our files. Answers PATH=VALUE, FOLDER and LATER lines, then
 # the files. LATER is what other files of sysctl.d(5) say about the same keys.
@@ -36,13 +36,14 @@ def converge(
     shell: Shell,
     cluster: str,
     *,
+    have: SysctlState | None = None,
     present: bool = True,
     dry_run: bool = False,
     folder: str = FOLDER,
 ) -> Plan:
-    """Do what `sysctl` does, over a shell; `folder` holds the journal."""
+    """Converge the settings for a cluster, or restore what they were; `folder` is the journal's."""
     book = load(shell, folder=folder)
-    have = observe(shell)
+    have = have or observe(shell)
     make = plan_present if present else plan_absent
     plan = make(have, book, cluster, server=shell.host)
     if not dry_run:
@@ -52,7 +53,7 @@ def converge(
     return plan
 
 
-def observe(shell: Shell) -> Observed:
+def observe(shell: Shell) -> SysctlState:
     """Read all keys and both files in one round trip."""
     argv = ("sh", "-c", _OBSERVE, "sysctl", *map(_path, WANTED), "--", SYSCTL_FILE, UDEV_FILE)
     text, *parts = ("\n" + shell.run(argv).stdout).split("\nFILE ")
@@ -63,7 +64,7 @@ def observe(shell: Shell) -> Observed:
     lines = text.splitlines()
     folders = {line.removeprefix("FOLDER ") for line in lines if line.startswith("FOLDER ")}
     later = [line.removeprefix("LATER ") for line in lines if line.startswith("LATER ")]
-    return Observed(
+    return SysctlState(
         _values(lines), files, frozenset(folders), tuple(filter(None, map(undone_by, later)))
     )
 

@@ -14,7 +14,7 @@ _LOADED_LATER = "net.bridge.bridge-nf-call-"
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class SysctlState:
     """The values of the keys that exist, our files' contents, and what surrounds them.
 
     Attributes:
@@ -59,7 +59,7 @@ class Plan:
         )
 
 
-def plan_present(have: Observed, book: Journal, cluster: str, *, server: str) -> Plan:
+def plan_present(have: SysctlState, book: Journal, cluster: str, *, server: str) -> Plan:
     """Return what makes the settings right; pure.
 
     Raises:
@@ -79,7 +79,7 @@ def plan_present(have: Observed, book: Journal, cluster: str, *, server: str) ->
     return Plan(book, wrong, stale(have.files, owners), book, notes=have.later)
 
 
-def plan_absent(have: Observed, book: Journal, cluster: str, *, server: str) -> Plan:
+def plan_absent(have: SysctlState, book: Journal, cluster: str, *, server: str) -> Plan:
     """Return what gives the settings back as far as no other cluster needs them; pure.
 
     Raises:

@@ -15,7 +15,7 @@ import pytest
 from farswitch.connections.shell.local import LocalShell
 from farswitch.deadline import Deadline, wait_until
 from farswitch.lab import container
-from farswitch.rollback.timer import FOLDER, Armed, disarm, look
+from farswitch.rollback.timer import FOLDER, RollbackTimer, confirm, list_timers
 from tasks.checks.control.judge import TIMER_SECONDS
 from tests.lab.clusters import ROOT, ClusterUnderTest
 
@@ -81,7 +81,7 @@ def test_a_port_comes_back_by_itself_when_the_controller_hangs(
         wait_until(lambda: not down(built), Deadline(TIMER_SECONDS + 15), what="The switch's timer")
     name = f"control-{built.name}"
     (outcome,) = wait_until(
-        lambda: look(switch, name).fired or None, Deadline(20), what="The undo's outcome"
+        lambda: list_timers(switch, name).fired or None, Deadline(20), what="The undo's outcome"
     )
     assert outcome.status == 0
 
@@ -92,10 +92,10 @@ def test_a_port_comes_back_at_once_when_verify_is_killed(
     with with_a_port_down(built) as control:
         control.kill()
         wait_until(lambda: not down(built), Deadline(20), what="The end of the login")
-    (timer,) = look(switch, f"control-{built.name}").armed
+    (timer,) = list_timers(switch, f"control-{built.name}").pending
     try:
         refused = built.run("verify", "--only", "control")
         assert refused.status == 1
         assert f"the timer '{timer}'" in refused.failed_checks()[0]["measured"]
     finally:
-        assert disarm(switch, Armed(timer, TIMER_SECONDS))
+        assert confirm(switch, RollbackTimer(timer, TIMER_SECONDS))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from farswitch.firewall.guard_wanted import wanted_guard
+from farswitch.firewall.traffic import wanted_flows
 from farswitch.links import wanted
 from farswitch.model.cluster import Cluster
 
@@ -23,8 +25,12 @@ def arguments(
         "fdb": {"forwarding": forwarding, "tunnels": tunnels, "owner": owner},
         "mtu": {"size": mtu, "hops": wanted.wanted_hops(cluster, server)},
         "links_remove": {"owner": owner},
-        "sysctl": {"cluster": cluster},
-        "guard": {"cluster": cluster, "device": device},
-        "firewall_reset": {"cluster": cluster, "device": device},
+        "sysctl": {"owner": owner},
+        "guard": {"owner": owner, "want": wanted_guard(cluster, server, device)},
+        "firewall_reset": {
+            "owner": owner,
+            "mode": cluster.settings.firewall,
+            "flows": wanted_flows(cluster, server, device),
+        },
     }
     return values[task.__name__]

@@ -13,8 +13,7 @@ from nornir.core.task import Task
 
 from farswitch.connections import access
 from farswitch.errors import FarswitchError
-from farswitch.firewall.guard import converge as guard
-from farswitch.firewall.modes import FirewallInTheWayError, converge
+from farswitch.firewall.modes import FirewallInTheWayError
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
@@ -24,6 +23,9 @@ from farswitch.state.saved_settings import Journal
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard as guard_task
 from tasks.sysctl import sysctl
+from tests.netns.arguments import arguments
+from tests.netns.converged import firewall as converge
+from tests.netns.converged import guard
 
 pytestmark = pytest.mark.root
 
@@ -284,14 +286,15 @@ def test_task_counts_and_tells_in_nornirs_words(hostile, monkeypatch):
     cluster = cluster_of()
     host = Host("server1", data={"cluster": cluster, "server": cluster.server("server1")})
     monkeypatch.setattr(access, "shell", lambda task: hostile)
-    for tool, options in ((sysctl, {}), (guard_task, {"device": "u0"}), (firewall_reset, {})):
+    for tool in (sysctl, guard_task, firewall_reset):
+        wanted = arguments(tool, cluster, "server1")
         for dry, present, changed in ((True, True, True), (False, True, True), (False, True, False),
                                       (False, False, True), (False, False, False)):  # fmt: skip
             nornir = Nornir(Inventory(Hosts(), Groups(), Defaults()))
             task = Task(tool, nornir, global_dry_run=False, processors=Processors())
             task.host = host
-            result = tool(task, cluster, present=present, dry_run=dry, **options)
-            assert (result.changed, result.result > 0, bool(result.diff)) == (changed,) * 3
+            result = tool(task, present=present, dry_run=dry, **wanted)
+            assert (result.changed, result.count > 0, bool(result.diff)) == (changed,) * 3
 
 
 def test_rule_that_cannot_be_given_back_is_refused_before_anything(hostile):
@@ -386,16 +389,16 @@ def test_a_rule_that_came_since_the_look_is_not_taken_for_ours(hostile, monkeypa
     cluster = cluster_of(mode="narrow")
     before = state(hostile)
     run(hostile, cluster)
-    tools, arm = ("iptables-nft", "iptables-legacy"), timer.arm
+    tools, start = ("iptables-nft", "iptables-legacy"), timer.start
 
-    def meanwhile(*arguments, **options):
+    def meanwhile(*given, **options):
         for tool in tools:
             for chain in ("INPUT", "FORWARD"):
                 sh(hostile, f"{tool} -I {chain} -s 10.9.9.9 -j ACCEPT")
-        return arm(*arguments, **options)
+        return start(*given, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(timer, "arm", meanwhile)
+        patch.setattr(timer, "start", meanwhile)
         run(hostile, cluster, present=False)
     for tool in tools:
         for chain in ("INPUT", "FORWARD"):

@@ -13,7 +13,7 @@ from farswitch.firewall.apply import apply_restore, restore_steps
 from farswitch.firewall.restore import plan_restore
 from farswitch.firewall.undo import undo_restore
 from farswitch.rollback import confirmed, timer
-from farswitch.rollback.confirmed import UnconfirmedError, settle, settle_shared
+from farswitch.rollback.confirmed import UnconfirmedError, confirm_earlier, confirm_earlier_shared
 from farswitch.state.journal import load
 from farswitch.state.saved_settings import Journal
 from tests.netns.test_firewall import HOSTILE, cluster_of, run, sh, state
@@ -21,7 +21,7 @@ from tests.netns.way_in import Login, listening
 
 pytestmark = pytest.mark.root
 
-DISARM = timer.disarm
+CONFIRM = timer.confirm
 ONLY_ME = """
 iptables-nft -A INPUT -p tcp -s 127.0.0.1 --dport 22 -j ACCEPT
 iptables-nft -A INPUT -p tcp -s 127.0.0.0/8 --dport 22 -j DROP
@@ -71,7 +71,7 @@ def told(box) -> tuple[str, ...]:
     wait_until(
         lambda: ".said" in left(box) and ".armed" not in left(box), Deadline(20), what="The undo"
     )
-    return settle(box, cluster_of())
+    return confirm_earlier(box, "lab")
 
 
 def dies_after(monkeypatch, steps: int) -> None:
@@ -132,7 +132,7 @@ def test_killed_in_the_middle_or_at_the_end_it_is_given_back_by_the_next(
             assert said.endswith("undone with status 0."), steps
             assert state(hostile) == open_, steps
         else:
-            assert settle(hostile, cluster_of()) == ()
+            assert confirm_earlier(hostile, "lab") == ()
         assert left(hostile) == ""
         if steps == 1:  # the next is a build, else a teardown
             run(hostile, cluster_of())
@@ -169,8 +169,8 @@ def test_what_an_administrator_adds_during_the_change_elsewhere_stays(hostile):
     assert "tcp dport 7 accept" in "".join(state(hostile)["nft"])
 
 
-def test_giving_back_nothing_arms_nothing(box, monkeypatch):
-    monkeypatch.setattr(timer, "arm", None)
+def test_restoring_nothing_starts_no_timer(box, monkeypatch):
+    monkeypatch.setattr(timer, "start", None)
     run(box, cluster_of())
     run(box, cluster_of("other", vni=141))
     run(box, cluster_of(), present=False)
@@ -198,8 +198,8 @@ def test_from_reset_to_narrow_the_way_in_is_tried_when_both_are_done(server: Log
 def test_where_no_new_login_works_the_undo_is_waited_for(server: Login):
     sh(server, ONLY_ME)
     server.source = "127.0.0.7"
-    timer.arm(server, "firewall-lab", "iptables-nft -F INPUT; echo way in", 3)
-    (said,) = settle(server, cluster_of())
+    timer.start(server, "firewall-lab", "iptables-nft -F INPUT; echo way in", 3)
+    (said,) = confirm_earlier(server, "lab")
     assert said.endswith("undone with status 0: way in.")
     assert left(server) == ""
 
@@ -208,41 +208,43 @@ def test_no_timer_is_ended_by_the_old_login(server: Login, monkeypatch):
     monkeypatch.setattr(confirmed, "SECONDS", 0)
     sh(server, ONLY_ME)
     server.source = "127.0.0.7"
-    timer.arm(server, "firewall-lab", "true", 300)
+    timer.start(server, "firewall-lab", "true", 300)
     with pytest.raises(UnconfirmedError):
-        settle(server, cluster_of())
+        confirm_earlier(server, "lab")
     assert ".armed" in left(server)
     server.source = "127.0.0.1"
-    assert settle(server, cluster_of()) == ()
+    assert confirm_earlier(server, "lab") == ()
     assert left(server) == ""
 
 
 def test_another_clusters_cut_off_change_is_ended_but_not_its_guards(box: LocalShell):
-    timer.arm(box, "firewall-other", "true", 300)
-    timer.arm(box, "guard-other", "true", 300)
+    timer.start(box, "firewall-other", "true", 300)
+    timer.start(box, "guard-other", "true", 300)
     assert run(box, cluster_of()).changes == ()
-    settle(box, cluster_of())
+    confirm_earlier(box, "lab")
     assert left(box).count("other") == 6, "three files a timer; nothing was looked at"
-    settle_shared(box)
+    confirm_earlier_shared(box)
     assert "firewall-other" not in left(box)
     assert left(box).count("guard-other") == 3
-    settle(box, cluster_of("other"))
+    confirm_earlier(box, "other")
     assert left(box) == ""
 
 
 def test_an_undo_that_is_under_way_is_waited_for(box: LocalShell):
-    timer.arm(box, "guard-lab", "sleep 2; echo undone >>/run/mark", 1)
+    timer.start(box, "guard-lab", "sleep 2; echo undone >>/run/mark", 1)
     wait_until(lambda: ".fired" in left(box), Deadline(20), what="The timer")
-    (said,) = settle(box, cluster_of())
+    (said,) = confirm_earlier(box, "lab")
     assert "undone with status 0" in said
     assert box.read("/run/mark") == b"undone\n"
     assert left(box) == ""
 
 
 def test_an_undo_whose_process_was_killed_is_told_of(box: LocalShell, monkeypatch):
-    monkeypatch.setattr(timer, "_LOOK", timer._LOOK.replace("-lt 650", "-lt 3"))
+    wait = "tries=$((10 * (undo_seconds + 5)))"
+    assert wait in timer._SCRIPT
+    monkeypatch.setattr(timer, "_SCRIPT", timer._SCRIPT.replace(wait, "tries=3"))
     sh(box, f"mkdir -p {timer.FOLDER}; : >{timer.FOLDER}/firewall-lab.1.fired")
-    (said,) = settle(box, cluster_of())
+    (said,) = confirm_earlier(box, "lab")
     assert "nobody saw its end" in said
     assert left(box) == ""
 
@@ -250,15 +252,15 @@ def test_an_undo_whose_process_was_killed_is_told_of(box: LocalShell, monkeypatc
 def test_a_confirmation_whose_answer_was_lost_counts(box: LocalShell, monkeypatch):
     lost = []
 
-    def once(login, armed):
-        ended = DISARM(login, armed)
+    def once(login, started):
+        ended = CONFIRM(login, started)
         if not lost:
             lost.append(ended)
             raise confirmed.ConnectionLostError("box", "cut")
         return ended
 
-    monkeypatch.setattr(timer, "disarm", once)
-    with confirmed.revertible(box, cluster_of(), "echo undone >/run/mark"):
+    monkeypatch.setattr(timer, "confirm", once)
+    with confirmed.confirmed_change(box, "lab", "echo undone >/run/mark"):
         pass
     assert lost == [True]
     assert box.read("/run/mark") is None

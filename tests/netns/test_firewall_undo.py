@@ -11,22 +11,22 @@ import pytest
 from farswitch.connections.shell.local import LocalShell
 from farswitch.deadline import Deadline, wait_until
 from farswitch.firewall import read
-from farswitch.firewall.guard import converge as guard
 from farswitch.firewall.undo import undo_reset
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
 from farswitch.rollback import confirmed, timer
-from farswitch.rollback.confirmed import UnconfirmedError, settle
+from farswitch.rollback.confirmed import UnconfirmedError, confirm_earlier
+from tests.netns.converged import guard
 from tests.netns.test_firewall import HOSTILE, cluster_of, run, sh, state
 from tests.netns.way_in import listening
 
 pytestmark = pytest.mark.root
 
-ARM = timer.arm
+START = timer.start
 MAX_ARG_STRLEN = 1 << 17
 """Bytes of one argument that execve(2) takes."""
 WIDE = (IPv4Network("10.12.0.0/16"), IPv4Network("10.13.0.0/16"))
-NAME = timer.name_of(confirmed.FIREWALL, cluster_of())
+NAME = timer.name_of(confirmed.FIREWALL, "lab")
 # Logins come in by a port that is only redirected to sshd's, as behind a jump rule or a balancer.
 REDIRECT = """
 iptables-nft -t nat -A OUTPUT -o lo -p tcp -m tcp --dport 22 -j REDIRECT --to-ports 2222
@@ -51,24 +51,26 @@ def hostile(box):
 def told(box) -> tuple[str, ...]:
     """What the next run says of a change that was undone."""
     wait_until(lambda: ".said" in left(box), Deadline(20), what="The undo")
-    return settle(box, cluster_of())
+    return confirm_earlier(box, "lab")
 
 
-def armed_with(monkeypatch) -> list[str]:
-    """Have all timers disarmed in time, and keep what they would have run."""
+def undo_of_timers(monkeypatch) -> list[str]:
+    """Have all changes confirmed in time, and keep what their timers would have run."""
     undo = []
-    monkeypatch.setattr(timer, "arm", lambda _login, _name, text, _s: undo.append(text) or "armed")
-    monkeypatch.setattr(timer, "disarm", lambda *a, **k: True)
+    monkeypatch.setattr(
+        timer, "start", lambda _login, _name, text, _s: undo.append(text) or "timer"
+    )
+    monkeypatch.setattr(timer, "confirm", lambda *a, **k: True)
     return undo
 
 
-def deadman_run(box, undo: str) -> timer.Outcome:
+def timer_run(box, undo: str) -> timer.Rollback:
     """Let a timer fire that runs an undo."""
-    armed = ARM(box, "big", undo, 1)
+    started = START(box, "big", undo, 1)
     (outcome,) = wait_until(
-        lambda: timer.look(box, "big").fired or None, Deadline(30), what="The timer"
+        lambda: timer.list_timers(box, "big").fired or None, Deadline(30), what="The timer"
     )
-    assert outcome.id == armed.id
+    assert outcome.id == started.id
     return outcome
 
 
@@ -134,7 +136,7 @@ def test_the_undo_of_a_reset_brings_back_exactly(hostile, done):
 
 def test_an_empty_plan_arms_nothing(hostile, monkeypatch):
     run(hostile, cluster_of())
-    monkeypatch.setattr(timer, "arm", None)
+    monkeypatch.setattr(timer, "start", None)
     assert run(hostile, cluster_of()).changes == ()
     assert undo_reset(read.observe(hostile), "lab", cluster_of().owner.mark) == ""
 
@@ -142,8 +144,8 @@ def test_an_empty_plan_arms_nothing(hostile, monkeypatch):
 @pytest.mark.parametrize("mode", ["reset", "narrow"])
 def test_a_change_is_armed_before_and_confirmed_after(hostile, monkeypatch, mode):
     seen = []
-    monkeypatch.setattr(timer, "arm", lambda *a, **k: seen.append(state(hostile)) or "armed")
-    monkeypatch.setattr(timer, "disarm", lambda *a, **k: seen.append(state(hostile)) or True)
+    monkeypatch.setattr(timer, "start", lambda *a, **k: seen.append(state(hostile)) or "timer")
+    monkeypatch.setattr(timer, "confirm", lambda *a, **k: seen.append(state(hostile)) or True)
     before = state(hostile)
     run(hostile, cluster_of(mode=mode))
     assert seen == [before, state(hostile)]
@@ -151,7 +153,7 @@ def test_a_change_is_armed_before_and_confirmed_after(hostile, monkeypatch, mode
 
 
 def test_narrow_rules_are_taken_back(hostile, monkeypatch):
-    undo = armed_with(monkeypatch)
+    undo = undo_of_timers(monkeypatch)
     before = state(hostile)
     run(hostile, cluster_of(mode="narrow"))
     assert state(hostile) != before
@@ -162,7 +164,7 @@ def test_narrow_rules_are_taken_back(hostile, monkeypatch):
 @pytest.mark.parametrize("done", ["not-begun", "done"])
 @pytest.mark.parametrize("change", ["moved", "removed"])
 def test_narrow_rules_that_go_are_put_back(hostile, monkeypatch, change, done):
-    undo = armed_with(monkeypatch)
+    undo = undo_of_timers(monkeypatch)
     sh(hostile, "iptables-legacy -A INPUT -p udp --dport 4789 -j REJECT")
     run(hostile, cluster_of(mode="narrow"))
     narrowed = state(hostile)
@@ -181,7 +183,7 @@ def test_narrow_rules_that_go_are_put_back(hostile, monkeypatch, change, done):
 
 
 def test_the_guard_is_undone_to_what_it_was(box, monkeypatch):
-    undo = armed_with(monkeypatch)
+    undo = undo_of_timers(monkeypatch)
     small, empty = cluster_of(), state(box)
     guard(box, small, small.server("server1"), "u0")
     first = state(box)
@@ -195,7 +197,7 @@ def test_the_guard_is_undone_to_what_it_was(box, monkeypatch):
 
 
 def test_a_guard_that_goes_is_put_back(box, monkeypatch):
-    undo = armed_with(monkeypatch)
+    undo = undo_of_timers(monkeypatch)
     cluster = cluster_of()
     guard(box, cluster, cluster.server("server1"), "u0")
     stood = state(box)
@@ -208,7 +210,7 @@ def test_a_guard_that_goes_is_put_back(box, monkeypatch):
 
 def test_the_guard_of_500_guests_is_put_and_undone_whole(box, monkeypatch):
     """Its text passes through standard input and a file only, which have no limit here."""
-    undo = armed_with(monkeypatch)
+    undo = undo_of_timers(monkeypatch)
     settings = Settings(
         cluster="big", data_network=WIDE[0], management_network=WIDE[1], anti_spoof=True
     )
@@ -223,17 +225,17 @@ def test_the_guard_of_500_guests_is_put_and_undone_whole(box, monkeypatch):
         assert guard(box, big, server, "u0") == ()
         guard(box, big, server, "", present=False)
         assert server == two or len(undo[-1]) > MAX_ARG_STRLEN
-        last = deadman_run(box, undo[-1])
+        last = timer_run(box, undo[-1])
         assert last.status == 0, last
         assert state(box) == stood
         guard(box, big, server, "", present=False)
 
 
 def test_the_timer_of_a_run_that_was_killed_is_ended_by_the_next_login(box):
-    timer.arm(box, NAME, "echo undone >/run/mark", 300)
-    timer.arm(box, "control-lab", "true", 300)
-    assert settle(box, cluster_of()) == ()
+    timer.start(box, NAME, "echo undone >/run/mark", 300)
+    timer.start(box, "control-lab", "true", 300)
+    assert confirm_earlier(box, "lab") == ()
     assert "control-lab" in left(box)
     assert "firewall" not in left(box)
-    assert settle(box, cluster_of(), last=True) == ()
+    assert confirm_earlier(box, "lab", last=True) == ()
     assert left(box) == ""

@@ -7,10 +7,10 @@ import pytest
 
 from farswitch.connections.shell.local import LocalShell
 from farswitch.errors import ForeignObjectError
-from farswitch.firewall.guard import converge
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
+from tests.netns.converged import guard as converge
 
 pytestmark = pytest.mark.root
 

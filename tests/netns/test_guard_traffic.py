@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from farswitch.firewall.guard import converge as guard
-from farswitch.firewall.modes import converge as firewall
 from farswitch.model.cluster import Cluster
 from farswitch.model.settings import Settings
+from tests.netns.converged import firewall, guard
 from tests.netns.wires import reaches, sh
 
 pytestmark = pytest.mark.root

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from farswitch.connections.shell.local import LocalShell
-from farswitch.firewall.guard import converge as guard
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
+from tests.netns.converged import guard
 
 _FORGE = """
 import socket, sys

@@ -22,10 +22,10 @@ def main() -> None:
     workflow, server = sys.argv[1:3]
     del sys.argv[1:3]
 
-    def stand(shell: Shell, armed: timer.Armed, seconds: float) -> bool:
-        if shell.host == server and armed.id.startswith(f"{confirmed.FIREWALL}-"):
+    def stand(shell: Shell, started: timer.RollbackTimer, seconds: float) -> bool:
+        if shell.host == server and started.id.startswith(f"{confirmed.FIREWALL}-"):
             os.kill(os.getpid(), signal.SIGSTOP)
-        return _confirm(shell, armed, seconds)
+        return _confirm(shell, started, seconds)
 
     confirmed._confirm = stand
     if workflow == "build":

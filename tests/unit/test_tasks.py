@@ -20,14 +20,14 @@ from farswitch.site.loader import ROOT
 
 NAMES = sorted(path.stem for path in (ROOT / "tasks").glob("*.py") if path.stem != "__init__")
 READ_ONLY = {
-    "find_leftovers", "image_source", "mpi_smoke", "preflight", "read_guest_files", "underlay_udp",
-    "verify",
+    "find_leftovers", "guest_firewall", "image_source", "mpi_smoke", "preflight",
+    "read_guest_files", "underlay_udp", "verify",
 }  # fmt: skip
 """They leave nothing on a host that another run would have to remove."""
 REMOVE_ONLY = {"image_remove", "links_remove", "vm_remove"}
 TOO_LARGE = {Cluster, Site, Context, Session}
 """What a task takes is what it needs of them."""
-UNCONVERTED = {"find_leftovers", "firewall_reset", "guard", "sysctl"}
+UNCONVERTED = {"find_leftovers"}
 """To be emptied."""
 
 

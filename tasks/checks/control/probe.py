@@ -26,7 +26,7 @@ from farswitch.proof.fan_out import each
 from farswitch.proof.probe import Probe, of_one
 from farswitch.remote import command
 from farswitch.remote_program import RemoteProgram
-from farswitch.rollback import timer as deadman
+from farswitch.rollback import timer as rollback
 from farswitch.rollback.at_logout import when_login_ends
 from tasks.checks.control.job import Watched, answered, await_lap, running, sweep, watch
 from tasks.checks.control.judge import (
@@ -112,7 +112,7 @@ def _cut(context: Context, guest: Guest, guests: Sequence[Guest], job: RemotePro
     """Take a port down, look, and bring it up; the switch does that if we cannot."""
     switch, port = context.cluster.switch.name, guest.tunnel
     began = time.monotonic()
-    armed = deadman.arm(context.shell(switch), _timer(context), _up(port), TIMER_SECONDS)
+    timer = rollback.start(context.shell(switch), _timer(context), _up(port), TIMER_SECONDS)
     # Long before the timer, where the end of our login is noticed at once.
     undo = when_login_ends(context.shell(switch), _up(port))
     with ThreadPoolExecutor(1) as pool:
@@ -126,7 +126,7 @@ def _cut(context: Context, guest: Guest, guests: Sequence[Guest], job: RemotePro
         finally:
             with undo, context.netlink(switch).session() as ipr:
                 set_up(ipr, port)
-            in_time = deadman.disarm(context.shell(switch), armed)
+            in_time = rollback.confirm(context.shell(switch), timer)
     return Cut(said, watched, in_time, time.monotonic() - began)
 
 
@@ -184,23 +184,23 @@ def _alone(context: Context) -> None:
         FarswitchError: Another one is going on, or was killed a moment ago.
     """
     switch = context.cluster.switch.name
-    found = deadman.look(context.shell(switch), _timer(context))
-    for outcome in found.fired:
+    timers = rollback.list_timers(context.shell(switch), _timer(context))
+    for outcome in timers.fired:
         context.evidence.notes.append(
             f"A control that was cut short: its port on '{switch}' was {outcome}."
         )
-    for timer, age in found.armed.items():
+    for timer, age in timers.pending.items():
         if age <= TIMER_SECONDS:
             raise FarswitchError(
                 f"A control of this cluster began {age} s ago, goes on or was killed: "
                 f"'{switch}' has the timer '{timer}'.",
                 hint=f"Wait for {TIMER_SECONDS - age + 1} s and try again.",
             )
-        deadman.disarm(context.shell(switch), deadman.Armed(timer, TIMER_SECONDS))
+        rollback.confirm(context.shell(switch), rollback.RollbackTimer(timer, TIMER_SECONDS))
 
 
 def _timer(context: Context) -> str:
-    return deadman.name_of(deadman.CONTROL, context.cluster)
+    return rollback.name_of(rollback.CONTROL, context.cluster.name)
 
 
 PROBE = Probe(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from nornir.core.task import Result, Task
 
 from farswitch.errors import FarswitchError, ForeignObjectError
+from farswitch.firewall.guard_wanted import wanted_guard
+from farswitch.firewall.traffic import wanted_flows
 from farswitch.links.wanted import (
     wanted_bridges,
     wanted_forwarding,
@@ -73,12 +75,14 @@ def observe(task: Task, context: Context) -> dict[str, Result | FarswitchError]:
     server, owner = cluster.server(task.host.name), cluster.owner
     size = context.mtu
     bridges = wanted_bridges(cluster, server, mtu=size)
+    guarded = wanted_guard(cluster, server, device)
+    mode, flows = cluster.settings.firewall, wanted_flows(cluster, server, device)
     tunnels = wanted_tunnels(cluster, server, device=device, mtu=size)
     forwarding = wanted_forwarding(cluster, server)
     parts: dict[str, Callable[[], Result]] = {
-        "sysctl": lambda: sysctl(task, cluster, dry_run=True),
-        "guard": lambda: guard(task, cluster, device=device, dry_run=True),
-        "firewall": lambda: firewall_reset(task, cluster, device=device, dry_run=True),
+        "sysctl": lambda: sysctl(task, owner, dry_run=True),
+        "guard": lambda: guard(task, owner, guarded, dry_run=True),
+        "firewall": lambda: firewall_reset(task, owner, mode, flows, dry_run=True),
         "bridges": lambda: bridge(task, bridges, owner, dry_run=True),
         "tunnels": lambda: vxlan(task, tunnels, owner, dry_run=True),
         "ports": lambda: bridge_ports(task, wanted_ports(cluster, server), dry_run=True),

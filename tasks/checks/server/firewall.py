@@ -15,7 +15,7 @@ from farswitch.firewall.evaluate import Obstacle, obstacle, seen_by
 from farswitch.firewall.iptables import KERNEL_FAMILY, LEGACY
 from farswitch.firewall.modes import converge
 from farswitch.firewall.ruleset import NFT, Ruleset
-from farswitch.firewall.traffic import Flow, filtered, flows
+from farswitch.firewall.traffic import Flow, filtered, wanted_flows
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
 from farswitch.proof.check import Check
@@ -99,7 +99,7 @@ def look(login: Shell, cluster: Cluster, server: Server, device: str) -> list[In
     """Read all rules of a server, and name those that are in the way."""
     have = read.observe(login)
     families = called(sysctl.observe(login).values)
-    always = blocked(have, flows(cluster, server, device))
+    always = blocked(have, wanted_flows(cluster, server, device))
     known = {one.place for one, _ in always}
     by_call = blocked(have, filtered(cluster, server, families)) if families else []
     return [
@@ -134,8 +134,9 @@ def verdicts(
 
 def _mends(login: Shell, cluster: Cluster, server: Server, device: str) -> bool:
     """Ask the build whether it can: in mode `check` it refuses, and where rules cannot return."""
+    mode, flows = cluster.settings.firewall, wanted_flows(cluster, server, device)
     try:
-        converge(login, cluster, server, device=device, dry_run=True)
+        converge(login, cluster.owner, mode, flows, dry_run=True)
     except FarswitchError:
         return False
     return True

@@ -8,7 +8,7 @@ from nornir.core.task import Task
 
 from farswitch.connections.access import shell
 from farswitch.firewall import guard, nft
-from farswitch.firewall.guard_rules import render
+from farswitch.firewall.guard_wanted import guard_tables, wanted_guard
 from farswitch.firewall.nft import Json, NftChain
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
@@ -89,8 +89,8 @@ def judge(
 def observe(task: Task, context: Context) -> tuple[Tables, Tables]:
     """Read the guard of a server, and what the server's own nft makes of the wanted one."""
     device = context.device(task.host.name)
-    texts = render(context.cluster, server_of(task.host), device)
-    return guard.observe(shell(task), context.cluster, texts)
+    owner, want = context.cluster.owner, wanted_guard(context.cluster, server_of(task.host), device)
+    return guard.observe(shell(task), owner, guard_tables(want, owner))
 
 
 def verdicts(context: Context, server: str, observed: tuple[Tables, Tables]) -> Iterator[Check]:

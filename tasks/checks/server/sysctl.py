@@ -15,7 +15,7 @@ from farswitch.proof.fixes import Fixes
 from farswitch.proof.probe import Probe, of_each
 from farswitch.sysctl.converge import observe
 from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, owners_in, render
-from farswitch.sysctl.plan import Observed
+from farswitch.sysctl.plan import SysctlState
 
 NAME = "server.sysctl"
 FORWARD = "net.ipv4.ip_forward"
@@ -61,7 +61,9 @@ def cause_of(key: str, value: str, who: Setters) -> str:
     )
 
 
-def judge(server: str, cluster: str, have: Observed, who: Setters, fixes: Fixes) -> Iterator[Check]:
+def judge(
+    server: str, cluster: str, have: SysctlState, who: Setters, fixes: Fixes
+) -> Iterator[Check]:
     """Yield one verdict a setting and a file.
 
     Args:
@@ -117,13 +119,13 @@ def setters(login: Shell) -> Setters:
     return Setters.parse(login.run(("sh", "-c", _WHO, "setters")).stdout)
 
 
-def look(task: Task, _context: Context) -> tuple[Observed, Setters]:
+def look(task: Task, _context: Context) -> tuple[SysctlState, Setters]:
     """Read the settings and files of a server, and who may have set them."""
     login = shell(task)
     return observe(login), setters(login)
 
 
-def verdicts(context: Context, server: str, found: tuple[Observed, Setters]) -> Iterator[Check]:
+def verdicts(context: Context, server: str, found: tuple[SysctlState, Setters]) -> Iterator[Check]:
     """Yield the verdicts on a server's settings and files."""
     return judge(server, context.cluster.name, *found, Fixes.of(context, server))
 

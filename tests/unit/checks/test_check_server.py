@@ -16,7 +16,7 @@ from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
 from farswitch.proof.fixes import Fixes
 from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, render
-from farswitch.sysctl.plan import Observed
+from farswitch.sysctl.plan import SysctlState
 from tasks.checks.server import bridges as server_bridges
 from tasks.checks.server import drift, guard, isolation, sysctl
 from tasks.checks.server.sysctl import Setters, cause_of
@@ -36,7 +36,7 @@ def command(argv):
 
 
 def settings(values=None, files=None, later=(), who=None):
-    have = Observed({**WANTED, **(values or {})}, {**FILES, **(files or {})}, frozenset(), later)
+    have = SysctlState({**WANTED, **(values or {})}, {**FILES, **(files or {})}, frozenset(), later)
     if values and None in values.values():
         kept = {key: one for key, one in have.values.items() if one is not None}
         have = replace(have, values=kept)
@@ -94,7 +94,7 @@ def test_file_that_wins_after_a_reboot_is_told_and_no_failure():
 def test_file_that_is_not_as_written_is_named(path, content, told, fix):
     files = {path: content} if content is not None else {}
     have = {one: text for one, text in FILES.items() if one != path} | files
-    seen = Observed(dict(WANTED), have, frozenset())
+    seen = SysctlState(dict(WANTED), have, frozenset())
     fixes = Fixes("build", command)
     (found,) = (one for one in sysctl.judge("server1", "t", seen, Setters(), fixes) if not one.ok)
     assert (found.measured, found.fix) == (f"{path}: {told}", fix)

@@ -10,7 +10,7 @@ import pytest
 from farswitch.firewall.evaluate import Obstacle
 from farswitch.firewall.nft import NftChain, NftRule
 from farswitch.firewall.ruleset import NFT, Chain, Rule, Ruleset
-from farswitch.firewall.traffic import filtered, flows
+from farswitch.firewall.traffic import filtered, wanted_flows
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
@@ -42,7 +42,7 @@ def meta(key, name):
 
 def found(server, *chains, families=()):
     have = Ruleset(chains)
-    wanted = (*flows(CLUSTER, server, "u0"), *filtered(CLUSTER, server, frozenset(families)))
+    wanted = (*wanted_flows(CLUSTER, server, "u0"), *filtered(CLUSTER, server, frozenset(families)))
     return [(str(one), drops) for one, drops in blocked(have, wanted)]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from farswitch.connections.shell.base import REPLACE
-from farswitch.rollback.timer import _ARM
+from farswitch.rollback.timer import _SCRIPT
 from farswitch.state.journal import _REPLACE
 
 HALF = b"x" * 1000
@@ -21,7 +21,9 @@ SIZE = str(2 * len(HALF))
         pytest.param(
             _REPLACE, ("{}/folder", "journal.json", "absent", "replace", SIZE), id="journal"
         ),
-        pytest.param(_ARM, ("{}/folder", "control-lab.00", "60", "10", SIZE), id="timer"),
+        pytest.param(
+            _SCRIPT, ("start", "{}/folder", "control-lab.00", "60", "10", SIZE), id="timer"
+        ),
     ],
 )
 def test_nothing_half_written_stays(tmp_path: Path, script: str, arguments: tuple[str, ...]):

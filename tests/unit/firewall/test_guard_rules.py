@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from farswitch.firewall import nft
-from farswitch.firewall.guard_rules import peers, render
+from farswitch.firewall.guard_wanted import guard_tables, tunnel_peers, wanted_guard
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
@@ -19,6 +19,10 @@ def cluster_of(*, guests=2, v6=False) -> Cluster:
     nodes = tuple(Guest(f"n{at}", at, "one", settings) for at in range(1, guests + 1))
     one, two = Server("one", "hypervisor", "h", near), Server("two", "switch", "h", far)
     return Cluster(settings, (one,), two, nodes)
+
+
+def render(cluster: Cluster, server: Server, device: str) -> dict[str, str]:
+    return guard_tables(wanted_guard(cluster, server, device), cluster.owner)
 
 
 def test_every_rule_carries_the_mark():
@@ -41,7 +45,7 @@ def test_tunnel_is_named_by_port_vni_device_and_peer(v6, side):
     cluster = cluster_of(v6=v6)
     one = cluster.server("one")
     text = render(cluster, one, "eth0")["inet"]
-    (peer,) = peers(cluster, one)
+    (peer,) = tunnel_peers(cluster, one)
     near = f'udp dport 4790 @th,96,24 {{ 41, 42 }} iifname "eth0" {side} {{ {peer} }} accept'
     assert near in text
     assert text.index(near) < text.index("udp dport 4790 @th,96,24 { 41, 42 } drop")

@@ -16,7 +16,7 @@ from farswitch.firewall.restore import plan_restore
 from farswitch.firewall.ruleset import NFT, Chain, Rule, Ruleset, rule_text
 from farswitch.state.saved_settings import Journal
 from farswitch.sysctl.files import FOLDERS, WANTED
-from farswitch.sysctl.plan import Observed, plan_absent, plan_present
+from farswitch.sysctl.plan import SysctlState, plan_absent, plan_present
 
 S = TypeVar("S")
 LONGEST = 6
@@ -73,7 +73,7 @@ class Settings:
             )
         owners = owners_after(self.owners, event)
         verb, _, who = event.partition(" ")
-        have = Observed(self.values, self.files, self.folders)
+        have = SysctlState(self.values, self.files, self.folders)
         plan = (plan_present if verb == "build" else plan_absent)(have, self.book, who, server="s")
         files = {path: text for path, text in (self.files | plan.files).items() if text}
         made = {folder for folder in FOLDERS if any(path.startswith(folder) for path in files)}

@@ -5,16 +5,16 @@ import pytest
 from farswitch.errors import ForeignObjectError
 from farswitch.state.saved_settings import Journal
 from farswitch.sysctl.files import FOLDERS, SYSCTL_FILE, UDEV_FILE, WANTED, render, undone_by
-from farswitch.sysctl.plan import Observed, plan_absent, plan_present
+from farswitch.sysctl.plan import SysctlState, plan_absent, plan_present
 
 FORWARD, CALL = "net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables"
 TAGGED = "net.bridge.bridge-nf-filter-vlan-tagged"
-BARE = Observed({FORWARD: "0"}, {}, frozenset(FOLDERS))
+BARE = SysctlState({FORWARD: "0"}, {}, frozenset(FOLDERS))
 
 
 def after(plan, **values):
     files = {path: text.strip() for path, text in plan.files.items() if text is not None}
-    return Observed({FORWARD: "1", **values}, files, frozenset(FOLDERS))
+    return SysctlState({FORWARD: "1", **values}, files, frozenset(FOLDERS))
 
 
 def test_absent_module_is_no_error_and_the_files_cover_it():
@@ -40,7 +40,7 @@ def test_module_that_never_came_has_nothing_to_give_back():
 
 
 def test_folder_that_we_made_goes_and_one_that_was_there_stays():
-    bare = Observed({}, {}, frozenset({FOLDERS[0]}))
+    bare = SysctlState({}, {}, frozenset({FOLDERS[0]}))
     plan = plan_present(bare, Journal(), "lab", server="s")
     assert plan_absent(after(plan), plan.before, "lab", server="s").folders == FOLDERS[1:]
 
@@ -51,7 +51,7 @@ def test_teardown_where_nothing_was_built_changes_nothing():
 
 
 def test_foreign_file_is_refused():
-    have = Observed({}, {UDEV_FILE: "# somebody's"}, frozenset(FOLDERS))
+    have = SysctlState({}, {UDEV_FILE: "# somebody's"}, frozenset(FOLDERS))
     for plan in (plan_present, plan_absent):
         with pytest.raises(ForeignObjectError, match=r"99-farswitch\.rules"):
             plan(have, Journal(), "lab", server="s")

@@ -1,0 +1,144 @@
+"""What the guard of one server has to hold apart: pure values, which guard_*.nft.j2 makes rules.
+
+Two things decide the rules' form. Several clusters guard one server, and a drop in one table is
+final: so a tunnel is named by its VNI, not by its UDP port alone. And with
+`bridge-nf-call-iptables` on, bridged frames pass `forward` with their bridge as both devices: so
+what stays in one bridge is let through before anything that names a bridge is dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Address, Server
+from farswitch.model.owner import Owner
+from farswitch.templates import render_template
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedNic:
+    """The tap of a guest's NIC, and the only addresses that may come in from it."""
+
+    tap: str
+    mac: str
+    address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class GuardManagement:
+    """The management network of a hypervisor's guests.
+
+    Attributes:
+        bridge: Its bridge.
+        forwarding: Guests may reach all but each other; else their hypervisor only.
+        nics: The guests' NICs on it.
+    """
+
+    bridge: str
+    forwarding: bool
+    nics: tuple[GuardedNic, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardWanted:
+    """What the guard of a server is about.
+
+    Attributes:
+        device: The server's interface on the underlay.
+        udp_port: Of the cluster's tunnels.
+        vnis: Of all the cluster's tunnels.
+        peers: The underlay addresses from which tunnels come to this server.
+        servers: The underlay addresses of all servers.
+        bridges: Carry the data network on this server.
+        ports: Carry it too; the server itself sends nothing out there.
+        management: None on the switch.
+        data_nics: The NICs whose senders are pinned on the data network too.
+    """
+
+    device: str
+    udp_port: int
+    vnis: tuple[int, ...]
+    peers: tuple[Address, ...]
+    servers: tuple[Address, ...] = ()
+    bridges: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    management: GuardManagement | None = None
+    data_nics: tuple[GuardedNic, ...] = ()
+
+    @property
+    def peers_by_family(self) -> dict[str, list[str]]:
+        return _by_family(self.peers)
+
+    @property
+    def servers_by_family(self) -> dict[str, list[str]]:
+        return _by_family(self.servers)
+
+
+def wanted_guard(cluster: Cluster, server: Server, device: str) -> GuardWanted:
+    """Return what the guard of a server is about.
+
+    Args:
+        cluster: The cluster that is guarded.
+        server: One of its servers.
+        device: The server's interface on the underlay.
+    """
+    settings = cluster.settings
+    vnis, peers = tuple(guest.vni for guest in cluster.guests), tunnel_peers(cluster, server)
+    if server.role == "switch":
+        tunnels = tuple(guest.tunnel for guest in cluster.guests)
+        bridges = (cluster.switch_bridge,)
+        return GuardWanted(device, settings.udp_port, vnis, peers, bridges=bridges, ports=tunnels)
+    guests = cluster.guests_of(server.name)
+    nics = tuple(
+        GuardedNic(guest.management_tap, guest.management_mac, guest.management_address.ip)
+        for guest in guests
+    )
+    return GuardWanted(
+        device=device,
+        udp_port=settings.udp_port,
+        vnis=vnis,
+        peers=peers,
+        servers=tuple(one.underlay for one in cluster.servers),
+        bridges=tuple(guest.bridge for guest in guests),
+        ports=tuple(port for guest in guests for port in (guest.tunnel, guest.data_tap)),
+        management=GuardManagement(cluster.management_bridge, settings.management_forwarding, nics),
+        data_nics=tuple(
+            GuardedNic(guest.data_tap, guest.data_mac, guest.data_address.ip) for guest in guests
+        )
+        if settings.anti_spoof
+        else (),
+    )
+
+
+def tunnel_peers(cluster: Cluster, server: Server) -> tuple[Address, ...]:
+    """Return the underlay addresses that a server's tunnels lead to."""
+    if server.role == "switch":
+        return tuple(sorted({one.underlay for one in cluster.hypervisors}, key=str))
+    return (cluster.switch.underlay,)
+
+
+def guard_tables(want: GuardWanted, owner: Owner) -> dict[str, str]:
+    """Return the guard's tables by family; each text replaces its table in one transaction."""
+    families = ["inet"]
+    if want.management and want.management.nics:
+        families.append("bridge")
+    return {
+        family: render_template(f"firewall/guard_{family}.nft.j2", want=want, owner=owner)
+        for family in families
+    }
+
+
+def guard_removal(family: str, name: str) -> str:
+    """Return what removes a table whether or not it is there."""
+    return f"table {family} {name}\ndelete table {family} {name}\n"
+
+
+def _by_family(addresses: tuple[Address, ...]) -> dict[str, list[str]]:
+    """Return addresses by what nft calls their family, each once."""
+    families = {4: "ip", 6: "ip6"}
+    found: dict[str, list[str]] = {}
+    for address in sorted(set(addresses), key=lambda one: (one.version, str(one))):
+        found.setdefault(families[address.version], []).append(str(address))
+    return found
