@@ -42,13 +42,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def measure_bare(bed: Testbed, image: BuiltImage, seeds: tuple[Seed, ...], disk: int) -> Bare:
-    """Start the guests side by side and wait for the login to each of them.
-
-    Args:
-        bed: Where they run.
-        image: What they boot.
-        seeds: Who they are; each gets a new disk.
-        disk: Bytes of each disk.
+    """Start the guests side by side, each on a new disk of `disk` bytes, and wait for every login.
 
     Raises:
         DeadlineError: A guest was not ready within `LIMIT`.
@@ -97,11 +91,7 @@ def _children() -> float:
 def compare(folder: Path, repeat: int, count: int, report: Callable[[str], None]) -> list[Pair]:
     """Measure both sides in turns, in a lab and a namespace that are gone afterwards.
 
-    Args:
-        folder: Empty; for the site and what the workflows write for their user.
-        repeat: How many pairs.
-        count: How many guests.
-        report: Gets a line on how far it is.
+    `folder` is empty: for the site, and for what the workflows write for their user.
     """
     image = build_image(recipe(), progress=report)
     bench = write_site(folder, count)

@@ -20,9 +20,7 @@ def seconds_of(pid: int) -> float:
 def domains(names: Collection[str], processes: Path = Path("/proc")) -> Iterator[int]:
     """Find the processes of libvirt's domains, in whatever namespace of this machine.
 
-    Args:
-        names: The domains; libvirt gives QEMU `-name guest=NAME,...`.
-        processes: Where the kernel shows processes.
+    They are known by what libvirt gives QEMU: `-name guest=NAME,...`.
     """
     wanted = {f"guest={name}".encode() for name in names}
     for file in processes.glob("[0-9]*/cmdline"):

@@ -75,8 +75,7 @@ def write_site(folder: Path, guests: int) -> Bench:
 def in_folder(measure: Callable[[Path, Callable[[str], None]], T]) -> T:
     """Measure in a folder that is gone afterwards, also after a SIGTERM.
 
-    Args:
-        measure: Gets the folder, and a function that reports how far it is.
+    `measure` gets the folder, and a function that reports how far it is.
 
     Raises:
         click.ClickException: What farswitch or the benchmark failed on.

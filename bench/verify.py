@@ -27,11 +27,7 @@ def measure(
 ) -> tuple[float, dict[tuple[str, ...], float]]:
     """Return the seconds of the build, and the median of those of `verify` by its options.
 
-    Args:
-        folder: Empty; for the site and what the workflows write for their user.
-        repeat: How many runs of each.
-        count: How many guests.
-        report: Gets a line on how far it is.
+    `folder` is empty: for the site, and for what the workflows write for their user.
 
     Raises:
         FarswitchError: A build failed, or a check did.

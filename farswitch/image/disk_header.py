@@ -46,11 +46,7 @@ class Header:
 
 
 def read(path: Path, source: str) -> Header:
-    """Return what an image is.
-
-    Args:
-        path: The file.
-        source: How messages call it.
+    """Return what an image is; messages call it by its source.
 
     Raises:
         ConfigError: It is no image that stands alone.

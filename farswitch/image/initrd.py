@@ -52,11 +52,9 @@ def load_order(dependencies: str, built_in: str, wanted: Iterable[str]) -> list[
 
 
 def initrd(tree: Path, modules: Sequence[str]) -> bytes:
-    """Return a compressed cpio archive: one static busybox, our script, the modules.
+    """Return a compressed cpio archive: one static busybox, our script, the modules to load.
 
-    Args:
-        tree: The guest's root tree, with exactly one kernel.
-        modules: Names of the modules to load.
+    The root tree must have exactly one kernel.
     """
     folder = next((tree / "usr/lib/modules").iterdir())
     order = load_order(

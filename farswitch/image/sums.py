@@ -28,12 +28,7 @@ def digest(path: Path, progress: Received = silent) -> str:
 
 
 def seal(sums: Path, files: Iterable[Path]) -> None:
-    """Write down what files have now, which are complete.
-
-    Args:
-        sums: Where; written beside and renamed.
-        files: What has just been made.
-    """
+    """Write down what files have now, which are complete: beside, and renamed."""
     text = json.dumps({file.name: digest(file) for file in files}, indent=1)
     beside = sums.with_name(f".{sums.name}.partial")
     beside.write_text(f"{text}\n", encoding="utf-8")

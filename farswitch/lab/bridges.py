@@ -35,11 +35,7 @@ def observe(where: tuple[str, ...] = ()) -> Links:
 
 
 def ensure(lab: Lab) -> bool:
-    """Make the namespace and its bridges.
-
-    Returns:
-        Whether anything was made.
-    """
+    """Make the namespace and its bridges; return whether anything was made."""
     changed = not os.path.ismount(lab.bridges)
     if changed:
         lab.bridges.touch()
@@ -59,10 +55,10 @@ def ensure(lab: Lab) -> bool:
 
 
 def remove(lab: Lab) -> bool:
-    """Remove the namespace, and with it the bridges and one end of every link.
+    """Remove the namespace, and with it the bridges and one end of every link, if it is there.
 
     Returns:
-        Whether it was there.
+        Whether it was.
     """
     there = os.path.ismount(lab.bridges)
     while os.path.ismount(lab.bridges):

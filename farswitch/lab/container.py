@@ -26,17 +26,11 @@ _LOG_TAIL = 2000
 
 
 def find(lab: Lab, member: str | None = None) -> dict[str, int]:
-    """Find the first processes of the lab's members.
+    """Return the first processes of the lab's members, or of one, by the members' names.
 
     What runs is read from the kernel, so there is no record that could be stale: a first process is
-    known by its arguments and by being number 1 of a process namespace right below ours.
-
-    Args:
-        lab: The lab.
-        member: Only this one.
-
-    Returns:
-        Process ids by the names of members, also of members that the lab no longer names.
+    known by its arguments and by being number 1 of a process namespace right below ours. So members
+    that the lab no longer names are found as well.
     """
     found: dict[str, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -78,34 +72,20 @@ def log_tail(lab: Lab, member: Member) -> str:
 
 
 def execute(pid: int, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> str:
-    """Run a program inside a member and return its output.
-
-    Args:
-        pid: The member's first process.
-        argv: The program and its arguments.
-        stdin: What it reads.
-        timeout: Seconds until it is killed.
+    """Run a program inside the member of this first process, and return its output.
 
     Raises:
-        ProgramError: It failed.
+        ProgramError: It failed, or took more than `timeout` seconds.
     """
     enter = ("nsenter", "-t", str(pid), "-m", "-u", "-i", "-n", "-p", "--")
     return run([*enter, *argv], stdin=stdin, timeout=timeout)
 
 
 def kill(lab: Lab, name: str, *, seconds: float = 10.0) -> bool:
-    """End a member at once, as the power switch would.
-
-    Args:
-        lab: The lab.
-        name: The member.
-        seconds: How long the kernel may take.
-
-    Returns:
-        Whether it was running.
+    """End a member at once, as the power switch would; return whether it was running.
 
     Raises:
-        DeadlineError: It still runs.
+        DeadlineError: The kernel had not ended it after so many seconds.
     """
     pid = find(lab, name).get(name)
     if pid is None:
@@ -128,14 +108,10 @@ def kill(lab: Lab, name: str, *, seconds: float = 10.0) -> bool:
 
 
 def await_reaping(pids: Iterable[int], *, seconds: float = 5.0) -> None:
-    """Wait until the machine's own first process has taken note of ended ones.
+    """Wait some seconds until the machine's own first process has taken note of ended ones.
 
     Until then their entries, and with them their process namespaces, are still listed. Some
     machines do that late or never (a Docker container without an init), which is no error of ours.
-
-    Args:
-        pids: The ended processes.
-        seconds: How long to wait.
     """
     entries = [Path("/proc", str(pid)) for pid in pids]
     with contextlib.suppress(DeadlineError):

@@ -25,9 +25,7 @@ PROGRAMS = ("ip", "nsenter", "pivot_root", "ssh", "ssh-keygen", "sysctl", "unsha
 def up(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> tuple[str, ...]:
     """Raise a lab, or repair one of which something is missing.
 
-    Args:
-        lab: The lab; by default the one that the default site describes.
-        seconds: How long it may take in all.
+    It is the default site's lab where none is given, and may take so many seconds in all.
 
     Returns:
         One sentence for each thing that was made; empty when everything stood.
@@ -54,15 +52,10 @@ def up(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> tuple[str, ...
 def restart(name: str, lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> None:
     """Switch a member of a lab that is up off and on: its disk is all that it keeps.
 
-    Args:
-        name: The member.
-        lab: The lab.
-        seconds: How long it may take in all.
-
     Raises:
         ConfigError: There is no such member.
         FarswitchError: It does not run, or its disk is in memory and would be gone.
-        DeadlineError: It did not get ready.
+        DeadlineError: It did not get ready in so many seconds.
     """
     lab = lab or Lab()
     _check_privilege()
@@ -88,14 +81,9 @@ def restart(name: str, lab: Lab | None = None, *, seconds: float = UP_SECONDS) -
 
 
 def down(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> bool:
-    """End a lab and remove all of it, however much there is.
+    """End a lab and remove all of it, however much there is; return whether there was anything.
 
-    Args:
-        lab: The lab.
-        seconds: How long to wait for another `up` or `down` of it.
-
-    Returns:
-        Whether there was anything.
+    Another `up` or `down` of it is waited for, so many seconds.
     """
     lab = lab or Lab()
     _check_privilege()

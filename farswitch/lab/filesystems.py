@@ -30,9 +30,6 @@ _OPTIONS = "index=off,metacopy=off"  # the layer below may change while it is mo
 def assemble(spec: ServerSpec) -> None:
     """Make the member's file systems and move into them.
 
-    Args:
-        spec: The member.
-
     Raises:
         ProgramError: A mount was refused.
     """

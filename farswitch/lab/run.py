@@ -24,15 +24,11 @@ class ProgramError(FarswitchError):
 
 
 def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> str:
-    """Run a program and return what it wrote to its standard output.
-
-    Args:
-        argv: The program and its arguments; no shell sees them.
-        stdin: What it reads.
-        timeout: Seconds until it is killed.
+    """Run a program, without a shell, and return what it wrote to its standard output.
 
     Raises:
-        ProgramError: Its status was not 0, it took too long, or there is no such program.
+        ProgramError: Its status was not 0, it took more than `timeout` seconds and was killed, or
+            there is no such program.
     """
     try:
         done = subprocess.run(

@@ -41,11 +41,7 @@ def observe() -> list[Use]:
 
 
 def check(lab: Lab, uses: Iterable[Use]) -> None:
-    """Refuse a lab whose subnets this machine already uses.
-
-    Args:
-        lab: The lab; its own interface does not count.
-        uses: What `observe` found.
+    """Refuse a lab whose subnets this machine already uses, its own interface left out.
 
     Raises:
         ConfigError: Two subnets overlap; both are named, and what has the other one.

@@ -38,10 +38,7 @@ class VethPair:
 
 
 def ensure_controller(lab: Lab) -> bool:
-    """Connect the controller, which is this machine.
-
-    Returns:
-        Whether anything was made.
+    """Connect the controller, which is this machine; return whether anything was made.
 
     Raises:
         ForeignObjectError: An interface that is not the lab's has its name.
@@ -54,16 +51,7 @@ def ensure_controller(lab: Lab) -> bool:
 
 
 def ensure_member(lab: Lab, member: Member, pid: int) -> bool:
-    """Connect a running member to both bridges.
-
-    Args:
-        lab: The lab.
-        member: The member.
-        pid: Its first process.
-
-    Returns:
-        Whether anything was made.
-    """
+    """Connect a running member to both bridges; return whether anything was made."""
     outside, inside = within(lab), namespace(f"/proc/{pid}/ns/net")
     nics = observe(inside)
     links = (
@@ -81,11 +69,7 @@ def connected(lab: Lab) -> bool:
 
 
 def remove_controller(lab: Lab) -> bool:
-    """Remove the controller's interface.
-
-    Returns:
-        Whether it was there, and the lab's.
-    """
+    """Remove the controller's interface; return whether it was there, and the lab's."""
     have = observe().get(lab.link)
     ours = have is not None and _is_ours(have)
     if ours:

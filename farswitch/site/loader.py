@@ -18,10 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def load_site(site: str) -> Site:
-    """Read and validate a site.
-
-    Args:
-        site: As in `find_site`.
+    """Read and validate the site that `find_site` finds.
 
     Raises:
         ConfigError: What is wrong, one sentence a line, with file, line, found and wanted.

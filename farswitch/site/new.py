@@ -36,17 +36,10 @@ class NewSite(Fields):
 def write_site(
     name: str, server1: str, server2: str, *, user: str = "root", below: Path = Path("inventory")
 ) -> Path:
-    """Write a site that a build can be started with.
+    """Write a site that a build can be started with into a folder of its own, and return that.
 
-    Args:
-        name: The name of the site and of its cluster.
-        server1: The hypervisor's address, for ssh and for tunnels.
-        server2: The switch's address.
-        user: Who logs in to both.
-        below: The folder that gets the site's folder.
-
-    Returns:
-        The site's folder.
+    `server1` and `server2` are addresses of the hypervisor and of the switch, for ssh and for
+    tunnels; `user` logs in to both.
 
     Raises:
         ConfigError: A value cannot be meant, or there is something of that name; nothing is
