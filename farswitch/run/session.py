@@ -26,9 +26,9 @@ from farswitch.run.progress import progress_on
 from farswitch.run.recorder import Recorder
 from farswitch.run.report import Report
 from farswitch.run.stages import Filter, Stage, guests, run_stages
-from farswitch.site.nornir_data import KeyHolder, cluster_of, keys_of, site_of
+from farswitch.site.nornir_data import cluster_of, site_of
+from farswitch.site.plugin import fill_in_keys, resize
 from farswitch.site.plugin import register as register_inventory
-from farswitch.site.plugin import resize
 from farswitch.site.state_folder import state_folder
 from farswitch.state.record import Record, check_places, read
 
@@ -78,11 +78,7 @@ class Session:
 
     @property
     def cluster(self) -> Cluster:
-        return cluster_of(self.head_host)
-
-    @property
-    def keys(self) -> KeyHolder:
-        return keys_of(self.nornir.inventory)
+        return cluster_of(self.nornir.inventory)
 
     @property
     def head_host(self) -> Host:
@@ -116,7 +112,9 @@ class Session:
     def take_record(self, record: Record | None) -> None:
         """Take over a record that was read or written: its keys serve the logins to guests."""
         if record is not None:
-            self._record, self.keys.keys = record, record.guest_keys()
+            self._record = record
+            host_keys = {name: pair.public for name, pair in record.hosts.items()}
+            fill_in_keys(self.nornir.inventory, record.controller.private, host_keys)
 
     def result(self, step: str, host: str) -> Any:
         """Return what a step that ended well returned for a host: its `Result.result`.
@@ -167,10 +165,10 @@ class Session:
         record = read(shell(self.head_host), self.site.settings.cluster)
         if record is None:
             return False
-        self.take_record(record)
         edited = follow_site and record.site != len(self.site.guests)
         if self.options.nodes is None and not edited and record.nodes != len(self.cluster.guests):
-            resize(self.nornir.inventory, self.site, record.nodes)
+            resize(self.nornir.inventory, record.nodes)
+        self.take_record(record)
         check_places(record, self.cluster)
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nornir.core.inventory import (
     ConnectionOptions,
@@ -17,22 +17,11 @@ from nornir.core.inventory import (
 from nornir.core.plugins.inventory import InventoryPluginRegister
 
 from farswitch.connections.fence import Fence
-from farswitch.model.cluster import Cluster, Site, cluster
+from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.site import netmiko_options
 from farswitch.site.loader import load_site
-from farswitch.site.nornir_data import (
-    CLUSTER,
-    FENCE,
-    GUEST,
-    JUMP,
-    KEYS,
-    SERVER,
-    SITE,
-    KeyHolder,
-    fence_of,
-    keys_of,
-)
+from farswitch.site.nornir_data import CLUSTER, FENCE, GUEST, SERVER, SITE, fence_of, site_of
 
 NAME = "FarswitchInventory"
 GROUPS = ("hypervisor", "switch", "guest")
@@ -66,18 +55,15 @@ class FarswitchInventory:
         """
         site = load_site(self.site)
         wanted = cluster(site, self.nodes)
-        defaults = Defaults(data={SITE: site, FENCE: Fence()})
+        defaults = Defaults(data={SITE: site, CLUSTER: wanted, FENCE: Fence()})
         groups = Groups({name: Group(name, defaults=defaults) for name in GROUPS})
         inventory = Inventory(hosts=Hosts(), groups=groups, defaults=defaults)
-        defaults.data[KEYS] = KeyHolder(inventory)
         for server in wanted.servers:
-            connections = CONNECTIONS[server.role]
-            inventory.hosts[server.name] = server_host(
-                server, groups[server.role], defaults, connections
-            )
+            host = server_host(server, groups[server.role], defaults, CONNECTIONS[server.role])
+            host.data["cluster"] = wanted.name
+            inventory.hosts[server.name] = host
         for guest in wanted.guests:
             inventory.hosts[guest.name] = _guest_host(guest, inventory)
-        _adopt(wanted, inventory)
         return inventory
 
 
@@ -86,7 +72,7 @@ def register() -> None:
     InventoryPluginRegister.register(NAME, FarswitchInventory)
 
 
-def resize(inventory: Inventory, site: Site, nodes: int | None) -> Cluster:
+def resize(inventory: Inventory, nodes: int | None) -> Cluster:
     """Give an inventory another number of guests.
 
     Servers, and guests that stay, keep their Host objects and open connections; the connections of
@@ -94,29 +80,39 @@ def resize(inventory: Inventory, site: Site, nodes: int | None) -> Cluster:
 
     Args:
         inventory: The inventory of a Nornir object.
-        site: The site that it was made from.
         nodes: How many guests; None means those that the site names.
 
     Returns:
-        The cluster of that size, which every host belongs to now.
+        The cluster of that size.
 
     Raises:
         ConfigError: That many guests cannot be; nothing was changed.
     """
-    wanted = cluster(site, nodes)
+    wanted = cluster(site_of(inventory), nodes)
     names = {guest.name for guest in wanted.guests}
-    gone = [
-        host for host in inventory.hosts.values() if GUEST in host.data and host.name not in names
-    ]
-    for host in gone:
-        del inventory.hosts[host.name]
-        host.close_connections()
+    for host in [host for host in inventory.hosts.values() if host.get("role") == "guest"]:
+        if host.name not in names:
+            del inventory.hosts[host.name]
+            host.close_connections()
     for guest in wanted.guests:
-        have = inventory.hosts.get(guest.name)
-        if have is None or have.data[GUEST] != guest:
+        if guest.name not in inventory.hosts:
             inventory.hosts[guest.name] = _guest_host(guest, inventory)
-    _adopt(wanted, inventory)
+    inventory.defaults.data[CLUSTER] = wanted
     return wanted
+
+
+def fill_in_keys(inventory: Inventory, private_key: str, host_keys: Mapping[str, str]) -> None:
+    """Give the shells of all guests what their logins need, once it is known.
+
+    Args:
+        inventory: The inventory of a Nornir object.
+        private_key: Of root on the guests, as OpenSSH's PEM.
+        host_keys: The public line of each guest's host key, by the guest's name.
+    """
+    for host in inventory.hosts.values():
+        if host.get("role") == "guest":
+            extras = host.connection_options["shell"].extras or {}
+            extras |= {"private_key": private_key, "host_key": host_keys.get(host.name, "")}
 
 
 def server_host(
@@ -128,7 +124,7 @@ def server_host(
         "local": server.local,
         "key_file": server.key_file,
         "known_hosts": server.known_hosts,
-        FENCE: defaults.data[FENCE],
+        "fence": defaults.data[FENCE],
     }
     return Host(
         name=server.name,
@@ -149,10 +145,12 @@ def server_host(
 def _guest_host(guest: Guest, inventory: Inventory) -> Host:
     extras = {
         "name": guest.name,
-        JUMP: inventory.hosts[guest.hypervisor],
-        FENCE: fence_of(inventory),
+        "jump": inventory.hosts[guest.hypervisor],
+        "host_key": "",
+        "private_key": "",
+        "fence": fence_of(inventory),
     }
-    host = Host(
+    return Host(
         name=guest.name,
         hostname=str(guest.management_address.ip),
         port=SSH_PORT,
@@ -166,6 +164,7 @@ def _guest_host(guest: Guest, inventory: Inventory) -> Host:
             "data_address": str(guest.data_address.ip),
             "management_address": str(guest.management_address.ip),
             "hypervisor": guest.hypervisor,
+            "cluster": guest.settings.cluster,
             GUEST: guest,
         },
         connection_options={
@@ -174,11 +173,3 @@ def _guest_host(guest: Guest, inventory: Inventory) -> Host:
         },
         defaults=inventory.defaults,
     )
-    keys_of(inventory).fill_in(host)
-    return host
-
-
-def _adopt(wanted: Cluster, inventory: Inventory) -> None:
-    """Let every host belong to the cluster."""
-    for host in inventory.hosts.values():
-        host.data |= {"cluster": wanted.name, CLUSTER: wanted}

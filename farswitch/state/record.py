@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from farswitch.connections.shell.keys import GuestKeys, KeyPair, generate
+from farswitch.connections.shell.keys import KeyPair, generate
 from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.lock.reserved import Reserved, reserved_by
@@ -49,11 +49,6 @@ class Record(ServerDocument):
     places: dict[str, GuestPlace] = Field(default_factory=dict)
     mtu: int
     reserved: Reserved | None = None
-
-    def guest_keys(self) -> GuestKeys:
-        """Return what the connections need to log in to guests."""
-        public = {name: pair.public for name, pair in self.hosts.items()}
-        return GuestKeys(private_key=self.controller.private, host_keys=public)
 
 
 class RecordDamagedError(FarswitchError):

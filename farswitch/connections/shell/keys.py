@@ -16,19 +16,6 @@ class KeyPair:
     public: str
 
 
-@dataclass(slots=True)
-class GuestKeys:
-    """What a login to a guest needs; the workflow puts it into the guests' holder before the first.
-
-    Args:
-        private_key: The controller's key for root on the guests, as OpenSSH's PEM.
-        host_keys: The public line of each guest's host key, by the guest's name.
-    """
-
-    private_key: str = field(default="", repr=False)
-    host_keys: dict[str, str] = field(default_factory=dict)
-
-
 def generate(comment: str) -> KeyPair:
     """Return a new ed25519 pair (RFC 8709).
 

@@ -5,7 +5,8 @@ import subprocess
 
 import paramiko
 
-from farswitch.connections.shell.keys import GuestKeys, generate
+from farswitch.connections.shell.keys import generate
+from farswitch.connections.shell.options import LoginOptions
 
 
 def test_a_pair_belongs_together_and_ssh_reads_it(tmp_path):
@@ -30,4 +31,6 @@ def test_private_keys_are_not_shown():
     pair = generate("node1")
     body = pair.private.splitlines()[1]
     assert body not in repr(pair)
-    assert body not in repr(GuestKeys(pair.private, {"node1": pair.public}))
+    options = LoginOptions(hostname="node1", private_key=pair.private, host_key=pair.public)
+    assert body not in repr(options)
+    assert body not in repr(options.target())

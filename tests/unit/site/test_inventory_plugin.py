@@ -9,19 +9,16 @@ from nornir.core import Nornir
 from nornir.core.filter import F
 from nornir.core.plugins.connections import ConnectionPluginRegister
 
-from farswitch.connections.shell.keys import GuestKeys
 from farswitch.errors import ConfigError
 from farswitch.site.loader import ROOT
 from farswitch.site.nornir_data import (
     cluster_of,
     fence_of,
     guest_of,
-    hypervisor_of,
-    keys_of,
     server_of,
     site_of,
 )
-from farswitch.site.plugin import register, resize
+from farswitch.site.plugin import fill_in_keys, register, resize
 
 
 class Recorder:
@@ -61,11 +58,8 @@ def test_the_hosts_are_the_servers_and_the_guests(nornir):
     ]
 
 
-def test_hosts_carry_the_models(nornir):
-    hosts = nornir.inventory.hosts
-    clusters = {id(cluster_of(host)) for host in hosts.values()}
-    assert len(clusters) == 1
-    cluster = cluster_of(hosts["server1"])
+def test_the_inventory_carries_the_models(nornir):
+    hosts, cluster = nornir.inventory.hosts, cluster_of(nornir.inventory)
     assert server_of(hosts["server2"]) == cluster.switch
     assert guest_of(hosts["node2"]) == cluster.guests[1]
     assert site_of(nornir.inventory).name == cluster.name == "lab"
@@ -85,22 +79,21 @@ def test_hosts_carry_plain_data_for_filters_and_templates(nornir):
     ]  # fmt: skip
     server = hosts["server2"]
     assert (server["role"], server["cluster"]) == ("switch", "lab")
-    assert server["underlay"] == str(cluster_of(server).switch.underlay)
+    assert server["underlay"] == str(cluster_of(nornir.inventory).switch.underlay)
 
 
 def test_a_guest_is_reached_as_root_through_its_hypervisor_with_the_clusters_keys(nornir):
     hosts = nornir.inventory.hosts
     login = hosts["node1"].get_connection_parameters("shell")
     assert (login.hostname, login.port, login.username) == ("10.10.0.11", 22, "root")
-    plain = {"name": "node1", "jump": hosts["server1"], "fence": fence_of(nornir.inventory)}
+    fence = fence_of(nornir.inventory)
+    plain = {"name": "node1", "jump": hosts["server1"], "fence": fence}
     assert login.extras == {**plain, "host_key": "", "private_key": ""}
-    keys = GuestKeys("private", {"node1": "ssh-ed25519 AAAA", "node4": "ssh-ed25519 BBBB"})
-    keys_of(nornir.inventory).keys = keys
-    resize(nornir.inventory, site_of(nornir.inventory), 4)
-    for name, host_key in keys.host_keys.items():
+    public = {"node1": "ssh-ed25519 AAAA", "node2": "ssh-ed25519 BBBB"}
+    fill_in_keys(nornir.inventory, "private", public)
+    for name, host_key in public.items():
         extras = hosts[name].get_connection_parameters("shell").extras or {}
         assert (extras["host_key"], extras["private_key"]) == (host_key, "private")
-    assert hypervisor_of(hosts["node1"]) is hosts["server1"]
 
 
 def test_a_servers_connections_have_complete_extras(nornir):
@@ -160,13 +153,13 @@ def test_a_bad_site_is_a_config_error(site_folder: Path):
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 4, 244])
-def test_resize_keeps_hosts_that_stay_and_tells_all_of_the_new_cluster(nornir, nodes):
+def test_resize_keeps_hosts_that_stay_and_makes_the_new_cluster_the_inventorys(nornir, nodes):
     before = dict(nornir.inventory.hosts)
-    wanted = resize(nornir.inventory, site_of(nornir.inventory), nodes)
+    wanted = resize(nornir.inventory, nodes)
     hosts = nornir.inventory.hosts
     assert list(hosts) == ["server1", "server2", *(f"node{n}" for n in range(1, nodes + 1))]
     assert all(hosts[name] is host for name, host in before.items() if name in hosts)
-    assert all(cluster_of(host) is wanted for host in hosts.values())
+    assert cluster_of(nornir.inventory) is wanted
 
 
 def test_resize_closes_the_connections_of_guests_that_go(nornir, monkeypatch):
@@ -175,12 +168,12 @@ def test_resize_closes_the_connections_of_guests_that_go(nornir, monkeypatch):
     for host in hosts.values():
         host.get_connection("shell", nornir.config)
     opened = {name: host.connections["shell"] for name, host in hosts.items()}
-    resize(nornir.inventory, site_of(nornir.inventory), 2)
+    resize(nornir.inventory, 2)
     assert [name for name, one in opened.items() if one.closed] == ["node3"]
 
 
 def test_resize_to_what_cannot_be_changes_nothing(nornir):
     before = dict(nornir.inventory.hosts)
     with pytest.raises(ConfigError, match="The number of guests is 245, wanted a number from 1"):
-        resize(nornir.inventory, site_of(nornir.inventory), 245)
+        resize(nornir.inventory, 245)
     assert nornir.inventory.hosts == before
