@@ -18,7 +18,7 @@ DATA: Place = ("data",)
 
 
 @dataclass(frozen=True, slots=True)
-class Checks:
+class CrossChecks:
     """The parts of a site that are right one by one."""
 
     mistakes: Mistakes

@@ -7,7 +7,7 @@ from pathlib import Path
 from farswitch.errors import ConfigError
 from farswitch.model.cluster import GuestEntry, Site
 from farswitch.model.settings import Image
-from farswitch.site.cross_checks import Checks
+from farswitch.site.cross_checks import CrossChecks
 from farswitch.site.find import FILES, find_site
 from farswitch.site.hosts_yaml import Entries
 from farswitch.site.mistakes import Mistakes
@@ -30,11 +30,11 @@ def load_site(site: str) -> Site:
     common = mistakes.validate(GroupsFile, groups, groups.data)
     entries = Entries(hosts, common or GroupsFile(), folder, mistakes)
     entries.read()
-    mistakes.check()
-    assert cluster is not None  # noqa: S101 (`check` has raised otherwise)
+    mistakes.raise_any()
+    assert cluster is not None  # noqa: S101 (`raise_any` has raised otherwise)
     settings = cluster.data
-    Checks(mistakes, hosts, groups, defaults, entries, settings).run()
-    mistakes.check()
+    CrossChecks(mistakes, hosts, groups, defaults, entries, settings).run()
+    mistakes.raise_any()
     hypervisors = tuple(server for server in entries.servers if server.role == "hypervisor")
     switch = next(server for server in entries.servers if server.role == "switch")
     guests = tuple(
@@ -51,7 +51,7 @@ def _documents(folder: Path, mistakes: Mistakes) -> list[Document]:
             documents.append(read_document(folder / name))
         except ConfigError as error:
             mistakes.sentences.append(str(error))
-    mistakes.check()
+    mistakes.raise_any()
     return documents
 
 

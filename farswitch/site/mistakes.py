@@ -22,7 +22,7 @@ LIKENESS = 0.7
 
 @dataclass(slots=True)
 class Mistakes:
-    """Sentences, collected until `check`."""
+    """Sentences, collected until `raise_any`."""
 
     sentences: list[str] = field(default_factory=list)
 
@@ -30,7 +30,7 @@ class Mistakes:
         """Add what is wrong at a place of a file."""
         self.sentences.append(f"{document.at(place)}: {sentence}")
 
-    def check(self) -> None:
+    def raise_any(self) -> None:
         """Raise a ConfigError that says all that was found, one a line."""
         if self.sentences:
             raise ConfigError("\n".join(dict.fromkeys(self.sentences)))
