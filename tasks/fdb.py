@@ -11,7 +11,8 @@ from farswitch.connections.netlink.fdb import delete, entries
 from farswitch.connections.netlink.links import Link, dump
 from farswitch.links.apply import apply
 from farswitch.links.forwarding import Forwarding, plan
-from farswitch.links.plan import Add, complete
+from farswitch.links.ownership import complete
+from farswitch.links.plan import Add
 from farswitch.model.links import Tunnel
 from farswitch.model.owner import Owner
 

@@ -15,7 +15,6 @@ from farswitch.errors import FOREIGN_HINT, ConfigError, FarswitchError
 from farswitch.guests.server_facts import Facts
 from farswitch.links.clashes import (
     ServerProbe,
-    WantedServer,
     able,
     domain_clashes,
     judge,
@@ -24,6 +23,7 @@ from farswitch.links.clashes import (
     route_clashes,
 )
 from farswitch.links.underlay import judge as judge_underlay
+from farswitch.links.wanted_server import WantedServer
 from farswitch.remote import script
 from farswitch.state.record import Record, read_all
 

@@ -16,7 +16,6 @@ from farswitch.guests.domain import Hardware
 from farswitch.guests.files.hosts import wanted_addresses
 from farswitch.guests.files.mpi import wanted_mpi
 from farswitch.guests.server_facts import Facts
-from farswitch.links.clashes import wanted_server
 from farswitch.links.mtu import derive
 from farswitch.links.underlay import Underlay
 from farswitch.links.wanted import (
@@ -26,6 +25,7 @@ from farswitch.links.wanted import (
     wanted_ports,
     wanted_tunnels,
 )
+from farswitch.links.wanted_server import wanted_server
 from farswitch.proof.path_mtu import tunnel_paths
 from farswitch.run.cli import Options, main, shared
 from farswitch.run.locking import fenced, locked

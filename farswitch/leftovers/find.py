@@ -19,7 +19,7 @@ from farswitch.firewall.read import GUARD
 from farswitch.firewall.ruleset import Ruleset
 from farswitch.guests.base_image import GUESTS, OURS
 from farswitch.leftovers.orphans import UNNAMED, Leftover, Leftovers, Times, named
-from farswitch.links.plan import PREFIX
+from farswitch.links.ownership import PREFIX
 from farswitch.model.machines import Address
 from farswitch.model.owner import GROUP_BASE
 from farswitch.model.settings import DEFAULT_POOL, VNI_MAX

@@ -11,7 +11,8 @@ from farswitch.connections.access import netlink
 from farswitch.connections.netlink import edit_links
 from farswitch.connections.netlink.links import Link, Session, dump
 from farswitch.errors import FarswitchError
-from farswitch.links.plan import Add, LinkChange, Remove, Set, Wanted, our_altnames
+from farswitch.links.ownership import our_altnames
+from farswitch.links.plan import Add, LinkChange, Remove, Set, Wanted
 from farswitch.model.links import Bridge, Tunnel
 
 C = TypeVar("C")

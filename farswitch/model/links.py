@@ -33,7 +33,8 @@ class Bridge:
         mtu: In bytes of IP packet.
         arp: Whether the server answers ARP on it; a switch of guests is mute.
         address: The server's own on it.
-        alias: The mark that people read; follows from the owner where not given.
+        alias: The mark that people read, after `Owner.mark` and a colon; follows from the owner
+            where not given.
         altname: A longer name, unique on the server; follows from the owner where not given.
         group: The link group; the owner's where it is 0.
     """

@@ -8,8 +8,8 @@ from nornir.core.task import Task
 
 from farswitch.errors import FarswitchError
 from farswitch.guests.server_facts import Facts
-from farswitch.links.clashes import wanted_server
 from farswitch.links.underlay import Underlay
+from farswitch.links.wanted_server import wanted_server
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observed, Probe, Proof

@@ -9,7 +9,7 @@ from functools import partial
 from farswitch.connections.netlink import fdb
 from farswitch.connections.netlink.fdb import Entry
 from farswitch.connections.netlink.links import Link, Session, dump
-from farswitch.links.plan import owns
+from farswitch.links.ownership import owns
 from farswitch.links.wanted import wanted_tunnels
 from farswitch.model.links import Tunnel
 from farswitch.model.machines import Guest, Server

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from farswitch.connections.netlink.links import Link, Port
-from farswitch.links.plan import owns
+from farswitch.links.ownership import owns
 from farswitch.links.ports import differences
 from farswitch.links.wanted import wanted_ports
 from farswitch.model.cluster import Cluster

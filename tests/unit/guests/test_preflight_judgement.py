@@ -18,8 +18,8 @@ from farswitch.links.clashes import (
     link_clashes,
     parse,
     route_clashes,
-    wanted_server,
 )
+from farswitch.links.wanted_server import wanted_server
 from farswitch.lock.reserved import Reserved
 from farswitch.model.cluster import cluster
 from farswitch.model.links import VxlanAttrs
