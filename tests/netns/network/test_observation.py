@@ -56,6 +56,7 @@ def test_what_was_made_since_the_observation_is_not_made_twice(two_servers, watc
     lab = two_servers(guests=2)
     outdated = observe(lab)
     lab.build((bridge, vxlan), mtu=MTU)
+    lab.settle("server1", "fsb41", "fsb42")
     with watch(lab.namespaces["server1"]) as seen:
         for task in TASKS:
             assert lab.run("server1", task, mtu=MTU, have=outdated).count == 0
