@@ -25,7 +25,7 @@ from farswitch.run.cli import Options, main, shared
 from farswitch.run.completion import comma_list
 from farswitch.run.junit import check_writable, render
 from farswitch.run.locking import note_holder
-from farswitch.run.recorder import Failure
+from farswitch.run.rows import Failure
 from farswitch.run.selection import select, wanted
 from farswitch.run.session import Session
 from farswitch.run.ssh_config import configuration_of

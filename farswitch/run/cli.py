@@ -18,8 +18,8 @@ import click
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.run.completion import sites
 from farswitch.run.logs import log_exception
-from farswitch.run.recorder import Failure
 from farswitch.run.report import FAILED, INTERRUPTED, USAGE, Report
+from farswitch.run.rows import Failure
 from farswitch.run.terminal import safe
 
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from farswitch.errors import ConfigError
 from farswitch.proof.check import Check
-from farswitch.run.recorder import Failure
+from farswitch.run.rows import Failure
 
 _ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to write (section 2.2, Char)."""

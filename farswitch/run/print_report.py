@@ -11,7 +11,7 @@ from rich.text import Text
 
 from farswitch.proof.check import Check
 from farswitch.run.report import Report
-from farswitch.run.table import table, titles_of
+from farswitch.run.table import table_of, titles_of
 from farswitch.run.terminal import shown
 
 _VERDICTS = {True: "ok", False: "FAILED", None: "skipped"}
@@ -34,7 +34,7 @@ def show(report: Report, *, as_json: bool, verbose: int) -> None:
     if verbose or report.dry_run:
         _changes(report, console)
     if report.rows and console.is_terminal:
-        console.print(table(titles_of(report.rows), report.rows))
+        console.print(table_of(titles_of(report.rows), report.rows))
     if report.checks and verbose:
         console.print()
         console.print(_checks(report))

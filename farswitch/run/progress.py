@@ -8,43 +8,50 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
-from farswitch.run.recorder import Row
-from farswitch.run.table import table, titles_of
+from farswitch.run.rows import Row
+from farswitch.run.table import table_of, titles_of
 from farswitch.run.terminal import shown
 
 REFRESHES = 4
 """How often a second a terminal's view is drawn anew."""
 
 
-class Lines:
-    """A line a row, as it ends: for a log."""
+class View:
+    """Receive what goes on, from many worker threads, and show nothing."""
+
+    def start(self) -> None:
+        """Begin to show."""
+
+    def stop(self) -> None:
+        """Leave the screen to the report."""
+
+    def message(self, line: str) -> None:
+        """Show how far something is that is not a step."""
+
+    def began(self, host: str, step: str) -> None:
+        """A host began a step."""
+
+    def left(self, host: str) -> None:
+        """A host has nothing more to do in this stage."""
+
+    def ended(self, row: Row) -> None:
+        """All hosts ended a step, and another one began."""
+
+
+class StageLines(View):
+    """A line a row, as it ends: for a log, which has what was done and not how far it is."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._titles: tuple[str, ...] = ()
 
-    def start(self) -> None:
-        """Nothing: the first row brings the titles."""
-
-    def stop(self) -> None:
-        """Nothing: each row was written when it ended."""
-
-    def message(self, line: str) -> None:
-        """Nothing: a log has what was done, not how far it is."""
-
-    def began(self, host: str, step: str) -> None:
-        """Nothing."""
-
-    def left(self, host: str) -> None:
-        """Nothing."""
-
     def ended(self, row: Row) -> None:
         """Write the row, below its titles where the last row had others."""
         before, self._titles = self._titles, titles_of([row])
-        self._console.print(table(self._titles, [row], header=self._titles != before))
+        self._console.print(table_of(self._titles, [row], header=self._titles != before))
 
 
-class Hosts:
+class HostLines(View):
     """A line a host, with its step and for how long: for a terminal, gone at the end."""
 
     def __init__(self, console: Console) -> None:
@@ -52,7 +59,7 @@ class Hosts:
         self._message = ""
         self._live = Live(
             console=console,
-            get_renderable=self.view,
+            get_renderable=self.table,
             refresh_per_second=REFRESHES,
             transient=True,
         )
@@ -78,10 +85,7 @@ class Hosts:
         """Take the host's line away."""
         self._at_work.pop(host, None)
 
-    def ended(self, row: Row) -> None:
-        """Nothing: the report has the table."""
-
-    def view(self) -> RenderableType:
+    def table(self) -> RenderableType:
         """Return what a terminal shows at this moment."""
         grid = Table.grid(padding=(0, 2))
         now = time.monotonic()
@@ -90,9 +94,6 @@ class Hosts:
         return Group(grid, shown(self._message)) if self._message else grid
 
 
-Progress = Lines | Hosts
-
-
-def progress_on(console: Console) -> Progress:
+def view_on(console: Console) -> View:
     """Return what shows a run on the console of its report."""
-    return Hosts(console) if console.is_terminal else Lines(console)
+    return HostLines(console) if console.is_terminal else StageLines(console)

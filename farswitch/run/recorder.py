@@ -5,65 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from nornir.core.exceptions import NornirSubTaskError
 from nornir.core.inventory import Host
 from nornir.core.task import AggregatedResult, MultiResult, Result, Task
 
-from farswitch.errors import ConfigError, FarswitchError
 from farswitch.proof.check import Check
+from farswitch.run.progress import View
+from farswitch.run.rows import Failure, Row, failure_of
 from farswitch.run.stages import StepsAhead
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What went wrong on one host, and what to do about it."""
-
-    host: str
-    stage: str
-    error: str
-    hint: str
-    usage: bool = False
-
-
-@dataclass(slots=True)
-class Row:
-    """One stage of the table; `started` and `ended` are seconds of the monotonic clock."""
-
-    name: str
-    started: float
-    ended: float
-    hosts: set[str] = field(default_factory=set)
-    touched: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
-    changed: int = 0
-    checks: list[Check] = field(default_factory=list)
-
-    @property
-    def seconds(self) -> float:
-        """Wall time from the first host's start to the last host's end."""
-        return self.ended - self.started
-
-
-class Watcher(Protocol):
-    """Is told what goes on, by many worker threads."""
-
-    def began(self, host: str, step: str) -> None:
-        """A host began a step."""
-
-    def left(self, host: str) -> None:
-        """A host has nothing more to do in this stage."""
-
-    def ended(self, row: Row) -> None:
-        """All hosts ended a step, and another one began."""
 
 
 class Recorder:
     """Collects a row a step and a failure a host, from many worker threads."""
 
-    def __init__(self, watcher: Watcher | None = None) -> None:
+    def __init__(self, view: View | None = None) -> None:
         self.rows: dict[str, Row] = {}
         self.failures: list[Failure] = []
         self.notes: list[str] = []
@@ -72,7 +29,7 @@ class Recorder:
         self.extras: dict[str, Any] = {}
         self.returned: list[tuple[str, str, Result]] = []
         self.results: dict[tuple[str, str], Any] = {}
-        self._watcher = watcher
+        self._view = view or View()
         self._ahead = StepsAhead()
         self._latest = ""
         self._unreported: dict[str, Row] = {}
@@ -93,8 +50,7 @@ class Recorder:
 
     def task_instance_completed(self, task: Task, host: Host, result: MultiResult) -> None:  # noqa: ARG002 - Nornir's signature
         """Note that a host ended its chain, which gives no row: its steps do."""
-        if self._watcher:
-            self._watcher.left(host.name)
+        self._view.left(host.name)
 
     def subtask_instance_started(self, task: Task, host: Host) -> None:
         """Note when a host began a step."""
@@ -102,8 +58,7 @@ class Recorder:
             self._begun[task.name, host.name] = time.monotonic()
             self._latest = task.name
             self._report()
-        if self._watcher:
-            self._watcher.began(host.name, task.name)
+        self._view.began(host.name, task.name)
 
     def subtask_instance_completed(self, task: Task, host: Host, result: MultiResult) -> None:
         """Keep what a step did on a host."""
@@ -134,9 +89,7 @@ class Recorder:
         """Report each row that is over: its name may come again until another one began."""
         waiting = {self._latest, *self._ahead.names()}
         for name in [name for name in self._unreported if name not in waiting]:
-            row = self._unreported.pop(name)
-            if self._watcher:
-                self._watcher.ended(row)
+            self._view.ended(self._unreported.pop(name))
 
     def _add(self, stage: str, host: str, own: Result) -> None:
         now = time.monotonic()
@@ -162,14 +115,7 @@ class Recorder:
                 self.diffs.append((stage, host, own.diff))
             if own.failed and not isinstance(own.exception, NornirSubTaskError):
                 row.failed.add(host)
-                failure = _failure(host, stage, own.exception)
+                failure = failure_of(host, stage, own.exception)
                 if (host, failure.error) not in {(old.host, old.error) for old in self.failures}:
                     self.failures.append(failure)
             self._report()
-
-
-def _failure(host: str, stage: str, error: BaseException | None) -> Failure:
-    if isinstance(error, FarswitchError):
-        return Failure(host, stage, str(error), error.hint, usage=isinstance(error, ConfigError))
-    text = f"{type(error).__name__}: {error}" if error is not None else "It failed without a cause."
-    return Failure(host, stage, text, "The log file has the traceback.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from farswitch.proof.check import Check
-from farswitch.run.recorder import Failure, Row
+from farswitch.run.rows import Failure, Row
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; some host or check failed; usage or configuration; interrupted."""
@@ -72,26 +72,9 @@ class Report:
             ],
             "warnings": list(self.warnings),
             "failures": [
-                {
-                    "host": failure.host,
-                    "stage": failure.stage,
-                    "error": failure.error,
-                    "hint": failure.hint,
-                }
+                {name: text for name, text in asdict(failure).items() if name != "usage"}
                 for failure in self.failures
             ],
-            "checks": [
-                {
-                    "name": check.name,
-                    "host": check.host,
-                    "ok": check.ok,
-                    "measured": check.measured,
-                    "expected": check.expected,
-                    "hint": check.hint,
-                    "cause": check.cause,
-                    "fix": check.fix,
-                }
-                for check in self.checks
-            ],
+            "checks": [asdict(check) | {"hint": check.hint} for check in self.checks],
             **self.extras,
         }

@@ -22,7 +22,7 @@ from farswitch.run.configuration import configuration
 from farswitch.run.logs import start_log
 from farswitch.run.print_report import console_for, show
 from farswitch.run.print_results import print_results
-from farswitch.run.progress import progress_on
+from farswitch.run.progress import view_on
 from farswitch.run.recorder import Recorder
 from farswitch.run.report import Report
 from farswitch.run.stages import Filter, Stage, guests, run_stages
@@ -52,9 +52,9 @@ class Session:
         self.workflow = workflow
         self.options = options
         self._started = time.monotonic()
-        self._progress = progress_on(console_for(as_json=options.json))
+        self._view = view_on(console_for(as_json=options.json))
         self._record: Record | None = None
-        self.recorder = Recorder(self._progress)
+        self.recorder = Recorder(self._view)
         self.log = Path(options.log) if options.log else state_folder() / f"{workflow}.log"
         start_log(self.log, verbose=options.verbose > 0)
         register_connections()
@@ -184,7 +184,7 @@ class Session:
             cluster: The name of the cluster that it is about; None takes the site's.
         """
         self.recorder.close()
-        self._progress.stop()
+        self._view.stop()
         report = Report(
             workflow=self.workflow,
             cluster=self.cluster.name if cluster is None else cluster,
@@ -207,7 +207,7 @@ class Session:
 
     def __enter__(self) -> Self:
         """Show what goes on from now on."""
-        self._progress.start()
+        self._view.start()
         return self
 
     def __exit__(
@@ -220,7 +220,7 @@ class Session:
 
         Worker threads use them still then, and libvirt's library does not bear that.
         """
-        self._progress.stop()
+        self._view.stop()
         if kind is None or issubclass(kind, Exception):
             self.nornir.close_connections(on_good=True, on_failed=True)
 
@@ -230,4 +230,4 @@ class Session:
 
     def progress(self, line: str) -> None:
         """Show what goes on now."""
-        self._progress.message(line)
+        self._view.message(line)

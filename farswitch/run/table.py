@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rich.table import Column, Table
 
-from farswitch.run.recorder import Row
+from farswitch.run.rows import Row
 from farswitch.run.terminal import shown
 
 STAGES = ("Stage", "Hosts", "Changed", "Failed", "Time")
@@ -20,7 +20,7 @@ def titles_of(rows: Iterable[Row]) -> tuple[str, ...]:
     return FAMILIES if any(row.checks for row in rows) else STAGES
 
 
-def table(titles: tuple[str, ...], rows: Iterable[Row], *, header: bool = True) -> Table:
+def table_of(titles: tuple[str, ...], rows: Iterable[Row], *, header: bool = True) -> Table:
     """Return the rows under their titles."""
     figures = (Column(title, justify="right", min_width=FIGURE_WIDTH) for title in titles[1:])
     name = Column(titles[0], min_width=NAME_WIDTH)

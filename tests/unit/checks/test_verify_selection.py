@@ -12,7 +12,7 @@ from farswitch.errors import ConfigError
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.probe import Probe
 from farswitch.run.junit import check_writable, render
-from farswitch.run.recorder import Failure
+from farswitch.run.rows import Failure
 from farswitch.run.selection import select, wanted
 from tasks.checks import probes
 from workflows.verify import command

@@ -13,8 +13,8 @@ from farswitch.guests import console
 from farswitch.guests.console import LINES, WIDTH, plain
 from farswitch.proof.check import Check
 from farswitch.run.print_report import show
-from farswitch.run.recorder import Failure
 from farswitch.run.report import Report
+from farswitch.run.rows import Failure
 from farswitch.run.terminal import LONGEST, safe
 
 

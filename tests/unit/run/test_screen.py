@@ -17,10 +17,10 @@ from rich.console import Console
 from farswitch.errors import FarswitchError
 from farswitch.proof.check import Check
 from farswitch.run.print_report import console_for, show
-from farswitch.run.progress import Hosts as HostsView
-from farswitch.run.progress import Lines, progress_on
-from farswitch.run.recorder import Recorder, Row
+from farswitch.run.progress import HostLines, StageLines, view_on
+from farswitch.run.recorder import Recorder
 from farswitch.run.report import Report
+from farswitch.run.rows import Row
 from farswitch.run.stages import Stage, StepsAhead, guests, run_stages, servers, step
 
 SECONDS = 10.0
@@ -34,7 +34,7 @@ class Log:
 
     def __init__(self) -> None:
         self._file = io.StringIO()
-        self.lines = Lines(Console(file=self._file, soft_wrap=True))
+        self.lines = StageLines(Console(file=self._file, soft_wrap=True))
 
     def rows(self) -> list[list[str]]:
         """Return the words of each line, without those that tell how long it took."""
@@ -183,14 +183,14 @@ def test_verdicts_that_come_after_the_observation_are_of_its_line(
 
 def test_a_log_gets_no_code_and_no_progress(nornir: Nornir):
     file = io.StringIO()
-    watcher = progress_on(Console(file=file))
-    watcher.start()
-    watcher.message("image: 17 %")
-    watcher.began("node1", "vm_boot")
-    watcher.left("node1")
-    watcher.stop()
+    view = view_on(Console(file=file))
+    view.start()
+    view.message("image: 17 %")
+    view.began("node1", "vm_boot")
+    view.left("node1")
+    view.stop()
     assert file.getvalue() == ""
-    watcher.ended(Row("vm_boot", 0.0, 1.0, hosts={"node1"}, failed={"node1"}))
+    view.ended(Row("vm_boot", 0.0, 1.0, hosts={"node1"}, failed={"node1"}))
     assert "vm_boot" in file.getvalue()
     assert "\x1b" not in file.getvalue()
 
@@ -199,7 +199,7 @@ def test_a_log_gets_no_code_and_no_progress(nornir: Nornir):
 def test_lines_stay_out_of_the_way_of_the_json_document(
     capsys: pytest.CaptureFixture[str], as_json: bool
 ):
-    progress_on(console_for(as_json=as_json)).ended(Row("vm_boot", 0.0, 1.0))
+    view_on(console_for(as_json=as_json)).ended(Row("vm_boot", 0.0, 1.0))
     streams = capsys.readouterr()
     people, programs = (streams.err, streams.out) if as_json else (streams.out, streams.err)
     assert "vm_boot" in people
@@ -208,8 +208,8 @@ def test_lines_stay_out_of_the_way_of_the_json_document(
 
 def test_a_terminal_shows_each_host_with_its_step_and_time(monkeypatch: pytest.MonkeyPatch):
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    view = progress_on(console)
-    assert isinstance(view, HostsView)
+    view = view_on(console)
+    assert isinstance(view, HostLines)
     monkeypatch.setattr("time.monotonic", lambda: 100.0)
     view.began("node1", "vm_boot")
     view.began("node2", "vm_boot")
@@ -217,7 +217,7 @@ def test_a_terminal_shows_each_host_with_its_step_and_time(monkeypatch: pytest.M
     view.message("image: 17 %")
     monkeypatch.setattr("time.monotonic", lambda: 112.0)
     with console.capture() as shown:
-        console.print(view.view())
+        console.print(view.table())
     assert [line.split() for line in shown.get().splitlines()] == [
         ["node1", "vm_boot", "12", "s"],
         ["image:", "17", "%"],

@@ -13,8 +13,9 @@ from nornir.plugins.runners import ThreadedRunner
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.proof.check import Check
 from farswitch.run.print_report import show
-from farswitch.run.recorder import Failure, Recorder, Row
+from farswitch.run.recorder import Recorder
 from farswitch.run.report import Report
+from farswitch.run.rows import Failure, Row
 from farswitch.run.stages import PerHost, Stage, Step, guests, run_stages, servers, step
 
 
