@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from farswitch.links.underlay import peers
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Address, Server
 from farswitch.model.owner import Owner
@@ -114,9 +115,7 @@ def wanted_guard(cluster: Cluster, server: Server, device: str) -> GuardWanted:
 
 def tunnel_peers(cluster: Cluster, server: Server) -> tuple[Address, ...]:
     """Return the underlay addresses that a server's tunnels lead to."""
-    if server.role == "switch":
-        return tuple(sorted({one.underlay for one in cluster.hypervisors}, key=str))
-    return (cluster.switch.underlay,)
+    return tuple(sorted({peer.underlay for peer in peers(cluster, server)}, key=str))
 
 
 def guard_tables(want: GuardWanted, owner: Owner) -> dict[str, str]:
