@@ -133,6 +133,18 @@ print(*nornir.inventory.hosts)
     assert ended.stdout.split()[:2] == ["server1", "server2"], ended.stderr
 
 
+def test_tasks_of_a_wheel_are_found_whatever_else_is_called_tasks(run: Run):
+    program = """\
+import sys, types
+sys.modules["tasks"] = types.ModuleType("tasks")
+from farswitch.tasks.bridge import bridge
+print(bridge.__code__.co_filename)
+"""
+    ended = run(program)
+    assert ended.stdout.endswith("/tasks/bridge.py\n"), ended.stderr
+    assert not Path(ended.stdout).is_relative_to(ROOT)
+
+
 def test_a_wrong_site_ends_with_2_also_from_a_wheel(run: Run):
     ended = run("farswitch", "build", "--site", "nowhere")
     assert ended.returncode == 2
