@@ -13,14 +13,6 @@ from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
 from farswitch.remote_program import RemoteProgram
 
-MARKED = """
-read -r word
-if [ ${#word} -lt 16 ]; then echo "the input was cut" >&2; exit 65; fi
-marked() { echo "$word" | grep -slaF -f - /proc/[0-9]*/cmdline | tr -dc '0-9\\n'; }
-"""
-"""The start of a script for `sh`: its `marked` prints the processes with a job's word among their
-arguments. The word comes on standard input: no process but the job's has it as an argument. A login
-that ends before it came leaves none, which every process would have."""
 GRACE = 5
 """Seconds that a job has to end by itself before it is killed."""
 

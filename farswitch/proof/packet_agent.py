@@ -75,10 +75,8 @@ class Arrivals(BaseModel):
 def packet_agent(login: Shell, token: bytes, seconds: int) -> RemoteProgram:
     """Return the program for one server.
 
-    Args:
-        login: To the server.
-        token: What marks our packets.
-        seconds: When the program ends by itself; each reply comes within them, or never.
+    It ends by itself after `seconds`: each reply comes within them, or never. The token marks our
+    packets.
     """
     return RemoteProgram(
         login,

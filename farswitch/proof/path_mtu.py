@@ -116,10 +116,7 @@ def packet_agents(
 ) -> Iterator[dict[str, RemoteProgram]]:
     """Yield a packet agent on each server.
 
-    Args:
-        names: The servers.
-        login: Returns a server's shell.
-        seconds: When the agents end by themselves.
+    They end by themselves after `seconds`.
 
     Raises:
         FarswitchError: One does not start.

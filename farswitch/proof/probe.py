@@ -68,13 +68,7 @@ def of_each(
     observe: Callable[[Task, Context], T],
     judge: Callable[[Context, str, T], Iterable[Check]],
 ) -> Callable[[Context], Proof]:
-    """Return the proof that observes once on each host, and judges each by itself.
-
-    Args:
-        on: The probe's hosts.
-        observe: Reads one host.
-        judge: Yields the verdicts on what was observed on one host, by its name; pure.
-    """
+    """Return the proof that observes once on each host, and judges each by itself."""
 
     def prove(context: Context) -> Proof:
         observed: Observed[T] = yield {on: observe}

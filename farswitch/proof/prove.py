@@ -142,12 +142,6 @@ def fallen(probe: Probe, host: str, made: Iterable[Check], error: FarswitchError
     """Return what an error leaves of a probe: a failure for each check that has none yet.
 
     What passed so far may have more to judge, so only failures are final.
-
-    Args:
-        probe: What was run.
-        host: Where.
-        made: What it yielded.
-        error: What ended it.
     """
     failed = {check.name for check in made if check.ok is False}
     return [
@@ -163,12 +157,6 @@ def missing(
     """Yield a failure for each check that a probe left out, though it came to its end.
 
     A skip counts for its own host alone: every other one still has to have a verdict.
-
-    Args:
-        probe: What was run.
-        host: Where.
-        made: What it yielded.
-        guests: The names of the guests that it covers.
     """
     there = {(check.name, check.host) for check in made}
     judged = {check.name for check in made if check.ok is not None or check.host == host}

@@ -26,6 +26,11 @@ def _read(name: str) -> str:
     return resources.files(__name__).joinpath(f"{name}.py").read_text(encoding="utf-8")
 
 
+def shell_command(name: str, *arguments: str) -> list[str]:
+    """Return the command that runs a shell script on a host."""
+    return ["sh", "-c", script(name), name, *arguments]
+
+
 def script(name: str) -> str:
     """Return the text of a shell script, for hosts that do not have it."""
     return resources.files(__name__).joinpath(f"{name}.sh").read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from farswitch.connections.shell.local import LocalShell
-from tasks.checks.control.job import _SWEEP
-from tasks.checks.mpi.sockets import LOOK, parse
+from farswitch.remote import shell_command
+from tasks.checks.mpi.sockets import parse
 
 pytestmark = pytest.mark.root
 
@@ -59,7 +59,9 @@ def jobs(machine: LocalShell, tmp_path: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("jobs")
 def test_only_the_jobs_own_connections_are_looked_at(machine: LocalShell) -> None:
-    told = machine.run(["sh", "-c", LOOK], stdin="word-of-our-own-job\n").stdout
+    told = machine.run(
+        shell_command("mpi_processes", "sockets"), stdin="word-of-our-own-job\n"
+    ).stdout
     found = parse(told)
     ports = {(one.rank, port) for one in found for _, port in (one.local, one.peer)}
     assert {one for one in ports if one[1] in range(20000, 20010)} == {
@@ -70,12 +72,17 @@ def test_only_the_jobs_own_connections_are_looked_at(machine: LocalShell) -> Non
 
 
 def test_a_job_that_does_not_run_here_is_told(machine: LocalShell) -> None:
-    assert machine.run(["sh", "-c", LOOK], stdin="no-such-word-anywhere\n", check=False).status == 3
+    assert (
+        machine.run(
+            shell_command("mpi_processes", "sockets"), stdin="no-such-word-anywhere\n", check=False
+        ).status
+        == 3
+    )
 
 
-@pytest.mark.parametrize(("script", "arguments"), [(_SWEEP, ("1",)), (LOOK, ())])
+@pytest.mark.parametrize("arguments", [("sweep", "1"), ("sockets",)])
 def test_a_login_that_ends_before_the_word_came_chooses_no_process(
-    machine: LocalShell, script: str, arguments: tuple[str, ...]
+    machine: LocalShell, arguments: tuple[str, ...]
 ) -> None:
     """In a process namespace of its own, as an empty word would choose all that run."""
     inside = (
@@ -83,5 +90,7 @@ def test_a_login_that_ends_before_the_word_came_chooses_no_process(
         'sh -c "$@"; echo "$? $(pgrep -c sleep)"'
     )
     own = ("unshare", "--fork", "--pid", "--mount-proc", "sh", "-c", inside, "own")
-    ended = machine.run((*own, script, "script", *arguments), stdin="farswitch-", check=False)
+    ended = machine.run(
+        (*own, *shell_command("mpi_processes", *arguments)[2:]), stdin="farswitch-", check=False
+    )
     assert ended.stdout == "65 1\n"

@@ -49,12 +49,6 @@ def judge(attack: Attack, sent: Sent | None, heard: Heard, fix: str) -> Check:
 
     What arrived is a failure, however little of the attack was made; that nothing arrived counts
     only where all of it was made, and where the listeners heard what is allowed.
-
-    Args:
-        attack: What must hold.
-        sent: What its sender said; None where it said nothing.
-        heard: What the listeners counted.
-        fix: The command that puts the guard back.
     """
     wanted = sent.wanted if sent else 0
     ok, measured, cause = True, f"0 of {wanted} {attack.text} arrived (control seen)", ""

@@ -34,11 +34,6 @@ class Third:
 def survey(cluster: Cluster, devices: Mapping[str, str], shells: Mapping[str, Shell]) -> Ground:
     """Read the MACs that frames to the servers are addressed to.
 
-    Args:
-        cluster: Whose servers.
-        devices: Each server's interface on the underlay.
-        shells: The login to each server.
-
     Raises:
         FarswitchError: An interface is not there.
     """
@@ -69,15 +64,7 @@ def attack(
     third: Third | None,
     fix: str,
 ) -> Iterator[Check]:
-    """Let each guest attack the next one, and the third host both servers, and judge.
-
-    Args:
-        ground: The servers.
-        guests: Those that take part, two at least.
-        shells: The login to each of them, and to each server.
-        third: The third host, where there is one.
-        fix: The command that puts the guard back.
-    """
+    """Let each guest attack the next one, and the third host both servers, and judge."""
     token, pairs = secrets.token_bytes(TOKEN_BYTES), duels(guests)
     senders = [
         Sender(one.attacker.name, shells[one.attacker.name], guest_streams(ground, one, token))

@@ -12,8 +12,8 @@ from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
-from farswitch.proof.mpi_job import MARKED, LapEnded, Started, mpi_job
-from farswitch.remote import source
+from farswitch.proof.mpi_job import LapEnded, Started, mpi_job
+from farswitch.remote import shell_command, source
 from farswitch.remote_program import RemoteProgram, RemoteProgramError
 
 START_SECONDS = 60.0
@@ -25,19 +25,6 @@ LAP_SECONDS = 20.0
 """For one more lap of a job that runs: several a second under emulation."""
 SWEEP_SECONDS = 10
 """Ranks that were cut off hear of their job's end when the port is up again."""
-
-_SWEEP = f"""{MARKED}
-read -r up _ </proc/uptime
-end=$((${{up%.*}} + $1))
-killed=no
-while pids=$(marked); [ "$pids" ]; do
-  read -r up _ </proc/uptime
-  if [ "${{up%.*}}" -gt $((end + 5)) ]; then break; fi
-  if [ "${{up%.*}}" -gt "$end" ]; then kill -s KILL $pids 2>/dev/null; killed=yes; fi
-  sleep 0.2
-done
-echo "$(echo "$pids" | wc -w) $killed"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +48,7 @@ def running(
 ) -> Iterator[RemoteProgram]:
     """Run the job from one guest over all; it has run some laps when the block begins.
 
-    Args:
-        login: To the guest that starts it.
-        settings: Of the cluster.
-        guests: Those that take part.
-        word: An argument of every process of it.
+    Every process of it has `word` among its arguments.
 
     Raises:
         FarswitchError: It did not run, or not on all of them.
@@ -112,7 +95,7 @@ def sweep(login: Shell, word: str) -> tuple[int, bool]:
     Returns:
         How many are left, and whether any had to be killed.
     """
-    argv = ["sh", "-c", _SWEEP, "sweep", str(SWEEP_SECONDS)]
+    argv = shell_command("mpi_processes", "sweep", str(SWEEP_SECONDS))
     ended = login.run(argv, stdin=f"{word}\n", timeout=SWEEP_SECONDS + 20.0)
     count, killed = ended.stdout.split()
     return int(count), killed == "yes"

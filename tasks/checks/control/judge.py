@@ -46,13 +46,6 @@ def judge_cut(
     """Return the verdict on who reached whom while a guest's port was down.
 
     A guest that could not ask has failed, whatever the others say.
-
-    Args:
-        guest: Whose port it was.
-        guests: All that asked each other.
-        heard: What they heard.
-        where: The port, as people read it.
-        rebuild: The command that puts ports, guard and guests back.
     """
     wrong = _astray(guests, heard, cut=guest)
     others = [one.name for one in guests if one != guest]
@@ -102,13 +95,7 @@ def judge_back(
 ) -> Check:  # fmt: skip
     """Return the verdict on the cluster once a guest's port is up again.
 
-    Args:
-        guest: Whose port it was.
-        guests: All that asked each other.
-        heard: What they heard.
-        job: Why a new MPI job did not run; empty when it did.
-        states: The port before it went down, and now.
-        rebuild: The command that mends what did not come back.
+    `job` is why a new MPI job did not run; `states` are of the port before it went down, and now.
     """
     wrong = _astray(guests, heard, cut=None)
     wrong += [f"no new MPI job: {job}"] if job else []
@@ -125,14 +112,7 @@ def judge_back(
 
 
 def judge_timer(guest: Guest, seconds: float, *, in_time: bool, bring_up: str) -> Check:
-    """Return the verdict on the timer of the switch that would have brought a port up again.
-
-    Args:
-        guest: Whose port it was.
-        seconds: From its arming until it was disarmed.
-        in_time: Whether it had not fired by then.
-        bring_up: The command that brings the port up.
-    """
+    """Return the verdict on the timer of the switch that would have brought a port up again."""
     how = "disarmed" if in_time else "it fired before it was disarmed,"
     return Check(
         name="control.timer",
@@ -149,9 +129,7 @@ def judge_timer(guest: Guest, seconds: float, *, in_time: bool, bring_up: str) -
 def judge_left(guest: Guest, found: tuple[int, bool] | FarswitchError | None) -> Check:
     """Return the verdict on what the jobs left on a guest.
 
-    Args:
-        guest: Where one looked.
-        found: How many processes are left, and whether any had to be killed; or why nobody knows.
+    `found` is how many processes are left, and whether any had to be killed; or why nobody knows.
     """
     left, killed = found if isinstance(found, tuple) else (1, False)
     measured = f"{left} processes of the jobs" if left else "nothing"

@@ -37,14 +37,7 @@ CHECKS = {
 
 
 def judge(name: str, host: str, found: Result | FarswitchError, rebuild: str) -> Check:
-    """Return the verdict on what a task of the build would change.
-
-    Args:
-        name: The check's.
-        host: The guest's name.
-        found: What the task told, or why it could not.
-        rebuild: The command of a build.
-    """
+    """Return the verdict on what a task of the build would change."""
     if isinstance(found, FarswitchError):
         return Check(name, host, ok=False, measured=str(found), expected=AS_BUILT, cause=CAUSE,
                      fix=found.hint or rebuild)  # fmt: skip
@@ -63,13 +56,7 @@ def judge(name: str, host: str, found: Result | FarswitchError, rebuild: str) ->
 def judge_firewall(
     host: str, found: GuestRules | FarswitchError, line: Callable[[Sequence[str]], str]
 ) -> Check:
-    """Return the verdict on a guest's own firewall.
-
-    Args:
-        host: The guest's name.
-        found: What was seen, or why nothing was.
-        line: Makes the line that runs a program on the guest.
-    """
+    """Return the verdict on a guest's own firewall."""
     cause, fix = FILTERED, ""
     if isinstance(found, FarswitchError):
         measured, cause, fix = f"not probed: {found}", "", found.hint

@@ -26,11 +26,7 @@ def lines_of(text: str) -> list[str]:
 def differences(guests: Sequence[Guest], wanted: str, text: str, resolved: str) -> list[str]:
     """Return what is not as it should be, in words.
 
-    Args:
-        guests: Whose names were asked for.
-        wanted: The file that a build writes.
-        text: The file that is there.
-        resolved: One line a name, as `getent hosts` prints them.
+    `resolved` has one line a name, as `getent hosts` prints them.
     """
     have, want = lines_of(text), lines_of(wanted)
     wrong = [f"line '{line}' is not of the build" for line in have if line not in want]

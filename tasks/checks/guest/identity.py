@@ -12,17 +12,7 @@ from farswitch.model.machines import DATA_NIC, MANAGEMENT_NIC, Guest
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Probe, of_each
-
-_LOOK = """
-echo "hostname $(hostname)"
-echo "user $(id -u "$1" 2>/dev/null) $(id -g "$1" 2>/dev/null)"
-for nic in data0 mgmt0; do
-    [ -e "/sys/class/net/$nic" ] || continue
-    echo "nic $nic $(cat "/sys/class/net/$nic/address") $(($(cat "/sys/class/net/$nic/flags") & 1))"
-done
-ip -4 -o address show
-ip -4 route show default
-"""
+from farswitch.remote import shell_command
 
 
 @dataclass(slots=True)
@@ -122,7 +112,7 @@ def judge(guest: Guest, found: Identity, context: Context) -> Check:
 
 def observe(task: Task, context: Context) -> Identity:
     """Ask one guest."""
-    argv = ["sh", "-c", _LOOK, "identity", context.cluster.settings.user]
+    argv = shell_command("guest_identity", context.cluster.settings.user)
     return parse(shell(task).run(argv, timeout=15).stdout)
 
 

@@ -69,14 +69,7 @@ def judge(
     domains: DomainStates,
     logins: Mapping[str, str | Dead],
 ) -> Iterator[Check]:
-    """Yield the verdicts on the guests of one hypervisor; those that are dead are lost from now on.
-
-    Args:
-        context: The cluster.
-        server: The hypervisor.
-        domains: What it knows of them.
-        logins: The name that each gave, or why it gave none; guests that run only.
-    """
+    """Yield the verdicts on the guests of one hypervisor; the dead are lost from now on."""
     guests = context.cluster.guests_of(server)
     if not guests:
         yield from (skipped(name, server, "no guest is on it") for name in CHECKS)

@@ -40,14 +40,7 @@ class Dead:
 
 
 def judge_running(guest: Guest, state: str | None, rebuild: str, resume: str) -> Check:
-    """Return the verdict on a domain's state; None where libvirt knows no such domain.
-
-    Args:
-        guest: Whose domain.
-        state: As libvirt calls it.
-        rebuild: The command of a build.
-        resume: The command that lets a paused domain go on.
-    """
+    """Return the verdict on a domain's state; None where libvirt knows no such domain."""
     paused = state == "paused"
     cause = {
         None: "Somebody removed it, or it was never built.",

@@ -15,26 +15,8 @@ from farswitch.model.settings import Settings
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.fan_out import each
-from farswitch.proof.mpi_job import MARKED
+from farswitch.remote import shell_command
 
-# The word comes on standard input: no process but the job's has it as an argument. A rank is a
-# Python with the word, its parent the launcher's proxy here; others with the word started the job.
-LOOK = f"""{MARKED}
-ranks=
-starters=
-for pid in $(marked); do
-  case $(cat "/proc/$pid/comm" 2>/dev/null) in
-  python3*)
-    ranks="$ranks $pid"
-    starters="$starters $(sed -n 's/^PPid://p' "/proc/$pid/status" 2>/dev/null)" ;;
-  *) starters="$starters $pid" ;;
-  esac
-done
-[ "$ranks" ] || exit 3
-echo $ranks
-echo $starters
-ss -Htnp state established
-"""
 _OWNER = re.compile(r",pid=(\d+)")
 
 
@@ -116,12 +98,9 @@ def _payload(settings: Settings, socket: Socket) -> bool:
 def look(context: Context, guests: Sequence[Guest], word: str) -> Iterator[Check]:
     """Yield the verdict on each guest; one that cannot be looked into has failed.
 
-    Args:
-        context: The logins.
-        guests: Those that take part.
-        word: An argument of the job, and of no other.
+    `word` is an argument of the job, and of no other.
     """
-    argv = ["sh", "-c", LOOK]
+    argv = shell_command("mpi_processes", "sockets")
     found = each(
         [one.name for one in guests],
         lambda name: context.shell(name).run(argv, stdin=f"{word}\n", check=False),

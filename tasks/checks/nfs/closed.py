@@ -13,31 +13,17 @@ from farswitch.model.cluster import Cluster
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Probe, of_each
+from farswitch.remote import shell_command
 
 SECONDS = 10
 REFUSALS = ("access denied", "No such file", "Operation not permitted", "Permission denied")
 """What mount.nfs4 says where the server answers and does not let it in."""
-# The head mounts from its own management address: its requests come from that address too.
-_TRY = """
-exportfs -s | sed "s/^/export /"
-folder=$(mktemp -d) || exit 1
-trap 'umount -fl "$folder" 2>/dev/null; rmdir "$folder"' EXIT
-trap 'exit 1' HUP INT TERM PIPE
-said=$(timeout -k 1 "$3" mount -t nfs4 -o vers=4.2,soft,timeo=30,retrans=1,retry=0 \
-    "$1:$2" "$folder" 2>&1)
-echo "tried $? $(echo "$said" | tail -n 1)"
-"""
 
 
 def judge(cluster: Cluster, found: Table, status: int | None, said: str, fix: str) -> Check:
     """Return the verdict: only the data network in the table, and a mount from elsewhere refused.
 
-    Args:
-        cluster: Whose share.
-        found: The head's export table.
-        status: Of the mount from the management network; None where it was not tried.
-        said: What it said.
-        fix: The command that mends it.
+    `status` is of the mount from the management network; None where it was not tried.
     """
     settings, address = cluster.settings, cluster.head.management_address.ip
     network = str(settings.data_network)
@@ -64,7 +50,7 @@ def observe(task: Task, context: Context) -> str:
     """Read the table on the head, and try a mount."""
     cluster = context.cluster
     address = str(cluster.head.management_address.ip)
-    argv = ["sh", "-c", _TRY, "closed", address, cluster.settings.share, str(SECONDS)]
+    argv = shell_command("nfs_try", address, cluster.settings.share, str(SECONDS))
     return shell(task).run(argv, timeout=2 * SECONDS + 10, check=False).stdout
 
 

@@ -16,16 +16,11 @@ from farswitch.model.machines import Guest
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Probe, of_each
+from farswitch.remote import shell_command
 
 SECONDS = 15
 """For the first access, which mounts: 1 s under emulation. A mount whose head is gone hangs."""
 _HEAD = f'echo "unit $(systemctl is-active "$2")"{LOOK}'
-# `stat -f` asks the file system itself. What hangs in NFS or in an automount ends by SIGKILL.
-_OTHER = """
-echo "unit $(systemctl is-active "$2")"
-timeout -k 1 "$3" stat -f -c "access %T" "$1" 2>&1 || echo "status $?"
-findmnt -n -r -t nfs,nfs4 -o SOURCE,FSTYPE,OPTIONS --mountpoint "$1" | tail -n 1 | sed "s/^/mount /"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +99,7 @@ def observe(task: Task, context: Context) -> str:
         argv = ["sh", "-c", _HEAD, "export", settings.share, SERVER_UNIT]
         return shell(task).run(argv, check=False).stdout
     unit = unit_name(settings.share, "automount")
-    argv = ["sh", "-c", _OTHER, "mount", settings.share, unit, str(SECONDS)]
+    argv = shell_command("nfs_mount", settings.share, unit, str(SECONDS))
     return shell(task).run(argv, timeout=SECONDS + 15, check=False).stdout
 
 

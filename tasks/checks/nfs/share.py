@@ -14,6 +14,7 @@ from farswitch.guests.mpi_launch import as_user
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observe, Observed, Probe, Proof, sound
+from farswitch.remote import shell_command
 from farswitch.rollback.at_logout import when_login_ends
 from tasks.checks.nfs.share_judge import (
     SECONDS,
@@ -28,24 +29,6 @@ OPEN = "root"
 """The folder in which everybody may write: a root who is not squashed shows there."""
 SQUASHED = "root of another node owns nothing in the share"
 _MAKE = 'mkdir -m 0755 "$1" && mkdir "$1/$2" && chmod 1777 "$1/$2"'
-# $1 folder, $2 word, $3 this node's name, $4 seconds; the rest is the way to become the user
-_WRITE = """
-folder=$1 word=$2 name=$3 seconds=$4
-shift 4
-say() { echo "$@" | tr "\\n" " "; echo; }
-said=$(timeout -k 1 "$seconds" "$@" sh -c 'echo "$2 $3" >"$1/$3" && sync "$1/$3"' \
-    write "$folder" "$word" "$name" 2>&1)
-status=$?
-say "write $status $said"
-[ $status -eq 0 ] || exit 0
-said=$(timeout -k 1 "$seconds" sh -c 'touch "$1" && stat -c %u "$1"' \
-    root "$folder/root/$name" 2>&1)
-say "root $? $said"
-"""
-_READ = """
-cd "$1" || exit
-for file in *; do [ ! -f "$file" ] || echo "$(stat -c %u "$file") $(cat "$file")"; done
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +46,13 @@ class Folder:
         """Write on one node as the cluster's user, and as root; return how both ended."""
         user = as_user(context.cluster.settings, [])
         token = self.token
-        argv = ["sh", "-c", _WRITE, "share", token.folder, token.word, task.host.name]
+        argv = shell_command("share_write", token.folder, token.word, task.host.name)
         argv += [str(SECONDS), *user]
         return _text(shell(task).run(argv, timeout=2 * SECONDS + 10, check=False))
 
     def read(self, task: Task, context: Context) -> str:
         """Read on one node what all wrote."""
-        argv = ["sh", "-c", _READ, "share", self.token.folder]
+        argv = shell_command("share_read", self.token.folder)
         user = as_user(context.cluster.settings, argv)
         return _text(shell(task).run(user, timeout=SECONDS, check=False))
 
@@ -126,14 +109,7 @@ def unless(names: Collection[str], observe: Observe) -> Observe:
 def judge(
     context: Context, token: Token, wrote: Mapping[str, str], read: Mapping[str, str]
 ) -> Iterator[Check]:
-    """Yield the verdicts, from what the nodes printed as they wrote and read.
-
-    Args:
-        context: The cluster.
-        token: What was to be written.
-        wrote: By node; those without the share are missing.
-        read: By node; those that could not write are missing.
-    """
+    """Yield the verdicts, from what the nodes printed as they wrote and read."""
     cluster, rebuild = context.cluster, context.rebuild
     guests = {guest.name: guest for guest in cluster.guests}
     for guest in context.there():

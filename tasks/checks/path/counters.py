@@ -9,20 +9,13 @@ from farswitch.connections.shell.protocol import Shell
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check
+from farswitch.remote import shell_command
 
 MANAGEMENT_FLOOR, MANAGEMENT_SHARE = 50_000, 0.01
 """What management may carry: bytes for steering the job, and of the payload that share at most."""
 ONCE_FLOOR, ONCE_SHARE = 50_000, 1.5
 """What a port may count for a payload: headers and acknowledgements are 8 % of it at an MTU of
 1450, retransmissions come on top; what crosses twice counts more than double."""
-_READ = """
-cd /sys/class/net || exit 1
-for name in "$@"; do
-    received=$(cat "$name/statistics/rx_bytes") || exit
-    sent=$(cat "$name/statistics/tx_bytes") || exit
-    echo "$name $received $sent"
-done
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +89,7 @@ class Walk:
 
 def read(login: Shell, names: Sequence[str]) -> dict[str, Count]:
     """Read the counters of interfaces of a host; one that is not there is an error."""
-    said = login.run(["sh", "-c", _READ, "counters", *names]).stdout
+    said = login.run(shell_command("nic_counters", *names)).stdout
     fields = (line.split() for line in said.splitlines())
     return {name: Count(int(received), int(sent)) for name, received, sent in fields}
 
@@ -107,14 +100,7 @@ def growth(before: Counts, after: Counts) -> dict[str, Count]:
 
 
 def judge(cluster: Cluster, guests: Sequence[Guest], walk: Walk, fix: str) -> Iterator[Check]:
-    """Yield the verdicts: per ordered pair whether it crossed, per guest whether once, and where.
-
-    Args:
-        cluster: For the names.
-        guests: Those that took part.
-        walk: What was sent and counted.
-        fix: The command that pins MPI again.
-    """
+    """Yield the verdicts: per ordered pair whether all crossed, per guest whether once, where."""
     sent = {(one.sender.name, one.receiver.name): one for one in walk.transfers}
     for first in guests:
         for second in guests:

@@ -29,11 +29,7 @@ def judge(
 ) -> Iterator[Check]:
     """Yield the verdicts on one guest's way to each other one.
 
-    Args:
-        guest: Who was asked.
-        others: All that it has to reach.
-        found: What it found, why it found nothing, or None: it was not asked.
-        view: What else is known.
+    `found` is None where it was not asked.
     """
     if found is None:
         yield from (skipped(name, guest.name, "it cannot be logged in to") for name in NAMES)

@@ -37,15 +37,7 @@ def judge(
     owner: Owner,
     fixes: Fixes,
 ) -> Iterator[Check]:
-    """Yield one verdict a wanted bridge; its MTU is judged with the others.
-
-    Args:
-        server: The server's name.
-        have: All its interfaces.
-        want: The bridges that the cluster has there.
-        owner: Whose they are.
-        fixes: What mends them.
-    """
+    """Yield one verdict a wanted bridge; its MTU is judged with the others."""
     for bridge in want:
         link = next((one for one in have if one.name == bridge.name), None)
         try:

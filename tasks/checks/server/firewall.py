@@ -76,10 +76,7 @@ def judge(
 ) -> Iterator[Check]:
     """Yield one verdict a tool.
 
-    Args:
-        server: The server's name.
-        found: What stands in the way, of all tools.
-        fix: Returns the command that takes some of it away.
+    `fix` returns the command that takes some of it away.
     """
     for tool in TOOLS:
         mine = [one for one in found if one.where.chain.tool == tool]

@@ -63,12 +63,7 @@ def judge(
 ) -> Iterator[Check]:
     """Yield one verdict a table that should be there.
 
-    Args:
-        server: The server's name.
-        table: The guard's name.
-        have: The tables as they are, by family.
-        want: The tables as they should be; an empty one should not be there.
-        fix: Returns the command that mends the table of a family.
+    An empty one in `want` should not be there.
     """
     for family, wanted in want.items():
         if not wanted:

@@ -26,12 +26,7 @@ def judge(
 ) -> Iterator[Check]:
     """Yield one verdict a guest of a hypervisor.
 
-    Args:
-        cluster: For the bridge's name.
-        guests: The hypervisor's.
-        have: All its interfaces.
-        running: The names of its running domains, each with the command that ends it.
-        rebuild: The command of the build.
+    `running` names the running domains, each with the command that ends it.
     """
     links = {link.name: link for link in have}
     for guest in guests:

@@ -27,10 +27,6 @@ def setter(have: Ruleset, found: Obstacle) -> str:
     """Return who usually sets a rule or a policy; pure.
 
     A policy is of whoever has chains of his own in the same table.
-
-    Args:
-        have: All rules.
-        found: The rule, or the policy.
     """
     chain, rule = found.chain, found.rule
     names = [chain.name, *chain.table.split()]

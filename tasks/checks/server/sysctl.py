@@ -13,16 +13,13 @@ from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.fixes import Fixes
 from farswitch.proof.probe import Probe, of_each
+from farswitch.remote import shell_command
 from farswitch.sysctl.converge import observe
 from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, owners_in, render
 from farswitch.sysctl.plan import SysctlState
 
 NAME = "server.sysctl"
 FORWARD = "net.ipv4.ip_forward"
-_WHO = """pgrep -x dockerd >/dev/null 2>&1 && echo DOCKER
-for file in /usr/lib/sysctl.d/*.conf /run/sysctl.d/*.conf /etc/sysctl.d/*.conf /etc/sysctl.conf; do
-  [ ! -f "$file" ] || sed -n "/^[^#;]*\\(ip_forward\\|bridge-nf\\)/s|^|$file |p" "$file"
-done; exit 0"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +61,7 @@ def cause_of(key: str, value: str, who: Setters) -> str:
 def judge(
     server: str, cluster: str, have: SysctlState, who: Setters, fixes: Fixes
 ) -> Iterator[Check]:
-    """Yield one verdict a setting and a file.
-
-    Args:
-        server: The server's name.
-        cluster: The cluster's, which the files must name.
-        have: What was read.
-        who: Who may have set it.
-        fixes: What mends it.
-    """
+    """Yield one verdict a setting and a file."""
     for key, want in WANTED.items():
         value = have.values.get(key)
         later = next((one for one in have.later if one.startswith(f"{key} ")), "")
@@ -116,7 +105,7 @@ def file_fault(path: str, found: str | None, cluster: str) -> str:
 
 def setters(login: Shell) -> Setters:
     """Read who may have set the values."""
-    return Setters.parse(login.run(("sh", "-c", _WHO, "setters")).stdout)
+    return Setters.parse(login.run(shell_command("sysctl_setters")).stdout)
 
 
 def look(task: Task, _context: Context) -> tuple[SysctlState, Setters]:

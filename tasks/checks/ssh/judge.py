@@ -89,12 +89,7 @@ def judge(
 ) -> Iterator[Check]:
     """Yield one verdict a pair.
 
-    Args:
-        source: Who logged in.
-        targets: To whom.
-        answers: By the target's name; one that is missing has failed.
-        keys_of: Tells of the keys of a pair; it is asked only where a login was refused.
-        fix: The command that mends it.
+    `keys_of` is asked only where a login was refused; an answer that is missing has failed.
     """
     for target in targets:
         answer = answers.get(target.name)

@@ -15,6 +15,7 @@ from farswitch.model.settings import Settings
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observed, Probe, Proof, sound
+from farswitch.remote import shell_command
 from tasks.checks.ssh.judge import Answer, Keys, judge, parse
 
 SECONDS = 45
@@ -22,17 +23,6 @@ SECONDS = 45
 long. A node that is gone ends it sooner, by ConnectTimeout."""
 SIDE_BY_SIDE = 2
 """Logins of one node at once: a node that is gone costs the others no time."""
-_ONE = """
-said=$(timeout -k 1 "$1" ssh -n -o BatchMode=yes -o StrictHostKeyChecking=yes \
-    -o ConnectTimeout=15 "$2" hostname 2>&1)
-status=$?
-echo "$2 $status $(echo "$said" | tr -d "\\r" | sed "/^ *$/d" | tail -n 1)"
-"""
-_ALL = """
-one=$1 seconds=$2 together=$3
-shift 3
-printf "%s\\n" "$@" | xargs -P "$together" -I NAME sh -c "$one" ssh "$seconds" NAME
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +38,7 @@ def log_in(task: Task, context: Context) -> dict[str, Answer]:
     there = context.there()
     guest = context.cluster.guest(task.host.name)
     names = [one.name for one in after(guest, context.cluster.guests) if one in there]
-    argv = ["sh", "-c", _ALL, "ssh", _ONE, str(SECONDS), str(SIDE_BY_SIDE), *names]
+    argv = shell_command("ssh_pairs", str(SECONDS), str(SIDE_BY_SIDE), *names)
     most = SECONDS * math.ceil(len(names) / SIDE_BY_SIDE) + 10
     settings = context.cluster.settings
     return parse(shell(task).run(as_user(settings, argv), timeout=most, check=False).stdout)

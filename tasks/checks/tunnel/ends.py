@@ -68,14 +68,7 @@ def faults(link: Link | None, want: Tunnel) -> dict[str, str]:
 def judge_ends(
     cluster: Cluster, guest: Guest, servers: Mapping[str, TunnelState], rebuild: str
 ) -> Iterator[Check]:
-    """Yield one verdict a wrong end of a guest's tunnel, or one that both are right.
-
-    Args:
-        cluster: The cluster.
-        guest: Whose tunnel.
-        servers: What was seen on each server.
-        rebuild: The command of the build.
-    """
+    """Yield one verdict a wrong end of a guest's tunnel, or one that both are right."""
     near, far = cluster.switch.name, guest.hypervisor
     told = {
         name: f"'{name}': {describe(guest.tunnel, servers[name].link(guest.tunnel))}"

@@ -60,14 +60,7 @@ class Spoken:
 def judge_fdb(
     cluster: Cluster, state: TunnelState, rebuild: str, spoken: Spoken
 ) -> Iterator[Check]:
-    """Yield one verdict a guest of a server: of its address there, and of its tunnel's far end.
-
-    Args:
-        cluster: The cluster.
-        state: What was seen of the server after the guests had said something.
-        rebuild: The command of the build.
-        spoken: What they said.
-    """
+    """Yield one verdict a guest of a server: of its address there, and of its tunnel's far end."""
     places, far = wanted_forwarding(cluster, state.server), of_tunnels(state.entries)
     tunnels = {tunnel.name: tunnel for tunnel in state.tunnels}
     earlier = spoken.before.get(state.server.name, ())

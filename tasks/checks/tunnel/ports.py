@@ -25,11 +25,6 @@ def judge_ports(cluster: Cluster, state: TunnelState, rebuild: str) -> Iterator[
 
     A guest that is off has no taps: that is no fault of the ports. Whether management taps are
     isolated has a check of its own.
-
-    Args:
-        cluster: The cluster.
-        state: What was seen of the server.
-        rebuild: The command of the build.
     """
     want = wanted_ports(cluster, state.server)
     bad = [*_wanted(state, want, rebuild), *_foreign(cluster, state, want, rebuild)]

@@ -189,7 +189,7 @@ class Node:
         return SimpleNamespace(close=lambda: None)
 
     def run(self, argv, **_):
-        wrote = f"write {self.status} \nroot 0 65534\n" if share._WRITE in argv else ""
+        wrote = f"write {self.status} \nroot 0 65534\n" if "share_write" in argv else ""
         return Completed(tuple(argv), 0, wrote, "")
 
 
