@@ -15,7 +15,7 @@ NAMES = ("mtu.exact", "reach.icmp", "reach.tcp", "reach.mpi_ports")
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PairContext:
     """What explains and mends: the MTU, all hops, the build, and the end of a tunnel's offload."""
 
     mtu: int
@@ -25,7 +25,7 @@ class View:
 
 
 def judge(
-    guest: Guest, others: Sequence[Guest], found: Visit | FarswitchError | None, view: View
+    guest: Guest, others: Sequence[Guest], found: Visit | FarswitchError | None, view: PairContext
 ) -> Iterator[Check]:
     """Yield the verdicts on one guest's way to each other one.
 
@@ -53,7 +53,7 @@ def judge(
         yield _ports(guest, other, contact, view)
 
 
-def _exact(guest: Guest, other: Guest, one: Contact, view: View) -> Check:
+def _exact(guest: Guest, other: Guest, one: Contact, view: PairContext) -> Check:
     mtu = view.mtu
     fits = f"{mtu} B {_passes(one.exact)}"
     if one.icmp and not one.exact:
@@ -79,7 +79,7 @@ def _exact(guest: Guest, other: Guest, one: Contact, view: View) -> Check:
     )
 
 
-def _icmp(guest: Guest, other: Guest, one: Contact, view: View) -> Check:
+def _icmp(guest: Guest, other: Guest, one: Contact, view: PairContext) -> Check:
     refused = f" ({one.error})" if one.error and not one.icmp else ""
     return Check(
         name="reach.icmp",
@@ -93,7 +93,7 @@ def _icmp(guest: Guest, other: Guest, one: Contact, view: View) -> Check:
     )
 
 
-def _tcp(guest: Guest, other: Guest, one: Contact, view: View) -> Check:
+def _tcp(guest: Guest, other: Guest, one: Contact, view: PairContext) -> Check:
     fix = view.rebuild
     if not one.icmp:
         cause = "Nothing passes between the two: see 'reach.icmp'."
@@ -118,7 +118,7 @@ def _tcp(guest: Guest, other: Guest, one: Contact, view: View) -> Check:
     )
 
 
-def _ports(guest: Guest, other: Guest, one: Contact, view: View) -> Check:
+def _ports(guest: Guest, other: Guest, one: Contact, view: PairContext) -> Check:
     closed = ", ".join(f"{port} ({why})" for port, why in one.ports.items() if why)
     names = ", ".join(one.ports)
     return Check(

@@ -15,7 +15,7 @@ from tasks.checks.mtu import table
 from tasks.checks.mtu.between_servers import Survey, survey
 from tasks.checks.mtu.hops import Hop
 from tasks.checks.reach import judge, visit
-from tasks.checks.reach.judge import View
+from tasks.checks.reach.judge import PairContext
 from tasks.checks.reach.visit import Visit
 
 Visits = Observed[Visit]
@@ -78,7 +78,7 @@ def between_guests(context: Context, visits: Visits, hops: list[Hop]) -> Iterato
     found: list[Check] = []
     for guest in guests:
         others = [other for other in guests if other is not guest]
-        view = View(context.mtu, hops, context.rebuild, _offload(context, guest))
+        view = PairContext(context.mtu, hops, context.rebuild, _offload(context, guest))
         found += judge.judge(guest, others, visits.get(guest.name), view)
     for name in judge.NAMES:
         yield from (check for check in found if check.name == name)

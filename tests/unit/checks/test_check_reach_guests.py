@@ -17,7 +17,7 @@ from farswitch.proof.context import Context
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.mtu.hops import Hop
 from tasks.checks.reach import probe
-from tasks.checks.reach.judge import NAMES, View, judge
+from tasks.checks.reach.judge import NAMES, PairContext, judge
 from tasks.checks.reach.visit import Contact, Visit, parse, ports
 from tests.proving import checks_of
 
@@ -25,7 +25,7 @@ SETTINGS = Settings(cluster="lab")
 ONE, TWO, THREE = (Guest(f"node{number}", number, "server1", SETTINGS) for number in (1, 2, 3))
 TAP = Hop("server1", "fsd42", "tap 'fsd42' of 'node2'", 1450, 1400, "node2", fix="set the tap")
 OTHER = Hop("server1", "fsd43", "tap 'fsd43' of 'node3'", 1450, 1300, "node3", fix="not this")
-VIEW = View(1450, (TAP, OTHER), "build", "ethtool -K fsv41 tx off")
+VIEW = PairContext(1450, (TAP, OTHER), "build", "ethtool -K fsv41 tx off")
 OPEN = {"20000": "", "21999": ""}
 
 
@@ -35,7 +35,7 @@ def contact(*, icmp=True, exact=True, more=False, largest=1450, error="", tcp=""
     )
 
 
-def checks(one: Contact, view: View = VIEW):
+def checks(one: Contact, view: PairContext = VIEW):
     found = judge(ONE, [TWO], Visit(mtu=1450, peers={"node2": one}), view)
     return {check.name: check for check in found}
 
@@ -77,7 +77,7 @@ def test_judge(one, bad, measured, cause):
 def test_the_fix_is_of_the_hop_that_is_on_the_way():
     small = contact(exact=False, largest=1400)
     assert checks(small)["mtu.exact"].fix == "set the tap"
-    assert checks(small, View(1450, (), "build", ""))["mtu.exact"].fix == "build"
+    assert checks(small, PairContext(1450, (), "build", ""))["mtu.exact"].fix == "build"
 
 
 def test_checksum_offload_is_switched_off_by_the_fix():
