@@ -38,7 +38,7 @@ def test_the_switch_has_one_bridge(two_servers):
     assert lab.links("server2") == ["fss41", "lo", "u0"]
 
 
-def test_second_run_changes_nothing_and_says_nothing_to_the_kernel(two_servers, watch):
+def test_second_run_changes_nothing_and_asks_the_kernel_for_no_change(two_servers, watch):
     lab = two_servers(guests=2)
     lab.run("server1", bridge, mtu=1450)
     with watch(lab.namespaces["server1"]) as seen:
@@ -48,12 +48,12 @@ def test_second_run_changes_nothing_and_says_nothing_to_the_kernel(two_servers, 
     assert lines == []
 
 
-def test_dry_run_tells_but_does_not_touch(two_servers):
+def test_dry_run_reports_and_does_not_touch(two_servers):
     lab = two_servers(guests=1)
     before = lab.ip("server1", "-d", "link")
-    told = lab.run("server1", bridge, mtu=1450, dry_run=True)
-    assert told.changed
-    assert told.diff.splitlines() == [
+    planned = lab.run("server1", bridge, mtu=1450, dry_run=True)
+    assert planned.changed
+    assert planned.diff.splitlines() == [
         "+ bridge fsg41 (farswitch:t:management) mtu 1500",
         "+ bridge fsb41 (farswitch:t:node1) mtu 1450",
     ]
@@ -61,7 +61,7 @@ def test_dry_run_tells_but_does_not_touch(two_servers):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "attribute"),
+    ("change", "attribute"),
     [
         (["mtu", "1400"], "mtu"),
         (["down"], "up"),
@@ -74,7 +74,7 @@ def test_dry_run_tells_but_does_not_touch(two_servers):
         (["property", "altname"], "altname"),
     ],
 )
-def test_what_was_spoilt_is_mended_in_place(two_servers, spoil, attribute):
+def test_what_was_changed_is_corrected_in_place(two_servers, change, attribute):
     lab = two_servers(guests=1)
     lab.run("server1", bridge, mtu=1450)
     right = lab.link("server1", "fsb41")
@@ -83,11 +83,11 @@ def test_what_was_spoilt_is_mended_in_place(two_servers, spoil, attribute):
             "server1", "link", "property", "del", "dev", "fsb41", "altname", right["altnames"][0]
         )
     else:
-        lab.ip("server1", "link", "set", "dev", "fsb41", *spoil)
-    mended = lab.run("server1", bridge, mtu=1450)
+        lab.ip("server1", "link", "set", "dev", "fsb41", *change)
+    repaired = lab.run("server1", bridge, mtu=1450)
     # The kernel raises the forward delay of a bridge whose STP is turned on.
-    assert mended.count == (2 if attribute == "stp" else 1)
-    assert f"fsb41 {attribute} " in mended.diff
+    assert repaired.count == (2 if attribute == "stp" else 1)
+    assert f"fsb41 {attribute} " in repaired.diff
     link = lab.link("server1", "fsb41")
     assert (link["ifindex"], link["mtu"]) == (right["ifindex"], right["mtu"])
     assert {"UP", "NOARP"} <= set(link["flags"])

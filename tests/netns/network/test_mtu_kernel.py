@@ -55,10 +55,10 @@ def test_every_hop_that_is_wrong_is_set_and_read_back(two_servers):
     lab.plug(lab.cluster.guests[0], mtu=1500)
     for name in ("fsv41", "fsb41"):
         lab.ip("server1", "link", "set", name, "mtu", "1300")
-    told = lab.run("server1", mtu, mtu=1450, dry_run=True)
+    planned = lab.run("server1", mtu, mtu=1450, dry_run=True)
     assert lab.link("server1", "fsv41")["mtu"] == 1300
     done = lab.run("server1", mtu, mtu=1450)
-    assert told.diff == done.diff
+    assert planned.diff == done.diff
     assert sorted(done.diff.splitlines()) == [
         "~ fsb41 mtu 1300 -> 1450",
         "~ fsd41 mtu 1500 -> 1450",

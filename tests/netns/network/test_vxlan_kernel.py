@@ -82,7 +82,7 @@ def test_a_server_answers_no_arp_on_the_data_network(two_servers, echo):
     assert neighbour() == [lab.link("server1", "fsb41")["address"]]
 
 
-def test_second_run_changes_nothing_and_says_nothing_to_the_kernel(two_servers, watch):
+def test_second_run_changes_nothing_and_asks_the_kernel_for_no_change(two_servers, watch):
     lab = two_servers(guests=3)
     lab.build(TASKS, mtu=MTU)
     lab.settle("server2", "fss41")
@@ -92,11 +92,11 @@ def test_second_run_changes_nothing_and_says_nothing_to_the_kernel(two_servers, 
     assert lines == []
 
 
-def test_dry_run_tells_but_does_not_touch(two_servers):
+def test_dry_run_reports_and_does_not_touch(two_servers):
     lab = two_servers(guests=1)
     before = lab.ip("server2", "link")
-    told = lab.run("server2", vxlan, mtu=MTU, device="u0", dry_run=True)
-    assert (told.count, told.diff) == (1, "+ vxlan fsv41 (farswitch:t:node1) mtu 1450")
+    planned = lab.run("server2", vxlan, mtu=MTU, device="u0", dry_run=True)
+    assert (planned.count, planned.diff) == (1, "+ vxlan fsv41 (farswitch:t:node1) mtu 1450")
     assert lab.ip("server2", "link") == before
 
 

@@ -61,7 +61,7 @@ def test_a_wrong_mtu_is_set_once():
     ("found", "options", "count"),
     [
         pytest.param(1450, {}, 0, id="same-is-left-alone"),
-        pytest.param(1500, {"dry_run": True}, 1, id="dry-run-tells-but-does-not-touch"),
+        pytest.param(1500, {"dry_run": True}, 1, id="dry-run-reports-and-does-not-touch"),
         pytest.param(1500, {"present": False}, 0, id="removal-has-nothing-to-do"),
     ],
 )

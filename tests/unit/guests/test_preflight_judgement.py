@@ -83,9 +83,9 @@ def test_the_probe_is_read():
     ],
 )
 def test_every_obstacle_is_named(probe: ServerProbe, links: list[Link], words: list[str]):
-    said = list(judge(WANT1, probe, links, {}))
-    assert len(said) == (1 if words else 0)
-    assert all(word in said[0] for word in words)
+    sentences = list(judge(WANT1, probe, links, {}))
+    assert len(sentences) == (1 if words else 0)
+    assert all(word in sentences[0] for word in words)
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,14 @@ def test_a_route_into_our_network_clashes_and_a_wider_one_does_not(server, route
 )
 def test_what_a_standing_cluster_has_is_taken(name, vnis, networks, words: str):
     standing = {name: Reserved(vnis=vnis, networks=networks)}
-    said = list(judge(WANT1, GOOD, [], standing))
-    assert len(said) == (1 if words else 0)
-    assert all(word in said[0] for word in (words, "'other'", "'server1'") if words)
+    sentences = list(judge(WANT1, GOOD, [], standing))
+    assert len(sentences) == (1 if words else 0)
+    assert all(word in sentences[0] for word in (words, "'other'", "'server1'") if words)
     assert list(judge(WANT2, GOOD, [], standing)) == [], "a switch has neither network"
 
 
 def test_an_interface_under_a_name_of_ours_is_somebody_elses():
-    (said,) = link_clashes(WANT2, [Link(3, "fsv42")])
-    assert "'server2' already has an interface 'fsv42'" in said
+    (sentence,) = link_clashes(WANT2, [Link(3, "fsv42")])
+    assert "'server2' already has an interface 'fsv42'" in sentence
     ours = Link(3, "fsv42", group=CLUSTER.owner.link_group, alias="farswitch:lab:node2")
     assert list(link_clashes(WANT2, [ours])) == []

@@ -38,7 +38,7 @@ REMOVED = "- bridge fsb41 (farswitch:lab:node1)"
 GATEWAY = IPv4Interface("10.10.0.1/24")
 
 
-def mended(attribute: str, found: object, wanted: object) -> list[str]:
+def changed(attribute: str, found: object, wanted: object) -> list[str]:
     return [f"~ bridge fsb41 {attribute} {found} -> {wanted}"]
 
 
@@ -48,30 +48,30 @@ def mended(attribute: str, found: object, wanted: object) -> list[str]:
         pytest.param([], [WANT], [ADDED], id="absent-is-added"),
         pytest.param([HAVE], [WANT], [], id="same-is-left-alone"),
         pytest.param(
-            [replace(HAVE, mtu=1500)], [WANT], mended("mtu", 1500, 1450), id="mtu-is-corrected"
+            [replace(HAVE, mtu=1500)], [WANT], changed("mtu", 1500, 1450), id="mtu-is-corrected"
         ),
         pytest.param(
-            [replace(HAVE, up=False)], [WANT], mended("up", False, True), id="down-is-brought-up"
+            [replace(HAVE, up=False)], [WANT], changed("up", False, True), id="down-is-brought-up"
         ),
         pytest.param(
-            [replace(HAVE, stp=True)], [WANT], mended("stp", True, False), id="stp-is-turned-off"
+            [replace(HAVE, stp=True)], [WANT], changed("stp", True, False), id="stp-is-turned-off"
         ),
         pytest.param(
-            [replace(HAVE, group=0)], [WANT], mended("group", 0, GROUP), id="group-is-corrected"
+            [replace(HAVE, group=0)], [WANT], changed("group", 0, GROUP), id="group-is-corrected"
         ),
         pytest.param(
             [replace(HAVE, alias="")],
             [WANT],
-            mended("alias", "", "farswitch:lab:node1"),
+            changed("alias", "", "farswitch:lab:node1"),
             id="half-made-is-finished",
         ),
         pytest.param(
-            [replace(HAVE, arp=True)], [WANT], mended("arp", True, False), id="it-is-made-mute"
+            [replace(HAVE, arp=True)], [WANT], changed("arp", True, False), id="it-is-made-mute"
         ),
         pytest.param(
             [HAVE],
             [replace(WANT, address=GATEWAY)],
-            mended("address", "none", "10.10.0.1/24"),
+            changed("address", "none", "10.10.0.1/24"),
             id="missing-address-is-added",
         ),
         pytest.param(
@@ -131,9 +131,9 @@ def test_foreign_is_refused(have):
         pytest.param([HAVE], [REMOVED], id="present-is-removed"),
         pytest.param([], [], id="absent-stays-absent"),
         pytest.param([Link(9, "fsb41", kind="bridge")], [], id="foreign-is-left-alone"),
-        pytest.param([replace(HAVE, group=0)], [REMOVED], id="the-alias-alone-says-it-is-ours"),
+        pytest.param([replace(HAVE, group=0)], [REMOVED], id="the-alias-alone-marks-it-as-ours"),
         pytest.param(
-            [replace(HAVE, alias="")], ["- bridge fsb41 ()"], id="the-group-alone-says-it-too"
+            [replace(HAVE, alias="")], ["- bridge fsb41 ()"], id="the-group-alone-marks-it-too"
         ),
     ],
 )

@@ -47,7 +47,7 @@ REPLACED = ["-/+ vxlan fsv41 (farswitch:lab:node1) mtu 1450"]
 ELSEWHERE = ip_address("198.51.100.99")
 
 
-def mended(attribute: str, found: object, wanted: object) -> list[str]:
+def changed(attribute: str, found: object, wanted: object) -> list[str]:
     return [f"~ vxlan fsv41 {attribute} {found} -> {wanted}"]
 
 
@@ -56,13 +56,15 @@ def mended(attribute: str, found: object, wanted: object) -> list[str]:
     [
         pytest.param([], ["+ vxlan fsv41 (farswitch:lab:node1) mtu 1450"], id="absent-is-added"),
         pytest.param([HAVE], [], id="same-is-left-alone"),
-        pytest.param([replace(HAVE, mtu=1400)], mended("mtu", 1400, 1450), id="mtu-is-corrected"),
+        pytest.param([replace(HAVE, mtu=1400)], changed("mtu", 1400, 1450), id="mtu-is-corrected"),
         pytest.param(
-            [replace(HAVE, master=None)], mended("master", None, "fss41"), id="it-is-enslaved-again"
+            [replace(HAVE, master=None)],
+            changed("master", None, "fss41"),
+            id="it-is-enslaved-again",
         ),
         pytest.param(
             [replace(HAVE, link_local=True)],
-            mended("link_local", True, False),
+            changed("link_local", True, False),
             id="it-is-made-mute",
         ),
         pytest.param(

@@ -79,7 +79,7 @@ def test_it_arrives_both_ways_where_nobody_listens_yet(wire, version: int):
 
 
 @pytest.mark.parametrize(
-    ("match", "told"),
+    ("match", "lost"),
     [
         pytest.param(
             "ether type ip",
@@ -96,12 +96,12 @@ def test_it_arrives_both_ways_where_nobody_listens_yet(wire, version: int):
         ),
     ],
 )
-def test_what_lies_between_the_servers_is_told(wire, match: str, told: list[str]):
+def test_what_lies_between_the_servers_is_reported(wire, match: str, lost: list[str]):
     one = wire()
     sh(one.boxes["wire"], ON_THE_WIRE.format(match=match))
     with pytest.raises(ConfigError) as refused:
         one.ask()
-    assert sorted(str(refused.value).splitlines()) == sorted(told)
+    assert sorted(str(refused.value).splitlines()) == sorted(lost)
     assert "security group" in refused.value.hint
 
 
@@ -113,7 +113,7 @@ def test_what_a_build_opens_by_itself_is_no_obstacle(wire, hook: str, server: st
     one.ask()
 
 
-def test_a_way_that_is_not_there_is_told(wire):
+def test_a_way_that_is_not_there_is_reported(wire):
     one = wire()
     sh(one.boxes["server1"], "ip addr flush dev u0; ip addr add 198.51.100.1/32 dev u0")
     with pytest.raises(ConfigError, match="from 'server1': cannot be sent to: Network is unreach"):
