@@ -3,12 +3,16 @@
 from types import SimpleNamespace
 
 import pytest
+from nornir.core.inventory import Host
 
 from farswitch.connections.libvirt.domains import MARK_URI
+from farswitch.guests.base_image import BaseImage
 from farswitch.guests.boot_plan import DOOMED
-from farswitch.guests.domain import read_mark
+from farswitch.guests.domain import Hardware, read_mark
+from farswitch.model.machines import Guest
 from farswitch.model.owner import Owner
-from tasks import vm_remove
+from farswitch.model.settings import Settings
+from tasks import vm_boot, vm_remove
 
 XML = f"""<domain><name>lab-node1</name><metadata>
 <m:mark xmlns:m="{MARK_URI}" cluster="lab" guest="node1" state="ready" image="i" disk="3"/>
@@ -43,13 +47,25 @@ class Hypervisor:
         raise CutError
 
 
-def test_the_next_build_makes_the_guest_anew(monkeypatch):
+NODE1 = Guest("node1", 1, "server1", Settings(cluster="lab"))
+HARDWARE = Hardware("qemu", 1450, "/pool", BaseImage("base-own-0", "/pool", ""))
+
+
+@pytest.mark.parametrize(
+    "remove",
+    [
+        lambda task: vm_remove.vm_remove(task, Owner("lab"), "farswitch"),
+        lambda task: vm_boot.vm_boot(task, NODE1, Host("server1"), HARDWARE, present=False),
+    ],
+    ids=["of-its-cluster", "alone"],
+)
+def test_the_next_build_makes_the_guest_anew(monkeypatch, remove):
     hypervisor = Hypervisor()
-    monkeypatch.setattr(vm_remove, "libvirt", lambda _task: hypervisor)
-    monkeypatch.setattr(vm_remove, "shell", lambda _task: None)
-    task = SimpleNamespace(is_dry_run=lambda _asked: False)
+    for module in (vm_remove, vm_boot):
+        monkeypatch.setattr(module, "libvirt", lambda _where: hypervisor)
+        monkeypatch.setattr(module, "shell", lambda _where: None)
     with pytest.raises(CutError):
-        vm_remove.vm_remove(task, Owner("lab"), "farswitch")
+        remove(SimpleNamespace(is_dry_run=lambda _asked: False))
     mark = read_mark(hypervisor.xml)
     assert mark is not None
     assert mark.state in DOOMED
