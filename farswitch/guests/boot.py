@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
 
 from farswitch.connections.libvirt.plugin import Hypervisor
 from farswitch.connections.shell.protocol import Shell
@@ -19,7 +20,7 @@ SSH_UNIT = "ssh.service"
 
 
 def seed_of(
-    guest: Guest, config: GuestConfig, *, mtu: int, own_image: bool, again: str = ""
+    guest: Guest, config: GuestConfig, *, mtu: int, own_image: bool, renewed: bool = False
 ) -> Seed:
     """Return all that is known of the guest before its boot, but the user's private key.
 
@@ -28,10 +29,11 @@ def seed_of(
         config: Its names, keys, share and MPI.
         mtu: Of the data network, in bytes.
         own_image: Whether the guest boots our image.
-        again: A word that no earlier seed had: a guest that had one takes this one too, and starts
-            its sshd at boot, whatever became of it.
+        renewed: Give it a name that no earlier seed had: a guest that had one takes this one too,
+            and starts its sshd at boot, whatever became of it.
     """
     settings, key = guest.settings, config.host_key
+    again = f"-{secrets.token_hex(4)}" if renewed else ""
     return Seed(
         instance_id=f"{guest.domain}-{key.public.split()[1][-16:]}{again}",
         hostname=guest.name,
@@ -44,7 +46,7 @@ def seed_of(
         root_keys=config.access.root_keys,
         user=User(settings.user, settings.uid, config.access.user_keys),
         files=config.public_files(finalize=own_image),
-        units=(*config.share.units, *([SSH_UNIT] if again else [])),
+        units=(*config.share.units, *([SSH_UNIT] if renewed else [])),
     )
 
 
@@ -74,8 +76,8 @@ class Boot:
         self.hardware = hardware
         self.pool = guest.settings.pool
 
-    def seed(self, again: str = "") -> bytes:
-        """Return the guest's seed; see `seed_of` for `again`.
+    def seed(self, *, renewed: bool = False) -> bytes:
+        """Return the guest's seed; see `seed_of` for `renewed`.
 
         Raises:
             FarswitchError: The guest has no keys yet.
@@ -84,7 +86,7 @@ class Boot:
             raise FarswitchError(f"Guest '{self.guest.name}' has no keys to be started with.")
         hardware = self.hardware
         seed = seed_of(
-            self.guest, self.config, mtu=hardware.mtu, own_image=hardware.image.own, again=again
+            self.guest, self.config, mtu=hardware.mtu, own_image=hardware.image.own, renewed=renewed
         )
         return render_seed(seed)
 

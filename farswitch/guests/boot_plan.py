@@ -12,7 +12,6 @@ from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import ForeignObjectError
 from farswitch.guests.boot import Boot
 from farswitch.guests.domain import Mark, read_mark
-from farswitch.guests.restart import word
 from farswitch.model.machines import Guest
 
 DOOMED = frozenset({"new", "failed"})
@@ -84,7 +83,7 @@ def apply(boot: Boot, actions: Sequence[Action], have: ObservedDomain | None) ->
         elif action == "redefine":
             boot.define(mark)
         elif action == "restart":
-            mark = boot.restart(mark, boot.seed(again=word()))
+            mark = boot.restart(mark, boot.seed(renewed=True))
         else:
             boot.start()
     if mark is None:

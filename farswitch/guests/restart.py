@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Sequence
 
 from nornir.core.task import Task
@@ -23,11 +22,6 @@ REBOOT_SECONDS = 40.0
 SHOWN = 3
 """Lines of the console that are shown of a guest that was restarted."""
 STARTS = frozenset({"create", "replace", "start", "restart", "replug"})
-
-
-def word() -> str:
-    """Return what makes a seed a new one."""
-    return f"-{secrets.token_hex(4)}"
 
 
 def bring_up(task: Task, boot: Boot, mark: Mark, actions: Sequence[str]) -> tuple[Mark, list[str]]:
@@ -60,7 +54,7 @@ def bring_up(task: Task, boot: Boot, mark: Mark, actions: Sequence[str]) -> tupl
             why = "That did not help."
         if failed is not None:
             write_out(task)
-            mark = boot.restart(mark, boot.seed(again=word()))
+            mark = boot.restart(mark, boot.seed(renewed=True))
             failed = _failure(task, boot)
             done.append(f"Guest '{name}' was restarted, its keys written again. {why}")
     if failed is not None:

@@ -149,9 +149,7 @@ def test_what_its_console_said_is_told_before_a_restart_empties_it(monkeypatch):
 
 def test_a_seed_of_a_restart_is_another_and_starts_sshd():
     first = seed_of(NODE2, CONFIG, mtu=1450, own_image=True)
-    again = [
-        seed_of(NODE2, CONFIG, mtu=1450, own_image=True, again=restart.word()) for _ in range(2)
-    ]
+    again = [seed_of(NODE2, CONFIG, mtu=1450, own_image=True, renewed=True) for _ in range(2)]
     assert len({seed.instance_id for seed in (first, *again)}) == 3
     assert "ssh.service" in again[0].units
     assert "ssh.service" not in first.units
