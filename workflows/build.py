@@ -74,7 +74,7 @@ def stages(session: Session) -> Iterator[Stage]:
     boot, configure = guest_steps(session, size)
     if dry_run:
         yield Stage(guests, (boot,), vital=False)
-        yield Stage(session.settled, configure, vital=False)
+        yield Stage(session.needs_no_boot, configure, vital=False)
     else:
         yield Stage(guests, (boot, *configure), vital=False)
         yield smoke_stage(session, size)
@@ -102,13 +102,13 @@ def underlay_stage(session: Session) -> Stage:
 def data_mtu(session: Session) -> int:
     """Return the MTU of the data network, in bytes, from what preflight found of the underlay."""
     underlays = [_underlay(session, server.name) for server in session.cluster.servers]
-    built = session.record_of(session.head_host)
+    built = session.record
     return derive(session.cluster.settings.mtu, underlays, built.mtu if built else 0)
 
 
 def record_stage(session: Session, size: int) -> Stage:
     """Return the keeping of the cluster's size and keys; `size` is its MTU in bytes."""
-    have = session.record_of(session.head_host)
+    have = session.record
     want = complete(have, session.cluster, len(session.site.guests), size)
     return Stage(
         session.is_head, (step(record, owner=session.cluster.owner, want=want, have=have),)
@@ -162,7 +162,7 @@ def guest_steps(session: Session, size: int) -> tuple[Step, tuple[Step, ...]]:
     """
     cluster, owner = session.cluster, session.cluster.owner
     disk_image = wanted_image(cluster.settings)
-    record = session.record_of(session.head_host)
+    record = session.record
     configs = {
         guest.name: wanted_config(cluster, guest, record) for guest in cluster.guests if record
     }
@@ -233,7 +233,7 @@ def build(options: Options, stages: Callable[[Session], Iterator[Stage]] = stage
     with Session("build", options) as session:
         ensure_lab(session)
         with locked(session):
-            session.recall(follow_site=True)
+            session.read_record(follow_site=True)
             session.run(fenced(session, stages(session)))
         if not options.dry_run and "vm_boot" in session.recorder.rows:
             write_login(session)

@@ -57,7 +57,7 @@ class Extent:
 
 def context_of(session: Session) -> Context:
     """Return what the proof may use."""
-    cluster, record = session.cluster, session.record
+    cluster, record = session.cluster, session.built_record
     return Context(
         cluster=cluster,
         record=record,
@@ -119,8 +119,8 @@ def names(all_probes: tuple[Probe, ...]) -> Iterator[str]:
 def _recall(session: Session, extent: Extent) -> None:
     """Read the cluster's record; a run that ends there says so in the JUnit file too."""
     try:
-        session.recall()
-        _ = session.record
+        session.read_record()
+        _ = session.built_record
     except FarswitchError as error:
         if extent.junit:
             failure = Failure(session.head_host.name, "record", str(error), error.hint)

@@ -53,7 +53,8 @@ class Session:
         self.options = options
         self._started = time.monotonic()
         self._view = view_on(console_for(as_json=options.json))
-        self._record: Record | None = None
+        self.record: Record | None = None
+        """The cluster's; None before it is read, and in the dry run of a first build."""
         self.recorder = Recorder(self._view)
         self.log = Path(options.log) if options.log else state_folder() / f"{workflow}.log"
         start_log(self.log, verbose=options.verbose > 0)
@@ -86,33 +87,26 @@ class Session:
         return self.nornir.inventory.hosts[self.site.hypervisors[0].name]
 
     @property
-    def record(self) -> Record:
-        """The cluster's record.
+    def built_record(self) -> Record:
+        """The record of a cluster that was built, with each of its guests.
 
         Raises:
-            FarswitchError: There is none: nothing was built. Or it lacks one of the guests.
+            FarswitchError: There is none, or it lacks a guest.
         """
-        record = self._record
-        if record is None:
-            raise FarswitchError(
-                f"There is no cluster '{self.site.settings.cluster}' on its servers.",
-                hint="Build it: farswitch build",
-            )
-        if new := [guest.name for guest in self.cluster.guests if guest.name not in record.hosts]:
-            raise FarswitchError(
-                f"Cluster '{self.site.settings.cluster}' has no guest {', '.join(new)} yet.",
-                hint="Build it: farswitch build",
-            )
-        return record
-
-    def record_of(self, _host: Host) -> Record | None:
-        """Return the cluster's record for a step; None in the dry run of a first build."""
-        return self._record
+        cluster, hint = self.cluster, "Build it: farswitch build"
+        if self.record is None:
+            raise FarswitchError(f"There is no cluster '{cluster.name}' on its servers.", hint=hint)
+        names = ", ".join(
+            guest.name for guest in cluster.guests if guest.name not in self.record.hosts
+        )
+        if names:
+            raise FarswitchError(f"Cluster '{cluster.name}' has no guest {names} yet.", hint=hint)
+        return self.record
 
     def take_record(self, record: Record | None) -> None:
         """Take over a record that was read or written: its keys serve the logins to guests."""
         if record is not None:
-            self._record = record
+            self.record = record
             host_keys = {name: pair.public for name, pair in record.hosts.items()}
             fill_in_keys(self.nornir.inventory, record.controller.private, host_keys)
 
@@ -135,7 +129,7 @@ class Session:
         """Whether the host keeps the cluster's record."""
         return host.name == self.head_host.name
 
-    def settled(self, host: Host) -> bool:
+    def needs_no_boot(self, host: Host) -> bool:
         """Whether the host is a guest that vm_boot has nothing to do for."""
         row = self.recorder.rows.get("vm_boot")
         return guests(host) and row is not None and host.name not in row.touched | row.failed
@@ -150,27 +144,23 @@ class Session:
         names = {guest.name for guest in chosen[:1]}
         return lambda host: guests(host) and host.name in names
 
-    def recall(self, *, follow_site: bool = False) -> bool:
-        """Read the cluster's record and take over the size that it remembers.
+    def read_record(self, *, follow_site: bool = False) -> None:
+        """Read the cluster's record, where there is one, and take over the size that it remembers.
 
         Args:
             follow_site: Keep the site's size if the site was given another one meanwhile.
-
-        Returns:
-            Whether there is a record.
 
         Raises:
             ConfigError: The site gives a guest that was built another VNI or address.
         """
         record = read(shell(self.head_host), self.site.settings.cluster)
         if record is None:
-            return False
+            return
         edited = follow_site and record.site != len(self.site.guests)
         if self.options.nodes is None and not edited and record.nodes != len(self.cluster.guests):
             resize(self.nornir.inventory, record.nodes)
         self.take_record(record)
         check_places(record, self.cluster)
-        return True
 
     def run(self, stages: Iterable[Stage], *, on_failed: bool = False) -> bool:
         """Run the stages and return whether every vital one ended well."""

@@ -86,10 +86,9 @@ def save(cluster: Cluster, record: Record) -> Path:
 
 def write_login(session: Session) -> None:
     """Save the way in and print it, when the cluster has a record."""
-    record = session.record_of(session.head_host)
-    if record is None:
+    if session.record is None:
         return
-    path = save(session.cluster, record)
+    path = save(session.cluster, session.record)
     head = session.cluster.head.name
     session.note(f"\nGet in:  ssh -F {path} {head}")
 

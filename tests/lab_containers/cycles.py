@@ -24,7 +24,7 @@ def build(options: Options, *, guests: bool = True) -> int:
     """Build, and return how many things that changed."""
     with Session("build", options) as session:
         with locked(session):
-            session.recall()
+            session.read_record()
             session.run(fenced(session, without_guests(session)))
             if guests and not session.recorder.failures:
                 define_guests(session)

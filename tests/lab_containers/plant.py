@@ -44,7 +44,7 @@ def define_guests(session: Session) -> None:
 def main() -> int:
     with Session("build", Options(site=sys.argv[1], log=sys.argv[2])) as session:
         with locked(session):
-            session.recall()
+            session.read_record()
             session.run(fenced(session, without_guests(session)))
             if not session.recorder.failures:
                 define_guests(session)

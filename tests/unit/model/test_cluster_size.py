@@ -53,5 +53,6 @@ def test_the_size_of_a_cluster(monkeypatch: pytest.MonkeyPatch, log: str, case: 
     monkeypatch.setattr(session, "shell", lambda _host: None)
     monkeypatch.setattr(session, "read", lambda _login, _name: case.record)
     with session.Session("build", Options(site=LAB, nodes=case.nodes, log=log)) as run:
-        assert run.recall(follow_site=case.build) is (case.record is not None)
+        run.read_record(follow_site=case.build)
+        assert run.record is case.record
         assert len(run.cluster.guests) == case.wanted
