@@ -44,7 +44,7 @@ def relay(netlink: socket.socket) -> None:
 
 
 def main() -> None:
-    """Open the socket with a large buffer and error texts, say that we are there, and relay."""
+    """Open the socket with a large buffer and error texts, announce that, and relay."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
         netlink.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         netlink.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)

@@ -12,7 +12,7 @@ from nornir.core.inventory import ConnectionOptions, Host
 from farswitch.connections import access
 from farswitch.connections.libvirt.domains import LibvirtError
 from farswitch.connections.libvirt.plugin import Hypervisor, Libvirt
-from farswitch.connections.libvirt.ssh_folder import Scratch
+from farswitch.connections.libvirt.ssh_folder import SshFolder
 from farswitch.connections.libvirt.uri import remote_uri, ssh_program
 from farswitch.connections.shell.target import Target
 
@@ -80,7 +80,7 @@ def test_the_plugin_connects_and_cleans_up_also_after_a_run_that_was_killed(tmp_
     (tmp_path / "farswitch-ssh-dead/ssh").touch()
     (tmp_path / "farswitch-ssh-theirs").mkdir()
     (tmp_path / "farswitch-ssh-theirs/file").touch()
-    living, plugin = Scratch(), Libvirt()
+    living, plugin = SshFolder(), Libvirt()
     living.program.touch()
     plugin.open(hostname="h")
     (program,) = set(tmp_path.glob("farswitch-ssh-*/ssh")) - {living.program}

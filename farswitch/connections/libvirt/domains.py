@@ -14,7 +14,7 @@ import libvirt
 from farswitch.errors import FarswitchError
 
 MARK_URI = "urn:farswitch:1"
-"""The namespace of our element in a domain's metadata: what says that the domain is ours."""
+"""The namespace of our element in a domain's metadata: what marks the domain as ours."""
 
 CTRL_ALT_DEL = (29, 56, 111)
 """Key codes of Linux (input-event-codes.h)."""
@@ -79,20 +79,20 @@ class Domains(ABC):
 
     def list_domains(self) -> tuple[DomainState, ...]:
         """Return every domain, ours and others', by name."""
-        with told(self.host, "list of domains"):
-            found = [_state(domain) for domain in self.connection().listAllDomains()]
-        return tuple(sorted((one for one in found if one), key=lambda one: one.name))
+        with errors_named(self.host, "list of domains"):
+            states = [_state(domain) for domain in self.connection().listAllDomains()]
+        return tuple(sorted(filter(None, states), key=lambda state: state.name))
 
     def domain(self, name: str) -> DomainState | None:
         """Return one domain, or None when there is none of that name."""
-        with told(self.host, f"domain '{name}'"):
+        with errors_named(self.host, f"domain '{name}'"):
             domain = self._lookup(name)
             return _state(domain) if domain else None
 
     def define(self, xml: str) -> None:
         """Define a domain, or change the definition of the one with the same name and uuid."""
         name = ET.fromstring(xml).findtext("name", "?")  # noqa: S314 - we wrote it
-        with told(self.host, f"domain '{name}'"):
+        with errors_named(self.host, f"domain '{name}'"):
             self.connection().defineXML(xml)
 
     def start(self, name: str) -> bool:
@@ -101,7 +101,7 @@ class Domains(ABC):
         Raises:
             LibvirtError: There is no such domain, or it does not start.
         """
-        with told(self.host, f"domain '{name}'", hint=f"Look: virsh start {name}"):
+        with errors_named(self.host, f"domain '{name}'", hint=f"Look: virsh start {name}"):
             domain = self.connection().lookupByName(name)
             if domain.isActive():
                 return False
@@ -113,13 +113,13 @@ class Domains(ABC):
 
         libvirt-guests does that, where it is set to, when a server goes down in order.
         """
-        with told(self.host, f"domain '{name}'"):
+        with errors_named(self.host, f"domain '{name}'"):
             domain = self._lookup(name)
             return bool(domain and not domain.isActive() and domain.hasManagedSaveImage())
 
     def discard_suspended(self, name: str) -> bool:
         """Forget the memory of a suspended domain: its start is a boot then."""
-        with told(self.host, f"domain '{name}'"):
+        with errors_named(self.host, f"domain '{name}'"):
             suspended = self.is_suspended(name)
             if suspended:
                 self.connection().lookupByName(name).managedSaveRemove()
@@ -127,7 +127,7 @@ class Domains(ABC):
 
     def destroy(self, name: str) -> bool:
         """Pull the plug of a domain; return False when it was off or is not there."""
-        with told(self.host, f"domain '{name}'"):
+        with errors_named(self.host, f"domain '{name}'"):
             domain = self._lookup(name)
             if domain is None or not domain.isActive():
                 return False
@@ -140,7 +140,7 @@ class Domains(ABC):
 
     def ask_to_reboot(self, name: str) -> None:
         """Press Ctrl, Alt and Del: a system that still lives goes down in order and boots again."""
-        with told(self.host, f"domain '{name}'"):
+        with errors_named(self.host, f"domain '{name}'"):
             domain = self.connection().lookupByName(name)
             domain.sendKey(
                 libvirt.VIR_KEYCODE_SET_LINUX, HOLD_MS, list(CTRL_ALT_DEL), len(CTRL_ALT_DEL), 0
@@ -148,7 +148,7 @@ class Domains(ABC):
 
     def undefine(self, name: str) -> bool:
         """Forget a domain with all that libvirt keeps of it; return False when it is not there."""
-        with told(self.host, f"domain '{name}'"):
+        with errors_named(self.host, f"domain '{name}'"):
             domain = self._lookup(name)
             if domain is None:
                 return False
@@ -165,8 +165,8 @@ class Domains(ABC):
 
 
 @contextmanager
-def told(host: str, what: str, *, hint: str = "") -> Iterator[None]:
-    """Say in libvirt's errors what they are about.
+def errors_named(host: str, what: str, *, hint: str = "") -> Iterator[None]:
+    """Name in libvirt's errors what they are about.
 
     Raises:
         LibvirtError: libvirt refused.
@@ -186,8 +186,8 @@ def _state(domain: Any) -> DomainState | None:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None
         raise
-    found = ET.fromstring(xml).find(f"metadata/{{{MARK_URI}}}mark")  # noqa: S314 - libvirt's own
-    ours = found.attrib if found is not None else {}
+    mark = ET.fromstring(xml).find(f"metadata/{{{MARK_URI}}}mark")  # noqa: S314 - libvirt's own
+    ours = mark.attrib if mark is not None else {}
     return DomainState(
         name=domain.name(),
         uuid=domain.UUIDString(),

@@ -1,7 +1,7 @@
 """Opening libvirt's connections so that a lost or hanging one is noticed.
 
-Only a running event loop takes note of a closed socket between two calls, and sends the signs of
-life by which a call to a libvirt that hangs comes to an end.
+Only a running event loop takes note of a closed socket between two calls, and sends the
+keepalives by which a call to a libvirt that hangs comes to an end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from farswitch.connections.shell.login import REFUSED_SECONDS
 from farswitch.deadline import Deadline, DeadlineError, wait_until
 
 KEEPALIVE_SECONDS, KEEPALIVE_COUNT = 5, 5
-"""libvirt is taken for lost when it leaves so many signs of life, so far apart, unanswered."""
+"""libvirt is taken for lost when it leaves so many keepalives, so far apart, unanswered."""
 OPEN_SECONDS = 45.0
 """For one attempt: ssh's connection, key exchange and login, and libvirt's first answer."""
 REFUSED = (
@@ -26,8 +26,8 @@ REFUSED = (
     "client socket is closed",
     "received hangup",
 )
-"""What ssh says when sshd hangs up before it shows its banner, as it does with MaxStartups; and
-what libvirt says in its stead when ssh ends before libvirt's first word, or before it listens."""
+"""What ssh prints when sshd hangs up before it shows its banner, as it does with MaxStartups; and
+what libvirt reports when ssh ends before libvirt's first answer, or before it listens."""
 _GUARD = threading.Lock()
 _running: list[threading.Thread] = []
 
@@ -35,7 +35,7 @@ _running: list[threading.Thread] = []
 def open_connection(uri: str) -> Any:
     """Return an open virConnect that answers or ends within its deadlines.
 
-    Nothing has begun when sshd refuses to talk, so it is asked again for a while.
+    Nothing has begun when sshd refuses to answer, so it is tried again for a while.
 
     Raises:
         libvirt.libvirtError: libvirt does not answer there, or the login failed.
@@ -44,7 +44,7 @@ def open_connection(uri: str) -> Any:
     _run_events()
     last: list[libvirt.libvirtError] = []
 
-    def ask() -> Any | None:
+    def attempt() -> Any | None:
         try:
             return _attempt(uri)
         except libvirt.libvirtError as error:
@@ -54,7 +54,7 @@ def open_connection(uri: str) -> Any:
             return None
 
     try:
-        connection = wait_until(ask, Deadline(REFUSED_SECONDS), what="The login", interval=0.5)
+        connection = wait_until(attempt, Deadline(REFUSED_SECONDS), what="The login", interval=0.5)
     except DeadlineError:
         raise last[0] from None
     with contextlib.suppress(libvirt.libvirtError):  # drivers inside this process have none

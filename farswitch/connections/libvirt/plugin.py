@@ -11,7 +11,7 @@ import libvirt
 from farswitch.connections.fence import Fence
 from farswitch.connections.libvirt.domains import Domains, LibvirtError
 from farswitch.connections.libvirt.open import open_connection
-from farswitch.connections.libvirt.ssh_folder import Scratch
+from farswitch.connections.libvirt.ssh_folder import SshFolder
 from farswitch.connections.libvirt.uri import LOCAL_URI, remote_uri, ssh_program
 from farswitch.connections.libvirt.volumes import Volumes
 from farswitch.connections.shell.options import LoginOptions
@@ -81,7 +81,7 @@ class Libvirt:
     connection: Hypervisor
 
     def __init__(self) -> None:
-        self._scratch: Scratch | None = None
+        self._folder: SshFolder | None = None
 
     def open(self, *_: object, **parameters: Any) -> None:
         """Connect to the system instance, behind ssh unless it is this machine's.
@@ -98,23 +98,23 @@ class Libvirt:
             self.connection = Hypervisor(options.host, options.uri or LOCAL_URI, options.fence)
             return
         target = options.target()
-        self._scratch = Scratch()
+        self._folder = SshFolder()
         try:
-            program = self._scratch.program
+            program = self._folder.program
             program.write_text(ssh_program(target), encoding="utf-8")
             program.chmod(0o700)
             uri = remote_uri(target, program)
             self.connection = Hypervisor(options.host, uri, options.fence)
         except BaseException:
-            self._scratch.close()
+            self._folder.close()
             raise
 
     def close(self) -> None:
         """Close the connection and remove the script that it ran ssh by."""
         self.connection.close()
-        if self._scratch is not None:
-            self._scratch.close()
+        if self._folder is not None:
+            self._folder.close()
 
 
 def _silent(*_: object) -> None:
-    """Take libvirt's own message: the exception says the same."""
+    """Take libvirt's own message: the exception has the same."""

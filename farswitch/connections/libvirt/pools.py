@@ -11,13 +11,13 @@ from xml.sax.saxutils import escape
 
 import libvirt
 
-from farswitch.connections.libvirt.domains import MARK_URI, told
+from farswitch.connections.libvirt.domains import MARK_URI, errors_named
 from farswitch.errors import ForeignObjectError
 
 
 @dataclass(frozen=True, slots=True)
 class PoolState:
-    """A folder pool that is started; `ours` tells that we made it."""
+    """A folder pool that is started; `ours` is whether we made it."""
 
     name: str
     path: str
@@ -41,7 +41,7 @@ class Pools(ABC):
         Raises:
             ForeignObjectError: A pool of that name lies elsewhere.
         """
-        with told(self.host, f"pool '{name}'"):
+        with errors_named(self.host, f"pool '{name}'"):
             pool, changed = self.find_pool(name), False
             if pool is None:
                 xml = (
@@ -62,7 +62,7 @@ class Pools(ABC):
 
     def owns_pool(self, name: str) -> bool:
         """Return whether libvirt knows the pool, started or not, and we made it."""
-        with told(self.host, f"pool '{name}'"):
+        with errors_named(self.host, f"pool '{name}'"):
             pool = self.find_pool(name)
             return pool is not None and _is_ours(pool)
 
@@ -72,7 +72,7 @@ class Pools(ABC):
         Raises:
             LibvirtError: The folder is not empty; the pool stays as it was.
         """
-        with told(self.host, f"pool '{name}'"):
+        with errors_named(self.host, f"pool '{name}'"):
             pool = self.find_pool(name)
             if pool is None or not _is_ours(pool):
                 return False
@@ -88,9 +88,9 @@ class Pools(ABC):
 
     def pools(self) -> tuple[PoolState, ...]:
         """Return every pool that is started, ours and others', by name."""
-        with told(self.host, "list of pools"):
-            found = [pool for pool in self.connection().listAllStoragePools() if pool.isActive()]
-            states = [PoolState(one.name(), _path(one), _is_ours(one)) for one in found]
+        with errors_named(self.host, "list of pools"):
+            active = [pool for pool in self.connection().listAllStoragePools() if pool.isActive()]
+            states = [PoolState(pool.name(), _path(pool), _is_ours(pool)) for pool in active]
         return tuple(sorted(states, key=lambda state: state.name))
 
     def find_pool(self, name: str) -> Any | None:

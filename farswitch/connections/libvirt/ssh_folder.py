@@ -14,15 +14,15 @@ PROGRAM = "ssh"
 """What lies in it, and nothing else: by that it is known as ours."""
 
 
-class Scratch:
-    """A folder of this user's alone, locked while it is in use: so nobody removes a living one's.
+class SshFolder:
+    """A folder of this user's alone, locked while it is in use: so nobody removes one in use.
 
     Attributes:
         path: The folder.
     """
 
     def __init__(self) -> None:
-        """Make it, after what dead runs have left is removed."""
+        """Make it, after what ended runs have left is removed."""
         sweep()
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -47,8 +47,8 @@ def sweep() -> None:
         with contextlib.suppress(OSError):
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                found = [one.name for one in path.iterdir()]
-                if os.fstat(fd).st_uid == os.geteuid() and found == [PROGRAM]:
+                names = [entry.name for entry in path.iterdir()]
+                if os.fstat(fd).st_uid == os.geteuid() and names == [PROGRAM]:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(path)
             finally:

@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 
 import libvirt
 
-from farswitch.connections.libvirt.domains import LibvirtError, told
+from farswitch.connections.libvirt.domains import LibvirtError, errors_named
 from farswitch.connections.libvirt.pools import Pools
 from farswitch.errors import ForeignObjectError
 
@@ -31,7 +31,7 @@ PART, SIDECAR = ".part", ".farswitch"
 class VolumeState:
     """A volume as libvirt has it, in bytes; one that is not `complete` must not be used.
 
-    `ours` tells that it bears our mark.
+    `ours` is whether it bears our mark.
     """
 
     name: str
@@ -50,11 +50,11 @@ class Volumes(Pools):
 
         A sidecar whose volume was not made yet, or is deleted already, is an incomplete one too.
         """
-        with told(self.host, f"pool '{pool}'"):
-            found = self.find_pool(pool)
-            if found is None or not found.isActive():
+        with errors_named(self.host, f"pool '{pool}'"):
+            storage = self.find_pool(pool)
+            if storage is None or not storage.isActive():
                 return ()
-            listed = {volume.name(): volume for volume in found.listAllVolumes()}
+            listed = {volume.name(): volume for volume in storage.listAllVolumes()}
             return tuple(_states(listed))
 
     def volume(self, pool: str, name: str) -> VolumeState | None:
@@ -112,7 +112,7 @@ class Volumes(Pools):
         with self._claimed(pool, name):
             self._create(pool, _raw(f"{name}{PART}", 0, 0o600))
             self._create(pool, _raw(name, size, mode))
-            with told(self.host, f"upload of volume '{name}' to pool '{pool}'"):
+            with errors_named(self.host, f"upload of volume '{name}' to pool '{pool}'"):
                 self._send(pool, name, source, size, progress)
             self._delete(pool, f"{name}{PART}")
 
@@ -122,10 +122,10 @@ class Volumes(Pools):
         Raises:
             ForeignObjectError: It is not ours.
         """
-        found = self.volume(pool, name)
-        if found is None:
+        volume = self.volume(pool, name)
+        if volume is None:
             return False
-        if not found.ours:
+        if not volume.ours:
             raise ForeignObjectError("Volume", name, self.host)
         there = self._delete(pool, name)
         self._delete(pool, f"{name}{PART}")
@@ -146,7 +146,7 @@ class Volumes(Pools):
 
     def _create(self, pool: str, xml: str) -> None:
         name = ET.fromstring(xml).findtext("name", "?")  # noqa: S314 - we wrote it
-        with told(self.host, f"volume '{name}' in pool '{pool}'"):
+        with errors_named(self.host, f"volume '{name}' in pool '{pool}'"):
             self.connection().storagePoolLookupByName(pool).createXML(xml)
 
     def _send(
@@ -187,12 +187,12 @@ class Volumes(Pools):
             sent += len(block)
 
     def _delete(self, pool: str, name: str) -> bool:
-        with told(self.host, f"volume '{name}' in pool '{pool}'"):
-            found = self.find_pool(pool)
-            if found is None or not found.isActive():
+        with errors_named(self.host, f"volume '{name}' in pool '{pool}'"):
+            storage = self.find_pool(pool)
+            if storage is None or not storage.isActive():
                 return False
             try:
-                found.storageVolLookupByName(name).delete()
+                storage.storageVolLookupByName(name).delete()
             except libvirt.libvirtError as error:
                 if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
                     return False

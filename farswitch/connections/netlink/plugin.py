@@ -76,7 +76,7 @@ class RelayEndpoint:
         """Yield an `IPRoute` whose requests the server's kernel answers.
 
         Raises:
-            ConnectionLostError: The agent ended or did not answer in time; with its last words.
+            ConnectionLostError: The agent ended or did not answer in time, with its stderr.
         """
         relay = Relay(self.host, self._shell.start(AGENT), self._seconds, self._fence)
         try:

@@ -52,8 +52,10 @@ class Relay:
         for end in (self._near, self._ours):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, DATAGRAM)
         self._threads = (
-            threading.Thread(target=self._forth, name=f"netlink to {host}", daemon=True),
-            threading.Thread(target=self._back, name=f"netlink from {host}", daemon=True),
+            threading.Thread(target=self._send_requests, name=f"netlink to {host}", daemon=True),
+            threading.Thread(
+                target=self._receive_answers, name=f"netlink from {host}", daemon=True
+            ),
         )
         for thread in self._threads:
             thread.start()
@@ -73,11 +75,11 @@ class Relay:
             thread.join()
         self._ours.close()
 
-    def _forth(self) -> None:
+    def _send_requests(self) -> None:
         """Carry requests to the agent, and watch for answers that are late."""
         while True:
             try:
-                self._be_patient()
+                self._set_receive_timeout()
                 request = self._ours.recv(DATAGRAM)
             except BlockingIOError:
                 if self._late():
@@ -87,7 +89,7 @@ class Relay:
                 return
             if not request:
                 return
-            self._note(request)
+            self._expect(request)
             if self.failure is not None:
                 self._answer()
                 continue
@@ -99,7 +101,7 @@ class Relay:
             except (OSError, ValueError) as error:
                 self._fail(f"its netlink agent ended ({error})")
 
-    def _back(self) -> None:
+    def _receive_answers(self) -> None:
         """Carry answers from the agent."""
         received = bytearray()
         while True:
@@ -111,7 +113,7 @@ class Relay:
                 break
             received += block
             while (datagram := _unframed(received)) is not None:
-                self._settle(datagram)
+                self._resolve(datagram)
                 with contextlib.suppress(OSError):
                     if datagram:
                         self._ours.send(datagram)
@@ -121,21 +123,21 @@ class Relay:
         if not self._closing:
             self._fail("its netlink agent ended")
 
-    def _note(self, request: bytes) -> None:
+    def _expect(self, request: bytes) -> None:
         """Remember whose answer is awaited."""
         with self._lock:
             for _, flags, sequence in _messages(request):
                 if flags & (NLM_F_ACK | NLM_F_DUMP):
                     self._pending[sequence] = Deadline(self._seconds)
 
-    def _settle(self, datagram: bytes) -> None:
+    def _resolve(self, datagram: bytes) -> None:
         """Forget what is answered to its end."""
         with self._lock:
             for kind, _, sequence in _messages(datagram):
                 if kind in {NLMSG_ERROR, NLMSG_DONE}:
                     self._pending.pop(sequence, None)
 
-    def _be_patient(self) -> None:
+    def _set_receive_timeout(self) -> None:
         """Let the next receive wait until the first answer is late; without one, for ever.
 
         Python's own timeout makes the socket non-blocking, and such a datagram socket is not woken
@@ -152,7 +154,7 @@ class Relay:
             return any(deadline.passed() for deadline in self._pending.values())
 
     def _fail(self, cause: str | FarswitchError) -> None:
-        """Keep the first failure with the agent's last words, and answer all who wait."""
+        """Keep the first failure with the end of the agent's stderr, and answer all who wait."""
         with self._lock:
             if isinstance(cause, FarswitchError):
                 self.failure = self.failure or cause

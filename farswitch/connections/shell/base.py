@@ -84,7 +84,7 @@ class CommandShell(ABC):
         """Return the command as it is run: as root, in English, and bounded over there too.
 
         The far `timeout` ends a command whose login was lost. It starts later than ours and is
-        rounded up, so ours is always the one to say so.
+        rounded up, so ours is always the one to raise.
         """
         composed = ["sudo", "-n", "--"] if self.sudo else []
         composed += ["env", "LC_ALL=C"]
@@ -171,6 +171,6 @@ class CommandShell(ABC):
 
 
 def _refused(raw: Raw) -> bool:
-    """Tell whether sudo refused the user, or is not there to be asked."""
+    """Return whether sudo refused the user, or is not there to be asked."""
     refused = raw.status == 1 and raw.stderr.startswith(b"sudo: ")
     return refused or (raw.status == NO_PROGRAM and b"sudo: " in raw.stderr)

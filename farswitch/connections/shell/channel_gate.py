@@ -32,7 +32,7 @@ class Gate:
                 self._transport._send_user_message(message)  # noqa: SLF001 - paramiko has no other
 
 
-def orderly(channel: Any) -> Any:
+def gated(channel: Any) -> Any:
     """Return a channel that was just opened, with a gate before its transport."""
     channel._set_transport(Gate(channel.transport))  # noqa: SLF001 - paramiko has no other
     return channel

@@ -102,7 +102,7 @@ class LocalProcess:
     def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
         self._process = process
         self._errors = errors
-        self._said = ""
+        self._stderr = ""
 
     def read(self, limit: int) -> bytes:
         """Wait for output and return at most `limit` bytes of it; none at its end."""
@@ -119,8 +119,8 @@ class LocalProcess:
         if not self._errors.closed:
             size = self._errors.seek(0, os.SEEK_END)
             self._errors.seek(max(0, size - TAIL))
-            self._said = self._errors.read().decode(errors="replace")
-        return self._said
+            self._stderr = self._errors.read().decode(errors="replace")
+        return self._stderr
 
     def close(self) -> None:
         """Close its input, and end the process group if that does not end it."""

@@ -21,8 +21,8 @@ from farswitch.deadline import Deadline, DeadlineError, wait_until
 LOGIN_SECONDS = 20.0
 """For each of TCP, key exchange and authentication; a guest under emulation takes up to 3 s."""
 REFUSED_SECONDS = 20.0
-"""How long a server is asked again that hangs up before its banner: sshd does so while too many
-others log in (MaxStartups of sshd_config(5)). Nothing has begun then, so asking again is safe."""
+"""How long a server is tried again that hangs up before its banner: sshd does so while too many
+others log in (MaxStartups of sshd_config(5)). Nothing has begun then, so trying again is safe."""
 KEEPALIVE_SECONDS = 15
 UNANSWERED_MS = 30_000
 """TCP_USER_TIMEOUT (RFC 5482): a peer that acknowledges nothing for so long is gone."""
@@ -56,7 +56,7 @@ class Login:
 
 
 def _patient(target: Target) -> Any:
-    """Log in, and try again where sshd refuses to talk; a guest's boot waits in its own way."""
+    """Log in, and try again where sshd hangs up at once; a guest's boot waits in its own way."""
     last: list[Exception] = []
     apart = SystemRandom().uniform(0.2, 0.6)  # many who were refused at once do not meet again
 

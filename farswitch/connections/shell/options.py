@@ -78,7 +78,8 @@ class LoginOptions(BaseModel):
         try:
             options = cls.model_validate(given)
         except ValidationError as error:
-            wrong = "; ".join(f"'{one['loc'][0]}': {one['msg']}" for one in error.errors())
+            details = (f"'{detail['loc'][0]}': {detail['msg']}" for detail in error.errors())
+            wrong = "; ".join(details)
             raise ConfigError(
                 f"The options of a connection to '{name}' are wrong: {wrong}.",
                 hint=f"There are {', '.join(cls.model_fields)}; see docs/connections.md.",

@@ -100,7 +100,7 @@ class Shell(Protocol):
 
         Raises:
             CommandError: The status is not 0 and `check` is set.
-            CommandTimeoutError: Time is up; the command was told to end.
+            CommandTimeoutError: Time is up; the command was ended.
             ConnectionLostError: The login ended, or could not be made. Whether a command that had
                 started did its work is not known: observe again, then decide.
             OutputLimitError: The command wrote more than we keep.
@@ -157,9 +157,9 @@ class CommandError(FarswitchError):
     def __init__(
         self, host: str, argv: Sequence[str], status: int, stderr: str, *, hint: str = ""
     ) -> None:
-        said = stderr.strip()[-TAIL:] or "it wrote no error"
+        error = stderr.strip()[-TAIL:] or "it wrote no error"
         super().__init__(
-            f"Command '{shown(argv)}' on '{host}' ended with status {status}: {said}", hint=hint
+            f"Command '{shown(argv)}' on '{host}' ended with status {status}: {error}", hint=hint
         )
         self.host = host
         self.argv = tuple(argv)

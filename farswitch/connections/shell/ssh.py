@@ -14,7 +14,7 @@ import paramiko  # type: ignore[import-untyped]
 from farswitch.connections.fence import Fence
 from farswitch.connections.shell.base import CommandShell, Raw
 from farswitch.connections.shell.channel import ChannelProcess, exchange
-from farswitch.connections.shell.channel_gate import orderly
+from farswitch.connections.shell.channel_gate import gated
 from farswitch.connections.shell.login import LOGIN_SECONDS, Login
 from farswitch.connections.shell.protocol import (
     CommandTimeoutError,
@@ -102,7 +102,7 @@ class SshShell(CommandShell):
             raise UnreachableError(
                 self.host, address, port, error, hint=hint if refused else ""
             ) from error
-        return cast("Stream", orderly(opened))
+        return cast("Stream", gated(opened))
 
     def again(self) -> SshShell:
         """Return a shell of the same host with a login of its own, made at its first call."""
@@ -195,19 +195,19 @@ def _place(transport: Any, deadline: Deadline) -> Any:
     """Open a session channel, and wait where sshd has no place for one.
 
     It gives a place back a moment after a session's end, and some allow less than ten. Nothing has
-    begun when it refuses, so asking again is safe. Why it refused cannot be told: paramiko keeps
+    begun when it refuses, so trying again is safe. Why it refused is not known: paramiko keeps
     one reason a login, and another thread may have taken it.
     """
 
-    def ask() -> Any | None:
+    def attempt() -> Any | None:
         try:
-            return orderly(transport.open_session(timeout=deadline.remaining()))
+            return gated(transport.open_session(timeout=deadline.remaining()))
         except paramiko.SSHException:
             if not transport.is_active():
                 raise
             return None
 
     try:
-        return wait_until(ask, deadline, what="A free session", interval=0.02)
+        return wait_until(attempt, deadline, what="A free session", interval=0.02)
     except DeadlineError as error:
         raise TimeoutError from error

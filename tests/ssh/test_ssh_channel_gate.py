@@ -10,7 +10,7 @@ import paramiko
 import pytest
 from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_EOF
 
-from farswitch.connections.shell.channel_gate import orderly
+from farswitch.connections.shell.channel_gate import gated
 from farswitch.connections.shell.ssh import SshShell
 
 
@@ -39,15 +39,16 @@ def channel():
     return made
 
 
-@pytest.mark.parametrize("gated", [False, True])
-def test_an_end_of_input_that_the_close_overtook_is_not_sent(channel, gated):
+@pytest.mark.parametrize("behind_gate", [False, True])
+def test_an_end_of_input_that_the_close_overtook_is_not_sent(channel, behind_gate):
     wire = channel.transport
-    if gated:
-        orderly(channel)
+    if behind_gate:
+        gated(channel)
     late = channel._send_eof()  # prepared by a thread that is interrupted here
     channel._handle_close(None)
     channel.transport._send_user_message(late)
-    assert wire.sent == ([MSG_CHANNEL_CLOSE] if gated else [MSG_CHANNEL_CLOSE, MSG_CHANNEL_EOF])
+    after = [] if behind_gate else [MSG_CHANNEL_EOF]
+    assert wire.sent == [MSG_CHANNEL_CLOSE, *after]
 
 
 def test_a_close_waits_for_what_is_being_sent(channel):
@@ -61,7 +62,7 @@ def test_a_close_waits_for_what_is_being_sent(channel):
         send(message)
 
     wire._send_user_message = slow
-    orderly(channel)
+    gated(channel)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(channel.shutdown_write)
         assert waits.wait(10)
