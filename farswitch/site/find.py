@@ -39,9 +39,8 @@ def find_site(site: str) -> Path:
 
 def inventories() -> tuple[Path, ...]:
     """Return the folders that have sites: here, the user's own, and what comes with farswitch."""
-    home = os.environ.get("XDG_CONFIG_HOME")
-    configuration = Path(home) if home else Path.home() / ".config"
-    return (Path(INVENTORY), configuration / "farswitch" / INVENTORY, PACKAGED)
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return (Path(INVENTORY), Path(base) / "farswitch" / INVENTORY, PACKAGED)
 
 
 def site_names() -> list[str]:

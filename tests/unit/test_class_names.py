@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SHARED = {"Heard", "Look", "Outcome", "Packet", "Probe", "Step", "Stream"}
+SHARED = {"Heard", "Outcome", "Packet", "Step", "Stream", "View"}
 """Names that are still to be told apart; none may come to them."""
 
 
