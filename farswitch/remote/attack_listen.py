@@ -36,7 +36,7 @@ interface such as WireGuard's has no Ethernet."""
 ARP_REPLY = 2
 
 
-class Heard:
+class FrameCounts:
     """Frames by interface, kind and sender, a bit for each number; ARP answers by address."""
 
     def __init__(self, token: bytes) -> None:
@@ -89,7 +89,7 @@ def opened(token: bytes, promiscuous: list[str]) -> socket.socket:
     return raw
 
 
-def listen(raw: socket.socket, heard: Heard) -> int:
+def listen(raw: socket.socket, counts: FrameCounts) -> int:
     """Take frames until told to end; return how many the kernel had no room for."""
     end, quiet = float("inf"), None
     while time.monotonic() < end:
@@ -97,7 +97,7 @@ def listen(raw: socket.socket, heard: Heard) -> int:
         if raw in ready:
             frame, (interface, _, kind, *_) = raw.recvfrom(2048)
             if kind != PACKET_OUTGOING:
-                heard.take(interface, frame)
+                counts.take(interface, frame)
         elif not ready:
             break
         if sys.stdin in ready:
@@ -110,10 +110,10 @@ def main() -> None:
     """Listen and report."""
     token, seconds, *names = sys.argv[1:]
     signal.alarm(int(seconds))
-    heard = Heard(bytes.fromhex(token))
-    with opened(heard.token, names) as raw:
+    counts = FrameCounts(bytes.fromhex(token))
+    with opened(counts.token, names) as raw:
         print(json.dumps({"ready": True}), flush=True)
-        print(heard.report(listen(raw, heard)), flush=True)
+        print(counts.report(listen(raw, counts)), flush=True)
 
 
 if __name__ == "__main__":

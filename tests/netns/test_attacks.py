@@ -53,10 +53,10 @@ def attacked(guarded, monkeypatch):
 
     def run():
         devices = {server.name: "u0" for server in cluster.servers}
-        ground = survey(cluster, devices, shells)
+        servers = survey(cluster, devices, shells)
         (nic,) = json.loads(sh(guarded.third, "ip -j link show dev u0"))
         third = Third(Outside("u0", nic["address"], ip_address("10.99.1.3")), guarded.third)
-        return list(attack(ground, cluster.guests, shells, third, "mend"))
+        return list(attack(servers, cluster.guests, shells, third, "mend"))
 
     return run
 

@@ -1,4 +1,4 @@
-"""What must hold for each attack: where its frames may not come in, and who must have heard."""
+"""What must hold for each attack: where its frames may not come in, and who must have counted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from farswitch.model.machines import DATA_NIC, MANAGEMENT_NIC, Guest
 from tasks.checks.attack.causes import cause_of
-from tasks.checks.attack.kinds import Duel, Ground, Kind, Label, Place
+from tasks.checks.attack.kinds import AttackPair, Kind, Label, Place, ServerAddresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Attack:
         start: Where its frames are counted before any rule sees them.
         closed: Places where none may come in, and ...
         spared: ... the host whose interfaces do not count: the attacker's own.
-        controls: Streams that are allowed, and where they must have been heard.
+        controls: Streams that are allowed, and where they must have been counted.
         silent: Addresses that nobody may tell the attacker the MAC of.
         cause: What should have stopped it.
     """
@@ -38,23 +38,25 @@ class Attack:
 
 
 def guest_attacks(
-    ground: Ground, guests: Sequence[Guest], duels: Sequence[Duel]
+    servers: ServerAddresses, guests: Sequence[Guest], attack_pairs: Sequence[AttackPair]
 ) -> Iterator[Attack]:
     """Yield every attack of a guest that has to be judged."""
     nics = frozenset(
         Place(guest.name, nic) for guest in guests for nic in (DATA_NIC, MANAGEMENT_NIC)
     )
     passed = {Kind.LEGITIMATE, Kind.UPWARD, Kind.THIRD_HOST}
-    if ground.cluster.settings.management_forwarding:
+    if servers.cluster.settings.management_forwarding:
         passed.add(Kind.BEYOND)
-    for duel in duels:
+    for opponents in attack_pairs:
         for kind in Kind:
             if kind not in passed:
-                yield _guest_attack(ground, nics, duel, kind)
+                yield _guest_attack(servers, nics, opponents, kind)
 
 
-def _guest_attack(ground: Ground, nics: frozenset[Place], duel: Duel, kind: Kind) -> Attack:
-    cluster, attacker, victim = ground.cluster, duel.attacker, duel.victim
+def _guest_attack(
+    servers: ServerAddresses, nics: frozenset[Place], opponents: AttackPair, kind: Kind
+) -> Attack:
+    cluster, attacker, victim = servers.cluster, opponents.attacker, opponents.victim
     host = attacker.hypervisor
     bridge = Place(host, cluster.management_bridge)
     port = Place(cluster.switch.name, victim.tunnel)
@@ -75,7 +77,7 @@ def _guest_attack(ground: Ground, nics: frozenset[Place], duel: Duel, kind: Kind
         closed.add(port)
         controls.append((next_, port))
     if kind is Kind.BEYOND:
-        underlay = Place(cluster.switch.name, ground.devices[cluster.switch.name])
+        underlay = Place(cluster.switch.name, servers.devices[cluster.switch.name])
         closed.add(underlay)
         controls.append((own, underlay))
     return Attack(
@@ -94,28 +96,28 @@ def _guest_attack(ground: Ground, nics: frozenset[Place], duel: Duel, kind: Kind
 
 
 def outside_attacks(
-    ground: Ground, guests: Sequence[Guest], duels: Sequence[Duel]
+    servers: ServerAddresses, guests: Sequence[Guest], attack_pairs: Sequence[AttackPair]
 ) -> Iterator[Attack]:
     """Yield the third host's attacks: one a server that has a tunnel of these guests."""
     nics = frozenset(Place(guest.name, DATA_NIC) for guest in guests)
-    for number, server in enumerate(ground.cluster.servers):
+    for number, server in enumerate(servers.cluster.servers):
         switch = server.role == "switch"
         here = [one for one in guests if switch or one.hypervisor == server.name]
         ends = {one.name: Place(server.name, one.tunnel) for one in here}
         # A port of the switch hears its own guest, a hypervisor's tunnel the one that sends to it.
         controls = tuple(
-            (Label(Kind.LEGITIMATE, duel.attacker.index), ends[name])
-            for duel in duels
-            if (name := (duel.attacker if switch else duel.victim).name) in ends
+            (Label(Kind.LEGITIMATE, opponents.attacker.index), ends[name])
+            for opponents in attack_pairs
+            if (name := (opponents.attacker if switch else opponents.victim).name) in ends
         )
         if here:
             yield Attack(
                 label=Label(Kind.THIRD_HOST, number),
                 host=server.name,
                 text=f"from a third host to {server.name}",
-                start=Place(server.name, ground.devices[server.name]),
+                start=Place(server.name, servers.devices[server.name]),
                 closed=nics | frozenset(ends.values()),
                 spared="",
                 controls=controls,
-                cause=cause_of(Kind.THIRD_HOST, ground.cluster),
+                cause=cause_of(Kind.THIRD_HOST, servers.cluster),
             )

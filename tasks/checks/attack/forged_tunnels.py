@@ -6,13 +6,13 @@ from ipaddress import IPv6Address
 
 from farswitch.model.machines import Address, Guest, Server
 from tasks.checks.attack.frames import BROADCAST, echo, link_local, payload, vxlan
-from tasks.checks.attack.kinds import ROUNDS, Ground, Kind, Label, Outside, Scope, Stream
+from tasks.checks.attack.kinds import ROUNDS, Kind, Label, Outside, Scope, ServerAddresses, Stream
 
 
 def vni_direct(scope: Scope) -> tuple[bytes, ...]:
     """To the hypervisor's own addresses; from the own address, and from the switch's."""
-    cluster, duel = scope.ground.cluster, scope.duel
-    here: Address = duel.attacker.management_address.ip
+    cluster, opponents = scope.servers.cluster, scope.opponents
+    here: Address = opponents.attacker.management_address.ip
     targets: list[tuple[Address, Address]] = [
         (here, cluster.management_gateway.ip),
         *((here, server.underlay) for server in _hypervisors(scope)),
@@ -24,21 +24,21 @@ def vni_direct(scope: Scope) -> tuple[bytes, ...]:
 
 def vni_nat(scope: Scope) -> tuple[bytes, ...]:
     """To the switch's underlay address, by way of the hypervisor."""
-    here = scope.duel.attacker.management_address.ip
-    switch = scope.ground.cluster.switch.underlay
+    here = scope.opponents.attacker.management_address.ip
+    switch = scope.servers.cluster.switch.underlay
     return _tunnelled(scope, Kind.VNI_NAT, [(here, switch)])
 
 
-def outside_streams(ground: Ground, outside: Outside, token: bytes) -> tuple[Stream, ...]:
+def outside_streams(servers: ServerAddresses, outside: Outside, token: bytes) -> tuple[Stream, ...]:
     """Return what the third host sends: to each server, in the form of each guest's tunnel."""
-    cluster = ground.cluster
+    cluster = servers.cluster
     found = []
     for number, server in enumerate(cluster.servers):
         guests = cluster.guests if server.role == "switch" else cluster.guests_of(server.name)
         if not guests:
             continue
         body = payload(token, Kind.THIRD_HOST, number)
-        macs = (outside.mac, ground.macs[server.name])
+        macs = (outside.mac, servers.macs[server.name])
         made = tuple(
             vxlan(macs, (outside.address, server.underlay), cluster.settings.udp_port, guest.vni,
                   inner)
@@ -55,13 +55,13 @@ def _tunnelled(scope: Scope, kind: Kind, ways: list[tuple[Address, Address]]) ->
 
     Where the two are of different versions of IP, the source is the attacker's own.
     """
-    body, port = scope.body(kind), scope.ground.cluster.settings.udp_port
-    duel, macs = scope.duel, (scope.own, scope.gateway)
+    body, port = scope.body(kind), scope.servers.cluster.settings.udp_port
+    opponents, macs = scope.opponents, (scope.own, scope.gateway)
     ends = dict.fromkeys((matching(scope, source, target), target) for source, target in ways)
     return tuple(
-        vxlan(macs, pair, port, duel.victim.vni, inner)
+        vxlan(macs, pair, port, opponents.victim.vni, inner)
         for pair in ends
-        for inner in _inner(duel.attacker, duel.victim, body)
+        for inner in _inner(opponents.attacker, opponents.victim, body)
     )
 
 
@@ -78,10 +78,10 @@ def matching(scope: Scope, source: Address, target: Address) -> Address:
     """Return the source, or where the target has another version of IP the attacker's own."""
     if source.version == target.version:
         return source
-    own = scope.duel.attacker.management_address.ip
+    own = scope.opponents.attacker.management_address.ip
     return link_local(scope.own) if isinstance(target, IPv6Address) else own
 
 
 def _hypervisors(scope: Scope) -> tuple[Server, ...]:
-    names = {scope.duel.attacker.hypervisor, scope.duel.victim.hypervisor}
-    return tuple(one for one in scope.ground.cluster.hypervisors if one.name in names)
+    names = {scope.opponents.attacker.hypervisor, scope.opponents.victim.hypervisor}
+    return tuple(one for one in scope.servers.cluster.hypervisors if one.name in names)

@@ -5,12 +5,23 @@ from __future__ import annotations
 from farswitch.model.machines import DATA_NIC, MANAGEMENT_NIC, Address
 from tasks.checks.attack.forged_tunnels import matching, vni_direct, vni_nat
 from tasks.checks.attack.frames import ALL_NODES, ALL_NODES_MAC, BROADCAST, arp, echo, link_local
-from tasks.checks.attack.kinds import EXTRA, ROUNDS, Duel, Ground, Kind, Label, Scope, Stream
+from tasks.checks.attack.kinds import (
+    EXTRA,
+    ROUNDS,
+    AttackPair,
+    Kind,
+    Label,
+    Scope,
+    ServerAddresses,
+    Stream,
+)
 
 
-def guest_streams(ground: Ground, duel: Duel, token: bytes) -> tuple[Stream, ...]:
+def guest_streams(
+    servers: ServerAddresses, opponents: AttackPair, token: bytes
+) -> tuple[Stream, ...]:
     """Return what a guest sends: what is legitimate, and meanwhile all its attacks."""
-    scope = Scope(ground, duel, token)
+    scope = Scope(servers, opponents, token)
     made = {
         Kind.LEGITIMATE: _legitimate(scope),
         Kind.UPWARD: _upward(scope),
@@ -27,7 +38,7 @@ def guest_streams(ground: Ground, duel: Duel, token: bytes) -> tuple[Stream, ...
     allowed = (Kind.LEGITIMATE, Kind.UPWARD)
     return tuple(
         Stream(
-            Label(kind, duel.attacker.index),
+            Label(kind, opponents.attacker.index),
             DATA_NIC if kind is Kind.LEGITIMATE else MANAGEMENT_NIC,
             found,
             ROUNDS + EXTRA if kind in allowed else ROUNDS,
@@ -37,7 +48,7 @@ def guest_streams(ground: Ground, duel: Duel, token: bytes) -> tuple[Stream, ...
 
 
 def _legitimate(scope: Scope) -> tuple[bytes, ...]:
-    here, there = scope.duel.attacker, scope.duel.victim
+    here, there = scope.opponents.attacker, scope.opponents.victim
     macs = (here.data_mac, there.data_mac)
     return (echo(macs, (here.data_address.ip, there.data_address.ip), scope.body(Kind.LEGITIMATE)),)
 
@@ -54,8 +65,8 @@ def _ping(scope: Scope) -> tuple[bytes, ...]:
 
 
 def _arp(scope: Scope) -> tuple[bytes, ...]:
-    body, here = scope.body(Kind.ARP), scope.duel.attacker.management_address.ip
-    there = scope.duel.victim.management_address.ip
+    body, here = scope.body(Kind.ARP), scope.opponents.attacker.management_address.ip
+    there = scope.opponents.victim.management_address.ip
     return tuple(
         arp((scope.own, mac), (scope.own, here), there, body) for mac in (BROADCAST, scope.other)
     )
@@ -63,8 +74,8 @@ def _arp(scope: Scope) -> tuple[bytes, ...]:
 
 def _route(scope: Scope) -> tuple[bytes, ...]:
     """To the victim's addresses by way of the gateway, as a static route would."""
-    body, here = scope.body(Kind.ROUTE), scope.duel.attacker.management_address.ip
-    victim = scope.duel.victim
+    body, here = scope.body(Kind.ROUTE), scope.opponents.attacker.management_address.ip
+    victim = scope.opponents.victim
     return tuple(
         echo((scope.own, scope.gateway), (here, there.ip), body)
         for there in (victim.management_address, victim.data_address)
@@ -81,9 +92,9 @@ def _ipv6(scope: Scope) -> tuple[bytes, ...]:
 
 def _spoof_mac(scope: Scope) -> tuple[bytes, ...]:
     """As the victim, to everybody and to the gateway; with its address too, and without."""
-    body, here = scope.body(Kind.SPOOF_MAC), scope.duel.attacker.management_address.ip
-    there = scope.duel.victim.management_address.ip
-    gateway = scope.ground.cluster.management_gateway.ip
+    body, here = scope.body(Kind.SPOOF_MAC), scope.opponents.attacker.management_address.ip
+    there = scope.opponents.victim.management_address.ip
+    gateway = scope.servers.cluster.management_gateway.ip
     return (
         echo((scope.other, BROADCAST), (here, there), body),
         echo((scope.other, scope.gateway), (here, gateway), body),
@@ -94,8 +105,8 @@ def _spoof_mac(scope: Scope) -> tuple[bytes, ...]:
 
 def _spoof_address(scope: Scope) -> tuple[bytes, ...]:
     """As the victim to the gateway, and as the gateway to the victim."""
-    body, there = scope.body(Kind.SPOOF_ADDRESS), scope.duel.victim.management_address.ip
-    gateway = scope.ground.cluster.management_gateway.ip
+    body, there = scope.body(Kind.SPOOF_ADDRESS), scope.opponents.victim.management_address.ip
+    gateway = scope.servers.cluster.management_gateway.ip
     return (
         echo((scope.own, scope.gateway), (there, gateway), body),
         echo((scope.own, scope.other), (gateway, there), body),
@@ -106,11 +117,14 @@ def _spoof_address(scope: Scope) -> tuple[bytes, ...]:
 
 def _beyond(scope: Scope) -> tuple[bytes, ...]:
     """To the switch itself, handed to the gateway."""
-    there = scope.ground.cluster.switch.underlay
-    source = matching(scope, scope.duel.attacker.management_address.ip, there)
+    there = scope.servers.cluster.switch.underlay
+    source = matching(scope, scope.opponents.attacker.management_address.ip, there)
     return (echo((scope.own, scope.gateway), (source, there), scope.body(Kind.BEYOND)),)
 
 
 def _addresses(scope: Scope, *, up: bool = False) -> tuple[Address, Address]:
-    here, there = scope.duel.attacker.management_address.ip, scope.duel.victim.management_address.ip
-    return here, scope.ground.cluster.management_gateway.ip if up else there
+    here, there = (
+        scope.opponents.attacker.management_address.ip,
+        scope.opponents.victim.management_address.ip,
+    )
+    return here, scope.servers.cluster.management_gateway.ip if up else there

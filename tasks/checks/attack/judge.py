@@ -10,7 +10,7 @@ from operator import or_
 from farswitch.model.machines import DATA_NIC, MANAGEMENT_NIC
 from farswitch.proof.check import Check
 from tasks.checks.attack.expected import Attack
-from tasks.checks.attack.kinds import Duel, Kind, Label, Place
+from tasks.checks.attack.kinds import AttackPair, Kind, Label, Place
 
 UNHEARD = (
     "What is allowed did not arrive either, so the attack proves nothing: see the other checks."
@@ -28,7 +28,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Counted:
     """What all listeners counted.
 
     Attributes:
@@ -44,7 +44,7 @@ class Heard:
         return self.frames.get(label, {}).get(place, 0).bit_count()
 
 
-def judge(attack: Attack, sent: Sent | None, heard: Heard, fix: str) -> Check:
+def judge(attack: Attack, sent: Sent | None, counted: Counted, fix: str) -> Check:
     """Return the verdict on one attack.
 
     What arrived is a failure, however little of the attack was made; that nothing arrived counts
@@ -52,13 +52,13 @@ def judge(attack: Attack, sent: Sent | None, heard: Heard, fix: str) -> Check:
     """
     wanted = sent.wanted if sent else 0
     ok, measured, cause = True, f"0 of {wanted} {attack.text} arrived (control seen)", ""
-    count, where = _arrived(attack, heard)
+    count, where = _arrived(attack, counted)
     if where:
         ok, cause = False, attack.cause
         measured = f"{count} of {wanted} {attack.text} arrived: {', '.join(where)}"
-    elif why := _unmade(attack, sent, heard):
+    elif why := _unmade(attack, sent, counted):
         ok, cause, measured = False, UNMADE, f"not made {attack.text}: {why}"
-    elif deaf := [place for label, place in attack.controls if not heard.at(label, place)]:
+    elif deaf := [place for label, place in attack.controls if not counted.at(label, place)]:
         ok, cause = False, UNHEARD
         measured = f"not judged {attack.text}: no control frame came in at {deaf[0]}"
     return Check(
@@ -72,46 +72,48 @@ def judge(attack: Attack, sent: Sent | None, heard: Heard, fix: str) -> Check:
     )
 
 
-def judge_legitimate(duel: Duel, sender: Sent | None, heard: Heard, fix: str) -> Check:
+def judge_legitimate(
+    opponents: AttackPair, sender: Sent | None, counted: Counted, fix: str
+) -> Check:
     """Return the verdict on what a guest sent over the switch while the attacks went on."""
-    label = legitimate(duel)
-    came = heard.at(label, Place(duel.victim.name, DATA_NIC))
+    label = legitimate(opponents)
+    came = counted.at(label, Place(opponents.victim.name, DATA_NIC))
     wanted, left = (sender.wanted, sender.sent) if sender else (0, 0)
     said = f": {sender.error}" if sender and sender.error else ""
     return Check(
         name=label.kind.check,
-        host=duel.attacker.name,
+        host=opponents.attacker.name,
         ok=0 < wanted == left == came,
-        measured=f"{came} of {left} arrived at {duel.victim.name}{said}",
-        expected=f"all of {wanted} sent to {duel.victim.name} arrive",
+        measured=f"{came} of {left} arrived at {opponents.victim.name}{said}",
+        expected=f"all of {wanted} sent to {opponents.victim.name} arrive",
         cause="An attack that got through turned it aside, or the guard stops what is allowed.",
         fix=fix,
     )
 
 
-def legitimate(duel: Duel) -> Label:
+def legitimate(opponents: AttackPair) -> Label:
     """Return the label of what a guest sends over the switch."""
-    return Label(Kind.LEGITIMATE, duel.attacker.index)
+    return Label(Kind.LEGITIMATE, opponents.attacker.index)
 
 
-def _arrived(attack: Attack, heard: Heard) -> tuple[int, list[str]]:
+def _arrived(attack: Attack, counted: Counted) -> tuple[int, list[str]]:
     """Return how many different frames arrived anywhere, and what came in where."""
     found = {
         place: numbers
-        for place, numbers in heard.frames.get(attack.label, {}).items()
+        for place, numbers in counted.frames.get(attack.label, {}).items()
         if place in attack.closed and place.host != attack.spared
     }
     where = [f"{numbers.bit_count()} at {place}" for place, numbers in sorted(found.items())]
-    answers = heard.answers.get(Place(attack.spared, MANAGEMENT_NIC), {})
+    answers = counted.answers.get(Place(attack.spared, MANAGEMENT_NIC), {})
     where += [f"{answers[one]} answers from {one}" for one in attack.silent if one in answers]
     return reduce(or_, found.values(), 0).bit_count(), where
 
 
-def _unmade(attack: Attack, sent: Sent | None, heard: Heard) -> str:
+def _unmade(attack: Attack, sent: Sent | None, counted: Counted) -> str:
     if sent is None:
-        return "its sender said nothing"
+        return "its sender reported nothing"
     if sent.sent < sent.wanted:
         return f"{sent.sent} of {sent.wanted} sent, {sent.error or 'no error'}"
-    if (left := heard.at(attack.label, attack.start)) < sent.wanted:
+    if (left := counted.at(attack.label, attack.start)) < sent.wanted:
         return f"{left} of {sent.wanted} came to {attack.start}"
     return ""

@@ -74,7 +74,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class ServerAddresses:
     """What is known of the servers, by their names.
 
     Attributes:
@@ -91,7 +91,7 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True)
-class Duel:
+class AttackPair:
     """One guest that attacks another."""
 
     attacker: Guest
@@ -102,25 +102,25 @@ class Duel:
 class Scope:
     """What the frames of one attacker are made from: MACs and addresses of management."""
 
-    ground: Ground
-    duel: Duel
+    servers: ServerAddresses
+    opponents: AttackPair
     token: bytes
 
     @property
     def own(self) -> str:
-        return self.duel.attacker.management_mac
+        return self.opponents.attacker.management_mac
 
     @property
     def other(self) -> str:
-        return self.duel.victim.management_mac
+        return self.opponents.victim.management_mac
 
     @property
     def gateway(self) -> str:
-        return self.ground.gateways[self.duel.attacker.hypervisor]
+        return self.servers.gateways[self.opponents.attacker.hypervisor]
 
     def body(self, kind: Kind) -> bytes:
         """Return what the attacker's frames of a kind carry: who hears it knows whose it is."""
-        return payload(self.token, kind, self.duel.attacker.index)
+        return payload(self.token, kind, self.opponents.attacker.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +132,11 @@ class Outside:
     address: Address
 
 
-def duels(guests: Sequence[Guest]) -> tuple[Duel, ...]:
+def attack_pairs(guests: Sequence[Guest]) -> tuple[AttackPair, ...]:
     """Let each guest attack the next one of its hypervisor, or of all where it is alone there."""
     found = []
     for guest in guests:
         near = [one for one in guests if one.hypervisor == guest.hypervisor]
         ring = near if len(near) > 1 else list(guests)
-        found.append(Duel(guest, ring[(ring.index(guest) + 1) % len(ring)]))
+        found.append(AttackPair(guest, ring[(ring.index(guest) + 1) % len(ring)]))
     return tuple(found)

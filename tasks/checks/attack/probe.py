@@ -42,7 +42,7 @@ def run(task: Task, context: Context) -> Iterable[Check]:
     names = [*(one.name for one in cluster.servers), *(one.name for one in guests)]
     shells = {name: context.shell(name) for name in names}
     devices = {one.name: context.device(one.name) for one in cluster.servers}
-    ground = survey(cluster, devices, shells)
+    servers = survey(cluster, devices, shells)
     with ExitStack() as stack:
         name, third = Kind.THIRD_HOST.check, None
         if context.third_host is None:
@@ -58,7 +58,7 @@ def run(task: Task, context: Context) -> Iterable[Check]:
         if cluster.settings.management_forwarding:
             name, why = Kind.BEYOND.check, "management_forwarding: true in the site allows it"
             yield skipped(name, host, why, CHECKS[name])
-        yield from attack(ground, guests, shells, third, context.rebuild)
+        yield from attack(servers, guests, shells, third, context.rebuild)
 
 
 PROBE = Probe(

@@ -16,8 +16,8 @@ from tasks.checks.attack.expected import guest_attacks, outside_attacks
 from tasks.checks.attack.forged_tunnels import outside_streams
 from tasks.checks.attack.from_guest import guest_streams
 from tasks.checks.attack.judge import judge, judge_legitimate, legitimate
-from tasks.checks.attack.kinds import Ground, Kind, Outside, duels
-from tasks.checks.attack.traffic import Sender, fight
+from tasks.checks.attack.kinds import Kind, Outside, ServerAddresses, attack_pairs
+from tasks.checks.attack.traffic import Sender, send_and_count
 
 TOKEN_BYTES = 8
 THIRD = "a third host"
@@ -31,7 +31,9 @@ class Third:
     shell: Shell
 
 
-def survey(cluster: Cluster, devices: Mapping[str, str], shells: Mapping[str, Shell]) -> Ground:
+def survey(
+    cluster: Cluster, devices: Mapping[str, str], shells: Mapping[str, Shell]
+) -> ServerAddresses:
     """Read the MACs that frames to the servers are addressed to.
 
     Raises:
@@ -49,7 +51,7 @@ def survey(cluster: Cluster, devices: Mapping[str, str], shells: Mapping[str, Sh
         macs[name] = mac
         if gateway:
             gateways[name] = gateway[0]
-    return Ground(cluster, devices, macs, gateways)
+    return ServerAddresses(cluster, devices, macs, gateways)
 
 
 def _mac(shell: Shell, nic: str) -> str:
@@ -58,39 +60,39 @@ def _mac(shell: Shell, nic: str) -> str:
 
 
 def attack(
-    ground: Ground,
+    servers: ServerAddresses,
     guests: Sequence[Guest],
     shells: Mapping[str, Shell],
     third: Third | None,
     fix: str,
 ) -> Iterator[Check]:
     """Let each guest attack the next one, and the third host both servers, and judge."""
-    token, pairs = secrets.token_bytes(TOKEN_BYTES), duels(guests)
+    token, pairs = secrets.token_bytes(TOKEN_BYTES), attack_pairs(guests)
     senders = [
-        Sender(one.attacker.name, shells[one.attacker.name], guest_streams(ground, one, token))
+        Sender(one.attacker.name, shells[one.attacker.name], guest_streams(servers, one, token))
         for one in pairs
     ]
-    closed = [name for name, mac in ground.macs.items() if not mac]
+    closed = [name for name, mac in servers.macs.items() if not mac]
     if third and closed:
         third = None
         for name in closed:
-            why = f"{ground.devices[name]} has no Ethernet, so no third host is on it"
+            why = f"{servers.devices[name]} has no Ethernet, so no third host is on it"
             yield skipped(Kind.THIRD_HOST.check, name, why, "no frame of a third host")
     if third:
-        streams = outside_streams(ground, third.outside, token)
+        streams = outside_streams(servers, third.outside, token)
         senders.append(Sender(THIRD, third.shell, streams))
-    places: dict[str, Sequence[str]] = {server.name: () for server in ground.cluster.servers}
+    places: dict[str, Sequence[str]] = {server.name: () for server in servers.cluster.servers}
     places |= {guest.name: (DATA_NIC, MANAGEMENT_NIC) for guest in guests}
-    sent, heard = fight(token, senders, places, lambda name: shells[name])
-    wanted = [*guest_attacks(ground, guests, pairs)]
+    sent, counted = send_and_count(token, senders, places, lambda name: shells[name])
+    wanted = [*guest_attacks(servers, guests, pairs)]
     if third:
-        outside = list(outside_attacks(ground, guests, pairs))
-        yield from unjudged(ground.cluster, {one.host for one in outside})
+        outside = list(outside_attacks(servers, guests, pairs))
+        yield from unjudged(servers.cluster, {one.host for one in outside})
         wanted += outside
     for one in wanted:
-        yield judge(one, sent.get(one.label), heard, fix)
+        yield judge(one, sent.get(one.label), counted, fix)
     for pair in pairs:
-        yield judge_legitimate(pair, sent.get(legitimate(pair)), heard, fix)
+        yield judge_legitimate(pair, sent.get(legitimate(pair)), counted, fix)
 
 
 def unjudged(cluster: Cluster, judged: Collection[str]) -> Iterator[Check]:

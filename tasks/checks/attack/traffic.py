@@ -19,7 +19,7 @@ from farswitch.errors import FarswitchError
 from farswitch.proof.fan_out import AT_ONCE, each_or_raise
 from farswitch.remote import command
 from farswitch.remote_program import RemoteProgram
-from tasks.checks.attack.judge import Heard, Sent
+from tasks.checks.attack.judge import Counted, Sent
 from tasks.checks.attack.kinds import Kind, Label, Place, Stream
 
 GAP = 0.01
@@ -81,12 +81,12 @@ def listener(shell: Shell, token: bytes, seconds: float, nics: Sequence[str]) ->
     return RemoteProgram(shell, argv, name="listener", seconds=seconds)
 
 
-def fight(
+def send_and_count(
     token: bytes,
     senders: Sequence[Sender],
     places: Mapping[str, Sequence[str]],
     shell: Callable[[str], Shell],
-) -> tuple[dict[Label, Sent], Heard]:
+) -> tuple[dict[Label, Sent], Counted]:
     """Let all senders send while all listen.
 
     Args:
@@ -147,7 +147,7 @@ def send(sender: Sender, token: bytes) -> dict[Label, Sent]:
     }
 
 
-def merged(reports: Mapping[str, ListenReport]) -> Heard:
+def merged(reports: Mapping[str, ListenReport]) -> Counted:
     """Return the listeners' reports, by host, as one."""
     frames: dict[Label, dict[Place, int]] = defaultdict(dict)
     answers: dict[Place, dict[str, int]] = defaultdict(dict)
@@ -158,4 +158,4 @@ def merged(reports: Mapping[str, ListenReport]) -> Heard:
                 frames[Label(Kind(kind), sender)][Place(host, interface)] = int(bits, 16)
         for interface, address, count in found.answers:
             answers[Place(host, interface)][address] = count
-    return Heard(frames, answers)
+    return Counted(frames, answers)

@@ -21,7 +21,7 @@ BACK_SECONDS = 30.0
 SHOWN = 6
 """Pairs that a message names."""
 
-Heard = Mapping[str, "frozenset[str] | FarswitchError"]
+Answers = Mapping[str, "frozenset[str] | FarswitchError"]
 """By guest: the addresses that answered it, or why it could not ask."""
 
 
@@ -41,7 +41,7 @@ class State:
 
 
 def judge_cut(
-    guest: Guest, guests: Sequence[Guest], heard: Heard, where: str, rebuild: str
+    guest: Guest, guests: Sequence[Guest], heard: Answers, where: str, rebuild: str
 ) -> Check:
     """Return the verdict on who reached whom while a guest's port was down.
 
@@ -90,7 +90,7 @@ def judge_job(guest: Guest, watched: Watched, where: str, rebuild: str) -> Check
 
 
 def judge_back(
-    guest: Guest, guests: Sequence[Guest], heard: Heard, *, job: str, states: tuple[State, State],
+    guest: Guest, guests: Sequence[Guest], heard: Answers, *, job: str, states: tuple[State, State],
     rebuild: str,
 ) -> Check:  # fmt: skip
     """Return the verdict on the cluster once a guest's port is up again.
@@ -163,7 +163,7 @@ def _differences(guest: Guest, before: State, now: State) -> list[str]:
     return found
 
 
-def _astray(guests: Sequence[Guest], heard: Heard, cut: Guest | None) -> list[str]:
+def _astray(guests: Sequence[Guest], heard: Answers, cut: Guest | None) -> list[str]:
     """Return each ordered pair that heard of each other, or did not, against what is wanted."""
     found = []
     for one in guests:

@@ -33,7 +33,7 @@ from tasks.checks.control.judge import (
     BACK_SECONDS,
     STALL_SECONDS,
     TIMER_SECONDS,
-    Heard,
+    Answers,
     State,
     judge_back,
     judge_cut,
@@ -57,7 +57,7 @@ CHECKS = {
 class Cut:
     """What was seen while a port was down, and the timer's end."""
 
-    heard: Heard
+    heard: Answers
     watched: Watched
     in_time: bool
     seconds: float
@@ -134,7 +134,7 @@ def _up(port: str) -> list[str]:
     return ["ip", "link", "set", port, "up"]
 
 
-def _ask(context: Context, guests: Sequence[Guest], seconds: float) -> Heard:
+def _ask(context: Context, guests: Sequence[Guest], seconds: float) -> Answers:
     """Let every guest ask every other for an echo, all at once."""
     addresses = {one.name: str(one.data_address.ip) for one in guests}
 

@@ -64,7 +64,7 @@ CAUSES = {
 
 
 @dataclass(slots=True)
-class Climb:
+class LadderState:
     """How far the ladder was climbed."""
 
     checks: list[Check] = field(default_factory=list)
@@ -134,16 +134,16 @@ def judge_pair(first: Guest, second: Guest, times: PairTimes | None, fix: str) -
 
 
 def run(task: Task, context: Context) -> Iterator[Check]:
-    """Climb from the launcher to all pairs, and judge the bytes' way by both servers' counters."""
+    """Go from the launcher to all pairs, and judge the bytes' way by both servers' counters."""
     host, guests = task.host.name, context.there()
-    settings, climb = context.cluster.settings, Climb()
+    settings, state = context.cluster.settings, LadderState()
     yield from context.left_out(EACH)
     if len(guests) < 2:  # noqa: PLR2004 - a pair
         for name, sentence in CHECKS.items():
             yield skipped(name, host, "there are no two nodes that answer", sentence)
         return
     yield _launch(task, context, guests)
-    counted: counters.Walk | None = None
+    counted: counters.CountedTransfers | None = None
     sizes = [str(size) for size in around_mtu(context.mtu)]
     seconds = int(2 * START_SECONDS + RUNG_SECONDS * len(sizes) + ROUND_SECONDS * len(guests))
     word = f"farswitch-mpi-{secrets.token_hex(8)}"
@@ -152,18 +152,18 @@ def run(task: Task, context: Context) -> Iterator[Check]:
     job = mpi_job(shell(task), settings, guests, argv, seconds)
     try:
         with job:
-            _climb(job, host, guests, climb, context)
-            climb.checks += sockets.look(context, guests, word)
-            climb.rung = "mpi.pairs"
-            counted = _walk(job, context, guests, climb)
+            _lower_rungs(job, host, guests, state, context)
+            state.checks += sockets.look(context, guests, word)
+            state.rung = "mpi.pairs"
+            counted = _all_pairs(job, context, guests, state)
     except FarswitchError as error:
-        climb.checks += _fallen(climb, host, error, guests, context.rebuild)
-    yield from climb.checks
+        state.checks += _fallen(state, host, error, guests, context.rebuild)
+    yield from state.checks
     if counted is None:
-        yield from _uncounted(guests, climb.rung, context.rebuild)
+        yield from _uncounted(guests, state.rung, context.rebuild)
         return
     yield from counters.judge(context.cluster, guests, counted, context.rebuild)
-    for line in matrix(guests, climb.pairs):
+    for line in matrix(guests, state.pairs):
         context.evidence.notes.append(line)
     left = [guest.name for guest in context.cluster.guests if guest not in guests]
     context.evidence.conclusion = counters.conclude(context.cluster, guests, counted, left)
@@ -183,26 +183,26 @@ def _launch(task: Task, context: Context, guests: Sequence[Guest]) -> Check:
     return Check("mpi.launcher", host, ok=True, measured=", ".join(launched.names), expected=wanted)
 
 
-def _climb(
-    job: RemoteProgram, host: str, guests: Sequence[Guest], climb: Climb, context: Context
+def _lower_rungs(
+    job: RemoteProgram, host: str, guests: Sequence[Guest], state: LadderState, context: Context
 ) -> None:
     ranks = job.receive(Initialised, START_SECONDS).ranks
-    climb.checks.append(
+    state.checks.append(
         Check("mpi.init", host, ok=ranks == len(guests), measured=f"{ranks} ranks",
               expected=f"{len(guests)} ranks", cause=CAUSES["mpi.init"], fix=context.rebuild)
     )  # fmt: skip
-    climb.rung = "mpi.barrier"
+    state.rung = "mpi.barrier"
     nodes = job.receive(BarrierPassed, RUNG_SECONDS).nodes
-    climb.checks.append(judge_nodes(host, nodes, guests, context.rebuild))
-    climb.rung = "mpi.ring"
+    state.checks.append(judge_nodes(host, nodes, guests, context.rebuild))
+    state.rung = "mpi.ring"
     for _ in around_mtu(context.mtu):
         ring = job.receive(RingPassed, RUNG_SECONDS)
-        climb.checks.append(judge_ring(host, ring, len(guests), context.rebuild))
+        state.checks.append(judge_ring(host, ring, len(guests), context.rebuild))
 
 
-def _walk(
-    job: RemoteProgram, context: Context, guests: Sequence[Guest], climb: Climb
-) -> counters.Walk:
+def _all_pairs(
+    job: RemoteProgram, context: Context, guests: Sequence[Guest], state: LadderState
+) -> counters.CountedTransfers:
     """Let every two guests send each other the payload, with the counters read in between."""
     inside = _nics(context, guests)
     first = before = _counters(context, guests)
@@ -213,12 +213,12 @@ def _walk(
         after = _counters(context, guests)
         for one in times:
             sender, receiver = guests[one.sender], guests[one.receiver]
-            climb.transfers.append(counters.Transfer(sender, receiver, one.bytes, after - before))
-        climb.checks += judge_round(guests, pairs, times, context.rebuild)
-        climb.pairs += times
+            state.transfers.append(counters.Transfer(sender, receiver, one.bytes, after - before))
+        state.checks += judge_round(guests, pairs, times, context.rebuild)
+        state.pairs += times
         before = after
     nics = counters.growth(inside, _nics(context, guests))
-    return counters.Walk(climb.transfers, before - first, nics)
+    return counters.CountedTransfers(state.transfers, before - first, nics)
 
 
 def _counters(context: Context, guests: Sequence[Guest]) -> counters.Reading:
@@ -231,7 +231,7 @@ def _counters(context: Context, guests: Sequence[Guest]) -> counters.Reading:
     counts = each_or_raise(names, lambda name: counters.read(context.shell(name), names[name]))
     switch = counts.pop(cluster.switch.name)
     return counters.Reading(
-        switch, {name: one for told in counts.values() for name, one in told.items()}
+        switch, {name: one for found in counts.values() for name, one in found.items()}
     )
 
 
@@ -239,22 +239,22 @@ def _nics(context: Context, guests: Sequence[Guest]) -> dict[str, counters.Count
     """Read each guest's own counters of its data NIC."""
     names = [guest.name for guest in guests]
     found = each(names, lambda name: counters.read(context.shell(name), [DATA_NIC])[DATA_NIC])
-    return {name: told for name, told in found.items() if isinstance(told, counters.Count)}
+    return {name: one for name, one in found.items() if isinstance(one, counters.Count)}
 
 
 def _fallen(
-    climb: Climb, host: str, error: FarswitchError, guests: Sequence[Guest], fix: str
+    state: LadderState, host: str, error: FarswitchError, guests: Sequence[Guest], fix: str
 ) -> Iterator[Check]:
     """Yield the failure of the rung that was not reached, and skip those above."""
-    above = [name for name in CAUSES if name not in {check.name for check in climb.checks}]
-    missed = climb.rung if climb.rung not in above else above[0]
+    above = [name for name in CAUSES if name not in {check.name for check in state.checks}]
+    missed = state.rung if state.rung not in above else above[0]
     yield Check(missed, host, ok=False, measured=str(error), expected=CHECKS[missed],
                 cause=CAUSES[missed], fix=fix)  # fmt: skip
-    told = {(check.name, check.host) for check in climb.checks} | {(missed, host)}
+    judged = {(check.name, check.host) for check in state.checks} | {(missed, host)}
     for name in [*above, "mpi.ports", "mpi.pairs"]:
         for where in [guest.name for guest in guests] if name in EACH else [host]:
-            if (name, where) not in told:
-                told.add((name, where))
+            if (name, where) not in judged:
+                judged.add((name, where))
                 yield skipped(name, where, f"'{missed}' failed", CHECKS[name])
 
 

@@ -23,8 +23,8 @@ def matrix(guests: Sequence[Guest], pairs: Sequence[PairTimes]) -> list[str]:
     if len(guests) <= MATRIX:
         rows = [["µs / Mbit/s to", *(guest.name for guest in guests)]]
         for row, guest in enumerate(guests):
-            told = (cells.get((row, one)) for one in count)
-            both = [f"{one[0]:.0f}/{one[1]:.0f}" if one else "-" for one in told]
+            figures = (cells.get((row, one)) for one in count)
+            both = [f"{one[0]:.0f}/{one[1]:.0f}" if one else "-" for one in figures]
             rows.append([f"from {guest.name}", *both])
     else:
         rows = [["", "µs: least", "median", "most", "to", "Mbit/s: least", "median", "most", "to"]]

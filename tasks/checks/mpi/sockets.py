@@ -76,14 +76,14 @@ def _shown(ports: PortRange) -> str:
 def judge(guest: Guest, sockets: Sequence[Socket], fix: str) -> Check:
     """Return the verdict on the connections that a guest's part of the job has."""
     settings = guest.settings
-    bad = [told for one in sockets if (told := wrong(settings, one))]
+    bad = [fault for one in sockets if (fault := wrong(settings, one))]
     payload = [one for one in sockets if one.rank and _payload(settings, one)]
-    told = f"{len(payload)} payload, {len(sockets) - len(payload)} other connections"
+    summary = f"{len(payload)} payload, {len(sockets) - len(payload)} other connections"
     return Check(
         name="mpi.ports",
         host=guest.name,
         ok=bool(payload) and not bad,
-        measured="; ".join(bad) or told,
+        measured="; ".join(bad) or summary,
         expected=f"payload on {_shown(settings.mpi.payload_ports)}, launcher on "
         f"{_shown(settings.mpi.launcher_ports)}, both on {settings.data_network}",
         cause="The session that started the job lacks the pins of MPI, or sets others.",
@@ -106,10 +106,14 @@ def look(context: Context, guests: Sequence[Guest], word: str) -> Iterator[Check
         lambda name: context.shell(name).run(argv, stdin=f"{word}\n", check=False),
     )
     for guest in guests:
-        told = found[guest.name]
-        if isinstance(told, Completed) and told.status == 0:
-            yield judge(guest, parse(told.stdout), context.rebuild)
+        outcome = found[guest.name]
+        if isinstance(outcome, Completed) and outcome.status == 0:
+            yield judge(guest, parse(outcome.stdout), context.rebuild)
         else:
-            said = told if isinstance(told, FarswitchError) else told.stderr or "no rank runs there"
-            yield Check("mpi.ports", guest.name, ok=False, measured=f"not probed: {said}",
+            why = (
+                outcome
+                if isinstance(outcome, FarswitchError)
+                else outcome.stderr or "no rank runs there"
+            )
+            yield Check("mpi.ports", guest.name, ok=False, measured=f"not probed: {why}",
                         expected="the job's connections", fix=context.rebuild)  # fmt: skip

@@ -79,7 +79,7 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class CountedTransfers:
     """All transfers, what was counted over all of them, and what the guests' data NICs say."""
 
     transfers: Sequence[Transfer]
@@ -99,29 +99,33 @@ def growth(before: Counts, after: Counts) -> dict[str, Count]:
     return {name: after[name] - before[name] for name in after}
 
 
-def judge(cluster: Cluster, guests: Sequence[Guest], walk: Walk, fix: str) -> Iterator[Check]:
+def judge(
+    cluster: Cluster, guests: Sequence[Guest], traffic: CountedTransfers, fix: str
+) -> Iterator[Check]:
     """Yield the verdicts: per ordered pair whether all crossed, per guest whether once, where."""
-    sent = {(one.sender.name, one.receiver.name): one for one in walk.transfers}
+    sent = {(one.sender.name, one.receiver.name): one for one in traffic.transfers}
     for first in guests:
         for second in guests:
             if first is not second:
                 yield _crossed(cluster, sent.get((first.name, second.name)), first, second, fix)
     for guest in guests:
         payload = sum(
-            one.size for one in walk.transfers if guest.name in (one.sender.name, one.receiver.name)
+            one.size
+            for one in traffic.transfers
+            if guest.name in (one.sender.name, one.receiver.name)
         )
-        yield _once(cluster, guest, payload, walk, fix)
-        yield _nics(guest, payload, walk, fix)
-        yield _management(guest, payload, walk, fix)
+        yield _once(cluster, guest, payload, traffic, fix)
+        yield _nics(guest, payload, traffic, fix)
+        yield _management(guest, payload, traffic, fix)
 
 
 def conclude(
-    cluster: Cluster, guests: Sequence[Guest], walk: Walk, left: Sequence[str] = ()
+    cluster: Cluster, guests: Sequence[Guest], traffic: CountedTransfers, left: Sequence[str] = ()
 ) -> str:
     """Return the sentence that verify ends with, and who of the cluster took no part."""
-    wanted = sum(one.size for one in walk.transfers)
-    crossed = sum(one.crossed for one in walk.transfers)
-    management = sum(walk.counted.hypervisors[guest.management_tap].total for guest in guests)
+    wanted = sum(one.size for one in traffic.transfers)
+    crossed = sum(one.crossed for one in traffic.transfers)
+    management = sum(traffic.counted.hypervisors[guest.management_tap].total for guest in guests)
     return (
         f"{crossed:,} of {wanted:,} payload bytes between {len(guests)} nodes crossed switch "
         f"'{cluster.switch.name}'; management carried {management / 1e3:,.1f} kB."
@@ -152,8 +156,10 @@ def _crossed(
     )
 
 
-def _once(cluster: Cluster, guest: Guest, payload: int, walk: Walk, fix: str) -> Check:
-    counted = walk.counted.switch[guest.tunnel].total
+def _once(
+    cluster: Cluster, guest: Guest, payload: int, traffic: CountedTransfers, fix: str
+) -> Check:
+    counted = traffic.counted.switch[guest.tunnel].total
     bound = ONCE_FLOOR + int(payload * ONCE_SHARE)
     return Check(
         name="path.once",
@@ -169,10 +175,10 @@ def _once(cluster: Cluster, guest: Guest, payload: int, walk: Walk, fix: str) ->
     )
 
 
-def _nics(guest: Guest, payload: int, walk: Walk, fix: str) -> Check:
+def _nics(guest: Guest, payload: int, traffic: CountedTransfers, fix: str) -> Check:
     half = payload // 2
-    nic = walk.nics.get(guest.name, Count())
-    tunnel = walk.counted.hypervisors[guest.tunnel]
+    nic = traffic.nics.get(guest.name, Count())
+    tunnel = traffic.counted.hypervisors[guest.tunnel]
     least = min(nic.received, nic.sent, tunnel.received, tunnel.sent)
     return Check(
         name="path.nics",
@@ -186,8 +192,8 @@ def _nics(guest: Guest, payload: int, walk: Walk, fix: str) -> Check:
     )
 
 
-def _management(guest: Guest, payload: int, walk: Walk, fix: str) -> Check:
-    carried = walk.counted.hypervisors[guest.management_tap].total
+def _management(guest: Guest, payload: int, traffic: CountedTransfers, fix: str) -> Check:
+    carried = traffic.counted.hypervisors[guest.management_tap].total
     bound = MANAGEMENT_FLOOR + int(payload * MANAGEMENT_SHARE)
     return Check(
         name="path.management",

@@ -42,7 +42,7 @@ def judge(
         link = next((one for one in have if one.name == bridge.name), None)
         try:
             changes = plan(have, [bridge], owner, kind="bridge", server=server)
-            built = list(_told(changes))
+            built = list(_faults(changes))
             added = [] if any(isinstance(one, Add) for one in changes) else _more(link, bridge)
             fix = [
                 fixes.command(["ip", "addr", "del", address, "dev", bridge.name])
@@ -57,21 +57,21 @@ def judge(
             name="server.bridges",
             host=server,
             ok=not wrong,
-            measured=f"{bridge.name}: {'; '.join(told for told, _ in wrong) or 'as built'}",
+            measured=f"{bridge.name}: {'; '.join(fault for fault, _ in wrong) or 'as built'}",
             expected=f"{bridge.name}: up, ours, no STP, address {bridge.address or 'none'}",
             cause=" ".join(dict.fromkeys(cause for _, cause in wrong)),
             fix=" && ".join(fix),
         )
 
 
-def _told(changes: Sequence[LinkChange]) -> Iterator[tuple[str, str]]:
+def _faults(changes: Sequence[LinkChange]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong, with its cause; a plan for one bridge would remove all others."""
     for change in changes:
         if isinstance(change, Add):
             yield "it is not there", GONE
         elif isinstance(change, Set) and change.attribute != "mtu":
-            told = f"{change.attribute} is {change.found} instead of {change.wanted}"
-            yield told, CAUSES.get(change.attribute, OTHER)
+            fault = f"{change.attribute} is {change.found} instead of {change.wanted}"
+            yield fault, CAUSES.get(change.attribute, OTHER)
 
 
 def _more(link: Link | None, bridge: Bridge) -> list[str]:

@@ -66,24 +66,24 @@ def judge(
         value = have.values.get(key)
         later = next((one for one in have.later if one.startswith(f"{key} ")), "")
         absent = value is None and key != FORWARD
-        told = "not there: br_netfilter is not loaded" if absent else value or "not there"
+        shown = "not there: br_netfilter is not loaded" if absent else value or "not there"
         yield Check(
             name=NAME,
             host=server,
             ok=absent or value == want,
-            measured=f"{key} = {told}{f' ({later})' if later else ''}",
+            measured=f"{key} = {shown}{f' ({later})' if later else ''}",
             expected=f"{key} = {want}",
             cause=cause_of(key, str(value), who),
             fix=fixes.rebuild,
         )
     for path in (SYSCTL_FILE, UDEV_FILE):
-        told = file_fault(path, have.files.get(path), cluster)
+        fault = file_fault(path, have.files.get(path), cluster)
         foreign = path in have.files and not owners_in(have.files[path])
         yield Check(
             name=NAME,
             host=server,
-            ok=not told,
-            measured=f"{path}: {told or 'as written'}",
+            ok=not fault,
+            measured=f"{path}: {fault or 'as written'}",
             expected=f"{path}: as written for '{cluster}'",
             cause="Somebody removed or edited it since the build: a reboot, or a later load of "
             "br_netfilter, sets other values.",

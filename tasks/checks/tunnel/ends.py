@@ -70,7 +70,7 @@ def judge_ends(
 ) -> Iterator[Check]:
     """Yield one verdict a wrong end of a guest's tunnel, or one that both are right."""
     near, far = cluster.switch.name, guest.hypervisor
-    told = {
+    shown = {
         name: f"'{name}': {describe(guest.tunnel, servers[name].link(guest.tunnel))}"
         for name in (near, far)
     }
@@ -85,8 +85,8 @@ def judge_ends(
             name="tunnel.ends",
             host=name,
             ok=False,
-            measured=f"{guest.name}: {', '.join(found)}; {told[name]}; "
-            f"{told[far if name == near else near]}",
+            measured=f"{guest.name}: {', '.join(found)}; {shown[name]}; "
+            f"{shown[far if name == near else near]}",
             expected=f"{guest.name}: '{name}': {wanted(want)}",
             cause=f"{'. '.join(dict.fromkeys(found.values()))}.",
             fix=state.repair(guest.tunnel, rebuild),
@@ -96,7 +96,7 @@ def judge_ends(
             name="tunnel.ends",
             host=near,
             ok=True,
-            measured=f"{guest.name}: {told[near]}; {told[far]}",
+            measured=f"{guest.name}: {shown[near]}; {shown[far]}",
             expected=f"{guest.name}: the same VNI and UDP port, addresses mirrored, both up",
         )
 

@@ -37,13 +37,13 @@ MISSING = (
     "does not learn, or a rule drops them."
 )
 SETTLE = 3.0
-"""Seconds until the bridges have learnt what a guest said: some milliseconds, if it arrives."""
+"""Seconds until the bridges have learnt an announcement: some milliseconds, if it arrives."""
 ANNOUNCE_SECONDS = 15.0
 """For a guest to say it; under emulation the program starts in half a second."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class Announcements:
     """What the guests said before the bridges were looked at.
 
     Attributes:
@@ -58,31 +58,31 @@ class Spoken:
 
 
 def judge_fdb(
-    cluster: Cluster, state: TunnelState, rebuild: str, spoken: Spoken
+    cluster: Cluster, state: TunnelState, rebuild: str, announcements: Announcements
 ) -> Iterator[Check]:
     """Yield one verdict a guest of a server: of its address there, and of its tunnel's far end."""
     places, far = wanted_forwarding(cluster, state.server), of_tunnels(state.entries)
     tunnels = {tunnel.name: tunnel for tunnel in state.tunnels}
-    earlier = spoken.before.get(state.server.name, ())
+    earlier = announcements.before.get(state.server.name, ())
     for guest in cluster.guests:
         mine = [one for one in state.entries if _of(one, guest, places)]
         wrong = [one for one in (*earlier, *mine) if _of(one, guest, places, stray=True)]
         own = tunnels.get(guest.tunnel)
         led = list(astray(own, far.get(own.name, ()))) if own and state.link(own.name) else []
-        found = [*dict.fromkeys(map(_told, wrong)), *led]
+        found = [*dict.fromkeys(map(_shown, wrong)), *led]
         absent = [] if found else missing(places, guest, state)
         who = f"{guest.name} ({guest.data_mac}): "
-        if absent and (why := spoken.silent.get(guest.name)):
+        if absent and (why := announcements.silent.get(guest.name)):
             yield skipped(NAME, state.server.name, f"{guest.name} said nothing: {why}", NAME)
             continue
-        unsaid = spoken.failed.get(guest.name, "")
+        unsaid = announcements.failed.get(guest.name, "")
         found += [f"no entry in {', '.join(absent)}"] if absent else []
         found += [f"it could not say anything: {unsaid}"] if absent and unsaid else []
         yield Check(
             name=NAME,
             host=state.server.name,
             ok=not found,
-            measured=who + "; ".join(found or map(_told, mine)),
+            measured=who + "; ".join(found or map(_shown, mine)),
             expected=f"{who}{_expected(places, guest)}",
             cause=MISSING if absent else STRAY,
             fix=state.repair(guest.tunnel, rebuild),
@@ -105,7 +105,7 @@ def _of(entry: Entry, guest: Guest, places: Forwarding, *, stray: bool = False) 
     return misplaced(entry, places) or not stray
 
 
-def _told(entry: Entry) -> str:
+def _shown(entry: Entry) -> str:
     how = "local" if entry.local else "static" if entry.static else "learnt"
     return f"on {entry.device} of {entry.bridge} ({how})"
 
@@ -144,18 +144,18 @@ def prove(context: Context) -> Proof:
     """Look at all servers, let the guests speak, look again, and judge."""
     before: Observed[TunnelState] = yield {"servers": observe}
     entries = {name: tuple(sound(server).entries) for name, server in before.items()}
-    said: Observed[None] = yield {"guests": announce}
-    failed = {name: str(one) for name, one in said.items() if isinstance(one, FarswitchError)}
-    announced = said.keys() - failed.keys()
+    outcomes: Observed[None] = yield {"guests": announce}
+    failed = {name: str(one) for name, one in outcomes.items() if isinstance(one, FarswitchError)}
+    announced = outcomes.keys() - failed.keys()
     after: Observed[TunnelState] = yield {
         "servers": lambda task, context: await_entries(task, context, announced)
     }
     servers = [sound(server) for server in after.values()]
-    spoken = Spoken(dict(context.evidence.lost), failed, entries)
+    announcements = Announcements(dict(context.evidence.lost), failed, entries)
 
     def verdicts() -> Iterator[Check]:
         for server in servers:
-            yield from judge_fdb(context.cluster, server, context.rebuild, spoken)
+            yield from judge_fdb(context.cluster, server, context.rebuild, announcements)
 
     return {context.cluster.switch.name: verdicts()}
 

@@ -10,22 +10,22 @@ from farswitch.errors import FarswitchError
 from tasks.checks.attack import run
 from tasks.checks.attack.causes import cause_of
 from tasks.checks.attack.expected import guest_attacks, outside_attacks
-from tasks.checks.attack.judge import Heard, Sent, judge, judge_legitimate
-from tasks.checks.attack.kinds import Kind, Label, Outside, Place, duels
+from tasks.checks.attack.judge import Counted, Sent, judge, judge_legitimate
+from tasks.checks.attack.kinds import Kind, Label, Outside, Place, attack_pairs
 from tasks.checks.attack.probe import CHECKS
 from tasks.checks.attack.run import Third, unjudged
-from tasks.checks.attack.traffic import ListenReport, Ready, fight, listener, merged
-from tests.unit.checks.test_check_attack_frames import ground
+from tasks.checks.attack.traffic import ListenReport, Ready, listener, merged, send_and_count
+from tests.unit.checks.test_check_attack_frames import servers
 
 ALL = (1 << 100) - 1
-GROUND = ground()
-GUESTS = GROUND.cluster.guests
-DUELS = duels(GUESTS)
-ATTACKS = {(one.label.kind, one.spared): one for one in guest_attacks(GROUND, GUESTS, DUELS)}
+SERVERS = servers()
+GUESTS = SERVERS.cluster.guests
+PAIRS = attack_pairs(GUESTS)
+ATTACKS = {(one.label.kind, one.spared): one for one in guest_attacks(SERVERS, GUESTS, PAIRS)}
 FINE = Sent(100, 100)
 
 
-def heard_of(attack, *more, answers=None, without=(), start=ALL):
+def counted_of(attack, *more, answers=None, without=(), start=ALL):
     """Return what is heard of a good attack that fails: its start, its controls; and more."""
     frames = {attack.label: {attack.start: start}}
     for at, (label, place) in enumerate(attack.controls):
@@ -33,12 +33,12 @@ def heard_of(attack, *more, answers=None, without=(), start=ALL):
             frames.setdefault(label, {})[place] = 1
     for place, numbers in more:
         frames[attack.label][place] = numbers
-    return Heard(frames, answers or {})
+    return Counted(frames, answers or {})
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=lambda one: f"{one.label.kind.name}")
 def test_nothing_arrived_and_all_was_made_and_heard_passes(attack):
-    check = judge(attack, FINE, heard_of(attack), "mend")
+    check = judge(attack, FINE, counted_of(attack), "mend")
     assert check.ok
     assert check.measured == f"0 of 100 {attack.text} arrived (control seen)"
     assert check.host == "server1"
@@ -47,7 +47,7 @@ def test_nothing_arrived_and_all_was_made_and_heard_passes(attack):
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=lambda one: f"{one.label.kind.name}")
 def test_one_control_unheard_is_a_failure(attack):
     for at, (_, place) in enumerate(attack.controls):
-        check = judge(attack, FINE, heard_of(attack, without={at}), "mend")
+        check = judge(attack, FINE, counted_of(attack, without={at}), "mend")
         assert check.ok is False
         assert f"no control frame came in at {place}" in check.measured
 
@@ -57,7 +57,7 @@ def test_one_frame_at_any_closed_place_is_a_failure_with_its_rule_named(attack):
     for place in attack.closed:
         if place.host == attack.spared:
             continue
-        check = judge(attack, FINE, heard_of(attack, (place, 0b1000)), "mend")
+        check = judge(attack, FINE, counted_of(attack, (place, 0b1000)), "mend")
         assert check.ok is False
         assert check.measured == f"1 of 100 {attack.text} arrived: 1 at {place}"
         assert "farswitch_lab" in check.cause
@@ -66,14 +66,16 @@ def test_one_frame_at_any_closed_place_is_a_failure_with_its_rule_named(attack):
 
 def test_what_comes_back_to_the_attacker_is_no_arrival():
     attack = ATTACKS[Kind.ROUTE, "node1"]
-    heard = heard_of(attack, (Place("node1", "mgmt0"), ALL), (Place("server1", "fsg41"), ALL))
-    assert judge(attack, FINE, heard, "mend").ok
+    counted = counted_of(attack, (Place("node1", "mgmt0"), ALL), (Place("server1", "fsg41"), ALL))
+    assert judge(attack, FINE, counted, "mend").ok
 
 
 def test_frames_that_come_in_at_two_places_are_counted_once():
     attack = ATTACKS[Kind.PING, "node1"]
-    heard = heard_of(attack, (Place("node2", "mgmt0"), 0b0111), (Place("node3", "data0"), 0b1110))
-    assert judge(attack, FINE, heard, "mend").measured == (
+    counted = counted_of(
+        attack, (Place("node2", "mgmt0"), 0b0111), (Place("node3", "data0"), 0b1110)
+    )
+    assert judge(attack, FINE, counted, "mend").measured == (
         "4 of 100 from node1 to node2 arrived: 3 at mgmt0 of node2, 3 at data0 of node3"
     )
 
@@ -91,8 +93,8 @@ def test_frames_that_come_in_at_two_places_are_counted_once():
 )
 def test_an_answer_to_arp_for_the_victim_is_a_failure(place, address, ok):
     attack = ATTACKS[Kind.ARP, "node1"]
-    heard = heard_of(attack, answers={place: {address: 7}})
-    check = judge(attack, FINE, heard, "mend")
+    counted = counted_of(attack, answers={place: {address: 7}})
+    check = judge(attack, FINE, counted, "mend")
     assert check.ok is ok
     assert ok or check.measured.endswith(f"arrived: 7 answers from {address}")
 
@@ -100,7 +102,7 @@ def test_an_answer_to_arp_for_the_victim_is_a_failure(place, address, ok):
 @pytest.mark.parametrize(
     ("sent", "start", "why"),
     [
-        (None, ALL, "its sender said nothing"),
+        (None, ALL, "its sender reported nothing"),
         (Sent(100, 60, "No buffer space"), ALL, "60 of 100 sent, No buffer space"),
         (Sent(100, 0), ALL, "0 of 100 sent, no error"),
         (FINE, ALL >> 1, "99 of 100 came to fsm41 of server1"),
@@ -109,47 +111,47 @@ def test_an_answer_to_arp_for_the_victim_is_a_failure(place, address, ok):
 )
 def test_an_attack_that_was_not_made_whole_is_a_failure(sent, start, why):
     attack = ATTACKS[Kind.IPV6, "node1"]
-    check = judge(attack, sent, heard_of(attack, start=start), "mend")
+    check = judge(attack, sent, counted_of(attack, start=start), "mend")
     assert check.ok is False
     assert check.measured == f"not made from node1 to node2: {why}"
 
 
 def test_what_arrived_counts_also_of_an_attack_that_was_not_made_whole():
     attack = ATTACKS[Kind.PING, "node1"]
-    heard = heard_of(attack, (Place("node2", "mgmt0"), 1), start=1, without={0, 1})
-    assert judge(attack, None, heard, "mend").measured.startswith("1 of 0 from node1 to node2")
+    counted = counted_of(attack, (Place("node2", "mgmt0"), 1), start=1, without={0, 1})
+    assert judge(attack, None, counted, "mend").measured.startswith("1 of 0 from node1 to node2")
 
 
 def test_nothing_heard_at_all_fails_every_check():
-    silence = Heard({})
-    for attack in (*ATTACKS.values(), *outside_attacks(GROUND, GUESTS, DUELS)):
+    silence = Counted({})
+    for attack in (*ATTACKS.values(), *outside_attacks(SERVERS, GUESTS, PAIRS)):
         assert judge(attack, FINE, silence, "mend").ok is False
-    for duel in DUELS:
-        assert judge_legitimate(duel, FINE, silence, "mend").ok is False
+    for opponents in PAIRS:
+        assert judge_legitimate(opponents, FINE, silence, "mend").ok is False
 
 
 def test_the_third_host_is_kept_out_of_each_server():
-    one, far = outside_attacks(GROUND, GUESTS, DUELS)
+    one, far = outside_attacks(SERVERS, GUESTS, PAIRS)
     assert (one.host, far.host) == ("server1", "far")
     assert Place("server1", "fsv43") in one.closed
     assert Place("far", "fsv43") in far.closed - one.closed
-    # Each tunnel has to have heard: on the hypervisor who sends to its guest, at the switch itself.
+    # Each tunnel must have counted: on the hypervisor who sends to its guest, at the switch itself.
     assert (Label(Kind.LEGITIMATE, 1), Place("server1", "fsv42")) in one.controls
     assert (Label(Kind.LEGITIMATE, 1), Place("far", "fsv41")) in far.controls
     assert len(one.controls) == len(far.controls) == len(GUESTS)
     for attack in (one, far):
-        assert judge(attack, FINE, heard_of(attack), "mend").ok
-        heard = heard_of(attack, (Place("node3", "data0"), 1))
-        assert judge(attack, FINE, heard, "mend").ok is False
+        assert judge(attack, FINE, counted_of(attack), "mend").ok
+        counted = counted_of(attack, (Place("node3", "data0"), 1))
+        assert judge(attack, FINE, counted, "mend").ok is False
 
 
 def test_a_server_whose_guests_are_all_lost_is_a_skip_with_its_reason():
-    judged = {one.host for one in outside_attacks(GROUND, GUESTS, DUELS)}
-    assert list(unjudged(GROUND.cluster, judged)) == []
-    (skip,) = unjudged(GROUND.cluster, judged - {"server1"})
+    judged = {one.host for one in outside_attacks(SERVERS, GUESTS, PAIRS)}
+    assert list(unjudged(SERVERS.cluster, judged)) == []
+    (skip,) = unjudged(SERVERS.cluster, judged - {"server1"})
     assert (skip.name, skip.host, skip.ok) == ("attack.third_host", "server1", None)
     assert "none answers (node1, node2, node3)" in skip.measured
-    empty = replace(GROUND.cluster, guests=())
+    empty = replace(SERVERS.cluster, guests=())
     assert "it has no guest" in next(iter(unjudged(empty, {"far"}))).measured
 
 
@@ -159,7 +161,7 @@ def test_every_wanted_attack_has_a_sentence_and_a_cause():
     assert len(ATTACKS) == (len(CHECKS) - 2) * len(GUESTS)
     causes = {one.cause for one in ATTACKS.values()}
     assert len(causes) >= len(names)
-    assert "server" not in cause_of(Kind.THIRD_HOST, GROUND.cluster)
+    assert "server" not in cause_of(Kind.THIRD_HOST, SERVERS.cluster)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +177,8 @@ def test_every_wanted_attack_has_a_sentence_and_a_cause():
 )
 def test_the_legitimate_stream_arrives_whole_or_fails(sent, came, ok):
     place = Place("node2", "data0")
-    heard = Heard({Label(Kind.LEGITIMATE, 1): {place: (1 << came) - 1}})
-    check = judge_legitimate(DUELS[0], sent, heard, "mend")
+    counted = Counted({Label(Kind.LEGITIMATE, 1): {place: (1 << came) - 1}})
+    check = judge_legitimate(PAIRS[0], sent, counted, "mend")
     assert check.ok is ok
     assert check.measured.startswith(f"{came} of {sent.sent if sent else 0} arrived at node2")
 
@@ -251,7 +253,7 @@ class Host:
 def test_a_listener_that_did_not_hear_all_is_an_error_and_no_verdict(said, why):
     program = Program(*said, error="no python")
     with pytest.raises(FarswitchError) as caught:
-        fight(b"12345678", [], {"node2": ()}, lambda _name: Host(program))
+        send_and_count(b"12345678", [], {"node2": ()}, lambda _name: Host(program))
     assert str(caught.value) == f"The listener on 'node2' {why}"
     assert program.closed
 
@@ -268,14 +270,14 @@ def test_where_the_underlay_has_no_ethernet_no_third_host_is_tried(monkeypatch):
 
     def quiet(_token, senders, _places, _shell):
         told.extend(sender.name for sender in senders)
-        return {}, Heard({})
+        return {}, Counted({})
 
-    monkeypatch.setattr(run, "fight", quiet)
-    place = replace(GROUND, macs=dict.fromkeys(GROUND.macs, ""))
+    monkeypatch.setattr(run, "send_and_count", quiet)
+    place = replace(SERVERS, macs=dict.fromkeys(SERVERS.macs, ""))
     outside = Outside("u0", "02:00:00:00:00:77", ip_address("203.0.113.99"))
     shells = {guest.name: None for guest in GUESTS}
     checks = list(run.attack(place, GUESTS, shells, Third(outside, None), "mend"))
     assert told == [guest.name for guest in GUESTS]
     skips = {check.host for check in checks if check.ok is None}
-    assert skips == {server.name for server in GROUND.cluster.servers}
+    assert skips == {server.name for server in SERVERS.cluster.servers}
     assert not [check for check in checks if check.name == "attack.third_host" and check.ok]

@@ -8,18 +8,18 @@ import pytest
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
-from farswitch.remote.attack_listen import OFFSETS, Heard, program
+from farswitch.remote.attack_listen import OFFSETS, FrameCounts, program
 from farswitch.remote.attack_send import numbered
 from tasks.checks.attack.forged_tunnels import outside_streams
 from tasks.checks.attack.frames import link_local, payload, vxlan
 from tasks.checks.attack.from_guest import guest_streams
-from tasks.checks.attack.kinds import ROUNDS, Ground, Kind, Outside, duels
+from tasks.checks.attack.kinds import ROUNDS, Kind, Outside, ServerAddresses, attack_pairs
 
 TOKEN = bytes.fromhex("0badf00dcafe1234")
 GATEWAY, SWITCH = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
 
-def ground(*, v6=False, homes=("server1",) * 3):
+def servers(*, v6=False, homes=("server1",) * 3):
     first, last = ("fd00::11", "fd00::12") if v6 else ("203.0.113.11", "203.0.113.12")
     settings = Settings(cluster="lab")
     hypervisors = tuple(
@@ -31,7 +31,9 @@ def ground(*, v6=False, homes=("server1",) * 3):
     cluster = Cluster(settings, hypervisors, switch, guests)
     names = [server.name for server in cluster.servers]
     gateways = {server.name: GATEWAY for server in hypervisors}
-    return Ground(cluster, dict.fromkeys(names, "u0"), dict.fromkeys(names, SWITCH), gateways)
+    return ServerAddresses(
+        cluster, dict.fromkeys(names, "u0"), dict.fromkeys(names, SWITCH), gateways
+    )
 
 
 def sum16(data):
@@ -76,15 +78,15 @@ def check_frame(frame):
 
 def everything(ground_):
     outside = Outside("u0", "02:00:00:00:00:77", ground_.cluster.switch.underlay + 1)
-    found = [one for duel in duels(ground_.cluster.guests)
-             for one in guest_streams(ground_, duel, TOKEN)]  # fmt: skip
+    found = [one for opponents in attack_pairs(ground_.cluster.guests)
+             for one in guest_streams(ground_, opponents, TOKEN)]  # fmt: skip
     return found + list(outside_streams(ground_, outside, TOKEN))
 
 
 @pytest.mark.parametrize("v6", [False, True])
 @pytest.mark.parametrize("number", [0, 1, 99, 0xFFFF])
 def test_every_frame_is_right_to_the_last_sum_whatever_its_number(v6, number):
-    streams = everything(ground(v6=v6))
+    streams = everything(servers(v6=v6))
     for stream in streams:
         assert len(set(stream.frames)) == len(stream.frames)
         for frame in stream.frames:
@@ -113,19 +115,19 @@ def accepted(code, frame):
 @pytest.mark.parametrize("v6", [False, True])
 def test_the_listener_hears_every_frame_and_knows_whose_it_is(v6):
     code = program(TOKEN)
-    for stream in everything(ground(v6=v6)):
-        heard = Heard(TOKEN)
+    for stream in everything(servers(v6=v6)):
+        counts = FrameCounts(TOKEN)
         for number, frame in enumerate(stream.frames):
             sent = numbered(frame, TOKEN, number)
             assert accepted(code, sent)
             assert sent.index(TOKEN) in OFFSETS
-            heard.take("nic", sent)
-        assert heard.frames == {("nic", *stream.label): (1 << len(stream.frames)) - 1}
+            counts.take("nic", sent)
+        assert counts.frames == {("nic", *stream.label): (1 << len(stream.frames)) - 1}
 
 
 @pytest.mark.parametrize("v6", [False, True])
 def test_the_listener_hears_also_where_an_interface_has_no_ethernet(v6):
-    for stream in everything(ground(v6=v6)):
+    for stream in everything(servers(v6=v6)):
         for frame in stream.frames:
             assert accepted(program(TOKEN), frame[14:])
             assert frame[14:].index(TOKEN) in OFFSETS
@@ -139,44 +141,44 @@ def test_the_listener_lets_go_what_bears_the_token_nowhere_that_counts(at):
 
 
 def test_the_listener_counts_answers_to_arp_by_who_answers():
-    heard = Heard(TOKEN)
+    counts = FrameCounts(TOKEN)
     answer = bytes(12) + bytes.fromhex("0806 0001080006040002 02aa00000001 0a0a000c") + bytes(28)
     question = answer.replace(bytes.fromhex("06040002"), bytes.fromhex("06040001"))
     for frame in (answer, answer, question, b"", bytes(60)):
-        heard.take("mgmt0", frame)
+        counts.take("mgmt0", frame)
     assert accepted(program(TOKEN), answer)
-    assert heard.answers == {("mgmt0", "10.10.0.12"): 2}
-    assert heard.frames == {}
+    assert counts.answers == {("mgmt0", "10.10.0.12"): 2}
+    assert counts.frames == {}
 
 
 def test_a_frame_cut_after_the_token_is_no_frame_of_ours():
-    heard = Heard(TOKEN)
-    heard.take("nic", bytes(42) + TOKEN + b"\x00\x03")
-    assert heard.frames == {}
+    counts = FrameCounts(TOKEN)
+    counts.take("nic", bytes(42) + TOKEN + b"\x00\x03")
+    assert counts.frames == {}
 
 
 def test_what_is_spoofed_is_the_victims_and_never_the_attackers():
-    place = ground()
-    for duel in duels(place.cluster.guests):
-        own = bytes.fromhex(duel.attacker.management_mac.replace(":", ""))
-        streams = {one.label.kind: one for one in guest_streams(place, duel, TOKEN)}
+    place = servers()
+    for opponents in attack_pairs(place.cluster.guests):
+        own = bytes.fromhex(opponents.attacker.management_mac.replace(":", ""))
+        streams = {one.label.kind: one for one in guest_streams(place, opponents, TOKEN)}
         assert all(frame[6:12] != own for frame in streams[Kind.SPOOF_MAC].frames)
-        mine = duel.attacker.management_address.ip.packed
+        mine = opponents.attacker.management_address.ip.packed
         for frame in streams[Kind.SPOOF_ADDRESS].frames:
             assert frame[6:12] == own
             assert mine not in frame[26:32]
 
 
 def test_tunnels_bear_the_victims_vni_and_reach_each_address_of_the_way():
-    place = ground()
-    duel = duels(place.cluster.guests)[0]
-    streams = {one.label.kind: one for one in guest_streams(place, duel, TOKEN)}
+    place = servers()
+    opponents = attack_pairs(place.cluster.guests)[0]
+    streams = {one.label.kind: one for one in guest_streams(place, opponents, TOKEN)}
     found = {
         kind: {(str(ip_address(f[26:30])), str(ip_address(f[30:34])), f[46:49].hex())
                for f in streams[kind].frames}
         for kind in (Kind.VNI_DIRECT, Kind.VNI_NAT)
     }  # fmt: skip
-    vni = f"{duel.victim.vni:06x}"
+    vni = f"{opponents.victim.vni:06x}"
     near, far = "10.10.0.11", "203.0.113.21"
     assert found[Kind.VNI_NAT] == {(near, far, vni)}
     assert found[Kind.VNI_DIRECT] == {
@@ -186,7 +188,7 @@ def test_tunnels_bear_the_victims_vni_and_reach_each_address_of_the_way():
 
 def test_the_third_host_tries_each_tunnel_of_each_server_at_least_once():
     homes = ("server1",) * 60 + ("server2",)
-    place = ground(homes=homes)
+    place = servers(homes=homes)
     outside = Outside("u0", "02:00:00:00:00:77", ip_address("203.0.113.99"))
     one, two, switch = outside_streams(place, outside, TOKEN)
     assert (one.count, two.count, switch.count) == (120, ROUNDS, 122)
@@ -204,9 +206,11 @@ def test_the_third_host_tries_each_tunnel_of_each_server_at_least_once():
     ],
 )
 def test_each_guest_attacks_the_next_of_its_hypervisor(homes, victims):
-    found = duels(ground(homes=homes).cluster.guests)
-    assert [duel.attacker.name for duel in found] == [f"node{n + 1}" for n in range(len(homes))]
-    assert [duel.victim.name for duel in found] == victims
+    found = attack_pairs(servers(homes=homes).cluster.guests)
+    assert [opponents.attacker.name for opponents in found] == [
+        f"node{n + 1}" for n in range(len(homes))
+    ]
+    assert [opponents.victim.name for opponents in found] == victims
 
 
 def test_link_local_address_is_as_the_kernel_makes_it():

@@ -161,10 +161,10 @@ def test_a_job_without_payload_connections_is_no_proof() -> None:
 
 @pytest.mark.parametrize(("rung", "judged"), [("mpi.init", 0), ("mpi.ring", 2), ("mpi.pairs", 3)])
 def test_a_rung_that_was_not_reached_leaves_a_word_on_each_node(rung: str, judged: int) -> None:
-    climb = ladder.Climb(rung=rung)
+    state = ladder.LadderState(rung=rung)
     for name in ("mpi.init", "mpi.barrier", "mpi.ring")[:judged]:
-        climb.checks.append(Check(name, "node1", ok=True, measured="", expected=""))
-    found = [*ladder._fallen(climb, "node1", FarswitchError("No."), CLUSTER.guests, "fix")]
+        state.checks.append(Check(name, "node1", ok=True, measured="", expected=""))
+    found = [*ladder._fallen(state, "node1", FarswitchError("No."), CLUSTER.guests, "fix")]
     found += ladder._uncounted(CLUSTER.guests, rung, "fix")
     assert [(one.name, one.host) for one in found if one.name == rung and one.ok is False] == [
         (rung, "node1")

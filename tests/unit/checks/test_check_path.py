@@ -8,7 +8,15 @@ from farswitch.connections.shell.local import LocalShell
 from farswitch.connections.shell.protocol import CommandError
 from farswitch.model.cluster import cluster
 from farswitch.site.loader import ROOT, load_site
-from tasks.checks.path.counters import Count, Reading, Transfer, Walk, conclude, judge, read
+from tasks.checks.path.counters import (
+    Count,
+    CountedTransfers,
+    Reading,
+    Transfer,
+    conclude,
+    judge,
+    read,
+)
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), 2)
 NODE1, NODE2 = CLUSTER.guests
@@ -30,12 +38,12 @@ def reading(
     return Reading(ports, own | taps)
 
 
-def walk(counted: Reading, *, nic: int = WIRE, size: int = SIZE) -> Walk:
+def traffic(counted: Reading, *, nic: int = WIRE, size: int = SIZE) -> CountedTransfers:
     pairs = [Transfer(NODE1, NODE2, size, counted), Transfer(NODE2, NODE1, size, counted)]
-    return Walk(pairs, counted, {"node1": Count(nic, nic), "node2": Count(nic, nic)})
+    return CountedTransfers(pairs, counted, {"node1": Count(nic, nic), "node2": Count(nic, nic)})
 
 
-def failed(walked: Walk) -> set[tuple[str, str]]:
+def failed(walked: CountedTransfers) -> set[tuple[str, str]]:
     checks = list(judge(CLUSTER, CLUSTER.guests, walked, "fix"))
     names = ["path.counters", "path.management", "path.nics", "path.once"]
     assert sorted({check.name for check in checks}) == names
@@ -48,7 +56,7 @@ def both(name: str) -> set[tuple[str, str]]:
 
 
 def test_bytes_on_both_ports_once_are_a_proof() -> None:
-    walked = walk(reading())
+    walked = traffic(reading())
     assert failed(walked) == set()
     assert conclude(CLUSTER, CLUSTER.guests, walked) == (
         "2,000,000 of 2,000,000 payload bytes between 2 nodes crossed switch 'server2'; "
@@ -57,29 +65,31 @@ def test_bytes_on_both_ports_once_are_a_proof() -> None:
 
 
 def test_the_sentence_names_who_took_no_part() -> None:
-    told = conclude(CLUSTER, CLUSTER.guests, walk(reading()), ["node3"])
+    told = conclude(CLUSTER, CLUSTER.guests, traffic(reading()), ["node3"])
     assert told.endswith("Left out: node3.")
 
 
 def test_a_direction_that_the_ports_did_not_see_fails_for_its_sender() -> None:
-    walked = walk(reading(there=SIZE - 1))
+    walked = traffic(reading(there=SIZE - 1))
     assert ("path.counters", "node1") in failed(walked)
     assert ("path.counters", "node2") not in failed(walked)
     assert "1,999,999 of 2,000,000" in conclude(CLUSTER, CLUSTER.guests, walked)
 
 
 def test_bytes_that_went_by_management_fail_twice() -> None:
-    found = failed(walk(reading(there=2_000, back=2_000, management=2 * WIRE), nic=2_000))
+    found = failed(traffic(reading(there=2_000, back=2_000, management=2 * WIRE), nic=2_000))
     assert found == both("path.counters") | both("path.management") | both("path.nics")
 
 
 def test_half_by_management_fails_too() -> None:
-    found = failed(walk(reading(there=WIRE // 2, back=WIRE // 2, management=WIRE), nic=WIRE // 2))
+    found = failed(
+        traffic(reading(there=WIRE // 2, back=WIRE // 2, management=WIRE), nic=WIRE // 2)
+    )
     assert both("path.counters") | both("path.management") <= found
 
 
 def test_bytes_that_crossed_twice_are_seen() -> None:
-    assert failed(walk(reading(times=2))) == both("path.once")
+    assert failed(traffic(reading(times=2))) == both("path.once")
 
 
 def test_frames_that_were_flooded_to_an_idle_port_are_seen() -> None:
@@ -87,7 +97,7 @@ def test_frames_that_were_flooded_to_an_idle_port_are_seen() -> None:
     counted = reading()
     idle = {"fsv43": Count(0, 2 * WIRE)}
     quiet = {"fsv43": Count(0, 0), "fsm43": Count(0, 0)}
-    walked = walk(
+    walked = traffic(
         Reading({**counted.switch, **idle}, {**counted.hypervisors, **quiet}),
     )
     checks = list(judge(three, three.guests, walked, "fix"))
@@ -96,20 +106,22 @@ def test_frames_that_were_flooded_to_an_idle_port_are_seen() -> None:
 
 def test_a_pair_that_sent_nothing_has_failed() -> None:
     counted = reading()
-    alone = Walk([Transfer(NODE1, NODE2, SIZE, counted)], counted, walk(counted).nics)
+    alone = CountedTransfers(
+        [Transfer(NODE1, NODE2, SIZE, counted)], counted, traffic(counted).nics
+    )
     assert ("path.counters", "node2") in failed(alone)
-    assert both("path.counters") <= failed(walk(counted, size=0))
+    assert both("path.counters") <= failed(traffic(counted, size=0))
 
 
 def test_a_guest_whose_counters_are_missing_has_failed() -> None:
     counted = reading()
-    walked = Walk(walk(counted).transfers, counted, {"node1": Count(WIRE, WIRE)})
+    walked = CountedTransfers(traffic(counted).transfers, counted, {"node1": Count(WIRE, WIRE)})
     assert failed(walked) == {("path.nics", "node2")}
 
 
 @pytest.mark.parametrize(("carried", "good"), [(69_000, True), (71_000, False)])
 def test_management_has_a_stated_bound(carried: int, good: bool) -> None:
-    assert (both("path.management") <= failed(walk(reading(management=carried)))) is not good
+    assert (both("path.management") <= failed(traffic(reading(management=carried)))) is not good
 
 
 def test_an_interface_that_is_not_there_has_no_counters() -> None:

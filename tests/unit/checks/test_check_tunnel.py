@@ -14,7 +14,7 @@ from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
 from tasks.checks.tunnel.ends import judge_ends, judge_vnis
-from tasks.checks.tunnel.fdb import Spoken, judge_fdb
+from tasks.checks.tunnel.fdb import Announcements, judge_fdb
 from tasks.checks.tunnel.observed import TunnelState
 from tasks.checks.tunnel.ports import judge_ports
 
@@ -201,7 +201,7 @@ def test_ports(seen, told, fix):
     assert found[0].fix == fix
 
 
-QUIET = Spoken(silent={"node1": "it is off", "node2": "it is off"})
+QUIET = Announcements(silent={"node1": "it is off", "node2": "it is off"})
 """Nobody spoke, so that only what is there is judged."""
 
 
@@ -262,13 +262,13 @@ def test_addresses_of_guests(server, entries, told):
 )  # fmt: skip
 def test_a_guest_that_spoke_has_an_entry_in_every_bridge(server, entries, ok, told):
     seen = state(server, entries=[*entries_of(server), *entries])
-    first, _ = judge_fdb(CLUSTER, seen, "build", Spoken())
+    first, _ = judge_fdb(CLUSTER, seen, "build", Announcements())
     assert (first.ok, told in first.measured) == (ok, True)
     assert ok or (first.fix, "does not learn" in first.cause) == ("build", True)
 
 
 def test_a_guest_that_is_lost_is_a_skip_and_one_that_could_not_speak_a_failure():
-    silent = Spoken(silent={"node1": "it is off"}, failed={"node2": "no interface"})
+    silent = Announcements(silent={"node1": "it is off"}, failed={"node2": "no interface"})
     first, second = judge_fdb(CLUSTER, state(TWO), "build", silent)
     assert (first.ok, "it is off" in first.measured) == (None, True)
     assert (second.ok, "could not say anything: no interface" in second.measured) == (False, True)
@@ -277,7 +277,7 @@ def test_a_guest_that_is_lost_is_a_skip_and_one_that_could_not_speak_a_failure()
 def test_an_entry_that_moved_when_the_guest_spoke_was_wrong_all_the_same():
     before = {"server2": (entry(MAC["node1"], "fsv42", "fss41"),)}
     now = state(TWO, entries=[*entries_of(TWO), entry(MAC["node1"], "fsv41", "fss41")])
-    first, _ = judge_fdb(CLUSTER, now, "build", Spoken(before=before))
+    first, _ = judge_fdb(CLUSTER, now, "build", Announcements(before=before))
     assert (first.ok, "on fsv42 of fss41 (learnt)" in first.measured) == (False, True)
 
 
