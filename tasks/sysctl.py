@@ -47,6 +47,7 @@ def sysctl(
         with shared_settings(shell):  # somebody else may have changed something until we had them
             plan = converge(shell, name, present=present)
     if not dry and not present and not plan.before.claims:
-        tidy(shell)
+        with shared_settings(shell):
+            tidy(shell)
     count, diff = len(plan.changes), "\n".join((*plan.changes, *plan.notes))
     return Result(host=task.host, changed=count > 0, diff=diff, result=None, count=count)

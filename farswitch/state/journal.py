@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Literal
 
-from farswitch.connections.shell.protocol import CommandError, Completed, Shell
+from farswitch.connections.shell.protocol import CommandError, Shell
 from farswitch.errors import FarswitchError
+from farswitch.state.document import ServerDocument, load_versioned, reason
 from farswitch.state.saved_settings import ABSENT, Claim, Journal, Value
 
 FOLDER = "/var/lib/farswitch"
@@ -16,36 +17,21 @@ NAME = "journal.json"
 VERSION = 1
 LARGEST = 64 << 20
 """Bytes: a server with ten thousand rules journals about two million."""
-_CONFLICT = 75
-"""EX_TEMPFAIL of sysexits.h: what the script below says when another controller was faster."""
 
-# The lock is on the folder itself, so that nothing is left to remove but the journal. The size is
-# compared because a login that dies in the middle looks like the input's end.
-_REPLACE = """set -eu
-folder=$1 file=$1/$2 before=$3 action=$4 size=$5
-[ "$action" = remove ] && [ ! -d "$folder" ] && exit 0
-mkdir -p -m 0700 "$folder"
-exec 9<"$folder"
-flock -w 10 9 || exit 75
-now=absent
-[ ! -e "$file" ] || { now=$(sha256sum <"$file"); now=${now%% *}; }
-[ "$now" = "$before" ] || exit 75
-if [ "$action" = remove ]; then
-  rm -f "$file" "$file.new"
-  sync "$folder"
-  rmdir "$folder" 2>/dev/null || :
-else
-  umask 077
-  trap 'rm -f "$file.new"; rmdir "$folder" 2>/dev/null || :' EXIT
-  trap 'exit 129' HUP INT TERM PIPE
-  cat >"$file.new"
-  if [ "$(wc -c <"$file.new")" -ne "$size" ]; then echo "the input was cut" >&2; exit 65; fi
-  sync "$file.new"
-  mv "$file.new" "$file"
-  trap - EXIT
-  sync "$folder"
-fi
-"""
+
+class ClaimEntry(ServerDocument):
+    """A claim as the file has it."""
+
+    saved: Value
+    ours: Value
+    owners: frozenset[str]
+
+
+class JournalDocument(ServerDocument):
+    """The file."""
+
+    version: Literal[1]
+    claims: dict[str, ClaimEntry]
 
 
 class JournalDamagedError(FarswitchError):
@@ -54,7 +40,7 @@ class JournalDamagedError(FarswitchError):
     def __init__(self, server: str, path: str, reason: str) -> None:
         super().__init__(
             f"The journal '{path}' on server '{server}' cannot be read: {reason}.",
-            hint="It holds the server's settings from before farswitch. Mend it, or restore the "
+            hint="It holds the server's settings from before farswitch. Repair it, or restore the "
             "settings by hand and remove it.",
         )
         self.server = server
@@ -62,7 +48,7 @@ class JournalDamagedError(FarswitchError):
 
 
 class JournalConflictError(FarswitchError):
-    """Another controller changed the journal between our reading and our writing."""
+    """Somebody changed the journal between our reading and our writing."""
 
     def __init__(self, server: str) -> None:
         super().__init__(
@@ -82,27 +68,22 @@ def dump(journal: Journal) -> bytes:
 
 
 def stored(journal: Journal) -> bool:
-    """Tell whether a journal is what its server's file holds already."""
+    """Return whether a journal is what its server's file holds already."""
     digest = hashlib.sha256(dump(journal)).hexdigest() if journal.claims else ABSENT
     return digest == journal.digest
 
 
-def parse(content: bytes) -> Journal:
+def parse(content: bytes, where: str = "The journal") -> Journal:
     """Return the journal that a file holds.
 
     Raises:
-        ValueError: The content is damaged or of another version.
+        NewerDocumentError: A newer release wrote it.
+        ValueError: The content is damaged.
     """
-    document: Any = json.loads(content)
-    if not isinstance(document, dict) or document.get("version") != VERSION:
-        raise ValueError(f"it is not of version {VERSION}")
-    try:
-        claims = {
-            str(key): Claim(_lines(one["saved"]), _lines(one["ours"]), frozenset(one["owners"]))
-            for key, one in document["claims"].items()
-        }
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"a claim is not complete ({error!r})") from error
+    document = JournalDocument.model_validate(load_versioned(content, VERSION, where))
+    claims = {
+        key: Claim(entry.saved, entry.ours, entry.owners) for key, entry in document.claims.items()
+    }
     return Journal(claims, hashlib.sha256(content).hexdigest())
 
 
@@ -117,13 +98,15 @@ def load(shell: Shell, *, folder: str = FOLDER) -> Journal:
     if content is None:
         return Journal()
     try:
-        return parse(content)
-    except ValueError as error:
-        raise JournalDamagedError(shell.host, path, str(error)) from error
+        return parse(content, f"The journal '{path}' on server '{shell.host}'")
+    except (ValueError, RecursionError) as error:
+        raise JournalDamagedError(shell.host, path, reason(error)) from error
 
 
 def store(shell: Shell, journal: Journal, *, folder: str = FOLDER) -> Journal:
     """Replace the journal of a server in one step that survives a crash; remove an empty one.
+
+    Call it with the server's shared settings held: no other run writes meanwhile.
 
     Args:
         shell: The server.
@@ -137,38 +120,39 @@ def store(shell: Shell, journal: Journal, *, folder: str = FOLDER) -> Journal:
         JournalConflictError: The file is not the one that was read any more.
     """
     content = dump(journal) if journal.claims else b""
-    digest = hashlib.sha256(content).hexdigest() if journal.claims else ABSENT
+    digest = hashlib.sha256(content).hexdigest() if content else ABSENT
     if digest == journal.digest:
         return journal
-    done = _put(shell, folder, journal.digest, content)
-    if done.status == _CONFLICT:
+    path = f"{folder}/{NAME}"
+    there = shell.read(path, limit=LARGEST)
+    if (ABSENT if there is None else hashlib.sha256(there).hexdigest()) != journal.digest:
         raise JournalConflictError(shell.host)
-    if done.status != 0:
+    if not content:
+        _remove(shell, folder)
+        return replace(journal, digest=ABSENT)
+    try:
+        shell.write(path, content, mode=0o600)
+    except CommandError as error:
         raise FarswitchError(
-            f"The journal '{folder}/{NAME}' on server '{shell.host}' could not be written: "
-            f"{done.stderr.strip()}.",
+            f"The journal '{path}' on server '{shell.host}' could not be written: "
+            f"{error.stderr.strip()}.",
             hint="Nothing was changed. Look for a full or read-only file system.",
-        )
+        ) from error
     return replace(journal, digest=digest)
 
 
 def tidy(shell: Shell, *, folder: str = FOLDER) -> None:
-    """Remove what a cut left beside a journal that is not there; nothing where there is one."""
-    done = _put(shell, folder, ABSENT, b"")
-    if done.status not in {0, _CONFLICT}:
-        raise CommandError(
-            shell.host, ("sh", "-c", "…", "journal", folder), done.status, done.stderr
-        )
+    """Remove what a cut left beside a journal that is not there; nothing where there is one.
+
+    Call it with the server's shared settings held.
+    """
+    if shell.read(f"{folder}/{NAME}", limit=LARGEST) is None:
+        _remove(shell, folder)
 
 
-def _put(shell: Shell, folder: str, before: str, content: bytes) -> Completed:
-    """Replace the file that has the digest `before`; remove it where there is no content."""
-    action = "replace" if content else "remove"
-    argv = ("sh", "-c", _REPLACE, "journal", folder, NAME, before, action, str(len(content)))
-    return shell.run(argv, stdin=content, check=False)
-
-
-def _lines(value: object) -> Value:
-    if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
-        raise TypeError(f"{value!r} is not a list of lines")
-    return tuple(value)
+def _remove(shell: Shell, folder: str) -> None:
+    """Remove the journal, what writes of it left that were cut, and the folder if it is empty."""
+    for name in (NAME, f"{NAME}.new"):  # releases before this one wrote beside it under that name
+        shell.remove(f"{folder}/{name}")
+    shell.run(("sync", "--", folder), check=False)
+    shell.run(("rmdir", "--ignore-fail-on-non-empty", "--", folder), check=False)

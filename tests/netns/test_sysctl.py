@@ -5,6 +5,7 @@ import json
 import pytest
 
 from farswitch.errors import ForeignObjectError
+from farswitch.state.journal import tidy
 from farswitch.sysctl.converge import converge
 from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED
 from farswitch.sysctl.plan import PREFIX
@@ -49,19 +50,27 @@ def test_second_run_changes_nothing(box):
 
 
 @pytest.mark.parametrize("builds", [True, False])
-def test_a_file_that_a_power_cut_left_half_written_goes(box, monkeypatch, builds):
-    before = state(box)
+@pytest.mark.parametrize("cut", ["journal.json", "99-farswitch.conf"])
+def test_a_file_that_a_power_cut_left_half_written_goes(box, monkeypatch, builds, cut):
+    before, write = state(box), box.write
+
+    def until_the_cut(path, content, **options):
+        return put_half(box, path) if path.endswith(cut) else write(path, content, **options)
+
     with monkeypatch.context() as patch:
-        patch.setattr(box, "write", lambda path, _text: put_half(box, path))
+        patch.setattr(box, "write", until_the_cut)
         with pytest.raises(OSError, match="power"):
             converge(box, "lab")
     if builds:
         converge(box, "lab")
     converge(box, "lab", present=False)
+    tidy(box)
     assert state(box) == before
+    assert box.run(("find", "/var/lib/farswitch"), check=False).status != 0
 
 
 def put_half(box, path):
+    box.run(("mkdir", "-p", path.rpartition("/")[0]))
     box.run(("touch", f"{path}.farswitch.4194305"))  # above the highest number of a process
     raise OSError("power")
 

@@ -8,7 +8,6 @@ import pytest
 
 from farswitch.connections.shell.base import REPLACE
 from farswitch.rollback.timer import _SCRIPT
-from farswitch.state.journal import _REPLACE
 
 HALF = b"x" * 1000
 SIZE = str(2 * len(HALF))
@@ -18,9 +17,6 @@ SIZE = str(2 * len(HALF))
     ("script", "arguments"),
     [
         pytest.param(REPLACE, ("{}/file", "0600", f"{os.getuid()}:{os.getgid()}", SIZE), id="file"),
-        pytest.param(
-            _REPLACE, ("{}/folder", "journal.json", "absent", "replace", SIZE), id="journal"
-        ),
         pytest.param(
             _SCRIPT, ("start", "{}/folder", "control-lab.00", "60", "10", SIZE), id="timer"
         ),

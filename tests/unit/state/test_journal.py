@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farswitch.connections.shell.local import LocalShell
+from farswitch.errors import ConfigError
+from farswitch.state.document import NewerDocumentError
 from farswitch.state.journal import (
     JournalConflictError,
     JournalDamagedError,
@@ -12,6 +14,7 @@ from farswitch.state.journal import (
     load,
     parse,
     store,
+    stored,
     tidy,
 )
 from farswitch.state.saved_settings import Claim, Journal, claim, claim_more, release
@@ -148,7 +151,7 @@ def test_second_controller_is_refused(shell, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff", b"{", b"[]", b'{"version": 2, "claims": {}}', b'{"version": 1}',
+    [b"", b"\xff", b"{", b"[]", b'{"version": "2", "claims": {}}', b'{"version": 1}',
      b'{"version": 1, "claims": {"k": {}}}',
      b'{"version": 1, "claims": {"k": {"saved": "x", "ours": [], "owners": []}}}'],
 )  # fmt: skip
@@ -170,3 +173,65 @@ def test_what_a_power_cut_left_beside_no_journal_goes(shell, tmp_path):
     kept = store(shell, held("a"), folder=str(folder))
     tidy(shell, folder=str(folder))
     assert load(shell, folder=str(folder)) == kept
+
+
+VERSION_1 = b"""\
+{
+ "version": 1,
+ "claims": {
+  "sysctl:net.ipv4.ip_forward": {
+   "saved": [
+    "0"
+   ],
+   "ours": [
+    "1"
+   ],
+   "owners": [
+    "lab",
+    "other"
+   ]
+  },
+  "firewall:policy|iptables-legacy|filter|FORWARD": {
+   "saved": [
+    "drop"
+   ],
+   "ours": [
+    "accept"
+   ],
+   "owners": [
+    "lab"
+   ]
+  },
+  "firewall:reset": {
+   "saved": [],
+   "ours": [],
+   "owners": [
+    "lab"
+   ]
+  }
+ }
+}
+"""
+"""As commit 9346752 wrote it."""
+
+
+def test_a_journal_of_the_release_before_is_read_and_kept_as_it_is():
+    journal = parse(VERSION_1)
+    assert journal.claims["sysctl:net.ipv4.ip_forward"] == Claim(
+        ("0",), ("1",), frozenset({"lab", "other"})
+    )
+    assert journal.keys("firewall:", "lab") == (
+        "firewall:policy|iptables-legacy|filter|FORWARD",
+        "firewall:reset",
+    )
+    assert dump(journal) == VERSION_1
+    assert stored(journal)
+
+
+def test_a_journal_of_a_newer_release_is_refused_as_a_mistake_of_use_and_stays(shell, tmp_path):
+    path = tmp_path / "journal.json"
+    path.write_bytes(b'{"version": 2, "claims": {}}')
+    with pytest.raises(NewerDocumentError, match=r"journal\.json' on server 'here' has version 2;"):
+        load(shell, folder=str(tmp_path))
+    assert issubclass(NewerDocumentError, ConfigError)
+    assert path.read_bytes() == b'{"version": 2, "claims": {}}'
