@@ -21,7 +21,7 @@ P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LabReport:
     """What a command reports: to programs, and to people."""
 
     document: dict[str, Any]
@@ -53,9 +53,9 @@ def command() -> None:
 def up(*, as_json: bool, **settings: str) -> None:
     """Raise the lab; a second time: repair what is missing, else change nothing."""
 
-    def act(lab: Lab) -> Outcome:
+    def act(lab: Lab) -> LabReport:
         changes = control.up(lab)
-        return Outcome(
+        return LabReport(
             {"changed": len(changes), "changes": list(changes)},
             [*changes, f"Lab '{lab.name}' is up ({len(changes)} changed)."],
         )
@@ -68,9 +68,9 @@ def up(*, as_json: bool, **settings: str) -> None:
 def down(*, as_json: bool, **settings: str) -> None:
     """End the lab and remove all of it."""
 
-    def act(lab: Lab) -> Outcome:
+    def act(lab: Lab) -> LabReport:
         was = control.down(lab)
-        return Outcome(
+        return LabReport(
             {"changed": int(was)},
             [f"Lab '{lab.name}' is gone." if was else f"There was no lab '{lab.name}'."],
         )
@@ -84,9 +84,11 @@ def down(*, as_json: bool, **settings: str) -> None:
 def restart(server: str, *, as_json: bool, **settings: str) -> None:
     """Switch a server off and on, as a power cut would: its disk is all that it keeps."""
 
-    def act(lab: Lab) -> Outcome:
+    def act(lab: Lab) -> LabReport:
         control.restart(server, lab)
-        return Outcome({"changed": 1}, [f"'{server}' of lab '{lab.name}' was switched off and on."])
+        return LabReport(
+            {"changed": 1}, [f"'{server}' of lab '{lab.name}' was switched off and on."]
+        )
 
     sys.exit(_run("restart", act, settings, as_json=as_json))
 
@@ -96,31 +98,31 @@ def restart(server: str, *, as_json: bool, **settings: str) -> None:
 def status(*, as_json: bool, **settings: str) -> None:
     """Print what is up; exit code 1 when not everything is."""
 
-    def act(lab: Lab) -> Outcome:
+    def act(lab: Lab) -> LabReport:
         have = control.status(lab)
-        return Outcome({"status": asdict(have)}, list(_table(have)), ok=have.up)
+        return LabReport({"status": asdict(have)}, list(_table(have)), ok=have.up)
 
     sys.exit(_run("status", act, settings, as_json=as_json))
 
 
 def _run(
-    name: str, act: Callable[[Lab], Outcome], settings: dict[str, str], *, as_json: bool
+    name: str, act: Callable[[Lab], LabReport], settings: dict[str, str], *, as_json: bool
 ) -> int:
     begun = time.monotonic()
     try:
-        outcome = act(_lab(**settings))
-        code = 0 if outcome.ok else 1
+        report = act(_lab(**settings))
+        code = 0 if report.ok else 1
     except (FarswitchError, OSError) as failure:
         error = failure if isinstance(failure, FarswitchError) else FarswitchError(str(failure))
         code = 2 if isinstance(error, ConfigError) else 1
         lines = [str(error), *([error.hint] if error.hint else [])]
-        outcome = Outcome({"error": str(error), "hint": error.hint}, lines, ok=False)
+        report = LabReport({"error": str(error), "hint": error.hint}, lines, ok=False)
     if as_json:
         took = round(time.monotonic() - begun, 2)
-        head = {"workflow": f"lab {name}", "lab": settings["name"], "ok": outcome.ok}
-        click.echo(json.dumps({**head, "seconds": took, **outcome.document}))
-    if not as_json or "error" in outcome.document:
-        click.echo("\n".join(outcome.lines), err=as_json or code != 0)
+        head = {"workflow": f"lab {name}", "lab": settings["name"], "ok": report.ok}
+        click.echo(json.dumps({**head, "seconds": took, **report.document}))
+    if not as_json or "error" in report.document:
+        click.echo("\n".join(report.lines), err=as_json or code != 0)
     return code
 
 
