@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
@@ -29,15 +30,23 @@ def observe() -> list[Use]:
     uses: list[Use] = []
     for link in json.loads(run(["ip", "-4", "-j", "addr", "show"])):
         for address in link["addr_info"]:
-            interface = IPv4Interface(f"{address['local']}/{address['prefixlen']}")
-            uses.append(Use(interface.network, link["ifname"], f"address {interface}"))
+            own = IPv4Interface(f"{address['local']}/{address['prefixlen']}")
+            uses.append(Use(own.network, link["ifname"], f"address {own}"))
     for route in json.loads(run(["ip", "-4", "-j", "route", "show", "table", "all"])):
         if route["dst"] == "default" or route.get("table") == "local":
             continue
-        subnet = IPv4Network(route["dst"], strict=False)
-        if subnet.prefixlen > _DEFAULT_PREFIX:
-            uses.append(Use(subnet, route.get("dev", ""), "a route"))
+        subnet, interface = IPv4Network(route["dst"], strict=False), route.get("dev", "")
+        if subnet.prefixlen > _DEFAULT_PREFIX and _is_there(interface):
+            uses.append(Use(subnet, interface, "a route"))
     return uses
+
+
+def _is_there(interface: str) -> bool:
+    """Return whether an interface is there: `ip` calls one that goes meanwhile `if` and a number.
+
+    That of the lab itself goes with its bridges, a moment after them.
+    """
+    return not interface or interface in {name for _, name in socket.if_nameindex()}
 
 
 def check(lab: Lab, uses: Iterable[Use]) -> None:

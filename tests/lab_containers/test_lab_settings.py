@@ -70,6 +70,13 @@ def test_a_default_route_is_nobodys_subnet(monkeypatch, route):
     assert subnets.observe() == []
 
 
+@pytest.mark.parametrize(("interface", "there"), [("lo", True), ("if31", False)])
+def test_a_route_of_an_interface_that_has_just_gone_is_none(monkeypatch, interface, there):
+    answers = {"addr": "[]", "route": f'[{{"dst": "198.18.0.0/24", "dev": "{interface}"}}]'}
+    monkeypatch.setattr(subnets, "run", lambda argv: answers[argv[3]])
+    assert subnets.observe() == [Use(CONTROL, "lo", "a route")] * there
+
+
 def test_a_member_is_told_all_through_one_text():
     spec = ServerSpec(
         hostname="server1",
