@@ -12,7 +12,7 @@ from farswitch.remote import command
 from farswitch.remote_program import RemoteProgram
 
 
-class Packet(NamedTuple):
+class PacketToSend(NamedTuple):
     """What is to be sent; `size` in bytes of IP packet, `mark` says by whom.
 
     `to` and `source` are addresses for `udp` and `icmp`; interface and MAC for a `frame`.
@@ -50,7 +50,7 @@ class Refused(BaseModel):
 class Send(BaseModel):
     """Send these packets."""
 
-    packets: Sequence[Packet]
+    packets: Sequence[PacketToSend]
 
 
 class SendErrors(BaseModel):

@@ -16,7 +16,7 @@ from farswitch.proof.packet_agent import (
     Arrival,
     Arrivals,
     Collect,
-    Packet,
+    PacketToSend,
     Send,
     SendErrors,
     packet_agent,
@@ -41,7 +41,7 @@ ATTEMPTS = 3
 class PacketPath:
     """The path of packets of one kind between two servers; they arrive at `interface`.
 
-    `mark`, `to`, `port` and `source` are of its packets, see `Packet`.
+    `mark`, `to`, `port` and `source` are of its packets, see `PacketToSend`.
     """
 
     sender: str
@@ -53,9 +53,9 @@ class PacketPath:
     port: int
     source: str
 
-    def packet(self, size: int) -> Packet:
+    def packet(self, size: int) -> PacketToSend:
         """Return a packet of a size in bytes of IP packet."""
-        return Packet(self.kind, self.mark, size, self.to, self.port, self.source)
+        return PacketToSend(self.kind, self.mark, size, self.to, self.port, self.source)
 
 
 @dataclass(slots=True)

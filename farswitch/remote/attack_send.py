@@ -21,7 +21,7 @@ LABEL = 4
 """Bytes between the token and the number."""
 
 
-class Stream:
+class NumberedStream:
     """Frames of one kind, sent in turn, and how that went."""
 
     def __init__(self, interface: str, count: int, frames: list[str]) -> None:
@@ -51,7 +51,7 @@ def numbered(frame: bytes, token: bytes, number: int) -> bytes:
 def main() -> None:
     """Send all streams side by side, a frame of each a round."""
     token, gap = bytes.fromhex(sys.argv[1]), float(sys.argv[2])
-    streams = [Stream(*stream) for stream in json.loads(sys.stdin.readline())["streams"]]
+    streams = [NumberedStream(*stream) for stream in json.loads(sys.stdin.readline())["streams"]]
     due = time.monotonic()
     for number in range(max(stream.count for stream in streams)):
         for stream in streams:

@@ -6,7 +6,15 @@ from ipaddress import IPv6Address
 
 from farswitch.model.machines import Address, Guest, Server
 from tasks.checks.attack.frames import BROADCAST, echo, link_local, payload, vxlan
-from tasks.checks.attack.kinds import ROUNDS, Kind, Label, Outside, Scope, ServerAddresses, Stream
+from tasks.checks.attack.kinds import (
+    ROUNDS,
+    FrameStream,
+    Kind,
+    Label,
+    Outside,
+    Scope,
+    ServerAddresses,
+)
 
 
 def vni_direct(scope: Scope) -> tuple[bytes, ...]:
@@ -29,7 +37,9 @@ def vni_nat(scope: Scope) -> tuple[bytes, ...]:
     return _tunnelled(scope, Kind.VNI_NAT, [(here, switch)])
 
 
-def outside_streams(servers: ServerAddresses, outside: Outside, token: bytes) -> tuple[Stream, ...]:
+def outside_streams(
+    servers: ServerAddresses, outside: Outside, token: bytes
+) -> tuple[FrameStream, ...]:
     """Return what the third host sends: to each server, in the form of each guest's tunnel."""
     cluster = servers.cluster
     found = []
@@ -46,7 +56,7 @@ def outside_streams(servers: ServerAddresses, outside: Outside, token: bytes) ->
             for inner in _inner(guest, guest, body)
         )  # fmt: skip
         label = Label(Kind.THIRD_HOST, number)
-        found.append(Stream(label, outside.interface, made, max(ROUNDS, len(made))))
+        found.append(FrameStream(label, outside.interface, made, max(ROUNDS, len(made))))
     return tuple(found)
 
 

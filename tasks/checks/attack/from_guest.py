@@ -9,17 +9,17 @@ from tasks.checks.attack.kinds import (
     EXTRA,
     ROUNDS,
     AttackPair,
+    FrameStream,
     Kind,
     Label,
     Scope,
     ServerAddresses,
-    Stream,
 )
 
 
 def guest_streams(
     servers: ServerAddresses, opponents: AttackPair, token: bytes
-) -> tuple[Stream, ...]:
+) -> tuple[FrameStream, ...]:
     """Return what a guest sends: what is legitimate, and meanwhile all its attacks."""
     scope = Scope(servers, opponents, token)
     made = {
@@ -37,7 +37,7 @@ def guest_streams(
     }
     allowed = (Kind.LEGITIMATE, Kind.UPWARD)
     return tuple(
-        Stream(
+        FrameStream(
             Label(kind, opponents.attacker.index),
             DATA_NIC if kind is Kind.LEGITIMATE else MANAGEMENT_NIC,
             found,

@@ -64,7 +64,7 @@ class Label(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class FrameStream:
     """Frames that a sender sends in turn, `count` in all."""
 
     label: Label

@@ -20,7 +20,7 @@ from farswitch.proof.fan_out import AT_ONCE, each_or_raise
 from farswitch.remote import command
 from farswitch.remote_program import RemoteProgram
 from tasks.checks.attack.judge import Counted, Sent
-from tasks.checks.attack.kinds import Kind, Label, Place, Stream
+from tasks.checks.attack.kinds import FrameStream, Kind, Label, Place
 
 GAP = 0.01
 """Seconds between two rounds: slow enough that no queue on the way overflows under emulation."""
@@ -72,7 +72,7 @@ class Sender:
 
     name: str
     shell: Shell
-    streams: tuple[Stream, ...]
+    streams: tuple[FrameStream, ...]
 
 
 def listener(shell: Shell, token: bytes, seconds: float, nics: Sequence[str]) -> RemoteProgram:

@@ -29,7 +29,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Attempt:
     """How a try ended on a node: 0 is well; None means that it was not made."""
 
     status: int | None
@@ -41,17 +41,17 @@ class Outcome:
         return self.status in {124, 137}
 
 
-def outcome(text: str, what: str) -> Outcome:
+def outcome(text: str, what: str) -> Attempt:
     """Return how one try ended, from what the probe printed."""
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
         status, _, said = rest.partition(" ")
         if word == what and status.isdecimal():
-            return Outcome(int(status), said.strip())
-    return Outcome(None, text.strip()[-200:] or "not tried")
+            return Attempt(int(status), said.strip())
+    return Attempt(None, text.strip()[-200:] or "not tried")
 
 
-def judge_write(guest: Guest, found: Outcome, fix: str) -> Check:
+def judge_write(guest: Guest, found: Attempt, fix: str) -> Check:
     """Return the verdict on a node's write."""
     said = f"no answer within {SECONDS} s" if found.hung else found.said
     return Check(
@@ -87,7 +87,7 @@ def judge_read(
     ]
 
 
-def judge_squash(head: Guest, other: Guest, found: Outcome, fix: str) -> Check:
+def judge_squash(head: Guest, other: Guest, found: Attempt, fix: str) -> Check:
     """Return the verdict on a file that root of another node wrote; the head's export decides."""
     if found.status == 0:
         measured = f"root of {other.name} wrote a file of uid {found.said}"

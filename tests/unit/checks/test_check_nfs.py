@@ -16,7 +16,7 @@ from farswitch.proof.context import Context
 from farswitch.rollback.at_logout import when_login_ends
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.nfs import closed, mount, share, share_judge
-from tasks.checks.nfs.share_judge import Outcome, Token, outcome
+from tasks.checks.nfs.share_judge import Attempt, Token, outcome
 from tests.proving import checks_of
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
@@ -110,11 +110,11 @@ def test_closed_is_a_table_without_others_and_a_mount_that_was_refused(table, st
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        pytest.param("write 0 \nroot 0 65534 \n", Outcome(0, "65534"), id="made"),
-        pytest.param("root 1 touch: Permission denied \n", Outcome(1, "touch: Permission denied"),
+        pytest.param("write 0 \nroot 0 65534 \n", Attempt(0, "65534"), id="made"),
+        pytest.param("root 1 touch: Permission denied \n", Attempt(1, "touch: Permission denied"),
                      id="refused"),
-        pytest.param("write 0\n", Outcome(None, "write 0"), id="not-tried"),
-        pytest.param("", Outcome(None, "not tried"), id="nothing"),
+        pytest.param("write 0\n", Attempt(None, "write 0"), id="not-tried"),
+        pytest.param("", Attempt(None, "not tried"), id="nothing"),
     ],
 )  # fmt: skip
 def test_an_outcome_is_read_from_its_own_line(text, found):
@@ -124,13 +124,13 @@ def test_an_outcome_is_read_from_its_own_line(text, found):
 @pytest.mark.parametrize(
     ("found", "ok", "words"),
     [
-        pytest.param(Outcome(0, "65534"), True, "uid 65534", id="squashed"),
-        pytest.param(Outcome(1, "touch: Permission denied"), True, "refused", id="refused"),
-        pytest.param(Outcome(0, "0"), False, "a file of uid 0", id="root-is-root"),
-        pytest.param(Outcome(0, ""), False, "a file of uid", id="owner-unknown"),
-        pytest.param(Outcome(1, "touch: Stale file handle"), False, "not tried", id="stale"),
-        pytest.param(Outcome(None, "not tried"), False, "not tried", id="not-tried"),
-        pytest.param(Outcome(124, ""), False, "not tried", id="hangs"),
+        pytest.param(Attempt(0, "65534"), True, "uid 65534", id="squashed"),
+        pytest.param(Attempt(1, "touch: Permission denied"), True, "refused", id="refused"),
+        pytest.param(Attempt(0, "0"), False, "a file of uid 0", id="root-is-root"),
+        pytest.param(Attempt(0, ""), False, "a file of uid", id="owner-unknown"),
+        pytest.param(Attempt(1, "touch: Stale file handle"), False, "not tried", id="stale"),
+        pytest.param(Attempt(None, "not tried"), False, "not tried", id="not-tried"),
+        pytest.param(Attempt(124, ""), False, "not tried", id="hangs"),
     ],
 )
 def test_root_is_squashed_when_it_owns_nothing(found, ok, words):
@@ -143,10 +143,10 @@ def test_root_is_squashed_when_it_owns_nothing(found, ok, words):
 @pytest.mark.parametrize(
     ("found", "ok", "words"),
     [
-        (Outcome(0, ""), True, "written"),
-        (Outcome(1, "Read-only file system"), False, "Read-only"),
-        (Outcome(124, ""), False, "no answer within 15 s"),
-        (Outcome(None, "not tried"), False, "not tried"),
+        (Attempt(0, ""), True, "written"),
+        (Attempt(1, "Read-only file system"), False, "Read-only"),
+        (Attempt(124, ""), False, "no answer within 15 s"),
+        (Attempt(None, "not tried"), False, "not tried"),
     ],
 )
 def test_a_write_is_told_by_how_it_ended(found, ok, words):
