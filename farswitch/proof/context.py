@@ -21,7 +21,6 @@ from farswitch.links.underlay import Underlay
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check, skipped
-from farswitch.site.nornir_data import SERVER, server_of
 from farswitch.state.record import Record
 
 Where = Literal["servers", "hypervisors", "switch", "guests", "head"]
@@ -139,9 +138,9 @@ class Context:
     def command(self, host: str, argv: Sequence[str]) -> str:
         """Return the line that runs a program as root on a host, as one types it here."""
         line = shlex.join(argv)
-        if SERVER not in self.hosts[host].keys():  # noqa: SIM118 - a Nornir host is no mapping
+        server = next((server for server in self.cluster.servers if server.name == host), None)
+        if server is None:
             return f"ssh -F {shlex.quote(str(self.logins))} -l root {host} {shlex.quote(line)}"
-        server = server_of(self.hosts[host])
         line = f"sudo {line}" if server.sudo else line
         if server.local:
             return line

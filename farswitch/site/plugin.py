@@ -21,7 +21,7 @@ from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.site import netmiko_options
 from farswitch.site.loader import load_site
-from farswitch.site.nornir_data import CLUSTER, FENCE, GUEST, SERVER, SITE, fence_of, site_of
+from farswitch.site.nornir_data import CLUSTER, FENCE, SITE, fence_of, site_of
 
 NAME = "FarswitchInventory"
 GROUPS = ("hypervisor", "switch", "guest")
@@ -133,7 +133,7 @@ def server_host(
         username=server.user,
         platform="linux",
         groups=ParentGroups([group]),
-        data={"role": server.role, "underlay": str(server.underlay), SERVER: server},
+        data={"role": server.role, "underlay": str(server.underlay)},
         connection_options={
             **{name: ConnectionOptions(extras=dict(extras)) for name in connections},
             "netmiko": netmiko_options.of_server(server),
@@ -165,7 +165,6 @@ def _guest_host(guest: Guest, inventory: Inventory) -> Host:
             "management_address": str(guest.management_address.ip),
             "hypervisor": guest.hypervisor,
             "cluster": guest.settings.cluster,
-            GUEST: guest,
         },
         connection_options={
             "shell": ConnectionOptions(extras=extras),

@@ -21,7 +21,6 @@ from farswitch.model.machines import Server
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Probe, of_each
-from farswitch.site.nornir_data import server_of
 from farswitch.sysctl import converge as sysctl
 from tasks.checks.server.rule_names import literal, removals, setter
 
@@ -107,7 +106,8 @@ def look(login: Shell, cluster: Cluster, server: Server, device: str) -> list[In
 
 def observe(task: Task, context: Context) -> tuple[list[InTheWay], bool]:
     """Read the firewall of a server, and whether a build opens what is in the way there."""
-    server, login, cluster = server_of(task.host), shell(task), context.cluster
+    login, cluster = shell(task), context.cluster
+    server = cluster.server(task.host.name)
     device = context.device(task.host.name)
     found = look(login, cluster, server, device)
     return found, not found or _mends(login, cluster, server, device)

@@ -14,7 +14,6 @@ from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.fixes import Fixes
 from farswitch.proof.probe import Probe, of_each
-from farswitch.site.nornir_data import server_of
 
 NAME = "server.guard"
 Tables = Mapping[str, list[Json]]
@@ -83,9 +82,9 @@ def judge(
 
 def observe(task: Task, context: Context) -> tuple[Tables, Tables]:
     """Read the guard of a server, and what the server's own nft makes of the wanted one."""
-    device = context.device(task.host.name)
-    owner, want = context.cluster.owner, wanted_guard(context.cluster, server_of(task.host), device)
-    return guard.observe(shell(task), owner, guard_tables(want, owner))
+    cluster, device = context.cluster, context.device(task.host.name)
+    want = wanted_guard(cluster, cluster.server(task.host.name), device)
+    return guard.observe(shell(task), cluster.owner, guard_tables(want, cluster.owner))
 
 
 def verdicts(context: Context, server: str, observed: tuple[Tables, Tables]) -> Iterator[Check]:

@@ -23,7 +23,6 @@ from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observed, Probe, Proof, sound
 from farswitch.remote import command
-from farswitch.site.nornir_data import guest_of, server_of
 from tasks.checks.tunnel.observed import TunnelState
 from tasks.checks.tunnel.probe import observe
 
@@ -117,16 +116,16 @@ def _expected(places: Forwarding, guest: Guest) -> str:
     return f"on {guest.data_tap} of {guest.bridge}, on the tunnels of the others' bridges"
 
 
-def announce(task: Task, _context: Context) -> None:
+def announce(task: Task, context: Context) -> None:
     """Let a guest announce itself to everybody on the data network."""
-    guest = guest_of(task.host)
+    guest = context.cluster.guest(task.host.name)
     argv = command("announce", guest.data_mac, str(guest.data_address.ip))
     shell(task).run(argv, timeout=ANNOUNCE_SECONDS)
 
 
 def await_entries(task: Task, context: Context, announced: Collection[str]) -> TunnelState:
     """Return what a server has once its bridges know all guests that spoke, or at the deadline."""
-    server = server_of(task.host)
+    server = context.cluster.server(task.host.name)
     places = wanted_forwarding(context.cluster, server)
     guests = [guest for guest in context.cluster.guests if guest.name in announced]
     with netlink(task).session() as ipr:

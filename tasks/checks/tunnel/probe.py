@@ -10,7 +10,6 @@ from farswitch.connections.access import netlink
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observed, Probe, Proof, sound
-from farswitch.site.nornir_data import server_of
 from tasks.checks.tunnel.ends import judge_ends, judge_vnis
 from tasks.checks.tunnel.observed import TunnelState
 from tasks.checks.tunnel.ports import judge_ports
@@ -19,7 +18,7 @@ from tasks.checks.tunnel.ports import judge_ports
 def observe(task: Task, context: Context) -> TunnelState:
     """Read interfaces and forwarding databases of a server."""
     with netlink(task).session() as ipr:
-        return TunnelState.read(ipr, context, server_of(task.host))
+        return TunnelState.read(ipr, context, context.cluster.server(task.host.name))
 
 
 def judge(context: Context, observed: Mapping[str, TunnelState]) -> Iterator[Check]:

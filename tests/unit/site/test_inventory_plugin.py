@@ -14,8 +14,6 @@ from farswitch.site.loader import ROOT
 from farswitch.site.nornir_data import (
     cluster_of,
     fence_of,
-    guest_of,
-    server_of,
     site_of,
 )
 from farswitch.site.plugin import fill_in_keys, register, resize
@@ -59,12 +57,10 @@ def test_the_hosts_are_the_servers_and_the_guests(nornir):
 
 
 def test_the_inventory_carries_the_models(nornir):
-    hosts, cluster = nornir.inventory.hosts, cluster_of(nornir.inventory)
-    assert server_of(hosts["server2"]) == cluster.switch
-    assert guest_of(hosts["node2"]) == cluster.guests[1]
+    cluster = cluster_of(nornir.inventory)
+    assert [server.name for server in cluster.servers] == ["server1", "server2"]
+    assert [guest.name for guest in cluster.guests] == ["node1", "node2", "node3"]
     assert site_of(nornir.inventory).name == cluster.name == "lab"
-    with pytest.raises(KeyError):
-        guest_of(hosts["server1"])
 
 
 def test_hosts_carry_plain_data_for_filters_and_templates(nornir):
@@ -98,7 +94,7 @@ def test_a_guest_is_reached_as_root_through_its_hypervisor_with_the_clusters_key
 
 def test_a_servers_connections_have_complete_extras(nornir):
     host = nornir.inventory.hosts["server1"]
-    server = server_of(host)
+    server = cluster_of(nornir.inventory).server("server1")
     given = {
         "name": "server1",
         "local": False,
