@@ -93,9 +93,7 @@ class Recorder:
 
     def _add(self, stage: str, host: str, own: Result) -> None:
         now = time.monotonic()
-        counted = isinstance(own.result, int) and not isinstance(own.result, bool)
-        count = getattr(own, "count", own.result if counted else 1)
-        changes = count if own.changed else 0
+        changes = getattr(own, "count", 1) if own.changed else 0
         with self._lock:
             self.returned.append((stage, host, own))
             if not own.failed:

@@ -64,7 +64,7 @@ def nornir(recorder: Recorder) -> Nornir:
 
 
 def change(task: Task, count: int = 1) -> Result:
-    return Result(host=task.host, changed=bool(count), result=count)
+    return Result(host=task.host, changed=bool(count), count=count)
 
 
 def fail(task: Task, who: str) -> Result:

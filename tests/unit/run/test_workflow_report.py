@@ -37,7 +37,7 @@ def nornir(recorder: Recorder) -> Nornir:
 
 
 def change(task: Task, count: int) -> Result:
-    return Result(host=task.host, changed=bool(count), result=count, diff="+ x" if count else "")
+    return Result(host=task.host, changed=bool(count), count=count, diff="+ x" if count else "")
 
 
 def fail_on(task: Task, who: str, error: Exception) -> Result:
