@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 from nornir.core.inventory import Host
+from nornir.core.task import Task
 
 from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.errors import FarswitchError
@@ -19,7 +20,7 @@ from farswitch.model.cluster import cluster
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context, Evidence
 from farswitch.proof.fan_out import AT_ONCE, each
-from farswitch.proof.probe import Probe, of_each, of_one
+from farswitch.proof.probe import Probe, Proof, of_each, of_one
 from farswitch.site.loader import ROOT, load_site
 from tasks import checks
 from tasks.checks import SUITE, probes
@@ -214,3 +215,39 @@ def test_evidence_names_the_first_failure() -> None:
 )
 def test_a_hint_is_cause_and_fix(cause: str, fix: str, hint: str) -> None:
     assert Check("x.one", "node1", False, "", "", cause, fix).hint == hint
+
+
+def test_a_lost_login_ends_the_chain_of_a_host_and_later_probes_are_skips(context: Context) -> None:
+    asked: list[str] = []
+
+    def lose(_task: Task, _context: Context) -> None:
+        asked.append("lose")
+        raise ConnectionLostError("node1", "it does not answer")
+
+    def never(_task: Task, _context: Context) -> None:
+        asked.append("never")
+
+    first = Probe("head", {"x.one": "."}, of_each("head", lose, lambda *_: ()))
+    second = Probe("head", {"x.two": "."}, of_each("head", never, lambda *_: ()))
+    told = checks_of(context, first, second)
+    assert asked == ["lose"]
+    assert [(one.name, one.ok) for one in told] == [("x.one", False), ("x.two", None)]
+
+
+def test_rounds_of_probes_go_on_side_by_side_until_none_wants_more(context: Context) -> None:
+    seen: list[str] = []
+
+    def rounds(name: str, count: int) -> Callable[[Context], Proof]:
+        def prove(_context: Context) -> Proof:
+            for number in range(count):
+                yield {"head": lambda *_, at=number: seen.append(f"{name}{at}")}
+            check = Check(name, "node1", ok=True, measured=str(count), expected="")
+            return {"node1": [check]}
+
+        return prove
+
+    one = Probe("head", {"x.one": "."}, rounds("x.one", 2))
+    two = Probe("head", {"x.two": "."}, rounds("x.two", 1))
+    told = checks_of(context, one, two)
+    assert seen == ["x.one0", "x.two0", "x.one1"]
+    assert [(check.name, check.ok) for check in told] == [("x.one", True), ("x.two", True)]
