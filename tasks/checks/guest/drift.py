@@ -41,7 +41,7 @@ def judge(name: str, host: str, found: Result | FarswitchError, rebuild: str) ->
     if isinstance(found, FarswitchError):
         return Check(name, host, ok=False, measured=str(found), expected=AS_BUILT, cause=CAUSE,
                      fix=found.hint or rebuild)  # fmt: skip
-    diff = ", ".join((found.diff or f"{found.result} changes").splitlines())
+    diff = ", ".join((found.diff or f"{getattr(found, 'count', 1)} changes").splitlines())
     return Check(
         name,
         host,

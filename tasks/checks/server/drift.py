@@ -104,7 +104,7 @@ def verdicts(
 
 
 def _changes(would: Result) -> str:
-    return (would.diff or f"{would.result} changes") if would.changed else ""
+    return (would.diff or f"{getattr(would, 'count', 1)} changes") if would.changed else ""
 
 
 PROBE = Probe(
