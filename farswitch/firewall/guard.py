@@ -15,20 +15,12 @@ from farswitch.errors import FarswitchError, ForeignObjectError
 from farswitch.firewall import nft
 from farswitch.firewall.guard_wanted import GuardWanted, guard_removal, guard_tables
 from farswitch.model.owner import Owner
+from farswitch.remote import script
 from farswitch.rollback.confirmed import GUARD, confirmed_change
 
 FAMILIES = ("inet", "bridge")
 _SEPARATOR = "\n---\n"
-
-# What is wanted is loaded in a network namespace of its own and listed by the server's own nft:
-# so both listings have the same form, whatever the version.
-_OBSERVE = """name=$1; shift
-for family; do printf '\\n---\\n'; nft -j list table "$family" "$name" 2>/dev/null; done
-[ "$wanted" = no ] || exec unshare --net sh -c '
-  name=$1; shift; nft -f - || exit
-  for family; do printf "\\n---\\n"; nft -j list table "$family" "$name" 2>/dev/null; done
-  exit 0' scratch "$name" "$@"
-"""
+_LIST = script("guard_tables")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +57,8 @@ def observe(
     shell: Shell, owner: Owner, texts: Mapping[str, str]
 ) -> tuple[dict[str, list[nft.Json]], dict[str, list[nft.Json]]]:
     """Return our tables as they are and as they should be, both as the server lists them."""
-    flag = "wanted=yes" if texts else "wanted=no"
-    script = f"{flag}\n{_OBSERVE}"
-    argv = ("sh", "-c", script, "guard", owner.guard_table, *FAMILIES)
+    wanted = "yes" if texts else "no"
+    argv = ("sh", "-c", _LIST, "guard", wanted, owner.guard_table, *FAMILIES)
     done = shell.run(argv, stdin="".join(texts.values()), check=False)
     if texts and done.status != 0:
         raise FarswitchError(

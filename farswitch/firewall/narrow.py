@@ -13,16 +13,9 @@ from farswitch.firewall.evaluate import obstacle, seen_by
 from farswitch.firewall.nft import Json
 from farswitch.firewall.ruleset import NFT, Chain, Ruleset
 from farswitch.firewall.traffic import Flow
+from farswitch.remote import script
 
-_TAKE_BACK = """
-mark=$1; shift
-listed=$(nft -a list chain "$@") || exit
-failed=0
-for handle in $(echo "$listed" | sed -n "s/.* comment \\"$mark\\" # handle //p"); do
-  nft delete rule "$@" handle "$handle" || failed=1
-done
-exit $failed
-"""
+_TAKE_BACK = script("undo_narrow")
 
 
 @dataclass(frozen=True, slots=True)

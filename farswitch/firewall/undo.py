@@ -15,25 +15,10 @@ from farswitch.firewall.iptables import KERNEL_CHAINS, KERNEL_FAMILY, Emptied
 from farswitch.firewall.reset import Flush, Reset, plan_reset
 from farswitch.firewall.restore import Restore, plan_restore
 from farswitch.firewall.ruleset import NFT, Chain, Ruleset
+from farswitch.remote import command
 from farswitch.state.saved_settings import Journal
 
 Place = tuple[str, str, str]
-
-# The kernel numbers the rules of a table upwards: what came after the last one was given back.
-_TAKE_BACK = """
-import json, subprocess, sys
-last, after = json.load(sys.stdin)
-last = {tuple(place): handle for place, handle in last}
-listing = subprocess.run(["nft", "-j", "list", "ruleset"], stdout=subprocess.PIPE, check=True)
-gone = []
-for one in json.loads(listing.stdout.decode())["nftables"]:
-    rule = one.get("rule", {})
-    place = {key: rule.get(key) for key in ("family", "table", "chain")}
-    if rule and rule["handle"] > last.get(tuple(place.values()), rule["handle"]):
-        gone.append({"delete": {"rule": {**place, "handle": rule["handle"]}}})
-document = json.dumps({"nftables": [*gone, *after]}).encode()
-sys.exit(subprocess.run(["nft", "-j", "-f", "-"], input=document).returncode)
-"""
 
 
 def undo_reset(have: Ruleset, cluster: str, mark: str) -> str:
@@ -108,7 +93,7 @@ def _take_back(have: Ruleset, chains: dict[Place, Chain | None]) -> Step:
     for family, table in sorted({place[:2] for place in chains} - there):
         one = {"table": {"family": family, "name": table}}
         after += [{"add": one}, {"delete": one}]
-    return Step(("python3", "-IS", "-c", _TAKE_BACK), json.dumps([last, after]))
+    return Step(tuple(command("undo_restore")), json.dumps([last, after]))
 
 
 def _last(chain: Chain | None) -> int:

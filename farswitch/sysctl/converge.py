@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError
+from farswitch.remote import script
 from farswitch.state.journal import FOLDER, load, store, stored
 from farswitch.state.saved_settings import Journal
 from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, undone_by
 from farswitch.sysctl.plan import Plan, SysctlState, plan_absent, plan_present
 
-# Arguments: the keys as paths, "--", our files. Answers PATH=VALUE, FOLDER and LATER lines, then
-# the files. LATER is what other files of sysctl.d(5) say about the same keys.
-_OBSERVE = """while [ "$1" != -- ]; do
-  if [ -e "/proc/sys/$1" ]; then printf '%s=' "$1"; cat "/proc/sys/$1"; fi; shift
-done; shift
-for file; do for folder in "${file%/*}" "${file%/*/*}"; do
-  [ ! -d "$folder" ] || printf 'FOLDER %s\\n' "$folder"
-done; done
-for other in /etc/sysctl.d/*.conf /etc/sysctl.conf; do
-  [ ! -f "$other" ] || [ -L "$other" ] ||
-    sed -n "/ip_forward\\|bridge-nf/s|^|LATER $other |p" "$other"
-done
-for file; do
-  if [ -e "$file" ]; then printf '\\nFILE %s\\n' "$file"; cat "$file"; fi
-done"""
-_WRITE = """while [ $# -gt 0 ]; do
-  if [ -e "/proc/sys/$1" ]; then
-    printf '%s\\n' "$2" >"/proc/sys/$1" || :
-    printf '%s=' "$1"; cat "/proc/sys/$1"
-  fi; shift 2
-done"""
+_OBSERVE = script("sysctl_read")
+_WRITE = script("sysctl_write")
 
 
 def converge(

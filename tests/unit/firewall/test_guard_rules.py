@@ -1,15 +1,18 @@
 """The guard's text: what each server's names and what it never does."""
 
+import re
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
 from farswitch.firewall import nft
 from farswitch.firewall.guard_wanted import guard_tables, tunnel_peers, wanted_guard
-from farswitch.model.cluster import Cluster
+from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
+from farswitch.site.loader import ROOT, load_site
 
 
 def cluster_of(*, guests=2, v6=False) -> Cluster:
@@ -85,3 +88,26 @@ def test_canonical_form_ignores_numbers_counts_and_the_order_of_sets():
 
     assert nft.canonical(listed(1, ["a", "b"])) == nft.canonical(listed(2, ["b", "a"]))
     assert nft.canonical(listed(1, ["a", "b"])) != nft.canonical(listed(1, ["a", "c"]))
+
+
+BEFORE = Path(__file__).with_name("guard_before")
+"""The lab's guard as commit 9346752 wrote it."""
+
+
+def in_one_order(text: str) -> str:
+    """Return rules with the elements of each set in one order, which nft does not keep."""
+
+    def ordered(found: re.Match[str]) -> str:
+        return f"{{ {', '.join(sorted(found[1].split(', ')))} }}"
+
+    return re.sub(r"\{ ([^{}\n]*) \}", ordered, text)
+
+
+def test_the_rules_are_those_that_a_standing_cluster_has():
+    lab = cluster(load_site(str(ROOT / "inventory/lab")), None)
+    now = {
+        f"{server.name}_{family}.nft": in_one_order(text)
+        for server in lab.servers
+        for family, text in render(lab, server, "eth1").items()
+    }
+    assert now == {path.name: in_one_order(path.read_text()) for path in BEFORE.iterdir()}
