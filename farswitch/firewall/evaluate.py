@@ -19,7 +19,7 @@ _PASSES, _RETURNS, _GOES_ON, _DROPS = "passes", "returns", "goes on", "drops"
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class RuleClash:
     """What keeps a flow from passing: the rule at a place of a chain, or the chain's policy."""
 
     chain: Chain
@@ -27,7 +27,7 @@ class Obstacle:
 
     @property
     def place(self) -> tuple[str, int | None]:
-        """What no other obstacle has: the chain's key, and the place in it."""
+        """What no other clash has: the chain's key, and the place in it."""
         return (self.chain.key, self.at)
 
     @property
@@ -40,7 +40,7 @@ class Obstacle:
         return f"{what} of {self.chain}"
 
 
-def obstacle(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool = True) -> Obstacle | None:
+def find_clash(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool = True) -> RuleClash | None:
     """Return what in a chain that the kernel calls keeps a flow from passing, or None.
 
     Args:
@@ -50,9 +50,9 @@ def obstacle(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool = True) -> O
         ours: Whether our own rules count.
     """
     verdict = _walk(have, chain, flow, ours=ours, depth=0)
-    if isinstance(verdict, Obstacle):
+    if isinstance(verdict, RuleClash):
         return verdict
-    return Obstacle(chain) if verdict == _RETURNS and chain.policy == "drop" else None
+    return RuleClash(chain) if verdict == _RETURNS and chain.policy == "drop" else None
 
 
 def seen_by(chain: Chain, flow: Flow) -> bool:
@@ -72,7 +72,7 @@ def _translates(chain: Chain) -> bool:
     return chain.table == "nat" and not chain.tool.startswith("ebtables")
 
 
-def _walk(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool, depth: int) -> str | Obstacle:
+def _walk(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool, depth: int) -> str | RuleClash:
     """Return how a chain ends for a flow: `_PASSES`, `_RETURNS`, or what may drop."""
     may_return = False
     for at, rule in enumerate(chain.rules):
@@ -84,8 +84,8 @@ def _walk(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool, depth: int) ->
             continue
         end = _end(have, chain, expr, flow, ours=ours, depth=depth)
         if end == _DROPS:
-            return Obstacle(chain, at)
-        if isinstance(end, Obstacle):
+            return RuleClash(chain, at)
+        if isinstance(end, RuleClash):
             return end
         if answer == "yes" and end != _GOES_ON:
             return _RETURNS if may_return else end
@@ -95,7 +95,7 @@ def _walk(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool, depth: int) ->
 
 def _end(
     have: Ruleset, chain: Chain, expr: tuple[Json, ...], flow: Flow, *, ours: bool, depth: int
-) -> str | Obstacle:
+) -> str | RuleClash:
     """Return what a rule does with what it matches; for a jump, how the chain there ends."""
     verdict, target = verdict_of(expr)
     if verdict not in {"jump", "goto"}:
@@ -106,7 +106,7 @@ def _end(
         return _DROPS
     end = _walk(have, there, flow, ours=ours, depth=depth + 1)
     if end == _RETURNS and there.policy == "drop":  # a user's chain of ebtables
-        return Obstacle(there)
+        return RuleClash(there)
     return _GOES_ON if end == _RETURNS and verdict == "jump" else end
 
 

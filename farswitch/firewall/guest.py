@@ -21,12 +21,12 @@ class GuestRules:
     Attributes:
         closed: The chains that have a rule or drop by policy, as a person reads them.
         unseen: The programs that are missing where the kernel may have rules that only they show.
-        mend: The programs with arguments that empty it.
+        repair: The programs with arguments that empty it.
     """
 
     closed: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
-    mend: tuple[tuple[str, ...], ...] = ()
+    repair: tuple[tuple[str, ...], ...] = ()
 
 
 class GuestFirewallError(FarswitchError):
@@ -54,7 +54,7 @@ def parse(text: str) -> GuestRules:
     """Return what the observing script printed; pure."""
     closed: list[str] = []
     unseen: list[str] = []
-    mend: list[tuple[str, ...]] = []
+    repair: list[tuple[str, ...]] = []
     for part in f"\n{text}".split("\n=== ")[1:]:
         tool, _, content = part.partition("\n")
         if tool.startswith(UNSEEN):
@@ -62,8 +62,8 @@ def parse(text: str) -> GuestRules:
             continue
         names, commands = _of_nft(content) if tool == "nft" else _of_legacy(tool, content)
         closed += names
-        mend += commands
-    return GuestRules(tuple(closed), tuple(unseen), tuple(mend))
+        repair += commands
+    return GuestRules(tuple(closed), tuple(unseen), tuple(repair))
 
 
 def check_guest(shell: Shell) -> GuestRules:
@@ -86,11 +86,11 @@ def _of_nft(content: str) -> tuple[list[str], list[tuple[str, ...]]]:
 
 def _of_legacy(tool: str, content: str) -> tuple[list[str], list[tuple[str, ...]]]:
     names: list[str] = []
-    mend: list[tuple[str, ...]] = []
+    repair: list[tuple[str, ...]] = []
     for table, saved in iptables.parse(content).items():
         dropping = [name for name, policy in saved.policies.items() if policy == "DROP"]
         closed = [name for name in saved.policies if name in dropping or saved.rules[name]]
         names += [f"{table} {name} ({tool})" for name in closed]
-        mend += [(tool, "-t", table, "-P", name, "ACCEPT") for name in dropping]
-        mend += [(tool, "-t", table, "-F")] if closed else []
-    return names, mend
+        repair += [(tool, "-t", table, "-P", name, "ACCEPT") for name in dropping]
+        repair += [(tool, "-t", table, "-F")] if closed else []
+    return names, repair

@@ -11,7 +11,7 @@ from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError
 from farswitch.firewall import read
 from farswitch.firewall.apply import apply_reset, apply_restore
-from farswitch.firewall.narrow import apply_narrow, obstacles, plan_narrow
+from farswitch.firewall.narrow import apply_narrow, describe_clashes, plan_narrow
 from farswitch.firewall.rehearsal import rehearse
 from farswitch.firewall.reset import PREFIX, plan_reset
 from farswitch.firewall.restore import plan_restore
@@ -79,7 +79,7 @@ def converge(
         if not dry_run:
             with confirmed_change(shell, owner.cluster, plan.undo):
                 apply_narrow(shell, plan)
-    if mode == "check" and (found := obstacles(have, flows)):
+    if mode == "check" and (found := describe_clashes(have, flows)):
         hint = "Let it pass, or set firewall: narrow (or reset) in the site."
         raise FirewallInTheWayError(shell.host, found, hint=hint)
     return replace(done, changes=(*done.changes, *plan.changes))

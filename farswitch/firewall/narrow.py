@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError
-from farswitch.firewall.evaluate import obstacle, seen_by
+from farswitch.firewall.evaluate import find_clash, seen_by
 from farswitch.firewall.nft import Json
 from farswitch.firewall.ruleset import NFT, Chain, Ruleset
 from farswitch.firewall.traffic import Flow
@@ -43,27 +43,27 @@ def plan_narrow(have: Ruleset, wanted: Sequence[Flow], mark: str) -> Narrow:
     plan = Narrow()
     for chain in have.chains:
         seen = [flow for flow in wanted if seen_by(chain, flow)]
-        needed = [flow for flow in seen if obstacle(have, chain, flow, ours=False)]
+        needed = [flow for flow in seen if find_clash(have, chain, flow, ours=False)]
         ours = [rule for rule in chain.rules if rule.ours == mark]
         if needed and chain.tool == "ebtables-legacy":
             raise FarswitchError(
                 f"{needed[0]} is dropped by {chain}, and no rule of ours can carry a mark there.",
                 hint="Let it pass yourself, or set firewall: reset in the site.",
             )
-        passes = not any(obstacle(have, chain, flow) for flow in needed)
+        passes = not any(find_clash(have, chain, flow) for flow in needed)
         if passes and len(ours) == len(needed):
             continue
         plan = _rewrite(plan, chain, needed, mark)
     return plan
 
 
-def obstacles(have: Ruleset, wanted: Iterable[Flow]) -> tuple[str, ...]:
+def describe_clashes(have: Ruleset, wanted: Iterable[Flow]) -> tuple[str, ...]:
     """Return a sentence for each flow that a chain would drop."""
     return tuple(
         f"{flow}: dropped by {found}."
         for flow in wanted
         for chain in have.chains
-        if seen_by(chain, flow) and (found := obstacle(have, chain, flow))
+        if seen_by(chain, flow) and (found := find_clash(have, chain, flow))
     )
 
 

@@ -22,11 +22,11 @@ Place = tuple[str, str, str]
 
 
 class RestoreError(FarswitchError):
-    """Rules that are in the way could not be given back as they are; nothing was touched."""
+    """Rules that are in the way could not be restored as they are; nothing was touched."""
 
     def __init__(self, server: str, chain: Chain, reason: str) -> None:
         super().__init__(
-            f"The rules of {chain} on server '{server}' could not be given back as they are: "
+            f"The rules of {chain} on server '{server}' could not be restored as they are: "
             f"{reason}.",
             hint="Nothing was touched. Remove them yourself, or set firewall: narrow in the site.",
         )
@@ -35,7 +35,7 @@ class RestoreError(FarswitchError):
 
 
 def rehearse(shell: Shell, have: Ruleset, emptied: Sequence[Chain]) -> None:
-    """Make sure that the rules of these chains can be given back.
+    """Make sure that the rules of these chains can be restored.
 
     The legacy tools print all that they know: their rules are not rehearsed.
 

@@ -1,4 +1,4 @@
-"""What `reset` gives back at the teardown of the last cluster; pure."""
+"""What `reset` restores at the teardown of the last cluster; pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from farswitch.firewall.reset import CHAIN, HELD, POLICY, RULES, place_of, short
 from farswitch.firewall.ruleset import NFT, Chain, Ruleset
 from farswitch.state.saved_settings import Journal, release
 
-GiveBack = dict[str, dict[str, dict[str, Given]]]
+RestoredChains = dict[str, dict[str, dict[str, Given]]]
 """By tool and table: what each chain gets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """What is given back, and the journal to store afterwards."""
+    """What is restored, and the journal to store afterwards."""
 
     journal: Journal
     commands: tuple[nft.Json, ...] = ()
-    tools: GiveBack = field(default_factory=dict)
+    tools: RestoredChains = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Restore:
 
 
 def plan_restore(have: Ruleset, book: Journal, cluster: str) -> Restore:
-    """Return what gives back all that no other cluster needs gone.
+    """Return what restores all that no other cluster needs gone.
 
     Rules go in front of what the chain holds now. A rule that came back by itself stays once.
     """
@@ -47,7 +47,7 @@ def plan_restore(have: Ruleset, book: Journal, cluster: str) -> Restore:
             changes = (*plan.changes, *(f"{place_of(name)}: + {shortened(line)}" for line in lines))
             plan = replace(plan, changes=changes)
     for key in book.keys(POLICY, cluster):
-        plan = _give_policy(plan, given, have, key, cluster)
+        plan = _restore_policy(plan, given, have, key, cluster)
     definitions = {
         key.removeprefix(CHAIN): json.loads(book.claims[key].saved[0])
         for key in book.keys(CHAIN, cluster)
@@ -59,7 +59,7 @@ def plan_restore(have: Ruleset, book: Journal, cluster: str) -> Restore:
     return replace(plan, tools=tools, commands=commands, touched=touched)
 
 
-def _give_policy(
+def _restore_policy(
     plan: Restore, given: dict[str, Given], have: Ruleset, key: str, cluster: str
 ) -> Restore:
     name = key.removeprefix(POLICY)
@@ -81,8 +81,8 @@ def _give_policy(
 
 def _group(
     given: dict[str, Given], have: Ruleset, definitions: dict[str, nft.Json]
-) -> tuple[GiveBack, tuple[nft.Json, ...]]:
-    tools: GiveBack = {}
+) -> tuple[RestoredChains, tuple[nft.Json, ...]]:
+    tools: RestoredChains = {}
     chains: list[nft.Json] = []
     rules: list[nft.Json] = []
     for key, one in given.items():

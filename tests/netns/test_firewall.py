@@ -277,7 +277,7 @@ def test_rule_with_a_named_set_of_nft_is_refused_too(hostile):
     sh(hostile, "nft add set ip filter s '{ type ipv4_addr; }'")
     sh(hostile, "nft add rule ip filter FORWARD ip saddr @s counter accept")
     before = state(hostile)
-    with pytest.raises(FarswitchError, match="given back"):
+    with pytest.raises(FarswitchError, match="restored"):
         run(hostile, cluster_of())
     assert state(hostile) == before
 
@@ -300,7 +300,7 @@ def test_task_counts_and_tells_in_nornirs_words(hostile, monkeypatch):
 def test_rule_that_cannot_be_given_back_is_refused_before_anything(hostile):
     sh(hostile, "nft add rule ip filter INPUT ip saddr '{ 1.1.1.1, 2.2.2.2 }' accept")
     before = state(hostile)
-    with pytest.raises(FarswitchError, match="given back") as caught:
+    with pytest.raises(FarswitchError, match="restored") as caught:
         run(hostile, cluster_of())
     assert "narrow" in caught.value.hint
     assert state(hostile) == before

@@ -62,7 +62,7 @@ def judge_firewall(
         measured, cause, fix = f"not probed: {found}", "", found.hint
     elif found.closed:
         measured = f"chains with rules: {', '.join(found.closed)}"
-        fix = line(["sh", "-ec", "; ".join(map(shlex.join, found.mend))])
+        fix = line(["sh", "-ec", "; ".join(map(shlex.join, found.repair))])
     elif found.unseen:
         missing = ", ".join(found.unseen)
         measured, cause = f"not looked at: the guest has no {missing}", UNSEEN

@@ -11,7 +11,7 @@ from farswitch.connections.access import shell
 from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError
 from farswitch.firewall import read
-from farswitch.firewall.evaluate import Obstacle, obstacle, seen_by
+from farswitch.firewall.evaluate import RuleClash, find_clash, seen_by
 from farswitch.firewall.iptables import KERNEL_FAMILY, LEGACY
 from farswitch.firewall.modes import converge
 from farswitch.firewall.ruleset import NFT, Ruleset
@@ -40,7 +40,7 @@ SHOWN = 3
 class InTheWay:
     """A rule or policy: literally, who usually sets it, what it may drop, and why it can."""
 
-    where: Obstacle
+    where: RuleClash
     text: str
     setter: str
     drops: tuple[str, ...]
@@ -59,12 +59,12 @@ def called(values: Mapping[str, str]) -> frozenset[str]:
     return frozenset(families | ({"inet"} if families & {"ip", "ip6"} else set()))
 
 
-def blocked(have: Ruleset, wanted: Sequence[Flow]) -> list[tuple[Obstacle, tuple[str, ...]]]:
+def blocked(have: Ruleset, wanted: Sequence[Flow]) -> list[tuple[RuleClash, tuple[str, ...]]]:
     """Return each rule or policy that may drop something, with what it may drop; pure."""
-    found: dict[tuple[str, int | None], tuple[Obstacle, tuple[str, ...]]] = {}
+    found: dict[tuple[str, int | None], tuple[RuleClash, tuple[str, ...]]] = {}
     for flow in wanted:
         for chain in have.chains:
-            if seen_by(chain, flow) and (one := obstacle(have, chain, flow)):
+            if seen_by(chain, flow) and (one := find_clash(have, chain, flow)):
                 _, drops = found.get(one.place, (one, ()))
                 found[one.place] = (one, (*drops, str(flow)))
     return list(found.values())

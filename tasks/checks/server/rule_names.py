@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from farswitch.connections.shell.protocol import Shell
-from farswitch.firewall.evaluate import Obstacle
+from farswitch.firewall.evaluate import RuleClash
 from farswitch.firewall.ruleset import NFT, Ruleset
 
 SETTERS = (
@@ -23,7 +23,7 @@ USUAL = {"FORWARD": "Docker", "INPUT": "ufw"}
 """Who closes the policy of iptables' chains."""
 
 
-def setter(have: Ruleset, found: Obstacle) -> str:
+def setter(have: Ruleset, found: RuleClash) -> str:
     """Return who usually sets a rule or a policy; pure.
 
     A policy is of whoever has chains of his own in the same table.
@@ -49,7 +49,7 @@ def _known(names: Sequence[str]) -> str:
     return ""
 
 
-def literal(shell: Shell, found: Obstacle) -> str:
+def literal(shell: Shell, found: RuleClash) -> str:
     """Return a rule as its own tool prints it, or a policy."""
     chain, rule = found.chain, found.rule
     if rule is None:
@@ -64,7 +64,7 @@ def literal(shell: Shell, found: Obstacle) -> str:
     return rule.text
 
 
-def removal(found: Obstacle) -> list[str]:
+def removal(found: RuleClash) -> list[str]:
     """Return the program and arguments that take a rule or a closed policy away; pure."""
     chain, rule = found.chain, found.rule
     if chain.tool == NFT and chain.nft is not None:
@@ -78,7 +78,7 @@ def removal(found: Obstacle) -> list[str]:
     return [*start, "-D", chain.name, str(found.at + 1)]
 
 
-def removals(found: Sequence[Obstacle], line: Callable[[Sequence[str]], str]) -> str:
+def removals(found: Sequence[RuleClash], line: Callable[[Sequence[str]], str]) -> str:
     """Return the line that takes all away, the later rules of a chain first."""
     ordered = sorted(found, key=lambda one: -1 if one.at is None else one.at, reverse=True)
     return " && ".join(line(removal(one)) for one in ordered)

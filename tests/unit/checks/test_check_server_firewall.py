@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from farswitch.firewall.evaluate import Obstacle
+from farswitch.firewall.evaluate import RuleClash
 from farswitch.firewall.nft import NftChain, NftRule
 from farswitch.firewall.ruleset import NFT, Chain, Rule, Ruleset
 from farswitch.firewall.traffic import filtered, wanted_flows
@@ -125,7 +125,7 @@ def test_dockers_policy_stops_bridged_frames_where_the_setting_says_so():
     ],
 )  # fmt: skip
 def test_who_usually_sets_it(chain, at, others, who):
-    assert setter(Ruleset((chain, *others)), Obstacle(chain, at)) == who
+    assert setter(Ruleset((chain, *others)), RuleClash(chain, at)) == who
 
 
 CHAIN = bridged("forward", [DROP], [DROP])
@@ -147,19 +147,19 @@ CHAIN = bridged("forward", [DROP], [DROP])
     ],
 )  # fmt: skip
 def test_what_removes_it(chain, at, argv):
-    assert " ".join(removal(Obstacle(chain, at))) == argv
+    assert " ".join(removal(RuleClash(chain, at))) == argv
 
 
 def test_later_rules_go_first_because_their_numbers_move():
     chain = iptables("INPUT", "-j A", "-j B", "-j C")
-    line = removals([Obstacle(chain, 0), Obstacle(chain, 2), Obstacle(chain)], " ".join)
+    line = removals([RuleClash(chain, 0), RuleClash(chain, 2), RuleClash(chain)], " ".join)
     start = "iptables-nft -t filter"
     assert line == f"{start} -D INPUT 3 && {start} -D INPUT 1 && {start} -P INPUT ACCEPT"
 
 
 def test_every_tool_is_told_and_only_its_own_rules():
     chain = iptables("INPUT", "-j DROP")
-    one = InTheWay(Obstacle(chain, 0), "-A INPUT -j DROP", "somebody's own rule", ("a",) * 5)
+    one = InTheWay(RuleClash(chain, 0), "-A INPUT -j DROP", "somebody's own rule", ("a",) * 5)
     checks = list(judge("server1", [one], lambda mine: f"fix {len(mine)}"))
     assert [check.measured.partition(":")[0] for check in checks] == list(TOOLS)
     (failed,) = (check for check in checks if not check.ok)

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from farswitch.firewall.evaluate import obstacle, seen_by
+from farswitch.firewall.evaluate import find_clash, seen_by
 from farswitch.firewall.nft import NftChain, NftRule
 from farswitch.firewall.ruleset import NFT, Chain, Rule, Ruleset
 from farswitch.firewall.traffic import Flow
@@ -53,19 +53,19 @@ def test_tunnel_through_iptables(texts, policy, passes):
     chain = legacy(*texts, policy=policy)
     users = {"USER": ["-p udp -j REJECT"], "BACK": ["-p tcp -j DROP"], "ROUND": ["-j ROUND"]}
     others = [legacy(*rules, policy=None, name=name, user=True) for name, rules in users.items()]
-    assert (obstacle(Ruleset((chain, *others)), chain, TUNNEL) is None) == passes
+    assert (find_clash(Ruleset((chain, *others)), chain, TUNNEL) is None) == passes
 
 
 @pytest.mark.parametrize("flow", [TUNNEL, REPLY, PING])
 def test_our_own_rule_lets_its_flow_pass(flow):
     text = " ".join(flow.iptables()).replace("echo-request", "8")
-    assert obstacle(Ruleset(()), legacy(text, policy="drop"), flow) is None
+    assert find_clash(Ruleset(()), legacy(text, policy="drop"), flow) is None
     others = [other for other in (TUNNEL, REPLY, PING) if other != flow]
     for other in others:
-        assert obstacle(Ruleset(()), legacy(text, policy="drop"), other)
+        assert find_clash(Ruleset(()), legacy(text, policy="drop"), other)
     chain = native(flow.nft(), policy="drop")
-    assert obstacle(Ruleset(()), chain, flow) is None
-    assert all(obstacle(Ruleset(()), chain, other) for other in others)
+    assert find_clash(Ruleset(()), chain, flow) is None
+    assert all(find_clash(Ruleset(()), chain, other) for other in others)
 
 
 def native(*exprs, policy="accept", hook="input", kind="filter"):
@@ -110,7 +110,7 @@ DROP, ACCEPT = {"drop": None}, {"accept": None}
 )  # fmt: skip
 def test_tunnel_through_nft(expr, policy, passes):
     chain = native(expr, policy=policy)
-    assert (obstacle(Ruleset((chain,)), chain, TUNNEL) is None) == passes
+    assert (find_clash(Ruleset((chain,)), chain, TUNNEL) is None) == passes
 
 
 @pytest.mark.parametrize(
@@ -131,5 +131,5 @@ def test_chain_sees_what_comes_in(chain, seen):
 
 def test_obstacle_names_rule_and_chain():
     chain = legacy("-p tcp -j DROP", "-p udp -j DROP")
-    found = obstacle(Ruleset(()), chain, TUNNEL)
+    found = find_clash(Ruleset(()), chain, TUNNEL)
     assert str(found) == "rule 2 of chain 'INPUT' of table 'filter' (iptables-legacy)"
