@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench import testbed
 from bench.guests import RunningGuest
-from bench.testbed import Testbed, open_testbed
+from bench.testbed import open_testbed
 from farswitch.deadline import Deadline
 from farswitch.image.build import BuiltImage, build
 from farswitch.image.recipe import recipe
@@ -42,24 +43,24 @@ QUESTIONS = {
 
 
 @pytest.fixture
-def bed() -> Iterator[Testbed]:
+def bed() -> Iterator[testbed.Testbed]:
     with open_testbed() as bed:
         yield bed
 
 
-def ready(bed: Testbed, image: BuiltImage) -> RunningGuest:
+def ready(bed: testbed.Testbed, image: BuiltImage) -> RunningGuest:
     guest = bed.start(image, bed.seed(1, (EXPORTS, SECRET), (SERVER,), (MOUNT,)))
     bed.wait_ready(guest, Deadline(LIMIT))
     return guest
 
 
-def settle(bed: Testbed, guest: RunningGuest) -> str:
+def settle(bed: testbed.Testbed, guest: RunningGuest) -> str:
     """Wait until the boot is over, and tell how it ended."""
     bed.run(guest, "test ! -d /run/cloud-init || cloud-init status --wait")
     return bed.run(guest, "systemctl is-system-running --wait").stdout.strip()
 
 
-def state(bed: Testbed, guest: RunningGuest) -> dict[str, str]:
+def state(bed: testbed.Testbed, guest: RunningGuest) -> dict[str, str]:
     """Return the answers to all questions, asked by one login: each takes a second."""
     asked = (f"printf '\\036{name}\\037'; {command}" for name, command in QUESTIONS.items())
     answers = bed.run(guest, "\n".join(asked)).stdout.split("\x1e")[1:]
@@ -68,7 +69,7 @@ def state(bed: Testbed, guest: RunningGuest) -> dict[str, str]:
     return told
 
 
-def test_one_seed_brings_both_kinds_of_image_to_one_state(bed: Testbed) -> None:
+def test_one_seed_brings_both_kinds_of_image_to_one_state(bed: testbed.Testbed) -> None:
     ours = ready(bed, build(recipe()))
     assert settle(bed, ours) == "running", bed.run(ours, "systemctl --failed").stdout
     assert bed.run(ours, "ls /run/cloud-init /var/lib/cloud/instance").stdout == ""
@@ -88,7 +89,7 @@ def test_one_seed_brings_both_kinds_of_image_to_one_state(bed: Testbed) -> None:
     assert "+3 " not in have["exports"]
 
 
-def test_guest_comes_back_without_its_seed(bed: Testbed) -> None:
+def test_guest_comes_back_without_its_seed(bed: testbed.Testbed) -> None:
     image = build(recipe())
     guest = ready(bed, image)
     settle(bed, guest)
@@ -107,7 +108,7 @@ def test_guest_comes_back_without_its_seed(bed: Testbed) -> None:
         again.stop()
 
 
-def test_share_is_mounted_at_the_first_look_and_guests_differ(bed: Testbed) -> None:
+def test_share_is_mounted_at_the_first_look_and_guests_differ(bed: testbed.Testbed) -> None:
     image = build(recipe())
     head = bed.start(image, bed.seed(1, (EXPORTS,), (SERVER,)))
     worker = bed.start(image, bed.seed(2, (), (), (MOUNT,)))
@@ -123,7 +124,7 @@ def test_share_is_mounted_at_the_first_look_and_guests_differ(bed: Testbed) -> N
         assert all(len(identity.strip()) >= 32 for identity in both)
 
 
-def test_larger_disk_is_grown_into(bed: Testbed) -> None:
+def test_larger_disk_is_grown_into(bed: testbed.Testbed) -> None:
     seed = bed.seed(1)
     guest = bed.start(build(recipe()), seed, size=8 << 30)
     bed.wait_ready(guest, Deadline(LIMIT))
@@ -133,7 +134,7 @@ def test_larger_disk_is_grown_into(bed: Testbed) -> None:
     assert bed.run(guest, "ls /etc/farswitch").stdout == "guest\nsectors\n"
 
 
-def test_guest_without_root_disk_says_so_and_powers_off(bed: Testbed) -> None:
+def test_guest_without_root_disk_says_so_and_powers_off(bed: testbed.Testbed) -> None:
     empty = bed.folder / "empty.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", empty, "1G"], check=True)
     guest = bed.start(build(recipe()), bed.seed(1), disk=empty)
@@ -141,7 +142,7 @@ def test_guest_without_root_disk_says_so_and_powers_off(bed: Testbed) -> None:
     assert "farswitch: No disk is labelled farswitch." in guest.console_tail()
 
 
-def test_only_the_key_opens_a_guest(bed: Testbed) -> None:
+def test_only_the_key_opens_a_guest(bed: testbed.Testbed) -> None:
     guest = ready(bed, build(recipe()))
     addresses = json.loads(bed.run(guest, "ip -j -4 address").stdout)
     assert {link["ifname"] for link in addresses} == {"lo", "data0", "mgmt0"}
