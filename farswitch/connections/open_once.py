@@ -18,13 +18,8 @@ def opened(
 ) -> Any:
     """Return the host's connection of that name; the first of many threads opens it.
 
-    A failed attempt leaves nothing behind: the next call tries again.
-
-    Args:
-        host: The host.
-        name: The connection.
-        configuration: Nornir's.
-        options_of: The connection whose options it is opened with, where that is another one.
+    A failed attempt leaves nothing behind: the next call tries again. `options_of` names the
+    connection with whose options it is opened, where that is another one.
     """
     with _GUARD:
         lock = _LOCKS[host.name, name]

@@ -43,11 +43,7 @@ class RuleClash:
 def find_clash(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool = True) -> RuleClash | None:
     """Return what in a chain that the kernel calls keeps a flow from passing, or None.
 
-    Args:
-        have: All rules, for the jumps.
-        chain: The chain.
-        flow: The flow.
-        ours: Whether our own rules count.
+    Jumps lead through all rules of `have`; unless `ours`, our own rules do not count.
     """
     verdict = _walk(have, chain, flow, ours=ours, depth=0)
     if isinstance(verdict, RuleClash):

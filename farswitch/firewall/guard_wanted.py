@@ -78,13 +78,7 @@ class GuardWanted:
 
 
 def wanted_guard(cluster: Cluster, server: Server, device: str) -> GuardWanted:
-    """Return what the guard of a server is about.
-
-    Args:
-        cluster: The cluster that is guarded.
-        server: One of its servers.
-        device: The server's interface on the underlay.
-    """
+    """Return what the guard of a server is about; the device is its interface on the underlay."""
     settings = cluster.settings
     vnis, peers = tuple(guest.vni for guest in cluster.guests), tunnel_peers(cluster, server)
     if server.role == "switch":

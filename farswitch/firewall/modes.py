@@ -58,13 +58,8 @@ def converge(
 ) -> Done:
     """Converge a firewall by a mode; without any mode, restore what was taken and remove our rules.
 
-    Args:
-        shell: The server.
-        owner: The cluster.
-        mode: See docs/firewall.md.
-        flows: What has to pass in the modes `narrow` and `check`.
-        dry_run: Change nothing.
-        folder: Of the journal.
+    See docs/firewall.md for the modes. In `narrow` and `check` the flows have to pass. The folder
+    is the journal's.
 
     Raises:
         FirewallInTheWayError: Mode `check`: something would drop a flow.

@@ -32,10 +32,7 @@ class Narrow:
 def plan_narrow(have: Ruleset, wanted: Sequence[Flow], mark: str) -> Narrow:
     """Return what adds the rules that are needed, and takes away ours that are not; pure.
 
-    Args:
-        have: The rules of the server.
-        wanted: The flows that have to pass; none to take all our rules away.
-        mark: The comment of our rules.
+    The wanted flows have to pass; none takes all our rules away, which have the mark as comment.
 
     Raises:
         FarswitchError: Frames are dropped by the legacy ebtables, whose rules have no comments.

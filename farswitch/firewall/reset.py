@@ -39,11 +39,7 @@ class Reset:
 def plan_reset(have: Ruleset, book: Journal, cluster: str, mark: str) -> Reset:
     """Return what leaves no rule and no closed policy but the guards and other clusters' own.
 
-    Args:
-        have: The rules of the server.
-        book: Its journal.
-        cluster: The cluster that needs the reset.
-        mark: Its mark: rules with it are of its `narrow` mode and go without a record.
+    Rules with the mark are of the cluster's `narrow` mode and go without a record.
     """
     owners = book.owners(PREFIX) | {cluster}
     plan = Reset(book.put(HELD, Claim((), (), frozenset())))

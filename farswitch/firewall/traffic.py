@@ -108,23 +108,14 @@ class Flow:
 
 
 def wanted_flows(cluster: Cluster, server: Server, device: str) -> tuple[Flow, ...]:
-    """Return what has to pass on a server.
-
-    Args:
-        cluster: The cluster.
-        server: One of its servers.
-        device: The server's interface on the underlay; empty for any.
-    """
+    """Return what has to pass on a server; an empty `device` of the underlay is any."""
     return (*_tunnels(cluster, server, device), *_bridged(cluster, server))
 
 
 def filtered(cluster: Cluster, server: Server, families: frozenset[str]) -> tuple[Flow, ...]:
     """Return the frames that br_netfilter shows to the tables of IP or ARP.
 
-    Args:
-        cluster: The cluster.
-        server: One of its servers.
-        families: Those that the settings `bridge-nf-call-*` name.
+    The families are those that the settings `bridge-nf-call-*` name.
     """
     if server.role == "switch":
         bridges = [cluster.switch_bridge]

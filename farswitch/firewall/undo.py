@@ -26,11 +26,6 @@ def undo_reset(have: Ruleset, cluster: str, mark: str) -> str:
 
     It first repeats the reset, which changes nothing where that was carried out and completes it
     where it was cut off: so no rule comes back twice.
-
-    Args:
-        have: The rules before the reset.
-        cluster: The cluster that needs it.
-        mark: Its mark.
     """
     plan = plan_reset(have, Journal(), cluster, mark)
     if not plan.changes:
@@ -42,12 +37,7 @@ def undo_reset(have: Ruleset, cluster: str, mark: str) -> str:
 
 
 def undo_restore(have: Ruleset, plan: Restore) -> str:
-    """Return what takes away again the rules that are about to be given back; nothing for none.
-
-    Args:
-        have: The rules before they are given back.
-        plan: What is given back.
-    """
+    """Return what takes away again the rules that are about to be given back; nothing for none."""
     if not plan.touched:
         return ""
     legacy: Flush = {}

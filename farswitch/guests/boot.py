@@ -24,13 +24,8 @@ def seed_of(
 ) -> Seed:
     """Return all that is known of the guest before its boot, but the user's private key.
 
-    Args:
-        guest: Which.
-        config: Its names, keys, share and MPI.
-        mtu: Of the data network, in bytes.
-        own_image: Whether the guest boots our image.
-        renewed: Give it a name that no earlier seed had: a guest that had one takes this one too,
-            and starts its sshd at boot, whatever became of it.
+    The MTU is the data network's, in bytes. A `renewed` seed has a name that no earlier one had: a
+    guest that had one takes this one too, and starts its sshd at boot, whatever became of it.
     """
     settings, key = guest.settings, config.host_key
     again = f"-{secrets.token_hex(4)}" if renewed else ""
@@ -53,12 +48,7 @@ def seed_of(
 class Boot:
     """The boot of one guest: what its steps share.
 
-    Attributes:
-        hypervisor: libvirt where the guest runs.
-        server: The shell of that server.
-        guest: Which guest.
-        config: Its names, keys, share and MPI; a guest that is not started needs none.
-        hardware: Accelerator, MTU and image.
+    A guest that is not started needs no `config`.
     """
 
     def __init__(

@@ -44,12 +44,9 @@ def observe(hypervisor: Hypervisor, guest: Guest) -> ObservedDomain | None:
 
 
 def plan(have: ObservedDomain | None, definition: str, *, plugged: bool = True) -> list[Action]:
-    """Return what brings the guest to a running domain of the wanted definition.
+    """Return what brings the guest to a running domain whose definition has the wanted digest.
 
-    Args:
-        have: The domain, or None.
-        definition: The digest of the wanted definition.
-        plugged: Whether both taps are there; QEMU makes one that was removed at its start alone.
+    `plugged`: both taps are there; QEMU makes one that was removed at its start alone.
     """
     if have is None:
         return ["create"]

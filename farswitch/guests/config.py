@@ -38,8 +38,7 @@ class GuestConfig:
     def public_files(self, *, finalize: bool) -> tuple[File, ...]:
         """Return the files that may lie in a seed.
 
-        Args:
-            finalize: Whether the image has the library that lets jobs of older MPICH end.
+        `finalize`: the image has the library that lets jobs of older MPICH end.
         """
         return (
             *hosts_files(self.addresses, self.owner),

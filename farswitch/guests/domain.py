@@ -89,13 +89,9 @@ class Hardware:
 
 
 def render(guest: Guest, mark: Mark, hardware: Hardware, *, seed: bool) -> str:
-    """Return the domain's XML.
+    """Return the domain's XML; the `definition` of its mark is computed here.
 
-    Args:
-        guest: Whose domain.
-        mark: Our metadata; its `definition` is computed here.
-        hardware: Accelerator, MTU and image.
-        seed: Whether the seed is attached, as at the first boot.
+    The `seed` is attached at the first boot.
     """
     digest = definition(guest, mark, hardware)
     return _domain(guest, replace(mark, definition=digest), hardware, seed=seed)

@@ -51,20 +51,12 @@ def _files(local: LocalImage) -> Iterator[tuple[str, Path]]:
 def remove_unneeded(
     hypervisor: Hypervisor, login: Shell, pool: str, *, without: str = "", dry: bool
 ) -> list[str]:
-    """Remove base images and the pool, once no guest's disk is left there.
+    """Remove base images and the pool, once no guest's disk is left there; return a diff's lines.
 
     While any cluster has a disk in the pool, or is being built, all images stay: a disk is worth
-    nothing without its own. What is not ours stays, be it the pool or a volume in it.
-
-    Args:
-        hypervisor: Where.
-        login: Its shell, for the lock of what clusters share.
-        pool: The storage pool.
-        without: In a dry run the cluster whose guests would be gone by now.
-        dry: Remove nothing.
-
-    Returns:
-        The lines of a diff.
+    nothing without its own. What is not ours stays, be it the pool or a volume in it. The shell
+    is for the lock of what clusters share. In a dry run the guests of the cluster `without` are
+    taken for gone.
     """
     with shared_settings(login, dry_run=dry) as holders:
         volumes = hypervisor.volumes(pool)

@@ -41,14 +41,7 @@ def observe(hypervisor: Hypervisor, cluster: str) -> dict[str, str]:
 def removal_of(
     hypervisor: Hypervisor, cluster: str, pool: str, goes: Callable[[str], bool]
 ) -> Removal:
-    """Return what there is of the guests that go.
-
-    Args:
-        hypervisor: Where to look.
-        cluster: Whose guests.
-        pool: Where their volumes lie.
-        goes: Whether a guest of this name goes.
-    """
+    """Return what there is, in libvirt and its pool, of a cluster's guests whose name goes."""
     there = sorted(observe(hypervisor, cluster).items())
     domains = {guest: name for guest, name in there if goes(guest)}
     volumes = [volume.name for volume in hypervisor.volumes(pool) if volume.ours]

@@ -27,14 +27,8 @@ STARTS = frozenset({"create", "replace", "start", "restart", "replug"})
 def bring_up(task: Task, boot: Boot, mark: Mark, actions: Sequence[str]) -> tuple[Mark, list[str]]:
     """Wait until the guest is ready, and restart one that ought to be and is not.
 
-    Args:
-        task: Runs on the guest.
-        boot: The steps of its boot.
-        mark: The domain's.
-        actions: What this build did to it so far.
-
-    Returns:
-        The domain's mark now, and a sentence for each thing that was done to it.
+    Return its domain's mark now, and a sentence for each thing that was done to it after `actions`,
+    those of this build so far.
 
     Raises:
         BootError: It does not get ready. Its disk is kept if it ever was.
@@ -87,9 +81,7 @@ def _reboot(task: Task, boot: Boot) -> FarswitchError | None:
 def write_out(task: Task, *, ask: bool = False) -> None:
     """Let a guest that can be asked write its data, and forget the login to this boot.
 
-    Args:
-        task: Runs on the guest.
-        ask: Also by a new login.
+    With `ask` a new login is made for it.
     """
     if ask or "shell" in task.host.connections:
         with contextlib.suppress(FarswitchError):

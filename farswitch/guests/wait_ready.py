@@ -40,12 +40,8 @@ class BootError(FarswitchError):
 def wait_until_ready(task: Task, boot: Boot, answer: float | None = None) -> None:
     """Wait until the guest runs, answers as who it should be, and has its addresses on both NICs.
 
-    The MTU is not waited for: the next task sets it where it is another one.
-
-    Args:
-        task: Runs on the guest.
-        boot: The guest, and where it runs.
-        answer: Seconds for the login where it should not take a whole boot.
+    The MTU is not waited for: the next task sets it where it is another one. `answer` is the
+    seconds for the login where it should not take a whole boot.
 
     Raises:
         BootError: A step failed or did not come in time.

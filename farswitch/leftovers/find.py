@@ -50,11 +50,7 @@ def find(
 ) -> Leftovers:
     """Sort out whose is what; pure.
 
-    Args:
-        observed: What was read.
-        times: The server's clock.
-        bases: First VNIs that records name, for links that nothing but their group marks.
-        server: For errors.
+    `bases` are first VNIs that records name, for links that nothing but their group marks.
 
     Raises:
         ForeignObjectError: A file of our name lacks our mark.

@@ -30,13 +30,7 @@ exit 0
 def observe(
     shell: Shell, links: Sequence[Link], records: Records, libvirt: Callable[[], Hypervisor]
 ) -> ObservedServer:
-    """Return what is there.
-
-    Args:
-        shell: The server's.
-        links: Its interfaces.
-        records: Its records of clusters.
-        libvirt: Connects to its libvirt, where that runs.
+    """Return what is there; libvirt is asked only where it runs.
 
     Raises:
         FarswitchError: libvirt does not run, and the server has definitions of our domains.

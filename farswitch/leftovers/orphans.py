@@ -88,9 +88,7 @@ def named(cluster: str) -> bool:
 def orphans(by_server: Mapping[str, Leftovers], at_work: Iterable[str]) -> dict[str, str]:
     """Return every cluster with the reason why it is kept; an orphan has none.
 
-    Args:
-        by_server: What is on each server that was looked at.
-        at_work: The clusters on which a run works now.
+    A run works on those `at_work` now.
     """
     known = frozenset().union(*(here.addresses for here in by_server.values()))
     objects = (leftover for here in by_server.values() for leftover in here.objects)

@@ -20,12 +20,7 @@ C = TypeVar("C")
 
 
 def apply(ipr: Session, have: Sequence[Link], changes: Sequence[LinkChange]) -> None:
-    """Make the changes of a plan.
-
-    Args:
-        ipr: An open netlink session.
-        have: Every interface of the server, as the plan saw it.
-        changes: The plan.
+    """Make the changes of a plan, which saw `have`: every interface of the server.
 
     Raises:
         FarswitchError: The kernel refused one, or a bridge or device that is needed is missing.

@@ -65,11 +65,7 @@ def judge(
 ) -> Iterator[str]:
     """Yield one sentence for everything that stands against a build on this server.
 
-    Args:
-        want: What our cluster wants of it.
-        probe: What the server can do.
-        links: Its interfaces.
-        reserved: What each cluster reserves that has its record there.
+    `reserved` is what each cluster reserves that has its record there.
     """
     yield from able(want.server, probe)
     yield from _taken(want, links)
@@ -92,10 +88,8 @@ def route_clashes(want: WantedServer, routes: Sequence[tuple[IPv4Network, str]])
     """Yield the routes of a server that lead into one of the cluster's networks.
 
     A wider route, such as a company's 10.0.0.0/8, is no clash: ours is the more specific one.
-
-    Args:
-        want: What our cluster wants; on the switch nothing of it has an address.
-        routes: Destination and device of each route that is not a default one.
+    Each of `routes` has a destination and a device; default ones are not among them. On the switch
+    nothing of the cluster has an address.
     """
     if want.server.role == "switch":
         return

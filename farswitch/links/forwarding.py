@@ -21,9 +21,7 @@ def misplaced(entry: Entry, forwarding: Forwarding) -> bool:
 def astray(tunnel: Tunnel, entries: Sequence[Entry]) -> Iterator[str]:
     """Yield what is wrong with where a tunnel sends frames, as sentences' parts.
 
-    Args:
-        tunnel: As it is wanted.
-        entries: Those of the tunnel itself.
+    The entries are those of the tunnel itself.
     """
     if not any(entry.mac == ANYBODY and _leads_home(entry, tunnel) for entry in entries):
         yield f"{tunnel.name} sends to no far end {tunnel.remote}"
@@ -47,10 +45,7 @@ def plan(
 ) -> tuple[list[Entry], list[Tunnel]]:
     """Return the entries to remove, and the tunnels to make anew.
 
-    Args:
-        have: All entries of the server.
-        forwarding: Where each guest's address belongs.
-        tunnels: Those that are wanted there, and are there.
+    `have` is all entries of the server; the tunnels are those that are wanted there, and are there.
     """
     wrong = [entry for entry in have if misplaced(entry, forwarding)]
     own = of_tunnels(have)

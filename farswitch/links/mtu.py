@@ -78,12 +78,7 @@ def apply(
 ) -> None:
     """Make the changes of a plan on a server, and read them back.
 
-    Args:
-        ipr: An open netlink session.
-        have: Every interface of the server, as the plan saw it.
-        changes: The plan.
-        hops: What the plan was made for.
-        server: Its name, for messages.
+    The plan was made for the hops, and saw `have`: every interface of the server.
 
     Raises:
         FarswitchError: An interface is missing, or does not take or keep its MTU.

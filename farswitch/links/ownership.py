@@ -19,10 +19,7 @@ PREFIX = "fs"
 def owns(owner: Owner, link: Link, names: Collection[str] = ()) -> bool:
     """Decide by alias, and by group and name while no alias names another cluster.
 
-    Args:
-        owner: Whose interfaces are meant.
-        link: An interface of the server.
-        names: What the owner's are called that do not start with our prefix.
+    `names` are what the owner's are called that do not start with our prefix.
     """
     if link.alias.startswith(f"{owner.mark}:"):
         return True
@@ -33,11 +30,7 @@ def owns(owner: Owner, link: Link, names: Collection[str] = ()) -> bool:
 def complete(want: W, owner: Owner, have: Sequence[Link], server: str) -> W:
     """Return what is wanted with the marks and the device that it does not name itself.
 
-    Args:
-        want: A bridge or tunnel.
-        owner: Whose marks it gets.
-        have: Every interface of the server: a tunnel's device is the one with its local address.
-        server: Its name, for messages.
+    A tunnel's device is the one of `have`, all interfaces of the server, with its local address.
 
     Raises:
         FarswitchError: No interface has that address.

@@ -65,16 +65,8 @@ def plan(
 ) -> list[LinkChange]:
     """Compare the interfaces of a server with what is wanted of one kind.
 
-    Args:
-        have: Every interface of the server.
-        want: The interfaces of this kind that the owner has there.
-        owner: Whose interfaces are meant.
-        kind: `bridge` or `vxlan`; ours of another kind are left alone.
-        server: Its name, for messages.
-        present: False: none of ours may be left.
-
-    Returns:
-        The changes in the order in which they can be made.
+    The kind is `bridge` or `vxlan`; ours of another kind are left alone. Unless `present` none of
+    ours may be left. The changes come in the order in which they can be made.
 
     Raises:
         ForeignObjectError: Somebody else's interface has a name, an altname or a VNI of ours.

@@ -45,13 +45,7 @@ def judge(
 ) -> Underlay:
     """Conclude what the underlay is from a server's interfaces and its routes to its peers.
 
-    Args:
-        server: The server.
-        links: Its interfaces.
-        routes: Each peer, and the route to it.
-
-    Returns:
-        The underlay; its MTU is the smallest of the device's and the routes'.
+    Its MTU is the smallest of the device's and the routes'.
 
     Raises:
         FarswitchError: The address of the site is not on the server, a peer cannot be reached, or

@@ -12,15 +12,9 @@ MANAGEMENT_MTU = 1500
 
 
 def wanted_bridges(cluster: Cluster, server: Server, *, mtu: int) -> tuple[Bridge, ...]:
-    """List the bridges that the cluster has on a server.
+    """List the bridges that the cluster has on a server; the MTU is in bytes of IP packet.
 
-    Args:
-        cluster: The cluster.
-        server: One of its servers.
-        mtu: MTU of the data network, in bytes of IP packet.
-
-    Returns:
-        The switch's bridge; or a hypervisor's management bridge and the bridges of its guests.
+    On the switch that is one; on a hypervisor a management bridge and the bridges of its guests.
     """
     if server.role == "switch":
         return (_bridge(cluster, cluster.switch_bridge, "switch", mtu=mtu),)
@@ -72,16 +66,10 @@ def wanted_ports(cluster: Cluster, server: Server) -> tuple[BridgePort, ...]:
 def wanted_tunnels(
     cluster: Cluster, server: Server, *, device: str, mtu: int
 ) -> tuple[Tunnel, ...]:
-    """List the ends of tunnels that the cluster has on a server.
+    """List the ends of tunnels that the cluster has on a server; the MTU is in bytes of IP packet.
 
-    Args:
-        cluster: The cluster.
-        server: One of its servers.
-        device: The underlay's device there.
-        mtu: MTU of the data network, in bytes of IP packet.
-
-    Returns:
-        One of each guest on the switch, one of each of its own guests on a hypervisor.
+    One of each guest on the switch, one of each of its own guests on a hypervisor. The device is
+    the underlay's there.
     """
     on_switch = server.role == "switch"
     guests = cluster.guests if on_switch else cluster.guests_of(server.name)

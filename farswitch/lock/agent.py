@@ -21,12 +21,7 @@ AGENT = ("python3", "-IS", "-c", Path(lock_agent.__file__).read_text(encoding="u
 
 
 class AgentProcess:
-    """An agent that holds something for us, and what it replied.
-
-    Args:
-        shell: The server.
-        arguments: What the agent is to do.
-    """
+    """An agent that holds something for us, and what it replied."""
 
     def __init__(self, shell: Shell, *arguments: str) -> None:
         """Start it and wait for its reply.

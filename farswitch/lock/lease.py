@@ -43,11 +43,8 @@ class LockLostError(FarswitchError):
 class Lease(AgentProcess):
     """A cluster's lock on one server; or, where `held` is false, the reply that names who has it.
 
-    Args:
-        shell: The server.
-        run: This run: what other runs are shown.
-        folder: Where the locks are on the server.
-        silence: Seconds without a heartbeat after which the agent releases the lock.
+    Other runs are shown `run`. After `silence` seconds without a heartbeat the agent releases the
+    lock, which is in the folder on the server.
     """
 
     def __init__(

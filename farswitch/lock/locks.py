@@ -106,11 +106,7 @@ def shared_settings(shell: Shell, *, dry_run: bool = False) -> Iterator[tuple[Lo
     """Keep other clusters' runs off the settings that all clusters of a server share.
 
     The journal, sysctls, the firewall's reset and the base images are read, judged and changed in
-    several steps, which two runs must not mix.
-
-    Args:
-        shell: The server.
-        dry_run: Nothing is changed, so nobody has to wait.
+    several steps, which two runs must not mix. A dry run changes nothing, so nobody has to wait.
 
     Yields:
         The runs that hold a cluster's lock on the server now.

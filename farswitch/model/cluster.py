@@ -113,15 +113,10 @@ def most_guests(settings: Settings) -> tuple[int, str]:
 
 
 def cluster(site: Site, nodes: int | None = None) -> Cluster:
-    """Make the wanted cluster of a site.
+    """Make the wanted cluster of a site, with as many nodes as the site names where None is given.
 
-    Args:
-        site: The site.
-        nodes: How many guests; None means those that the site names. Fewer are cut from the end of
-            the site's order, more go on with the last name's number.
-
-    Returns:
-        The cluster; the guests that two sizes share are equal in both.
+    Fewer are cut from the end of the site's order, more go on with the last name's number: the
+    guests that two sizes share are equal in both.
 
     Raises:
         ConfigError: That many guests cannot be.

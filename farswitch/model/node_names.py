@@ -29,8 +29,7 @@ _LAST_NUMBER = re.compile(r"(.*?)([0-9]+)", re.DOTALL)
 def expand(text: str) -> tuple[str, ...]:
     """Return the names of a node set in the order in which they are written.
 
-    Args:
-        text: A name, or a set as `node[1-16]`, `node[01-16]`, `a[1-3],b7`; no groups (`@all`).
+    It is a name, or a set as `node[1-16]`, `node[01-16]`, `a[1-3],b7`; no groups (`@all`).
 
     Raises:
         ConfigError: The text is no node set, or names more guests than a bridge has ports.
@@ -72,10 +71,7 @@ def check_name(name: str) -> None:
 def resized(names: Sequence[str], count: int, taken: Collection[str] = ()) -> tuple[str, ...]:
     """Return `count` names: the first ones, then the last one's number counted on.
 
-    Args:
-        names: The names of the site, at least one.
-        count: How many are wanted.
-        taken: Names that no new guest may get; their numbers are left out.
+    No new guest gets a name that is `taken`; its number is left out.
 
     Raises:
         ConfigError: Names must be made, and the last one has no number at its end.

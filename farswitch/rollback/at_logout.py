@@ -13,8 +13,6 @@ _AT_ITS_END = 'cat >/dev/null; exec "$@"'
 def when_login_ends(login: Shell, argv: Sequence[str]) -> AbstractContextManager[Process]:
     """Return a block at whose end a program runs on a host, also where this one was killed.
 
-    Args:
-        login: To the host.
-        argv: The program and its arguments; it must do no harm where there is nothing to undo.
+    The program must do no harm where there is nothing to undo.
     """
     return closing(login.start(["sh", "-c", _AT_ITS_END, "undo", *argv]))

@@ -50,11 +50,7 @@ class UnconfirmedError(FarswitchError):
 def confirmed_change(shell: Shell, cluster: str, undo: str, kind: str = FIREWALL) -> Iterator[None]:
     """Change a firewall in the block; the server undoes it unless a new login still works after it.
 
-    Args:
-        shell: The server.
-        cluster: For whom.
-        undo: A script for `sh`; none for no change.
-        kind: What is changed.
+    `undo` is a script for `sh`, empty for no change; `kind` is what is changed.
 
     Raises:
         UnconfirmedError: The change was, or will be, undone.
@@ -73,15 +69,9 @@ def confirmed_change(shell: Shell, cluster: str, undo: str, kind: str = FIREWALL
 def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[str, ...]:
     """End the timers that runs of a cluster left when they were cut off, before anything is read.
 
-    A new login that still works confirms their changes. Else the undo is waited for.
-
-    Args:
-        shell: The server.
-        cluster: Whose timers; nobody else works on it.
-        last: Those of verify too: nothing is left for them to undo.
-
-    Returns:
-        A sentence for each change that was undone.
+    A new login that still works confirms their changes. Else the undo is waited for. Return a
+    sentence for each change that was undone. Nobody else works on the cluster; the `last` call ends
+    those of verify too: nothing is left for them to undo.
 
     Raises:
         UnconfirmedError: No new login works.
@@ -133,8 +123,7 @@ def _end(shell: Shell, timers: Timers) -> None:
 def _confirm(shell: Shell, timer: RollbackTimer, seconds: float) -> bool:
     """Confirm over a login that begins now, not over a channel of the old one.
 
-    Returns:
-        False: the timer had fired, and its undo has ended.
+    False: the timer had fired, and its undo has ended.
     """
     cause = ""
 

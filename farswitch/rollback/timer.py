@@ -75,15 +75,11 @@ def name_of(kind: str, cluster: str) -> str:
 def start(
     login: Shell, name: str, undo: Sequence[str] | str, seconds: int, *, folder: str = FOLDER
 ) -> RollbackTimer:
-    """Have a server undo a change after a time, whatever becomes of us.
+    """Have a server undo a change `seconds` from now, whatever becomes of us.
 
-    Args:
-        login: To the server.
-        name: What is undone, as in `control-lab`; several timers may have the same.
-        undo: A command, or a script for `sh`. It is never an argument of a process, so it may hold
-            what others must not see.
-        seconds: From now on.
-        folder: Where the server keeps its timers.
+    The name is what is undone, as in `control-lab`; several timers may have the same. `undo` is a
+    command, or a script for `sh`: never an argument of a process, so it may hold what others must
+    not see.
 
     Raises:
         FarswitchError: The server could not be given the timer: nothing will be undone.
@@ -104,8 +100,7 @@ def start(
 def confirm(login: Shell, timer: RollbackTimer, *, folder: str = FOLDER) -> bool:
     """Confirm a change: stop its timer.
 
-    Returns:
-        True: it had not fired, and never will. False: it had, and its undo has ended.
+    True: it had not fired, and never will. False: it had, and its undo has ended.
 
     Raises:
         TimerGoneError: The server was rebooted, or this is the second call for the timer.
@@ -119,11 +114,8 @@ def confirm(login: Shell, timer: RollbackTimer, *, folder: str = FOLDER) -> bool
 def list_timers(login: Shell, *names: str, report: bool = True, folder: str = FOLDER) -> Timers:
     """Return the timers of some names on a server; an undo that is under way is waited for.
 
-    Args:
-        login: To the server.
-        names: Of timers; `*` stands for any letters.
-        report: Return how an undo ended, which is reported once and then gone.
-        folder: Where the server keeps its timers.
+    In a name `*` stands for any letters. With `report` the timers say how an undo ended, which is
+    reported once and then gone.
     """
     pending: dict[str, int] = {}
     fired: list[Rollback] = []

@@ -67,11 +67,7 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
 def main(workflow: str) -> Callable[[Callable[..., int]], Callable[..., None]]:
     """Turn what a command returns or raises into an exit code and one clear sentence.
 
-    Args:
-        workflow: The command's name in the JSON document.
-
-    Returns:
-        The decorator of a command, which takes the options and returns an exit code.
+    The workflow is the command's name in the JSON document.
     """
 
     def decorate(command: Callable[..., int]) -> Callable[..., None]:

@@ -19,11 +19,7 @@ def sites(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 
 
 def comma_list(names: Callable[[], Iterable[str]]) -> Complete:
-    """Return what completes the last word of a list with commas.
-
-    Args:
-        names: Asked for all words when the shell asks.
-    """
+    """Return what completes the last word of a list with commas, from names asked for each time."""
 
     def complete(
         _ctx: click.Context, _param: click.Parameter, incomplete: str

@@ -37,10 +37,8 @@ def find() -> Path | None:
 def configuration(site: str | None, nodes: int | None, workers: int | None) -> dict[str, Any]:
     """Return the arguments of InitNornir.
 
-    Args:
-        site: A site's folder or name as typed; None takes config.yaml's.
-        nodes: How many guests; None takes the site's.
-        workers: How many hosts at once; None takes config.yaml's.
+    Without a site (a folder or name as typed) or workers (hosts at once) config.yaml's is taken,
+    without nodes the site's number of guests.
 
     Raises:
         ConfigError: config.yaml is not what it should be.

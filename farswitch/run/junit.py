@@ -16,12 +16,9 @@ _ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(checks: Sequence[Check], failures: Sequence[Failure] = (), seconds: float = 0.0) -> str:
-    """Return the document.
+    """Return the document; `seconds` is the time of the whole run.
 
-    Args:
-        checks: All that were made.
-        failures: Hosts that ended the run before their checks: each is an error of its stage.
-        seconds: Time of the whole run.
+    Each of the failures, hosts that ended the run before their checks, is an error of its stage.
     """
     suites = ET.Element("testsuites", name="farswitch", time=f"{seconds:.1f}")
     for family in dict.fromkeys(check.family for check in checks):

@@ -13,12 +13,7 @@ from farswitch.run.stages import servers
 
 
 def reasons_to_keep(session: Session, by_server: Mapping[str, Leftovers]) -> dict[str, str]:
-    """Return every cluster with the reason why it stays, and that of what bears no name.
-
-    Args:
-        session: The run.
-        by_server: What is on each server that could be looked at.
-    """
+    """Return every cluster with the reason why it stays, and that of what bears no name."""
     hosts = session.hosts(servers)
     looked_at = [host for host in hosts if host.name in by_server]
     at_work = {holder.cluster for host in looked_at for holder in held_by(access.shell(host))}

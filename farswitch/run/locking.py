@@ -25,11 +25,9 @@ def locked(
 ) -> Iterator[None]:
     """Hold the cluster's lock on every server; a dry run only names who else holds it.
 
-    Args:
-        session: The run.
-        cluster: Whose lock; the site's if not given.
-        head: Where two runs meet first; the server that keeps the record if not given.
-        reach_all: False goes on without a server that does not answer: its stages fail anyway.
+    Two runs meet first at the head: if not given, the server that keeps the record. The cluster is
+    the site's if not given. Unless `reach_all`, a server that does not answer is left out: its
+    stages fail anyway.
 
     Raises:
         LockHeldError: Another run has it; nothing was touched.

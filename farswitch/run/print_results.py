@@ -19,9 +19,7 @@ Returned = tuple[str, str, Result]
 def print_results(returned: Sequence[Returned], *, on_stderr: bool) -> None:
     """Print all of a run, a paragraph a step, its hosts by name, the words of servers made plain.
 
-    Args:
-        returned: In the order in which the steps ended.
-        on_stderr: Whether standard output is for programs.
+    It goes to standard error where standard output is for programs.
     """
     streams = sys.stdout, sys.stderr
     # Here, because its import puts colorama's streams in the place of ours.

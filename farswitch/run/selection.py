@@ -18,11 +18,8 @@ def select(
 ) -> frozenset[str]:
     """Return the names of the checks that are made.
 
-    Args:
-        probes: All there are.
-        only: Families or names with commas; empty means all that need not be asked for.
-        skip: Families or names with commas that are left out.
-        asked: Families that run only when asked for, and are.
+    `only` and `skip` are families or names with commas; an empty `only` means all that need not be
+    asked for. `asked` are the families that run only when asked for, and are.
 
     Raises:
         ConfigError: There is no such family or check, or nothing is left.

@@ -39,12 +39,7 @@ class Session:
     def __init__(
         self, workflow: str, options: Options, *, inventory: dict[str, Any] | None = None
     ) -> None:
-        """Read and check the site; nothing is touched yet.
-
-        Args:
-            workflow: The command's name.
-            options: Those that all commands have.
-            inventory: Nornir's inventory instead of the site's.
+        """Read and check the site, or Nornir's `inventory` instead; nothing is touched yet.
 
         Raises:
             ConfigError: The site or the options cannot be meant.
@@ -147,8 +142,7 @@ class Session:
     def read_record(self, *, follow_site: bool = False) -> None:
         """Read the cluster's record, where there is one, and take over the size that it remembers.
 
-        Args:
-            follow_site: Keep the site's size if the site was given another one meanwhile.
+        With `follow_site` the site's size is kept if the site was given another one meanwhile.
 
         Raises:
             ConfigError: The site gives a guest that was built another VNI or address.
@@ -169,9 +163,7 @@ class Session:
     def finish(self, conclusion: str = "", *, cluster: str | None = None) -> int:
         """Print the report, with a last sentence of its own, and return the exit code.
 
-        Args:
-            conclusion: The sentence.
-            cluster: The name of the cluster that it is about; None takes the site's.
+        It is about the site's cluster, or the one that is named.
         """
         self.recorder.close()
         self._view.stop()

@@ -41,10 +41,7 @@ class Stage:
 def step(task: Callable[..., Result], name: str = "", **arguments: Any) -> Step:
     """Return the task with its arguments, to be run later.
 
-    Args:
-        task: The Nornir task.
-        name: The row in the table; the task's own name when not given.
-        arguments: Passed to the task; a `PerHost` is asked for each host's own.
+    The name is the row in the table. An argument that is a `PerHost` is asked for each host's own.
     """
     return Step(task, arguments, name or task.__name__)
 
@@ -52,10 +49,7 @@ def step(task: Callable[..., Result], name: str = "", **arguments: Any) -> Step:
 def after(stages: Iterable[Stage], name: str, *own: Stage) -> Iterator[Stage]:
     """Yield the stages of a workflow, and stages of one's own after the one with a step.
 
-    Args:
-        stages: The workflow's.
-        name: The step's; it must be one of theirs, if the run comes to their end.
-        own: What runs next.
+    The step must be one of theirs, if the run comes to their end.
 
     Raises:
         LookupError: No stage has that step.
@@ -117,18 +111,11 @@ class StepsAhead:
 
 
 def run_stages(nornir: Nornir, stages: Iterable[Stage], *, on_failed: bool = False) -> bool:
-    """Run the stages in order.
+    """Run the stages in order; return whether every vital one ended well.
 
     The iterable is asked for a stage only when the one before has ended, so that a generator can
-    use what earlier stages returned.
-
-    Args:
-        nornir: Whose hosts and runner are used.
-        stages: What to run.
-        on_failed: Also run on hosts that failed before, and never stop: for teardown.
-
-    Returns:
-        Whether every vital stage ended well.
+    use what earlier stages returned. With `on_failed`, for teardown, hosts that failed before are
+    included and nothing stops.
     """
     for stage in stages:
         failed = set() if on_failed else nornir.data.failed_hosts

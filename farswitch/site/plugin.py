@@ -38,12 +38,7 @@ class FarswitchInventory:
     """Nornir inventory plugin: a site's folder gives servers and guests."""
 
     def __init__(self, site: str, nodes: int | None = None) -> None:
-        """Take the plugin's options.
-
-        Args:
-            site: The site's folder or name; see `find_site`.
-            nodes: How many guests; None means those that the site names.
-        """
+        """Take a site's folder or name (see `find_site`); no `nodes` means as many as it names."""
         self.site = site
         self.nodes = nodes
 
@@ -73,17 +68,10 @@ def register() -> None:
 
 
 def resize(inventory: Inventory, nodes: int | None) -> Cluster:
-    """Give an inventory another number of guests.
+    """Give an inventory another number of guests, None for those that the site names.
 
     Servers, and guests that stay, keep their Host objects and open connections; the connections of
     guests that go are closed.
-
-    Args:
-        inventory: The inventory of a Nornir object.
-        nodes: How many guests; None means those that the site names.
-
-    Returns:
-        The cluster of that size.
 
     Raises:
         ConfigError: That many guests cannot be; nothing was changed.
@@ -104,10 +92,8 @@ def resize(inventory: Inventory, nodes: int | None) -> Cluster:
 def fill_in_keys(inventory: Inventory, private_key: str, host_keys: Mapping[str, str]) -> None:
     """Give the shells of all guests what their logins need, once it is known.
 
-    Args:
-        inventory: The inventory of a Nornir object.
-        private_key: Of root on the guests, as OpenSSH's PEM.
-        host_keys: The public line of each guest's host key, by the guest's name.
+    The private key is root's on the guests, as OpenSSH's PEM; `host_keys` are public lines by the
+    guests' names.
     """
     for host in inventory.hosts.values():
         if host.get("role") == "guest":

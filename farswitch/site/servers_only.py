@@ -33,11 +33,7 @@ class FarswitchServers:
     """Nornir inventory plugin: the servers that were named, of which only addresses are known."""
 
     def __init__(self, servers: Sequence[Server]) -> None:
-        """Take the plugin's options.
-
-        Args:
-            servers: The servers.
-        """
+        """Take the servers."""
         self.servers = tuple(servers)
 
     def load(self) -> Inventory:

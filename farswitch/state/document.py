@@ -32,10 +32,7 @@ class NewerDocumentError(ConfigError):
 def load_versioned(content: bytes, newest: int, where: str) -> dict[str, Any]:
     """Return a document's JSON object, once its version is known to be one that we read.
 
-    Args:
-        content: The file.
-        newest: The version that we write.
-        where: The document and its place, which begin the message.
+    `newest` is the version that we write; `where`, the document and its place, begins the message.
 
     Raises:
         NewerDocumentError: A newer release wrote it.

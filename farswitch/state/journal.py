@@ -106,15 +106,9 @@ def load(shell: Shell, *, folder: str = FOLDER) -> Journal:
 def store(shell: Shell, journal: Journal, *, folder: str = FOLDER) -> Journal:
     """Replace the journal of a server in one step that survives a crash; remove an empty one.
 
-    Call it with the server's shared settings held: no other run writes meanwhile.
-
-    Args:
-        shell: The server.
-        journal: What follows from the journal that `load` or `store` returned last.
-        folder: The folder on the server.
-
-    Returns:
-        The journal with the digest of the new file.
+    Call it with the server's shared settings held, so that no other run writes meanwhile, and with
+    what follows from the journal that `load` or `store` returned last. It returns the journal with
+    the digest of the new file.
 
     Raises:
         JournalConflictError: The file is not the one that was read any more.

@@ -77,20 +77,10 @@ class Released:
 
 
 def claim(journal: Journal, key: str, cluster: str, have: Value, want: Value) -> Journal:
-    """Record that `cluster` needs a setting to be `want`.
+    """Record that `cluster` needs a setting to be `want`, before that is written.
 
     A value that is neither the saved one nor ours was set by somebody else after us: it is what
     the last owner gives back.
-
-    Args:
-        journal: What is recorded so far.
-        key: The setting.
-        cluster: The cluster that needs it.
-        have: The value on the server now.
-        want: The value that will be written next.
-
-    Returns:
-        The journal to store before the setting is written.
     """
     old = journal.claims.get(key)
     if old is None:
@@ -118,14 +108,7 @@ def claim_more(
 
 
 def release(journal: Journal, key: str, cluster: str, have: Value) -> Released:
-    """Take back a cluster's claim of a setting; see `Released` for the outcomes.
-
-    Args:
-        journal: What is recorded so far.
-        key: The setting.
-        cluster: The cluster that needs it no longer.
-        have: The value on the server now.
-    """
+    """Take back a cluster's claim of a setting; see `Released` for the outcomes."""
     old = journal.claims.get(key)
     if old is None or cluster not in old.owners:
         return Released(journal, "not-ours")

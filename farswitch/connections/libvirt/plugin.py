@@ -20,10 +20,7 @@ from farswitch.connections.shell.options import LoginOptions
 class Hypervisor(Domains, Volumes):
     """libvirt of one server; its methods may be called from many threads at once.
 
-    Args:
-        host: The name in messages.
-        uri: What libvirt connects to, as `qemu:///system`.
-        fence: Asked before each call.
+    The fence is asked before each call.
     """
 
     def __init__(self, host: str, uri: str, fence: Fence | None = None) -> None:
@@ -86,8 +83,7 @@ class Libvirt:
     def open(self, *_: object, **parameters: Any) -> None:
         """Connect to the system instance, behind ssh unless it is this machine's.
 
-        Args:
-            parameters: What Nornir gives: see `LibvirtOptions`.
+        The parameters and extras are those of `LibvirtOptions`.
 
         Raises:
             ConfigError: The options cannot be meant.

@@ -15,11 +15,7 @@ PROGRAM = "ssh"
 
 
 class SshFolder:
-    """A folder of this user's alone, locked while it is in use: so nobody removes one in use.
-
-    Attributes:
-        path: The folder.
-    """
+    """A folder of this user's alone, locked while it is in use: so nobody removes one in use."""
 
     def __init__(self) -> None:
         """Make it, after what ended runs have left is removed."""

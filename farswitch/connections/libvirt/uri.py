@@ -20,12 +20,7 @@ OPTIONS = {
 
 
 def remote_uri(target: Target, program: Path) -> str:
-    """Return the URI of a server behind ssh.
-
-    Args:
-        target: Where libvirt runs.
-        program: The script that `ssh_program` gave.
-    """
+    """Return the URI of a server behind ssh, which is started by the script of `ssh_program`."""
     host = f"[{target.hostname}]" if ":" in target.hostname else quote(target.hostname)
     parameters = urlencode({"command": str(program), "no_tty": "1"}, quote_via=quote)
     return f"qemu+ssh://{quote(target.user, safe='')}@{host}:{target.port}/system?{parameters}"

@@ -64,14 +64,9 @@ class Volumes(Pools):
     def create_overlay(
         self, pool: str, name: str, backing: str, capacity: int, *, backing_format: str = "qcow2"
     ) -> None:
-        """Create a qcow2 volume on top of another; one of ours under the name is replaced.
+        """Create a qcow2 volume on top of the one whose path is `backing`; one of ours is replaced.
 
-        Args:
-            pool: Where it is created.
-            name: Its name.
-            backing: The path of the volume below.
-            capacity: Its size in bytes, as the guest sees it.
-            backing_format: The format of the volume below.
+        Its `capacity` is in bytes, as the guest sees it.
 
         Raises:
             ForeignObjectError: A volume of that name is not ours.
@@ -95,15 +90,9 @@ class Volumes(Pools):
         mode: int = 0o644,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Make a volume of these bytes; one of ours under the name is replaced.
+        """Make a volume of `size` bytes; one of ours under the name is replaced.
 
-        Args:
-            pool: Where it is created.
-            name: Its name.
-            source: The bytes, or a file open for reading.
-            size: How many they are.
-            mode: The permission bits of its file.
-            progress: Called with the number of bytes sent so far.
+        Its file gets the permission bits `mode`; `progress` is called with the bytes sent so far.
 
         Raises:
             LibvirtError: libvirt refused, or the source is shorter than `size`; no volume is left.

@@ -60,13 +60,9 @@ def add_bridge(ipr: Session, want: Bridge) -> None:
 
 
 def add_tunnel(ipr: Session, want: Tunnel, *, device: int, master: int) -> None:
-    """Make a vxlan interface and enslave it.
+    """Make a vxlan interface and enslave it to the bridge with the index `master`.
 
-    Args:
-        ipr: An open netlink session.
-        want: The tunnel.
-        device: Index of the underlay's device; with one the kernel bounds the tunnel's MTU.
-        master: Index of the bridge.
+    With the index of the underlay's device the kernel bounds the tunnel's MTU.
 
     Raises:
         LinkError: The kernel refused: the VNI may be in use on that UDP port.
@@ -164,12 +160,8 @@ def drop_altnames(ipr: Session, name: str, altnames: Sequence[str]) -> None:
 def delete(ipr: Session, links: Sequence[Link], have: Sequence[Link]) -> None:
     """Delete interfaces, many of them in one request.
 
-    One by one each waits for a grace period of the kernel (17 ms); a group waits once.
-
-    Args:
-        ipr: An open netlink session.
-        links: What is to go.
-        have: Every interface of the server: no other may be in a group that goes.
+    One by one each waits for a grace period of the kernel (17 ms); a group waits once. `have` is
+    every interface of the server: no other may be in a group that goes.
 
     Raises:
         LinkError: The kernel refused.

@@ -46,11 +46,7 @@ class Entry:
 
 
 def entries(ipr: Session) -> tuple[Entry, ...]:
-    """Read all entries of bridges and tunnels on a server.
-
-    Args:
-        ipr: An open netlink session.
-    """
+    """Read all entries of bridges and tunnels on a server."""
     names = {message["index"]: message.get("ifname") for message in ipr.link("dump")}
     every = (_entry(message, names) for message in ipr.fdb("dump"))
     return tuple(entry for entry in every if entry.bridge or entry.far)

@@ -62,14 +62,7 @@ class Link:
 
 
 def dump(ipr: Session) -> tuple[Link, ...]:
-    """Read every interface of a server, with its addresses.
-
-    Args:
-        ipr: An open netlink session.
-
-    Returns:
-        The interfaces in the kernel's order.
-    """
+    """Read every interface of a server, with its addresses, in the kernel's order."""
     messages = list(ipr.link("dump", ext_mask=SKIP_STATISTICS))
     names = {message["index"]: message.get("ifname") for message in messages}
     addresses: dict[int, list[IPv4Interface | IPv6Interface]] = defaultdict(list)

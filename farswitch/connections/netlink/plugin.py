@@ -106,8 +106,7 @@ class Netlink:
     def open(self, *_: object, **parameters: Any) -> None:
         """Make the endpoint; a host that is this machine needs no agent, if we are root on it.
 
-        Args:
-            parameters: What Nornir gives: see `LoginOptions`.
+        The parameters and extras are those of `LoginOptions`.
         """
         self._shell.open(**parameters)
         shell, fence = self._shell.connection, LoginOptions.parse(**parameters).fence

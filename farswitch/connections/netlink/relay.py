@@ -28,13 +28,9 @@ DATAGRAM = 1 << 20
 
 
 class Relay:
-    """Datagrams between a local socket and the agent of one session.
+    """Datagrams between a local socket and the started agent of one session.
 
-    Args:
-        host: The name in messages.
-        process: The agent, started.
-        seconds: How long a request may stay without its answer.
-        fence: Asked before each request.
+    A request may stay without its answer for `seconds`; the fence is asked before each.
     """
 
     def __init__(

@@ -33,15 +33,7 @@ class Route:
 
 
 def route_to(ipr: Session, address: Address) -> Route | None:
-    """Ask the kernel for the route to an address.
-
-    Args:
-        ipr: An open netlink session.
-        address: The peer's.
-
-    Returns:
-        The route, or None: there is none.
-    """
+    """Ask the kernel for the route to an address; None: there is none."""
     try:
         (message,) = ipr.route("get", dst=str(address))
     except NetlinkError as error:

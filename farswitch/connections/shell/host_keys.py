@@ -55,12 +55,8 @@ def known_keys(hostname: str, port: int, files: Sequence[Path]) -> Any:
     """Return paramiko's table of the keys that known_hosts files have for a host.
 
     Like ssh: a host on another port than 22 goes by `[host]:port`, else by its name alone. Lines
-    that are not understood, and certificates, are passed over; a revoked key is not known.
-
-    Args:
-        hostname: As it is logged in to.
-        port: Of its sshd.
-        files: None means the user's and the system's.
+    that are not understood, and certificates, are passed over; a revoked key is not known. No files
+    means the user's and the system's.
 
     Raises:
         ConfigError: There is no ssh-keygen on this machine.

@@ -17,11 +17,7 @@ class KeyPair:
 
 
 def generate(comment: str) -> KeyPair:
-    """Return a new ed25519 pair (RFC 8709).
-
-    Args:
-        comment: What the public line ends with, such as the guest's name.
-    """
+    """Return a new ed25519 pair (RFC 8709), whose public line ends with the comment."""
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(
         serialization.Encoding.PEM,

@@ -29,12 +29,9 @@ ENDING = 2.0
 
 
 class LocalShell(CommandShell):
-    """Commands as processes of this machine.
+    """Commands as processes of this machine; the fence is asked before each.
 
-    Args:
-        host: The name in messages.
-        prefix: What every command is put behind, as in `("ip", "netns", "exec", NAME)`.
-        fence: Asked before each command.
+    Every one is put behind the prefix, as in `("ip", "netns", "exec", NAME)`.
     """
 
     def __init__(

@@ -32,8 +32,7 @@ class ShellConnection:
     def open(self, *_: object, **parameters: Any) -> None:
         """Log in; a host that is this machine needs no login.
 
-        Args:
-            parameters: What Nornir gives: see `LoginOptions`.
+        The parameters and extras are those of `LoginOptions`.
 
         Raises:
             ConfigError: The options cannot be meant.

@@ -40,10 +40,7 @@ class SshShell(CommandShell):
     """Commands over one login, which the first call after a loss makes anew.
 
     A command that was under way when the login was lost is not run again: what it did is unknown.
-
-    Args:
-        target: How to log in.
-        fence: Asked before each command.
+    The fence is asked before each.
     """
 
     def __init__(self, target: Target, fence: Fence | None = None) -> None:
@@ -120,11 +117,7 @@ class SshShell(CommandShell):
         """Start a command on a channel of its own; the login's shell becomes it.
 
         The fence comes when the channel is open: from then on the channel ends with the lock.
-
-        Args:
-            bounds: Holds to the deadline whatever is done in it.
-            argv: The composed command.
-            deadline: When that is to be over.
+        `bounds` hold to the deadline whatever is done in them.
         """
         channel = self._channel(bounds, deadline)
         try:

@@ -74,12 +74,9 @@ def environment(
     """Return the variables of every session: the launcher's, and the pins of each known device.
 
     A device ignores the variables of the others. One of ch3 steers the launcher too, and beats
-    its own range (measured with MPICH 4.0): only where MPICH is ch3 it is set.
-
-    Args:
-        settings: Hosts and port ranges.
-        finalize: Whether the image has the library that lets jobs of older MPICH end.
-        built_with: The device of the image's MPICH; a seed does not know it and takes the usual.
+    its own range (measured with MPICH 4.0): only where MPICH is ch3 it is set. A seed does not
+    know which device the image's MPICH was `built_with`, and takes the usual. `finalize`: the image
+    has the library that lets jobs of older MPICH end.
     """
     ports = settings.launcher_ports
     variables = {
