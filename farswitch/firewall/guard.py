@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from farswitch.connections.shell.protocol import Shell
@@ -88,6 +88,35 @@ def is_foreign(listed: list[nft.Json], mark: str) -> bool:
     return bool(listed) and not flushed and not nft.marked(listed, mark)
 
 
+def differences(have: Sequence[nft.Json], want: Sequence[nft.Json]) -> list[str]:
+    """Return what differs between a table as it is and as it should be; pure."""
+    if not have:
+        return ["it is not there"]
+    present = {chain.name: chain for chain in nft.chains(have)}
+    faults: list[str] = []
+    for chain in nft.chains(want):
+        if chain.name in present:
+            faults += _chain_differences(present.pop(chain.name), chain)
+        else:
+            faults.append(f"chain '{chain.name}' is not there")
+    faults += [f"chain '{name}' is not of the guard" for name in present]
+    if not faults and nft.canonical(have) != nft.canonical(want):
+        faults.append("it is not as built: its flags or the order of its rules differ")
+    return faults
+
+
+def _chain_differences(have: nft.NftChain, want: nft.NftChain) -> Iterator[str]:
+    for attribute in ("hook", "priority", "policy"):
+        value, wanted = getattr(have, attribute), getattr(want, attribute)
+        if value != wanted:
+            yield f"chain '{want.name}' has {attribute} {value} instead of {wanted}"
+    rules, built = ([nft.canonical(rule.expr) for rule in chain.rules] for chain in (have, want))
+    if missing := [rule for rule in built if rule not in rules]:
+        yield f"chain '{want.name}' lacks {len(missing)} of {len(built)} rules"
+    if more := [rule for rule in rules if rule not in built]:
+        yield f"chain '{want.name}' has {len(more)} rules that are not of the guard"
+
+
 def plan(
     have: Mapping[str, list[nft.Json]],
     want: Mapping[str, list[nft.Json]],
@@ -111,7 +140,7 @@ def plan(
         if family not in texts:
             if old:
                 changes.append(TableChange(family, name, "removed", guard_removal(family, name)))
-        elif nft.canonical(old) != nft.canonical(want[family]):
+        elif differences(old, want[family]):
             what = "replaced" if old else "added"
             changes.append(TableChange(family, name, what, texts[family]))
     return tuple(changes)

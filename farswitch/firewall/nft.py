@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ def objects(text: str) -> list[Json]:
     return [one for one in found if "metainfo" not in one]
 
 
-def chains(listed: list[Json]) -> tuple[NftChain, ...]:
+def chains(listed: Sequence[Json]) -> tuple[NftChain, ...]:
     """Return the chains of a listing with their rules, in the listing's order."""
     rules: dict[tuple[str, str, str], list[NftRule]] = {}
     for one in _each(listed, "rule"):
@@ -85,7 +85,7 @@ def chains(listed: list[Json]) -> tuple[NftChain, ...]:
     )
 
 
-def canonical(listed: list[Json]) -> list[Json]:
+def canonical(listed: Sequence[Json]) -> list[Json]:
     """Return a listing without handles and counts, and with sets in one order.
 
     The kernel numbers what it is given, and lists the elements of a set in any order.
@@ -98,7 +98,7 @@ def marked(listed: list[Json], mark: str) -> bool:
     return any(one.get("comment") == mark for one in _each(listed, "rule"))
 
 
-def _each(listed: list[Json], kind: str) -> Iterator[Json]:
+def _each(listed: Sequence[Json], kind: str) -> Iterator[Json]:
     return (one[kind] for one in listed if kind in one)
 
 

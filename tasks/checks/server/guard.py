@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from nornir.core.task import Task
 
 from farswitch.connections.access import shell
-from farswitch.firewall import guard, nft
+from farswitch.firewall import guard
 from farswitch.firewall.guard_wanted import guard_tables, wanted_guard
-from farswitch.firewall.nft import Json, NftChain
+from farswitch.firewall.nft import Json
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.fixes import Fixes
@@ -22,35 +22,6 @@ CAUSE = (
     "Somebody flushed the rules (nft flush ruleset: the start of nftables.service, of firewalld "
     "or of a configuration tool does it), or the server was started anew since the build."
 )
-
-
-def differences(have: Sequence[Json], want: Sequence[Json]) -> list[str]:
-    """Return what differs between a table as it is and as it should be; pure."""
-    if not have:
-        return ["it is not there"]
-    there = {chain.name: chain for chain in nft.chains(list(have))}
-    found: list[str] = []
-    for chain in nft.chains(list(want)):
-        if (one := there.pop(chain.name, None)) is None:
-            found.append(f"chain '{chain.name}' is not there")
-            continue
-        found += _chains(one, chain)
-    found += [f"chain '{name}' is not of the guard" for name in there]
-    if not found and nft.canonical(list(have)) != nft.canonical(list(want)):
-        found.append("it is not as built: its flags or the order of its rules differ")
-    return found
-
-
-def _chains(have: NftChain, want: NftChain) -> Iterator[str]:
-    for what in ("hook", "priority", "policy"):
-        is_, should = getattr(have, what), getattr(want, what)
-        if is_ != should:
-            yield f"chain '{want.name}' has {what} {is_} instead of {should}"
-    rules, wanted = ([nft.canonical(list(one.expr)) for one in c.rules] for c in (have, want))
-    if missing := [one for one in wanted if one not in rules]:
-        yield f"chain '{want.name}' lacks {len(missing)} of {len(wanted)} rules"
-    if more := [one for one in rules if one not in wanted]:
-        yield f"chain '{want.name}' has {len(more)} rules that are not of the guard"
 
 
 def judge(
@@ -67,7 +38,7 @@ def judge(
     for family, wanted in want.items():
         if not wanted:
             continue
-        wrong = differences(have.get(family, ()), wanted)
+        wrong = guard.differences(have.get(family, ()), wanted)
         rules = sum("rule" in one for one in wanted)
         yield Check(
             name=NAME,

@@ -15,7 +15,7 @@ from farswitch.proof.fixes import Fixes
 from farswitch.proof.probe import Probe, of_each
 from farswitch.remote import shell_command
 from farswitch.sysctl.converge import observe
-from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, owners_in, render
+from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, owners_in, stale
 from farswitch.sysctl.plan import SysctlState
 
 NAME = "server.sysctl"
@@ -100,7 +100,7 @@ def file_fault(path: str, found: str | None, cluster: str) -> str:
         return "not of farswitch"
     if cluster not in owners:
         return f"does not name '{cluster}'"
-    return "" if found == render(owners)[path].strip("\n") else "does not say the same"
+    return "does not say the same" if path in stale({path: found}, owners) else ""
 
 
 def setters(login: Shell) -> Setters:

@@ -9,7 +9,7 @@ import pytest
 
 from farswitch.connections.netlink.links import Link, Port
 from farswitch.errors import FarswitchError, ForeignObjectError
-from farswitch.firewall.guard import is_foreign
+from farswitch.firewall.guard import differences, is_foreign
 from farswitch.links.wanted import wanted_bridges
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
@@ -237,7 +237,7 @@ def listing(*rules, prio=-150, policy="accept", chain="input", comment="farswitc
     ],
 )  # fmt: skip
 def test_differences_of_a_guard(have, told):
-    assert guard.differences(have, listing(1, 2)) == told
+    assert differences(have, listing(1, 2)) == told
 
 
 @pytest.mark.parametrize(
