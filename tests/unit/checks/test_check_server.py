@@ -9,7 +9,7 @@ import pytest
 
 from farswitch.connections.netlink.links import Link, Port
 from farswitch.errors import FarswitchError, ForeignObjectError
-from farswitch.firewall.guard import differences, is_foreign
+from farswitch.firewall.guard import differences, is_foreign, plan
 from farswitch.links.wanted import wanted_bridges
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
@@ -236,8 +236,12 @@ def listing(*rules, prio=-150, policy="accept", chain="input", comment="farswitc
                      id="dormant"),
     ],
 )  # fmt: skip
-def test_differences_of_a_guard(have, told):
-    assert differences(have, listing(1, 2)) == told
+def test_differences_of_a_guard_are_what_a_build_replaces_it_for(have, told):
+    want = listing(1, 2)
+    assert differences(have, want) == told
+    tables = ({"inet": have, "bridge": []}, {"inet": want, "bridge": []})
+    changes = plan(*tables, {"inet": "text"}, CLUSTER.owner, server="server1")
+    assert [change.text for change in changes] == (["text"] if told else [])
 
 
 @pytest.mark.parametrize(
