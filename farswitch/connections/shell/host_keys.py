@@ -54,15 +54,15 @@ def pinned_key(hostname: str, port: int, line: str) -> Any:
 def known_keys(hostname: str, port: int, files: Sequence[Path]) -> Any:
     """Return paramiko's table of the keys that known_hosts files have for a host.
 
-    Like ssh: a host on another port than 22 goes by `[host]:port`, else by its name alone. Lines
-    that are not understood, and certificates, are passed over; a revoked key is not known. No files
-    means the user's and the system's.
+    Like ssh: a host on another port than 22 goes by `[host]:port`, else by its name alone, both in
+    lower case. Lines that are not understood, and certificates, are passed over; a revoked key is
+    not known. No files means the user's and the system's.
 
     Raises:
         ConfigError: There is no ssh-keygen on this machine.
     """
     keys, name = paramiko.HostKeys(), lookup_name(hostname, port)
-    for spelling in dict.fromkeys((name, hostname)):
+    for spelling in dict.fromkeys((name.lower(), hostname.lower())):
         lines = [line for path in files or SYSTEM_KNOWN_HOSTS for line in _lines(spelling, path)]
         revoked = {line[3] for line in lines if line[0] == "@revoked"}
         for _, kind, text in (line for line in lines if not line[0].startswith("@")):
