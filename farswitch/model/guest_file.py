@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file in the guest; `owner` is `root:root` or the user's `name:name`."""
+    """A file in the guest; `owner` is `root:root` or the user's `name:name`.
+
+    What prints it leaves its bytes out: some files are private keys.
+    """
 
     path: str
-    content: bytes
+    content: bytes = field(repr=False)
     mode: int = 0o644
     owner: str = "root:root"
 

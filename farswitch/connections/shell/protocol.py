@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from farswitch.errors import ConfigError, FarswitchError
@@ -47,9 +47,12 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """A file as it is: its bytes, its permission bits, and `user:group`."""
+    """A file as it is: its bytes, its permission bits, and `user:group`.
 
-    content: bytes
+    What prints it leaves its bytes out: some files are private keys.
+    """
+
+    content: bytes = field(repr=False)
     mode: int
     owner: str
 

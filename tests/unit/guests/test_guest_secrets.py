@@ -1,0 +1,39 @@
+"""A task's result may be printed; the private keys among a guest's files stay out of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from nornir import InitNornir
+from nornir_utils.plugins.functions import print_result
+
+from farswitch.connections import access
+from farswitch.model.guest_file import File
+from tasks.read_guest_files import read_guest_files
+
+
+def test_a_printed_result_names_the_files_and_not_the_keys_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    access.register()
+    key = tmp_path / "id_ed25519"
+    key.write_text("SECRET")
+    (tmp_path / "hosts.yaml").write_text(
+        "node1: {connection_options: {shell: {extras: {local: true}}}}"
+    )
+    options = {"host_file": str(tmp_path / "hosts.yaml")}
+    inventory = {"plugin": "SimpleInventory", "options": options}
+    with InitNornir(inventory=inventory, logging={"enabled": False}) as nornir:
+        results = nornir.run(read_guest_files, paths=[str(key)])
+        print_result(results)
+    assert results["node1"].result[str(key)].content == b"SECRET"
+    printed = capsys.readouterr().out
+    assert str(key) in printed
+    assert "content" not in printed, "pprint would cut the key into pieces"
+
+
+def test_a_file_to_be_written_is_printed_without_its_bytes() -> None:
+    assert "secret" not in repr(File("/root/.ssh/id_ed25519", b"secret"))
