@@ -48,8 +48,15 @@ class Recorder:
     def task_instance_started(self, task: Task, host: Host) -> None:
         """Nothing: a chain gives no row, its steps do."""
 
-    def task_instance_completed(self, task: Task, host: Host, result: MultiResult) -> None:  # noqa: ARG002 - Nornir's signature
-        """Note that a host ended its chain, which gives no row: its steps do."""
+    def task_instance_completed(self, task: Task, host: Host, result: MultiResult) -> None:
+        """Note that a host ended its chain, which gives no row: its steps do.
+
+        A step whose arguments could not be had never began; its row has what was in the way.
+        """
+        own, ended = result[0], len(result) - 1
+        if own.failed and not isinstance(own.exception, NornirSubTaskError):
+            steps: Any = task.params.get("steps", ())
+            self._add(steps[ended].name if steps[ended:] else task.name, host.name, own)
         self._view.left(host.name)
 
     def subtask_instance_started(self, task: Task, host: Host) -> None:

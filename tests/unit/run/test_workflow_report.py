@@ -63,6 +63,20 @@ def test_an_argument_may_differ_from_host_to_host(nornir: Nornir, recorder: Reco
     assert recorder.rows["change"].changed == 3
 
 
+def test_a_step_whose_argument_cannot_be_had_failed(nornir: Nornir, recorder: Recorder):
+    def has(host: Host) -> int:
+        if host.name == "node2":
+            raise FarswitchError("It has none.", hint="Get one.")
+        return 1
+
+    chain = (step(change, count=1), step(change, "next", count=PerHost(has)))
+    assert not run_stages(nornir, [Stage(guests, (*chain, step(change, "last", count=1)))])
+    assert recorder.failures == [Failure("node2", "next", "It has none.", "Get one.")]
+    assert recorder.rows["next"].failed == {"node2"}
+    assert recorder.rows["last"].hosts == {"node1"}
+    assert [name for name, host, result in recorder.returned if result.failed] == ["next"]
+
+
 def test_a_failed_server_ends_the_run(nornir: Nornir, recorder: Recorder):
     error = FarswitchError("It broke.", hint="Mend it.")
     broken = Stage(servers, (failing("server1", error),))
