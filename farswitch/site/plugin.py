@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from nornir.core.inventory import (
     ConnectionOptions,
@@ -25,11 +25,8 @@ from farswitch.site.nornir_data import CLUSTER, FENCE, SITE, fence_of, site_of
 
 NAME = "FarswitchInventory"
 GROUPS = ("hypervisor", "switch", "guest")
-CONNECTIONS = {
-    "hypervisor": ("shell", "netlink", "libvirt"),
-    "switch": ("shell", "netlink"),
-}
-"""What a server of each role is reached by."""
+CONNECTIONS = ("shell", "netlink", "libvirt")
+"""What a server is reached by: a switch may have been another cluster's hypervisor."""
 GUEST_USER = "root"
 SSH_PORT = 22
 
@@ -54,7 +51,7 @@ class FarswitchInventory:
         groups = Groups({name: Group(name, defaults=defaults) for name in GROUPS})
         inventory = Inventory(hosts=Hosts(), groups=groups, defaults=defaults)
         for server in wanted.servers:
-            host = server_host(server, groups[server.role], defaults, CONNECTIONS[server.role])
+            host = server_host(server, groups[server.role], defaults)
             host.data["cluster"] = wanted.name
             inventory.hosts[server.name] = host
         for guest in wanted.guests:
@@ -101,10 +98,8 @@ def fill_in_keys(inventory: Inventory, private_key: str, host_keys: Mapping[str,
             extras |= {"private_key": private_key, "host_key": host_keys.get(host.name, "")}
 
 
-def server_host(
-    server: Server, group: Group, defaults: Defaults, connections: Sequence[str]
-) -> Host:
-    """Return the Nornir host of a server, with options for each of the connections."""
+def server_host(server: Server, group: Group, defaults: Defaults) -> Host:
+    """Return the Nornir host of a server, with options for each of its connections."""
     extras = {
         "name": server.name,
         "local": server.local,
@@ -121,7 +116,7 @@ def server_host(
         groups=ParentGroups([group]),
         data={"role": server.role, "underlay": str(server.underlay)},
         connection_options={
-            **{name: ConnectionOptions(extras=dict(extras)) for name in connections},
+            **{name: ConnectionOptions(extras=dict(extras)) for name in CONNECTIONS},
             "netmiko": netmiko_options.of_server(server),
         },
         defaults=defaults,

@@ -21,7 +21,7 @@ from farswitch.errors import ConfigError
 from farswitch.model.machines import Server
 from farswitch.site.field_types import parse_hostname
 from farswitch.site.nornir_data import FENCE
-from farswitch.site.plugin import CONNECTIONS, server_host
+from farswitch.site.plugin import server_host
 
 NAME = "FarswitchServers"
 LOCAL = "local"
@@ -42,8 +42,7 @@ class FarswitchServers:
         groups = Groups({"switch": Group("switch", defaults=defaults)})
         hosts = Hosts()
         for server in self.servers:
-            options = CONNECTIONS["hypervisor"]
-            hosts[server.name] = server_host(server, groups["switch"], defaults, options)
+            hosts[server.name] = server_host(server, groups["switch"], defaults)
         return Inventory(hosts=hosts, groups=groups, defaults=defaults)
 
 
