@@ -11,7 +11,7 @@ from farswitch.firewall.modes import Done, FirewallInTheWayError, FirewallMode, 
 from farswitch.firewall.traffic import Flow
 from farswitch.lock.locks import shared_settings
 from farswitch.model.owner import Owner
-from farswitch.rollback.confirmed import confirm_earlier, confirm_earlier_shared, with_notes
+from farswitch.rollback.confirmed_change import confirm_earlier, confirm_earlier_shared, with_notes
 
 
 def firewall_reset(

@@ -11,7 +11,7 @@ from farswitch.connections import access
 from farswitch.firewall.guard import converge
 from farswitch.firewall.guard_wanted import GuardWanted
 from farswitch.model.owner import Owner
-from farswitch.rollback.confirmed import confirm_earlier, with_notes
+from farswitch.rollback.confirmed_change import confirm_earlier, with_notes
 
 
 def guard(

@@ -16,7 +16,7 @@ from farswitch.firewall import nft
 from farswitch.firewall.guard_wanted import GuardWanted, guard_removal, guard_tables
 from farswitch.model.owner import Owner
 from farswitch.remote import script
-from farswitch.rollback.confirmed import GUARD, confirmed_change
+from farswitch.rollback.confirmed_change import GUARD, confirmed_change
 
 FAMILIES = ("inet", "bridge")
 _SEPARATOR = "\n---\n"

@@ -18,7 +18,7 @@ from farswitch.firewall.restore import plan_restore
 from farswitch.firewall.traffic import Flow
 from farswitch.firewall.undo import undo_reset, undo_restore
 from farswitch.model.owner import Owner
-from farswitch.rollback.confirmed import confirmed_change
+from farswitch.rollback.confirmed_change import confirmed_change
 from farswitch.state.journal import FOLDER, load, store, stored
 
 FirewallMode = Literal["reset", "narrow", "check"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from farswitch.rollback import confirmed
+from farswitch.rollback import confirmed_change as confirmed
 
 
 def main() -> None:

@@ -12,8 +12,13 @@ from farswitch.firewall import modes, read
 from farswitch.firewall.apply import apply_restore, restore_steps
 from farswitch.firewall.restore import plan_restore
 from farswitch.firewall.undo import undo_restore
-from farswitch.rollback import confirmed, timer
-from farswitch.rollback.confirmed import UnconfirmedError, confirm_earlier, confirm_earlier_shared
+from farswitch.rollback import confirmed_change as confirmed
+from farswitch.rollback import timer
+from farswitch.rollback.confirmed_change import (
+    UnconfirmedError,
+    confirm_earlier,
+    confirm_earlier_shared,
+)
 from farswitch.state.journal import load
 from farswitch.state.saved_settings import Journal
 from tests.netns.test_firewall import HOSTILE, cluster_of, run, sh, state

@@ -14,8 +14,9 @@ from farswitch.firewall import read
 from farswitch.firewall.undo import undo_reset
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
-from farswitch.rollback import confirmed, timer
-from farswitch.rollback.confirmed import UnconfirmedError, confirm_earlier
+from farswitch.rollback import confirmed_change as confirmed
+from farswitch.rollback import timer
+from farswitch.rollback.confirmed_change import UnconfirmedError, confirm_earlier
 from tests.netns.converged import guard
 from tests.netns.test_firewall import HOSTILE, cluster_of, run, sh, state
 from tests.netns.way_in import listening

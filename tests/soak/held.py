@@ -11,7 +11,8 @@ import signal
 import sys
 
 from farswitch.connections.shell.protocol import Shell
-from farswitch.rollback import confirmed, timer
+from farswitch.rollback import confirmed_change as confirmed
+from farswitch.rollback import timer
 from tests.soak import unbooted
 from workflows import teardown
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from farswitch.deadline import Deadline, wait_until
-from farswitch.rollback.confirmed import SECONDS
+from farswitch.rollback.confirmed_change import SECONDS
 from tests.soak.ground import Ground
 from tests.soak.machine import Machine, machine
 
