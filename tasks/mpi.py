@@ -7,7 +7,7 @@ the processes that the launcher starts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from nornir.core.task import Result, Task
 
@@ -18,7 +18,6 @@ from farswitch.guests import sshd
 from farswitch.guests.converge_files import FilesRead, apply, observe, plan, result_of
 from farswitch.guests.files.mpi import DEVICE, SSHD, MpiSettings, device, mpi_files, pins
 from farswitch.image.root_tree import FINALIZE
-from farswitch.model.guest_file import File
 from farswitch.model.owner import Owner
 
 _LOOK = 'mpichversion || exit; [ ! -e "$1" ] || echo "finalize: yes"'
@@ -28,7 +27,6 @@ def mpi(
     task: Task,
     settings: MpiSettings,
     owner: Owner,
-    programs: Sequence[File] = (),
     *,
     have: FilesRead | None = None,
     present: bool = True,
@@ -40,9 +38,8 @@ def mpi(
         task: Runs on a guest.
         settings: The hostfile's addresses and the port ranges.
         owner: Whose mark the files bear.
-        programs: Files of MPI programs that the guest gets along with the settings.
         have: The files as they were read before; None reads them.
-        present: False removes the settings and the programs; MPICH stays.
+        present: False removes the settings and our programs; MPICH stays.
         dry_run: True only reports. None: as the run says.
 
     Raises:
@@ -51,7 +48,7 @@ def mpi(
     login, built_with, finalize = shell(task), DEVICE, False
     if present:
         built_with, finalize = _check_mpich(login, task.host.name, pins(settings.payload_ports))
-    want = (*mpi_files(settings, owner, finalize=finalize, built_with=built_with), *programs)
+    want = mpi_files(settings, owner, finalize=finalize, built_with=built_with)
     changes = plan(observe(login, want, have), want, present=present)
     if not task.is_dry_run(dry_run):
         apply(login, changes)

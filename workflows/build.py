@@ -14,7 +14,7 @@ from farswitch.guests.base_image import wanted_image
 from farswitch.guests.config import wanted_config
 from farswitch.guests.domain import Hardware
 from farswitch.guests.files.hosts import wanted_addresses
-from farswitch.guests.files.mpi import program_files, wanted_mpi
+from farswitch.guests.files.mpi import wanted_mpi
 from farswitch.guests.server_facts import Facts
 from farswitch.links.mtu import derive
 from farswitch.links.underlay import Underlay
@@ -195,7 +195,7 @@ def guest_steps(session: Session, size: int) -> tuple[Step, tuple[Step, ...]]:
             ssh_keys, access=PerHost(lambda host: configs[host.name].access), owner=owner, have=have
         ),
         step(nfs, share=PerHost(lambda host: configs[host.name].share), owner=owner, have=have),
-        step(mpi, settings=wanted_mpi(cluster), owner=owner, programs=program_files(), have=have),
+        step(mpi, settings=wanted_mpi(cluster), owner=owner, have=have),
     )
 
 

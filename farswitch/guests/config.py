@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 from farswitch.connections.shell.keys import KeyPair
 from farswitch.guests.files.hosts import hosts_files, wanted_addresses
-from farswitch.guests.files.mpi import MpiSettings, mpi_files, program_files, wanted_mpi
+from farswitch.guests.files.mpi import MpiSettings, mpi_files, wanted_mpi
 from farswitch.guests.files.nfs import Share, share_files, wanted_share
 from farswitch.guests.files.ssh import (
     SshAccess,
@@ -45,7 +45,6 @@ class GuestConfig:
             *public_files(self.access, self.owner),
             *share_files(self.share, self.owner),
             *mpi_files(self.mpi, self.owner, finalize=finalize),
-            *program_files(),
         )
 
     @property

@@ -95,7 +95,7 @@ def environment(
 def mpi_files(
     settings: MpiSettings, owner: Owner, *, finalize: bool, built_with: str = DEVICE
 ) -> tuple[File, ...]:
-    """Return the settings that every guest gets; see `environment`."""
+    """Return the files that every guest gets; see `environment`."""
     variables = environment(settings, finalize=finalize, built_with=built_with)
     session = "SetEnv " + " ".join(f"{name}={value}" for name, value in variables.items())
     profile = "\n".join(f"export {name}={value}" for name, value in variables.items())
@@ -103,15 +103,8 @@ def mpi_files(
         File.marked(SSHD, owner.mark, session),
         File.marked(PROFILE, owner.mark, profile),
         File.marked(HOSTFILE, owner.mark, "\n".join(map(str, settings.hosts))),
+        *map(_program, (RING, LADDER)),
     )
-
-
-def program_files() -> tuple[File, ...]:
-    """Return our own MPI programs.
-
-    A guest may have those of another release: a proof that runs one writes it first.
-    """
-    return tuple(_program(path) for path in (RING, LADDER))
 
 
 def _program(path: str) -> File:

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from nornir.core.task import Task
 
 from farswitch.connections.access import shell
-from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError
-from farswitch.guests.converge_files import apply, observe, plan
-from farswitch.guests.files.mpi import LADDER, program_files
+from farswitch.guests.files.mpi import LADDER
 from farswitch.guests.mpi_launch import around_mtu, launch
 from farswitch.model.machines import DATA_NIC, Guest
 from farswitch.proof.check import Check, skipped
@@ -153,7 +151,6 @@ def run(task: Task, context: Context) -> Iterator[Check]:
     argv = ["python3", "-X", word, LADDER, *sizes]
     job = mpi_job(shell(task), settings, guests, argv, seconds)
     try:
-        each_or_raise((guest.name for guest in guests), lambda name: _renew(context.shell(name)))
         with job:
             _lower_rungs(job, host, guests, state, context)
             state.checks += sockets.look(context, guests, word)
@@ -170,12 +167,6 @@ def run(task: Task, context: Context) -> Iterator[Check]:
         context.evidence.notes.append(line)
     left = [guest.name for guest in context.cluster.guests if guest not in guests]
     context.evidence.conclusion = counters.conclude(context.cluster, guests, counted, left)
-
-
-def _renew(login: Shell) -> None:
-    """Have the programs of this release on a guest: another one may have built the cluster."""
-    programs = program_files()
-    apply(login, plan(observe(login, programs), programs))
 
 
 def _launch(task: Task, context: Context, guests: Sequence[Guest]) -> Check:

@@ -95,7 +95,6 @@ def test_every_file_of_a_guest_is_read_ahead(guest: Guest):
         ssh.secret_files(ACCESS),
         nfs.share_files(config.share, OWNER),
         mpi.mpi_files(MPI, OWNER, finalize=True),
-        mpi.program_files(),
     ):
         assert {file.path for file in kept} <= set(config.paths)
 
@@ -191,5 +190,5 @@ def test_the_range_that_steers_the_launcher_too_is_set_for_ch3_alone(device: str
 
 @pytest.mark.parametrize("path", [mpi.RING, mpi.LADDER])
 def test_a_guests_programs_are_those_of_the_sources(path: str):
-    (found,) = (file for file in mpi.program_files() if file.path == path)
+    (found,) = (file for file in mpi.mpi_files(MPI, OWNER, finalize=True) if file.path == path)
     assert found.content == (ROOT / "farswitch/remote" / f"mpi_{Path(path).name}").read_bytes()

@@ -10,7 +10,6 @@ import pytest
 from farswitch.connections.shell.protocol import FileFacts
 from farswitch.guests import converge_files
 from farswitch.guests.config import wanted_config
-from farswitch.guests.files.mpi import program_files
 from farswitch.model.cluster import cluster
 from farswitch.site.loader import ROOT, load_site
 from farswitch.state.record import complete
@@ -74,7 +73,7 @@ def without(config, **how):
         hosts_file.hosts_file(where, config.addresses, owner, present=False, **how),
         ssh_keys.ssh_keys(where, config.access, owner, present=False, **how),
         nfs.nfs(where, config.share, owner, present=False, **how),
-        mpi.mpi(where, config.mpi, owner, program_files(), present=False, **how),
+        mpi.mpi(where, config.mpi, owner, present=False, **how),
     ]
 
 
