@@ -68,16 +68,8 @@ class RemoteProgram:
         Raises:
             RemoteProgramError: It has ended.
         """
-        self.send_line(message.model_dump_json())
-
-    def send_line(self, line: str) -> None:
-        """Send a line as it is, to a program that reads no JSON.
-
-        Raises:
-            RemoteProgramError: It has ended.
-        """
         try:
-            self._process.write(f"{line}\n".encode())
+            self._process.write(f"{message.model_dump_json()}\n".encode())
         except (OSError, EOFError, ValueError) as error:
             raise self._ended() from error
 

@@ -74,16 +74,20 @@ def make(session: Session, chosen: frozenset[str], context: Context) -> None:
     runs = wanted(probes(), chosen)
     for family, suite in SUITE.items():
         probes_here = (probe for probe in suite if probe in runs)
-        for _, alike in groupby(probes_here, key=attrgetter("on", "vital")):
-            look, dry = partial(observe, session, family), session.options.dry_run
+        for (_, _, together), alike in groupby(probes_here, attrgetter("on", "vital", "together")):
+            look = partial(observe, session, family, together=together)
+            dry = session.options.dry_run
             checks = prove(tuple(alike), context, look, chosen=chosen, dry=dry)
             session.recorder.judged(family, checks)
 
 
-def observe(session: Session, family: str, observations: Round) -> Outcomes:
-    """Make observations on all of their hosts side by side."""
+def observe(
+    session: Session, family: str, observations: Round, *, together: bool = False
+) -> Outcomes:
+    """Make observations on all of their hosts side by side; `together`, on all of them at once."""
     one = step(verify, family, observations=PerHost(lambda host: observations[host.name]))
-    session.run([Stage(lambda host: host.name in observations, (one,), vital=False)])
+    stage = Stage(lambda host: host.name in observations, (one,), vital=False, together=together)
+    session.run([stage])
     return {host: session.result(family, host) for host in observations}
 
 

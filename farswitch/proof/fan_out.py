@@ -13,15 +13,12 @@ AT_ONCE = 32
 """Hosts that one probe works on side by side."""
 
 
-def each(
-    names: Iterable[str], call: Callable[[str], T], at_once: int = AT_ONCE
-) -> dict[str, T | FarswitchError]:
+def each(names: Iterable[str], call: Callable[[str], T]) -> dict[str, T | FarswitchError]:
     """Call a function for several hosts side by side.
 
     Args:
         names: The hosts.
         call: What is done for each.
-        at_once: How many at a time; those that wait for each other need all.
 
     Returns:
         What it returned for each name, or the error that it raised there.
@@ -34,7 +31,7 @@ def each(
             return error
 
     names = list(names)
-    with ThreadPoolExecutor(max(1, min(at_once, len(names)))) as pool:
+    with ThreadPoolExecutor(max(1, min(AT_ONCE, len(names)))) as pool:
         return dict(zip(names, pool.map(attempt, names), strict=True))
 
 

@@ -64,6 +64,13 @@ class PairTimes(BaseModel):
     latency: float
 
 
+class Round(BaseModel):
+    """To `mpi_ladder.py`: these pairs of ranks send each other so many bytes."""
+
+    bytes: int
+    pairs: Sequence[tuple[int, int]]
+
+
 class RoundEnded(BaseModel):
     """`mpi_ladder.py`: the pairs of a round sent each other the payload."""
 

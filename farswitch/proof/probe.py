@@ -38,6 +38,7 @@ class Probe:
         needs: Names or families of checks; where one failed, this probe is skipped.
         asked: Whether it runs only where its family is asked for, as the attacks do.
         writes: Whether it changes something that it puts back: a dry run leaves it out.
+        together: Whether its hosts wait for each other, so that all have to be at work at once.
         vital: Whether it runs always, or wherever guests are worked with, as all others stand on
             it; unasked it reports failures only.
     """
@@ -50,6 +51,7 @@ class Probe:
     needs: tuple[str, ...] = ()
     asked: bool = False
     writes: bool = False
+    together: bool = False
     vital: Literal["", "always", "guests"] = ""
 
     @property
@@ -108,6 +110,18 @@ def of_one(
             raise error
 
     return of_each(on, observe, judge)
+
+
+def of_all(names: Iterable[str], observed: Observed[T], context: Context) -> dict[str, T]:
+    """Return what was observed on hosts that say nothing without each other.
+
+    Raises:
+        FarswitchError: One of them could not be observed, or was left alone.
+    """
+    for name in names:
+        if name not in observed:
+            raise FarswitchError(f"'{name}' could not be asked: {context.evidence.lost[name]}")
+    return {name: sound(observed[name]) for name in names}
 
 
 def attempt(call: Callable[[], T]) -> T | FarswitchError:

@@ -69,7 +69,8 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.proof = self.probe.prove(self.context)
-        if not self.skip:
+        lost = all(_lost(host, self.context) for host in self.context.on(self.probe.on))
+        if not self.skip and not lost:
             self.advance(None)
 
     def advance(self, observed: Any) -> None:

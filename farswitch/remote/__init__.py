@@ -6,12 +6,13 @@ import re
 from importlib import resources
 
 _FUTURE = "from __future__ import annotations\n"
-_SHARED = re.compile(r"^from farswitch\.remote\.(packet_bytes) import .*\n", re.MULTILINE)
+_SHARED = re.compile(r"^from farswitch\.remote\.(\w+) import .*\n", re.MULTILINE)
+_START = '\nif __name__ == "__main__":\n'
 
 
 def source(name: str) -> str:
     """Return the text of a program, for hosts that do not have it, whole: with what it imports."""
-    return _SHARED.sub(lambda found: _read(found[1]).replace(_FUTURE, ""), _read(name))
+    return _SHARED.sub(lambda found: _shared(found[1]), _read(name))
 
 
 def command(name: str, *arguments: str) -> list[str]:
@@ -20,6 +21,11 @@ def command(name: str, *arguments: str) -> list[str]:
     It starts faster so, and nobody there changes what it imports.
     """
     return ["python3", "-IS", "-c", source(name), *arguments]
+
+
+def _shared(name: str) -> str:
+    """Return what one program takes from another: all but its start."""
+    return _read(name).replace(_FUTURE, "").partition(_START)[0]
 
 
 def _read(name: str) -> str:

@@ -1,10 +1,11 @@
 """Climb from MPI's start to all pairs of ranks, and say in JSON, a line a rung, how it went.
 
-Usage: mpiexec -n N python3 ladder.py SIZE [SIZE ...]   (sizes in bytes)
+Usage: mpiexec -n N python3 mpi_ladder.py SIZE [SIZE ...]   (sizes in bytes)
 
-After start, barrier and a ring of each size it does what rank 0 reads on its standard input:
-`round BYTES A,B [C,D ...]` lets ranks A and B send each other BYTES bytes, C and D side by side
-with them; the end of the input ends it. Ranks that wait do not spin: they share a processor.
+After start, barrier and a ring of each size it does what rank 0 reads on its standard input, a line
+of JSON a round: {"bytes": 9, "pairs": [[0, 1], [2, 3]]} lets ranks 0 and 1 send each other 9 bytes,
+2 and 3 side by side with them; the end of the input ends it. Ranks that wait do not spin: they
+share a processor.
 """
 
 from __future__ import annotations
@@ -16,17 +17,15 @@ from typing import TYPE_CHECKING
 
 from mpi4py import MPI
 
+from farswitch.remote.mpi_ring import lap
+
 if TYPE_CHECKING:
-    from farswitch.remote.mpi_ring import lap
-else:
-    from ring import lap
+    Told = dict[str, object]
 
 LAPS = 20
 """Round trips of one byte that the latency is the median of."""
 PAUSE = 0.01
 """Seconds between two looks for a command."""
-
-Told = dict[str, object]
 
 
 def say(world: MPI.Intracomm, rung: str, **told: object) -> None:
@@ -78,31 +77,29 @@ def transfer(world: MPI.Intracomm, size: int, first: int, second: int) -> list[T
     return told if rank == first else []
 
 
-def order(world: MPI.Intracomm) -> list[str]:
-    """Return the next command's words; none at the end of the input."""
+def order(world: MPI.Intracomm) -> str:
+    """Return the next round's line; empty at the end of the input."""
     if world.Get_rank() == 0:
-        words = sys.stdin.readline().split()
+        line = sys.stdin.readline()
         for rank in range(1, world.Get_size()):
-            world.send(words, dest=rank)
-        return words
+            world.send(line, dest=rank)
+        return line
     while not world.iprobe(source=0):
         time.sleep(PAUSE)
-    ordered: list[str] = world.recv(source=0)
+    ordered: str = world.recv(source=0)
     return ordered
 
 
 def obey(world: MPI.Intracomm) -> None:
     """Do what rank 0 reads until its input ends."""
-    while words := order(world):
-        _, size, *pairs = words
+    while line := order(world):
+        wanted = json.loads(line)
         mine = []
-        for pair in pairs:
-            first, second = map(int, pair.split(","))
-            mine += transfer(world, int(size), first, second)
+        for first, second in wanted["pairs"]:
+            mine += transfer(world, wanted["bytes"], first, second)
         if world.Get_rank() == 0:
             told = list(mine)
-            for pair in pairs:
-                first = int(pair.split(",")[0])
+            for first, _ in wanted["pairs"]:
                 if first != 0:
                     told += world.recv(source=first)
             say(world, "round", pairs=told)

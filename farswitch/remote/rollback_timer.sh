@@ -106,7 +106,7 @@ list() {
   shift
   cd "$folder" 2>/dev/null || return
   tries=$((10 * (undo_seconds + 5)))
-  for pattern; do wait_for_undo "$pattern"; done
+  wait_for_undo "$@"
   for pattern; do
     for file in $pattern.fired; do
       [ -e "$file" ] || continue
@@ -119,20 +119,25 @@ list() {
     done
     for file in $pattern.said; do
       [ "$report" = yes ] && [ -e "$file" ] || continue
-      echo "undone ${file%.said} $(tr '\n' ' ' <"$file")" && rm -f -- "$file"
+      printf 'undone %s %s\n' "${file%.said}" "$(tr '\n' ' ' <"$file")" && rm -f -- "$file"
     done
   done
   leave_folder
 }
 
-# Waits for the end of each undo of a pattern that is under way.
+# Waits until no undo of the patterns is under way; another timer may fire meanwhile.
 wait_for_undo() {
-  for fired in $1.fired; do
-    while [ -e "$fired" ] && [ $tries -gt 0 ]; do
-      tries=$((tries - 1))
-      sleep 0.1
-    done
+  while is_under_way "$@" && [ $tries -gt 0 ]; do
+    tries=$((tries - 1))
+    sleep 0.1
   done
+}
+
+is_under_way() {
+  for pattern; do
+    for fired in $pattern.fired; do [ ! -e "$fired" ] || return 0; done
+  done
+  return 1
 }
 
 case $action in

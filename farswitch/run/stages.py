@@ -9,6 +9,7 @@ from typing import Any
 from nornir.core import Nornir
 from nornir.core.inventory import Host
 from nornir.core.task import Result, Task
+from nornir.plugins.runners import ThreadedRunner
 
 Filter = Callable[[Host], bool]
 
@@ -31,11 +32,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Steps that run as one chain a host. A vital stage's failure ends the run."""
+    """Steps that run as one chain a host. A vital stage's failure ends the run.
+
+    `together` runs all hosts at once, however few workers there are: they wait for each other.
+    """
 
     on: Filter
     steps: tuple[Step, ...]
     vital: bool = True
+    together: bool = False
 
 
 def step(task: Callable[..., Result], name: str = "", **arguments: Any) -> Step:
@@ -120,6 +125,8 @@ def run_stages(nornir: Nornir, stages: Iterable[Stage], *, on_failed: bool = Fal
     for stage in stages:
         failed = set() if on_failed else nornir.data.failed_hosts
         chosen = nornir.filter(filter_func=_all_of(stage.on, failed))
+        if stage.together:
+            chosen = chosen.with_runner(ThreadedRunner(max(1, len(chosen.inventory.hosts))))
         result = chosen.run(chain, name="chain", steps=stage.steps, on_failed=on_failed)
         if result.failed and stage.vital and not on_failed:
             return False

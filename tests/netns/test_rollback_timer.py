@@ -44,7 +44,7 @@ def fired(box: LocalShell, name: str = "test") -> rollback.Rollback:
     return outcomes[0]
 
 
-def test_it_fires_once_when_it_is_not_distimer(box):
+def test_it_fires_once_when_it_is_not_confirmed(box):
     timer = rollback.start(box, "test", "echo undone >>/run/mark; echo said; exit 3", SOON)
     assert marks(box) == ""
     outcome = fired(box)
@@ -60,7 +60,7 @@ def test_an_undo_may_be_a_command(box):
     assert "DOWN" in box.run(["ip", "link", "show", "lo"]).stdout
 
 
-def test_a_distimer_timer_leaves_nothing_and_never_fires(box):
+def test_a_confirmed_timer_leaves_nothing_and_never_fires(box):
     timer = rollback.start(box, "test", "echo undone >>/run/mark", 2)
     other = rollback.start(box, "test", "echo other >>/run/mark", 3)
     assert list(rollback.list_timers(box, "test").pending) == sorted([timer.id, other.id])
@@ -73,6 +73,22 @@ def test_a_distimer_timer_leaves_nothing_and_never_fires(box):
     assert fired(box).id == other.id
     assert marks(box) == "other\n"
     assert left(box, other.id) == ""
+
+
+def test_an_undo_that_begins_while_another_is_waited_for_is_waited_for_too(box):
+    rollback.start(box, "test-a", "sleep 4; echo late >>/run/mark", 2)
+    rollback.start(box, "test-b", "sleep 2; echo early >>/run/mark", SOON)
+    pattern = f"{FOLDER}/test-b.*.fired"
+    is_there = ["sh", "-c", f"[ -e {pattern} ] && ls {pattern} || :"]
+    wait_until(lambda: box.run(is_there).stdout or None, Deadline(20), what="The first undo")
+    outcomes = rollback.list_timers(box, "test-a", "test-b").fired
+    assert [outcome.status for outcome in outcomes] == [0, 0]
+    assert sorted(marks(box).split()) == ["early", "late"]
+
+
+def test_words_with_backslashes_stay_on_one_line(box):
+    rollback.start(box, "test", "printf '%s' 'a\\nb'", SOON)
+    assert fired(box).output == "a\\nb"
 
 
 def test_a_late_confirmation_says_so_and_waits_for_the_undo(box):
@@ -120,7 +136,7 @@ def test_an_input_that_was_cut_starts_nothing(box):
 
 
 def test_firing_and_confirming_exclude_each_other(box):
-    """Many timers are distimer while they fire: each has one end, and it is the one told."""
+    """Many timers are confirmed while they fire: each has one end, and it is the one told."""
     count = 40
 
     def one(number: int) -> tuple[str, bool]:
@@ -156,7 +172,7 @@ def test_it_fires_where_there_is_no_room_for_what_it_says(box):
 
 @pytest.mark.parametrize("program", ["dash", "bash"])
 def test_a_folder_that_another_timer_removes_meanwhile_is_made_again(box, program: str):
-    """Row 27 of the reports: a redirection that fails may not end the shell before its retry."""
+    """A redirection that fails may not end the shell before its retry (POSIX 2.8.1)."""
     box.run(["mkdir", "-p", "/run/bin"])
     first_time = (
         '#!/bin/sh\n/usr/bin/mkdir "$@" && [ ! -e /run/tried ] || exit 0\n'

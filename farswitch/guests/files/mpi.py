@@ -16,7 +16,7 @@ from farswitch.remote import source
 
 HOSTFILE = "/etc/farswitch/hostfile"
 PROGRAMS = "/usr/local/lib/farswitch"
-RING, LADDER = f"{PROGRAMS}/ring.py", f"{PROGRAMS}/ladder.py"
+RING = f"{PROGRAMS}/ring.py"
 SSHD = "/etc/ssh/sshd_config.d/farswitch.conf"
 PROFILE = "/etc/profile.d/farswitch.sh"
 DEVICE = "ch4:ucx"
@@ -103,7 +103,7 @@ def mpi_files(
         File.marked(SSHD, owner.mark, session),
         File.marked(PROFILE, owner.mark, profile),
         File.marked(HOSTFILE, owner.mark, "\n".join(map(str, settings.hosts))),
-        *map(_program, (RING, LADDER)),
+        _program(RING),
     )
 
 

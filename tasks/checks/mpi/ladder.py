@@ -10,7 +10,6 @@ from nornir.core.task import Task
 
 from farswitch.connections.access import shell
 from farswitch.errors import FarswitchError
-from farswitch.guests.files.mpi import LADDER
 from farswitch.guests.mpi_launch import around_mtu, launch
 from farswitch.model.machines import DATA_NIC, Guest
 from farswitch.proof.check import Check, skipped
@@ -21,11 +20,13 @@ from farswitch.proof.mpi_job import (
     Initialised,
     PairTimes,
     RingPassed,
+    Round,
     RoundEnded,
     mpi_job,
 )
 from farswitch.proof.probe import Probe, of_one
 from farswitch.proof.round_robin import rounds
+from farswitch.remote import source
 from farswitch.remote_program import RemoteProgram
 from tasks.checks.mpi import sockets
 from tasks.checks.mpi.matrix import bandwidth, latency, matrix
@@ -148,7 +149,7 @@ def run(task: Task, context: Context) -> Iterator[Check]:
     seconds = int(2 * START_SECONDS + RUNG_SECONDS * len(sizes) + ROUND_SECONDS * len(guests))
     word = f"farswitch-mpi-{secrets.token_hex(8)}"
     # Python takes any name after -X: it marks our own job among those of others on these guests.
-    argv = ["python3", "-X", word, LADDER, *sizes]
+    argv = ["python3", "-X", word, "-c", source("mpi_ladder"), *sizes]
     job = mpi_job(shell(task), settings, guests, argv, seconds)
     try:
         with job:
@@ -207,8 +208,7 @@ def _all_pairs(
     inside = _nics(context, guests)
     first = before = _counters(context, guests)
     for pairs in rounds(len(guests)):
-        words = " ".join(f"{one},{other}" for one, other in pairs)
-        job.send_line(f"round {PAYLOAD} {words}")  # clusters that stand have a ladder of words
+        job.send(Round(bytes=PAYLOAD, pairs=pairs))
         times = job.receive(RoundEnded, ROUND_SECONDS).pairs
         after = _counters(context, guests)
         for one in times:

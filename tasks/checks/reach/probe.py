@@ -104,4 +104,5 @@ PROBE = Probe(
     prove,
     each=frozenset(judge.NAMES),
     guests=True,
+    together=True,
 )

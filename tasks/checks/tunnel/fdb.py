@@ -21,7 +21,7 @@ from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
-from farswitch.proof.probe import Observed, Probe, Proof, sound
+from farswitch.proof.probe import Observed, Probe, Proof, of_all
 from farswitch.remote import command
 from tasks.checks.tunnel.observed import TunnelState
 from tasks.checks.tunnel.probe import observe
@@ -141,15 +141,18 @@ def await_entries(task: Task, context: Context, announced: Collection[str]) -> T
 
 def prove(context: Context) -> Proof:
     """Look at all servers, let the guests speak, look again, and judge."""
+    names = [server.name for server in context.cluster.servers]
     before: Observed[TunnelState] = yield {"servers": observe}
-    entries = {name: tuple(sound(server).entries) for name, server in before.items()}
+    entries = {
+        name: tuple(server.entries) for name, server in of_all(names, before, context).items()
+    }
     outcomes: Observed[None] = yield {"guests": announce}
     failed = {name: str(one) for name, one in outcomes.items() if isinstance(one, FarswitchError)}
     announced = outcomes.keys() - failed.keys()
     after: Observed[TunnelState] = yield {
         "servers": lambda task, context: await_entries(task, context, announced)
     }
-    servers = [sound(server) for server in after.values()]
+    servers = of_all(names, after, context).values()
     announcements = Announcements(dict(context.evidence.lost), failed, entries)
 
     def verdicts() -> Iterator[Check]:

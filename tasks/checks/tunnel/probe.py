@@ -9,7 +9,7 @@ from nornir.core.task import Task
 from farswitch.connections.access import netlink
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
-from farswitch.proof.probe import Observed, Probe, Proof, sound
+from farswitch.proof.probe import Observed, Probe, Proof, of_all
 from tasks.checks.tunnel.ends import judge_ends, judge_vnis
 from tasks.checks.tunnel.observed import TunnelState
 from tasks.checks.tunnel.ports import judge_ports
@@ -34,7 +34,7 @@ def judge(context: Context, observed: Mapping[str, TunnelState]) -> Iterator[Che
 def prove(context: Context) -> Proof:
     """Read all servers, and judge; what one has says nothing without its peer."""
     observed: Observed[TunnelState] = yield {"servers": observe}
-    servers = {name: sound(outcome) for name, outcome in observed.items()}
+    servers = of_all((server.name for server in context.cluster.servers), observed, context)
     return {context.cluster.switch.name: judge(context, servers)}
 
 

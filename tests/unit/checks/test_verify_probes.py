@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from threading import Barrier
 from typing import Any, cast
 
 import pytest
@@ -19,11 +18,15 @@ from farswitch.errors import FarswitchError
 from farswitch.model.cluster import cluster
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context, Evidence
-from farswitch.proof.fan_out import AT_ONCE, each
+from farswitch.proof.fan_out import each
 from farswitch.proof.probe import Probe, Proof, of_each, of_one
 from farswitch.site.loader import ROOT, load_site
 from tasks import checks
 from tasks.checks import SUITE, probes
+from tasks.checks.nfs import share
+from tasks.checks.reach import probe as reach
+from tasks.checks.tunnel import fdb
+from tasks.checks.tunnel import probe as tunnel
 from tests.proving import checks_of
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")))
@@ -171,13 +174,7 @@ def test_each_gives_a_result_or_an_error_for_every_name() -> None:
     found = each(["a", "b", "c"], ask)
     assert (found["a"], found["c"]) == ("A", "C")
     assert str(found["b"]) == "No b."
-    assert each([], ask, at_once=0) == {}
-
-
-def test_each_calls_for_all_at_the_same_time_where_they_wait_for_each_other() -> None:
-    together = Barrier(AT_ONCE + 1, timeout=20)
-    found = each(map(str, range(AT_ONCE + 1)), lambda _: together.wait(), at_once=AT_ONCE + 1)
-    assert sorted(cast("Any", list(found.values()))) == list(range(AT_ONCE + 1))
+    assert each([], ask) == {}
 
 
 def test_every_probe_says_what_each_check_proves() -> None:
@@ -251,3 +248,27 @@ def test_rounds_of_probes_go_on_side_by_side_until_none_wants_more(context: Cont
     told = checks_of(context, one, two)
     assert seen == ["x.one0", "x.two0", "x.one1"]
     assert [(check.name, check.ok) for check in told] == [("x.one", True), ("x.two", True)]
+
+
+def test_guests_that_wait_for_each_other_are_visited_together() -> None:
+    assert [probe for probe in probes() if probe.together] == [reach.PROBE]
+
+
+@pytest.mark.parametrize("probe", [tunnel.PROBE, fdb.PROBE], ids=["tunnel", "fdb"])
+def test_what_needs_all_servers_fails_where_one_was_left_alone(
+    probe: Probe, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    context.evidence.lose("server1", "it refuses logins")
+    told = checks_of(context, probe)
+    assert {check.name: check.ok for check in told} == dict.fromkeys(probe.checks, False)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(("probe", "lost"), [(share.PROBE, "node1"), (reach.PROBE, "server2")])
+def test_a_probe_whose_host_was_left_alone_is_skipped_and_asks_nobody(
+    probe: Probe, lost: str, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    context.evidence.lose(lost, "it is off")
+    told = checks_of(context, probe)
+    assert {check.name: check.ok for check in told} == dict.fromkeys(probe.checks, None)
+    assert caplog.records == []

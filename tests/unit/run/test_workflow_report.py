@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Barrier
 
 import pytest
 from nornir.core import Nornir
@@ -55,6 +56,17 @@ def test_a_row_counts_hosts_and_changes(nornir: Nornir, recorder: Recorder):
     row = recorder.rows["change"]
     assert (row.hosts, row.changed, row.failed) == ({"node1", "node2"}, 4, set())
     assert sorted(recorder.diffs) == [("change", "node1", "+ x"), ("change", "node2", "+ x")]
+
+
+def meet(task: Task, barrier: Barrier) -> Result:
+    barrier.wait()
+    return Result(host=task.host)
+
+
+def test_hosts_of_a_stage_that_belong_together_are_at_work_at_once(nornir: Nornir):
+    one_worker = nornir.with_runner(ThreadedRunner(num_workers=1))
+    both = Barrier(2, timeout=20)
+    assert run_stages(one_worker, [Stage(guests, (step(meet, barrier=both),), together=True)])
 
 
 def test_an_argument_may_differ_from_host_to_host(nornir: Nornir, recorder: Recorder):
