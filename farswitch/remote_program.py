@@ -9,7 +9,8 @@ from typing import Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from farswitch.connections.shell.protocol import LONGEST_LINE, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import LONGEST_LINE
 from farswitch.deadline import Deadline
 from farswitch.errors import FarswitchError
 

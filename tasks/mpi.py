@@ -12,7 +12,7 @@ from collections.abc import Collection
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.guests import sshd
 from farswitch.guests.converge_files import FilesRead, apply, observe, plan, result_of

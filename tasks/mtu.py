@@ -9,7 +9,8 @@ from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
 from farswitch.connections.netlink.links import Link
-from farswitch.connections.shell.protocol import CommandError, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import CommandError
 from farswitch.errors import FarswitchError
 from farswitch.links.apply import converge
 from farswitch.links.mtu import MtuChange, apply, missing, plan, unkept

@@ -9,7 +9,7 @@ from __future__ import annotations
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.guests.converge_files import FilesRead, apply, observe, plan, result_of
 from farswitch.guests.files.nfs import TMPFILES, Share, share_files, unit_name

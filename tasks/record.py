@@ -9,7 +9,7 @@ from __future__ import annotations
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.model.owner import Owner
 from farswitch.state.record import FOLDER, Record, RecordDamagedError, path_of, read, render
 

@@ -12,7 +12,7 @@ from nornir.core.task import Result, Task
 from farswitch.connections.access import libvirt, shell
 from farswitch.connections.libvirt.domains import LibvirtError
 from farswitch.connections.libvirt.plugin import Hypervisor
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.guests.boot import Boot
 from farswitch.guests.boot_plan import (

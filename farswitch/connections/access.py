@@ -11,8 +11,8 @@ from nornir.core.task import Task
 from farswitch.connections.libvirt.plugin import Hypervisor, Libvirt
 from farswitch.connections.netlink.plugin import Endpoint, Netlink
 from farswitch.connections.open_once import opened
+from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.plugin import ShellConnection
-from farswitch.connections.shell.protocol import Shell
 
 
 def register() -> None:

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from farswitch.connections.shell.base import NO_PROGRAM
-from farswitch.connections.shell.protocol import CommandError, Shell
+from farswitch.connections.shell.base import NO_PROGRAM, Shell
+from farswitch.connections.shell.protocol import CommandError
 from farswitch.firewall import iptables, nft
 from farswitch.firewall.reset import Reset
 from farswitch.firewall.restore import Restore

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError, ForeignObjectError
 from farswitch.firewall import nft
 from farswitch.firewall.guard_wanted import GuardWanted, guard_removal, guard_tables

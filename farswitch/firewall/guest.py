@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.firewall import iptables, nft
 from farswitch.remote import script

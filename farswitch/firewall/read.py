@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.firewall import iptables, nft
 from farswitch.firewall.iptables import KERNEL_CHAINS

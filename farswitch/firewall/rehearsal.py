@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.firewall import iptables, nft
 from farswitch.firewall.iptables import KERNEL_FAMILY, Given

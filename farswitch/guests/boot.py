@@ -6,7 +6,7 @@ import dataclasses
 import secrets
 
 from farswitch.connections.libvirt.plugin import Hypervisor
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.guests.config import GuestConfig
 from farswitch.guests.console import tail

@@ -8,7 +8,7 @@ from typing import Literal
 
 from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.libvirt.plugin import Hypervisor
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import ForeignObjectError
 from farswitch.guests.boot import Boot
 from farswitch.guests.domain import Mark, read_mark

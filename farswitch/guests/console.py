@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.guests.domain import console_log
 
 TAIL = 8192

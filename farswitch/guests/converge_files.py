@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
-from farswitch.connections.shell.protocol import FileFacts, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import FileFacts
 from farswitch.model.guest_file import File
 
 FilesRead = Mapping[str, FileFacts | None]

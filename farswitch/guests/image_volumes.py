@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from farswitch.connections.libvirt.plugin import Hypervisor
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.guests.base_image import GUESTS, OURS, BaseImage, LocalImage, WantedImage
 from farswitch.image.root_tree import Progress
 from farswitch.lock.locks import shared_settings

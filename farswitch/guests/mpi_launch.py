@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from farswitch.connections.shell.protocol import Completed, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import Completed
 from farswitch.errors import FarswitchError
 from farswitch.guests.files.mpi import RING
 from farswitch.model.machines import Guest

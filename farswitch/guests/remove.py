@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from farswitch.connections.libvirt.plugin import Hypervisor
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.guests.base_image import GUESTS
 from farswitch.guests.domain import CONSOLE_FOLDER, disposable, read_mark
 from farswitch.remote import script

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from farswitch.connections.shell.protocol import ConnectionLostError, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.deadline import Deadline, DeadlineError, wait_until
 
 RELOAD_SECONDS = 60.0

@@ -9,7 +9,8 @@ from nornir.core.task import Task
 
 from farswitch.connections.access import shell
 from farswitch.connections.libvirt.domains import DomainState
-from farswitch.connections.shell.protocol import ConnectionLostError, HostKeyError, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import ConnectionLostError, HostKeyError
 from farswitch.deadline import Deadline, wait_until
 from farswitch.errors import FarswitchError
 from farswitch.guests.boot import Boot

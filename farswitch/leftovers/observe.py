@@ -8,7 +8,7 @@ from dataclasses import replace
 from farswitch.connections.libvirt.domains import MARK_URI
 from farswitch.connections.libvirt.plugin import Hypervisor
 from farswitch.connections.netlink.links import Link
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.firewall import nft, read
 from farswitch.leftovers.find import DEFINITIONS, ObservedServer, in_pools

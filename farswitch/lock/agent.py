@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from farswitch.connections.shell.protocol import LONGEST_LINE, PrivilegeError, Process, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import LONGEST_LINE, PrivilegeError, Process
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.lock.messages import LockHolder, LockReply
 from farswitch.remote import lock_agent

@@ -11,8 +11,8 @@ import threading
 import time
 from collections import deque
 
+from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.local import LocalShell
-from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import FarswitchError
 from farswitch.lock.agent import END_SECONDS, FOLDER, AgentProcess
 from farswitch.lock.messages import LockHolder

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from farswitch.connections.fence import Fence
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.lock.agent import FOLDER, AgentProcess, held_by
 from farswitch.lock.lease import SILENCE, Lease, LockLostError

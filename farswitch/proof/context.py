@@ -15,7 +15,7 @@ from nornir.core.inventory import Host
 from farswitch.connections.access import libvirt, netlink, shell
 from farswitch.connections.libvirt.plugin import Hypervisor
 from farswitch.connections.netlink.plugin import Endpoint
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.links.underlay import Underlay
 from farswitch.model.cluster import Cluster

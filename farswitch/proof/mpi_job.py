@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.guests.mpi_launch import as_user
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings

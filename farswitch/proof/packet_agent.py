@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.remote import command
 from farswitch.remote_program import RemoteProgram
 

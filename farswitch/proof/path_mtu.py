@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.deadline import Deadline
 from farswitch.links.underlay import ends
 from farswitch.model.cluster import Cluster

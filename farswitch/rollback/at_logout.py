@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 
-from farswitch.connections.shell.protocol import Process, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import Process
 
 _AT_ITS_END = 'cat >/dev/null; exec "$@"'
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from farswitch.connections.shell.protocol import ConnectionLostError, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.deadline import Deadline, DeadlineError, wait_until
 from farswitch.errors import FarswitchError
 from farswitch.rollback import timer as rollback

@@ -13,7 +13,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from farswitch.connections.shell.protocol import CommandError, Completed, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import CommandError, Completed
 from farswitch.errors import FarswitchError
 from farswitch.remote import script
 

@@ -7,7 +7,8 @@ import json
 from dataclasses import replace
 from typing import Literal
 
-from farswitch.connections.shell.protocol import CommandError, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import CommandError
 from farswitch.errors import FarswitchError
 from farswitch.state.document import ServerDocument, load_versioned, reason
 from farswitch.state.saved_settings import ABSENT, Claim, Journal, Value

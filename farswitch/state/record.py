@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.keys import KeyPair, generate
-from farswitch.connections.shell.protocol import Shell
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.lock.reserved import Reserved, reserved_by
 from farswitch.model.cluster import Cluster

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.remote import script
 from farswitch.state.journal import FOLDER, load, store, stored

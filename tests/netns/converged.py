@@ -1,6 +1,6 @@
 """The guard and the firewall of a cluster's server, converged as a build does it."""
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.firewall import guard as guard_tables
 from farswitch.firewall import modes
 from farswitch.firewall.guard_wanted import wanted_guard

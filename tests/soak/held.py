@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.rollback import confirmed_change as confirmed
 from farswitch.rollback import timer
 from tests.soak import unbooted

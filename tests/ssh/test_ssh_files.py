@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from farswitch.connections.shell.base import CommandShell
+from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.local import LocalShell
 from farswitch.connections.shell.protocol import CommandError, OutputLimitError
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.ssh, pytest.mark.root]
 
 
 @pytest.fixture(params=["ssh", "local"])
-def files(request) -> CommandShell:
+def files(request) -> Shell:
     return request.getfixturevalue("shell") if request.param == "ssh" else LocalShell("server1")
 
 

@@ -15,10 +15,10 @@ from pyroute2 import IPRoute
 
 from farswitch.connections.fence import Fence
 from farswitch.connections.netlink.relay import Relay
+from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.local import LocalShell
 from farswitch.connections.shell.options import LoginOptions
 from farswitch.connections.shell.plugin import ShellConnection
-from farswitch.connections.shell.protocol import Shell
 from farswitch.remote import netlink_agent
 
 ANSWER_SECONDS = 30.0

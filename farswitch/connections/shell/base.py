@@ -21,6 +21,8 @@ from farswitch.connections.shell.protocol import (
     FileFacts,
     OutputLimitError,
     PrivilegeError,
+    Process,
+    Stream,
 )
 from farswitch.remote import script
 
@@ -63,8 +65,8 @@ class _Stat:
         return cls(int(size), S_IMODE(bits), owner, S_ISREG(bits))
 
 
-class CommandShell(ABC):
-    """The part of a shell that is the same for every transport."""
+class Shell(ABC):
+    """Commands and files of one host; every method may be called from many threads at once."""
 
     def __init__(self, host: str, *, sudo: bool) -> None:
         self.host = host
@@ -79,6 +81,22 @@ class CommandShell(ABC):
             OverflowError: There was more output than `OUTPUT_LIMIT`.
             ConnectionLostError: The login ended, or could not be made.
         """
+
+    @abstractmethod
+    def start(self, argv: Sequence[str]) -> Process:
+        """Start a command as root that goes on until it is closed."""
+
+    @abstractmethod
+    def channel(self, address: str, port: int, *, timeout: float) -> Stream:
+        """Return a TCP connection that starts at this host."""
+
+    @abstractmethod
+    def again(self) -> Shell:
+        """Return a shell of the same host with a login of its own, made at its first call."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the login; no later call makes a new one."""
 
     def compose(self, argv: Sequence[str], timeout: float | None = None) -> list[str]:
         """Return the command as it is run: as root, in English, and bounded over there too.
@@ -100,7 +118,22 @@ class CommandShell(ABC):
         timeout: float = 30.0,
         check: bool = True,
     ) -> Completed:
-        """Run a command as root and wait for its end; see `Shell.run`."""
+        """Run a command as root and wait for its end.
+
+        Args:
+            argv: The program and its arguments; nothing in them is interpreted by a shell.
+            stdin: What the command reads.
+            timeout: Seconds for everything, the start and the input included.
+            check: Raise when the status is not 0.
+
+        Raises:
+            CommandError: The status is not 0 and `check` is set.
+            CommandTimeoutError: Time is up; the command was ended.
+            ConnectionLostError: The login ended, or could not be made. Whether a command that had
+                started did its work is not known: observe again, then decide.
+            OutputLimitError: The command wrote more than we keep.
+            PrivilegeError: The user may not become root without a password.
+        """
         raw = self._raw(argv, stdin.encode() if isinstance(stdin, str) else stdin, timeout)
         stdout, stderr = raw.stdout.decode(errors="replace"), raw.stderr.decode(errors="replace")
         if check and raw.status != 0:
@@ -108,7 +141,11 @@ class CommandShell(ABC):
         return Completed(tuple(argv), raw.status, stdout, stderr)
 
     def read(self, path: str, *, limit: int = 1 << 20) -> bytes | None:
-        """Return a file's content, or None when there is no such file."""
+        """Return a file's content, or None when there is no such file.
+
+        Raises:
+            OutputLimitError: The file has more than `limit` bytes.
+        """
         raw = self._script(READ, path, str(limit + 1))
         if raw.status == NO_FILE:
             return None
@@ -119,7 +156,7 @@ class CommandShell(ABC):
     def write(
         self, path: str, content: bytes, *, mode: int = 0o644, owner: str = "root:root"
     ) -> None:
-        """Replace a file whole: written beside, synced, renamed, the folder synced."""
+        """Replace a file whole: written beside, synced, renamed, the folder made and synced."""
         self._script(REPLACE, path, f"{mode:04o}", owner, str(len(content)), stdin=content)
 
     def remove(self, path: str) -> bool:
@@ -127,7 +164,11 @@ class CommandShell(ABC):
         return self._script(REPLACE, path).status != NO_FILE
 
     def facts(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
-        """Return what is known of each file in one round trip; None when it is not there."""
+        """Return what is known of each file in one round trip; None when it is not there.
+
+        Raises:
+            OutputLimitError: A file is larger than anything that we write.
+        """
         printed = self._script(FACTS, str(FILE_LIMIT + 1), *paths).stdout
         *flags, printed = printed.split(b"\n", len(paths))
         there = [path for path, flag in zip(paths, flags, strict=False) if flag == b"1"]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from farswitch.connections.fence import Fence
-from farswitch.connections.shell.base import OUTPUT_LIMIT, CommandShell, Raw
+from farswitch.connections.shell.base import OUTPUT_LIMIT, Raw, Shell
 from farswitch.connections.shell.protocol import (
     TAIL,
     PrivilegeError,
@@ -28,7 +28,7 @@ ENDING = 2.0
 """Seconds that a process gets to end by itself once its input is closed."""
 
 
-class LocalShell(CommandShell):
+class LocalShell(Shell):
     """Commands as processes of this machine; the fence is asked before each.
 
     Every one is put behind the prefix, as in `("ip", "netns", "exec", NAME)`.

@@ -14,13 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from farswitch.connections.fence import Fence
 from farswitch.connections.open_once import opened
+from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.login import LOGIN_SECONDS
-from farswitch.connections.shell.protocol import (
-    ConnectionLostError,
-    Shell,
-    Stream,
-    UnreachableError,
-)
+from farswitch.connections.shell.protocol import ConnectionLostError, Stream, UnreachableError
 from farswitch.connections.shell.target import Target
 from farswitch.errors import ConfigError, FarswitchError
 

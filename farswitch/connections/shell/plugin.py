@@ -7,9 +7,9 @@ from collections import Counter
 from typing import Any
 
 from farswitch.connections.fence import Fence
+from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.local import LocalShell
 from farswitch.connections.shell.options import LoginOptions
-from farswitch.connections.shell.protocol import Shell
 from farswitch.connections.shell.ssh import SshShell
 from farswitch.connections.shell.target import Target
 

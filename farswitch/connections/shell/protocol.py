@@ -1,4 +1,4 @@
-"""What a shell is, what a command gives back, and how it fails."""
+"""What a command gives back, and how it fails."""
 
 from __future__ import annotations
 
@@ -74,83 +74,6 @@ class Process(Protocol):
 
     def close(self) -> None:
         """End the command; a second call does nothing."""
-        ...
-
-
-class Shell(Protocol):
-    """Commands and files of one host; every method may be called from many threads at once."""
-
-    host: str
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes | str = b"",
-        timeout: float = 30.0,
-        check: bool = True,
-    ) -> Completed:
-        """Run a command as root and wait for its end.
-
-        Args:
-            argv: The program and its arguments; nothing in them is interpreted by a shell.
-            stdin: What the command reads.
-            timeout: Seconds for everything, the start and the input included.
-            check: Raise when the status is not 0.
-
-        Returns:
-            Its status and output; a negative status means that a signal ended it.
-
-        Raises:
-            CommandError: The status is not 0 and `check` is set.
-            CommandTimeoutError: Time is up; the command was ended.
-            ConnectionLostError: The login ended, or could not be made. Whether a command that had
-                started did its work is not known: observe again, then decide.
-            OutputLimitError: The command wrote more than we keep.
-            PrivilegeError: The user may not become root without a password.
-        """
-        ...
-
-    def start(self, argv: Sequence[str]) -> Process:
-        """Start a command as root that goes on until it is closed."""
-        ...
-
-    def read(self, path: str, *, limit: int = 1 << 20) -> bytes | None:
-        """Return a file's content, or None when there is no such file.
-
-        Raises:
-            OutputLimitError: The file has more than `limit` bytes.
-        """
-        ...
-
-    def write(
-        self, path: str, content: bytes, *, mode: int = 0o644, owner: str = "root:root"
-    ) -> None:
-        """Replace a file whole: written beside, synced, renamed, the folder made and synced."""
-        ...
-
-    def remove(self, path: str) -> bool:
-        """Remove a file; return whether it was there."""
-        ...
-
-    def facts(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
-        """Return what is known of each file in one round trip; None when it is not there.
-
-        Raises:
-            OutputLimitError: A file is larger than anything that we write.
-        """
-        ...
-
-    def channel(self, address: str, port: int, *, timeout: float) -> Stream:
-        """Return a TCP connection that starts at this host."""
-        ...
-
-    def again(self) -> Shell:
-        """Return a shell of the same host with a login of its own, made at its first call."""
-        ...
-
-    def close(self) -> None:
-        """Close the login; no later call makes a new one."""
         ...
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import paramiko  # type: ignore[import-untyped]
 
 from farswitch.connections.fence import Fence
-from farswitch.connections.shell.base import CommandShell, Raw
+from farswitch.connections.shell.base import Raw, Shell
 from farswitch.connections.shell.channel import ChannelProcess, exchange
 from farswitch.connections.shell.channel_gate import gated
 from farswitch.connections.shell.login import LOGIN_SECONDS, Login
@@ -36,7 +36,7 @@ PROHIBITED = 1
 FAILURES = (paramiko.SSHException, OSError, EOFError)
 
 
-class SshShell(CommandShell):
+class SshShell(Shell):
     """Commands over one login, which the first call after a loss makes anew.
 
     A command that was under way when the login was lost is not run again: what it did is unknown.

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import DATA_NIC, MANAGEMENT_NIC, Guest
 from farswitch.proof.check import Check, skipped

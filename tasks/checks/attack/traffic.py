@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.proof.fan_out import AT_ONCE, each_or_raise
 from farswitch.remote import command

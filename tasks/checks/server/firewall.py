@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nornir.core.task import Task
 
 from farswitch.connections.access import shell
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.firewall import read
 from farswitch.firewall.evaluate import RuleClash, find_clash, seen_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.firewall.evaluate import RuleClash
 from farswitch.firewall.ruleset import NFT, Ruleset
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nornir.core.task import Task
 
 from farswitch.connections.access import shell
-from farswitch.connections.shell.protocol import Shell
+from farswitch.connections.shell.base import Shell
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.fixes import Fixes

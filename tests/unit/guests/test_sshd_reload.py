@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from farswitch.connections.shell.protocol import ConnectionLostError, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.guests import sshd
 
 

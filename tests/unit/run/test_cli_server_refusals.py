@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from click.testing import CliRunner
@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from farswitch.connections import access
 from farswitch.connections.netlink.links import Link
 from farswitch.connections.netlink.routes import Route
-from farswitch.connections.shell.base import FACTS, READ, CommandShell, Raw
+from farswitch.connections.shell.base import FACTS, READ, Raw, Shell
 from farswitch.site.loader import ROOT
 from farswitch.state.record import FOLDER
 from tasks import preflight
@@ -57,7 +57,7 @@ class LockAgent:
         self.answers.put(b"")
 
 
-class Server(CommandShell):
+class Server(Shell):
     """Answers the questions of a lock, a preflight and the record; anything else is a touch."""
 
     def __init__(self, host: str, answer: Raw | None, records: Mapping[str, bytes]) -> None:
@@ -82,6 +82,15 @@ class Server(CommandShell):
         assert READ in argv, argv
         content = self.records.get("/var/lib/farswitch/clusters/test.json")
         return Raw(66, b"", b"") if content is None else Raw(0, content, b"")
+
+    def channel(self, address: str, port: int, *, timeout: float) -> NoReturn:
+        raise AssertionError(address, port, timeout)
+
+    def again(self) -> NoReturn:
+        raise AssertionError(self.host)
+
+    def close(self) -> NoReturn:
+        raise AssertionError(self.host)
 
     def _facts(self) -> bytes:
         there = [b"1\n" for _ in self.records]
