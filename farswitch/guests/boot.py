@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
+from dataclasses import dataclass, replace
 
 from farswitch.connections.libvirt.plugin import Hypervisor
 from farswitch.connections.shell.base import Shell
@@ -45,26 +45,22 @@ def seed_of(
     )
 
 
+@dataclass(frozen=True, slots=True)
 class Boot:
     """The boot of one guest: what its steps share.
 
     A guest that is not started needs no `config`.
     """
 
-    def __init__(
-        self,
-        hypervisor: Hypervisor,
-        server: Shell,
-        guest: Guest,
-        config: GuestConfig | None,
-        hardware: Hardware,
-    ) -> None:
-        self.hypervisor = hypervisor
-        self.server = server
-        self.guest = guest
-        self.config = config
-        self.hardware = hardware
-        self.pool = guest.settings.pool
+    hypervisor: Hypervisor
+    server: Shell
+    guest: Guest
+    config: GuestConfig | None
+    hardware: Hardware
+
+    @property
+    def pool(self) -> str:
+        return self.guest.settings.pool
 
     def seed(self, *, renewed: bool = False) -> bytes:
         """Return the guest's seed; see `seed_of` for `renewed`.
@@ -114,7 +110,7 @@ class Boot:
 
     def restart(self, mark: Mark, seed: bytes) -> Mark:
         """Pull the plug and start the guest from its disk, with a seed that it takes once more."""
-        mark = dataclasses.replace(mark, state="stuck")  # should we end here: it was ready
+        mark = replace(mark, state="stuck")  # should we end here: it was ready
         self.hypervisor.destroy(self.guest.domain)
         self._start_with(mark, seed)
         return mark
@@ -137,7 +133,7 @@ class Boot:
     def settle(self, mark: Mark) -> None:
         """Mark the guest as ready and remove the seed, which holds its host key."""
         if mark.state != "ready":
-            self.define(dataclasses.replace(mark, state="ready"))
+            self.define(replace(mark, state="ready"))
         self.hypervisor.delete_volume(self.pool, seed_volume(self.guest))
 
     def withdraw_seed(self, mark: Mark) -> None:
@@ -151,7 +147,7 @@ class Boot:
     def fail(self, mark: Mark, *, damaged: bool = False) -> None:
         """Note what the next build has to do: restart the guest, or give it a new disk."""
         if mark.state != "new":
-            self.define(dataclasses.replace(mark, state="failed" if damaged else "stuck"))
+            self.define(replace(mark, state="failed" if damaged else "stuck"))
 
     def _start_with(self, mark: Mark, seed: bytes) -> None:
         self.hypervisor.discard_suspended(self.guest.domain)  # on another disk it would harm that
