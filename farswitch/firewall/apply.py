@@ -1,4 +1,4 @@
-"""Carries out what firewall_plan.py and firewall_restore.py decided."""
+"""Carries out what `reset.py` and `restore.py` decided."""
 
 from __future__ import annotations
 
@@ -90,9 +90,8 @@ def _place(part: Restore) -> str:
     if part.tools:
         ((tool, tables),) = part.tools.items()
         return f"{tool} {next(iter(tables))}"
-    (objects,) = part.commands[0].values()
-    ((kind, content),) = objects.items()
-    return f"{NFT} {content['family']} {content['name' if kind == 'table' else 'table']}"
+    (made,) = part.commands[0].values()
+    return " ".join((NFT, *nft.table_of(made)))
 
 
 def reset_steps(plan: Reset) -> Iterator[Step]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Json = dict[str, Any]
+Place = tuple[str, str, str]
+"""Of a chain: its family, its table, and its name."""
 MARK = "farswitch:"
 """What the comment of every rule of ours starts with."""
 _VOLATILE = frozenset({"handle", "packets", "bytes"})
@@ -41,7 +43,7 @@ class NftChain:
     policy: str | None = None
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def place(self) -> Place:
         return (self.family, self.table, self.name)
 
     def definition(self, policy: str | None = None) -> Json:
@@ -62,9 +64,15 @@ def objects(text: str) -> list[Json]:
     return [one for one in found if "metainfo" not in one]
 
 
+def table_of(listed: Json) -> tuple[str, str]:
+    """Return family and name of the table that a listed object is, or is in."""
+    ((kind, content),) = listed.items()
+    return content["family"], content["name" if kind == "table" else "table"]
+
+
 def chains(listed: Sequence[Json]) -> tuple[NftChain, ...]:
     """Return the chains of a listing with their rules, in the listing's order."""
-    rules: dict[tuple[str, str, str], list[NftRule]] = {}
+    rules: dict[Place, list[NftRule]] = {}
     for one in _each(listed, "rule"):
         place = (one["family"], one["table"], one["chain"])
         rule = NftRule(one["handle"], tuple(one["expr"]), one.get("comment", ""))

@@ -55,7 +55,7 @@ def parse(text: str, *, server: str) -> Ruleset:
     if _handles(first) != _handles(again):
         raise _Unsteady
     guards = _guard_tables(first)
-    listed = [one for one in first if _table_of(one) not in guards]
+    listed = [one for one in first if nft.table_of(one) not in guards]
     saved = {tool: iptables.parse(parts[tool]) for tool in _TOOLS if tool in parts}
     chains = [_kernel_chain(chain, saved) for chain in nft.chains(listed)]
     for tool in iptables.LEGACY:
@@ -117,11 +117,6 @@ def _guard_tables(listed: list[nft.Json]) -> frozenset[tuple[str, str]]:
         for rule in (one["rule"] for one in listed if "rule" in one)
         if rule["table"].startswith(GUARD) and rule.get("comment", "").startswith(MARK)
     )
-
-
-def _table_of(one: nft.Json) -> tuple[str, str]:
-    ((kind, content),) = one.items()
-    return (content["family"], content["name" if kind == "table" else "table"])
 
 
 def _handles(listed: list[nft.Json]) -> list[tuple[object, ...]]:

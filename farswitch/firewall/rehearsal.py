@@ -18,7 +18,6 @@ from farswitch.firewall.restore import insertions
 from farswitch.firewall.ruleset import NFT, Chain, Ruleset, rule_text
 
 _SCRATCH = """exec unshare --net sh -c '"$@" || exit; nft -j list ruleset' scratch "$@" """
-Place = tuple[str, str, str]
 
 
 class RestoreError(FarswitchError):
@@ -51,7 +50,9 @@ def rehearse(shell: Shell, have: Ruleset, emptied: Sequence[Chain]) -> None:
 
 def _rehearse_nft(shell: Shell, have: Ruleset, chains: Sequence[Chain]) -> None:
     tables = {chain.nft.place[:2] for chain in chains if chain.nft}
-    commands = [_bare(one) for one in have.listed if _belongs(one, tables)]
+    commands = [
+        _bare(one) for one in have.listed if "rule" not in one and nft.table_of(one) in tables
+    ]
     for chain in chains:
         if chain.nft:
             lines = tuple(rule.text for rule in chain.foreign)
@@ -83,14 +84,14 @@ def _rehearse_xtables(shell: Shell, have: Ruleset, tool: str, chains: Sequence[C
 
 def _load(
     shell: Shell, argv: tuple[str, ...], text: str
-) -> tuple[dict[Place, nft.NftChain] | None, str]:
+) -> tuple[dict[nft.Place, nft.NftChain] | None, str]:
     done = shell.run(("sh", "-c", _SCRATCH, "rehearse", *argv), stdin=text, check=False)
     if done.status != 0:
         return None, done.stderr.strip()
     return {one.place: one for one in nft.chains(nft.objects(done.stdout))}, ""
 
 
-def _compare(shell: Shell, found: dict[Place, nft.NftChain], chains: Sequence[Chain]) -> None:
+def _compare(shell: Shell, found: dict[nft.Place, nft.NftChain], chains: Sequence[Chain]) -> None:
     for chain in chains:
         if chain.nft is None:
             continue
@@ -108,12 +109,6 @@ def _bare(one: nft.Json) -> nft.Json:
     if kind in {"set", "map"}:
         dropped -= {"type", "policy"}
     return {"add": {kind: {key: value for key, value in content.items() if key not in dropped}}}
-
-
-def _belongs(one: nft.Json, tables: set[tuple[str, str]]) -> bool:
-    ((kind, content),) = one.items()
-    name = content["name"] if kind == "table" else content["table"]
-    return kind != "rule" and (content["family"], name) in tables
 
 
 def _has_set(value: object) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from farswitch.firewall import nft
 from farswitch.firewall.iptables import KERNEL_CHAINS, Given
 from farswitch.firewall.reset import CHAIN, HELD, POLICY, RULES, place_of, shortened
 from farswitch.firewall.ruleset import NFT, Chain, Ruleset
-from farswitch.state.saved_settings import Journal, release
+from farswitch.state.saved_settings import Journal, beyond, release
 
 RestoredChains = dict[str, dict[str, dict[str, Given]]]
 """By tool and table: what each chain gets."""
@@ -42,7 +41,7 @@ def plan_restore(have: Ruleset, book: Journal, cluster: str) -> Restore:
         plan = replace(plan, journal=released.journal)
         if released.outcome != "shared":
             chain = have.chain(name)
-            lines = _missing(released.saved, chain)
+            lines = beyond(released.saved, (rule.text for rule in chain.foreign) if chain else ())
             given[name] = Given(lines, user=_user(name, chain), missing=chain is None)
             changes = (*plan.changes, *(f"{place_of(name)}: + {shortened(line)}" for line in lines))
             plan = replace(plan, changes=changes)
@@ -115,16 +114,6 @@ def insertions(definition: nft.Json, lines: tuple[str, ...]) -> list[nft.Json]:
         "chain": definition["name"],
     }
     return [{"insert": {"rule": {**place, **json.loads(line)}}} for line in reversed(lines)]
-
-
-def _missing(saved: tuple[str, ...], chain: Chain | None) -> tuple[str, ...]:
-    present = Counter(rule.text for rule in chain.foreign) if chain else Counter()
-    lines: list[str] = []
-    for line in saved:
-        present[line] -= 1
-        if present[line] < 0:
-            lines.append(line)
-    return tuple(lines)
 
 
 def _user(key: str, chain: Chain | None) -> bool:

@@ -18,8 +18,6 @@ from farswitch.firewall.ruleset import NFT, Chain, Ruleset
 from farswitch.remote import command
 from farswitch.state.saved_settings import Journal
 
-Place = tuple[str, str, str]
-
 
 def undo_reset(have: Ruleset, cluster: str, mark: str) -> str:
     """Return what brings the rules back which a reset is about to take; nothing for no rules.
@@ -41,7 +39,7 @@ def undo_restore(have: Ruleset, plan: Restore) -> str:
     if not plan.touched:
         return ""
     legacy: Flush = {}
-    kernel: dict[Place, Chain | None] = {}
+    kernel: dict[nft.Place, Chain | None] = {}
     for key in plan.touched:
         tool, table, name = key.split("|", 2)
         chain = have.chain(key)
@@ -66,12 +64,10 @@ def _emptied(chain: Chain, mark: str) -> Chain:
     return replace(chain, rules=kept, policy=chain.policy and chain.open_policy)
 
 
-def _take_back(have: Ruleset, chains: dict[Place, Chain | None]) -> Step:
+def _take_back(have: Ruleset, chains: dict[nft.Place, Chain | None]) -> Step:
     """Return the step that leaves of these chains what they had before, in one transaction."""
     last = [[place, _last(chain)] for place, chain in chains.items()]
-    there = {
-        (one["table"]["family"], one["table"]["name"]) for one in have.listed if "table" in one
-    }
+    there = {nft.table_of(listed) for listed in have.listed if "table" in listed}
     after: list[nft.Json] = []
     for place, chain in chains.items():
         family, table, name = place

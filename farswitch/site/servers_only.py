@@ -7,13 +7,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from nornir.core.inventory import (
-    Defaults,
-    Group,
-    Groups,
-    Hosts,
-    Inventory,
-)
+from nornir.core.inventory import Defaults, Group, Groups, Hosts, Inventory
 from nornir.core.plugins.inventory import InventoryPluginRegister
 
 from farswitch.connections.fence import Fence

@@ -1,7 +1,7 @@
 """What a server's settings were before farswitch changed them, and which clusters need the change.
 
 A setting that clusters share has one saved value on a server and a set of owners. The last owner
-gives it back, and only if the value is still ours. Everything here is pure; journal_file.py
+gives it back, and only if the value is still ours. Everything here is pure; `journal.py`
 reads and writes.
 """
 
@@ -89,22 +89,26 @@ def claim(journal: Journal, key: str, cluster: str, have: Value, want: Value) ->
     return journal.put(key, Claim(saved, want, old.owners | {cluster}))
 
 
-def claim_more(
-    journal: Journal, key: str, have: Value, owners: Iterable[str], *, ours: Value = ()
-) -> Journal:
+def claim_more(journal: Journal, key: str, have: Value, owners: Iterable[str]) -> Journal:
     """Record that the lines `have` are about to be taken from a list, beside those taken before.
 
     A line that was taken before and came back (a service started again and wrote its rules anew)
     is recorded once.
     """
-    old = journal.claims.get(key, Claim((), ours, frozenset()))
-    known = Counter(old.saved)
-    fresh: list[str] = []
-    for line in have:
-        known[line] -= 1
-        if known[line] < 0:
-            fresh.append(line)
-    return journal.put(key, Claim((*old.saved, *fresh), ours, old.owners | frozenset(owners)))
+    old = journal.claims.get(key, Claim((), (), frozenset()))
+    saved = (*old.saved, *beyond(have, old.saved))
+    return journal.put(key, Claim(saved, (), old.owners | frozenset(owners)))
+
+
+def beyond(lines: Iterable[str], others: Iterable[str]) -> Value:
+    """Return the lines that are not among the others, in order; one that is there twice, twice."""
+    left = Counter(others)
+    more: list[str] = []
+    for line in lines:
+        left[line] -= 1
+        if left[line] < 0:
+            more.append(line)
+    return tuple(more)
 
 
 def release(journal: Journal, key: str, cluster: str, have: Value) -> Released:
