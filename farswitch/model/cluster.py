@@ -14,7 +14,13 @@ from farswitch.errors import ConfigError
 from farswitch.model.machines import Guest, Server, interface
 from farswitch.model.node_names import resized
 from farswitch.model.owner import Owner
-from farswitch.model.settings import PORTS_PER_BRIDGE, VNI_MAX, LabNetworks, Settings
+from farswitch.model.settings import (
+    FIRST_GUEST_OFFSET,
+    PORTS_PER_BRIDGE,
+    VNI_MAX,
+    LabNetworks,
+    Settings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +111,9 @@ def most_guests(settings: Settings) -> tuple[int, str]:
     """Return how many guests the settings allow, and the sentence's end that says why."""
     networks = (settings.data_network, settings.management_network)
     smaller = min(networks, key=lambda network: network.num_addresses)
+    room = smaller.num_addresses - 2 - FIRST_GUEST_OFFSET
     return min(
-        (settings.capacity, f"{smaller} has addresses for no more"),
+        (max(0, room), f"{smaller} has addresses for no more"),
         (PORTS_PER_BRIDGE, "one bridge delivers broadcasts to no more ports"),
         (VNI_MAX - settings.vni_base + 1, f"there are no more VNIs from {settings.vni_base} on"),
     )

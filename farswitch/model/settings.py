@@ -138,12 +138,6 @@ class Settings(Fields):
     lab: Annotated[LabNetworks | None, Field(title="a mapping with the lab's two networks")] = None
 
     @property
-    def capacity(self) -> int:
-        """How many guests the smaller of the two networks has addresses for."""
-        smaller = min(self.data_network.num_addresses, self.management_network.num_addresses)
-        return max(0, smaller - 2 - FIRST_GUEST_OFFSET)
-
-    @property
     def management_bridge(self) -> str:
         """The bridge of the guests' management NICs on each hypervisor."""
         return f"fsg{self.vni_base}"

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from xml.etree import ElementTree as ET
 
 import libvirt
@@ -23,16 +23,7 @@ HOLD_MS = 100
 State = Literal[
     "no state", "running", "blocked", "paused", "in shutdown", "shut off", "crashed", "suspended"
 ]
-STATES: tuple[State, ...] = (
-    "no state",
-    "running",
-    "blocked",
-    "paused",
-    "in shutdown",
-    "shut off",
-    "crashed",
-    "suspended",
-)
+STATES: tuple[State, ...] = get_args(State)
 """In the order of `virDomainState`."""
 DISK_FAILED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
 

@@ -36,7 +36,6 @@ class VolumeState:
 
     name: str
     capacity: int
-    allocation: int
     path: str
     complete: bool
     ours: bool
@@ -200,13 +199,13 @@ def _states(listed: Mapping[str, Any]) -> Iterator[VolumeState]:
         volume = listed.get(name, listed.get(f"{name}{SIDECAR}"))
         complete = name in listed and not (name in ours and f"{name}{PART}" in listed)
         try:
-            _, capacity, allocation = volume.info()
+            _, capacity, _ = volume.info()
             path = volume.path().removesuffix(SIDECAR)
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
                 continue
             raise
-        yield VolumeState(name, capacity, allocation, path, complete, name in ours)
+        yield VolumeState(name, capacity, path, complete, name in ours)
 
 
 def _raw(name: str, size: int, mode: int) -> str:

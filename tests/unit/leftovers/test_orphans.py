@@ -49,7 +49,7 @@ def domain(name: str, cluster: str | None, disk: str = "/pool/x") -> DomainState
 
 
 def volume(name: str, *, ours: bool = True) -> VolumeState:
-    return VolumeState(name, 1, 1, f"/pool/{name}", complete=True, ours=ours)
+    return VolumeState(name, 1, f"/pool/{name}", complete=True, ours=ours)
 
 
 def rule(table: str, comment: str) -> dict[str, object]:
