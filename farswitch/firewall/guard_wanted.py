@@ -32,7 +32,6 @@ class GuardManagement:
     """The management network of a hypervisor's guests.
 
     Attributes:
-        bridge: Its bridge.
         forwarding: Guests may reach all but each other; else their hypervisor only.
         nics: The guests' NICs on it.
     """

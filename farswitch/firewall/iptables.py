@@ -43,7 +43,6 @@ class Emptied:
     """A chain of a legacy tool that is emptied but for some rules.
 
     Attributes:
-        name: The chain's name.
         kept: The rules that stay.
         opened: Its policy becomes an accepting one.
         made: It was not there before: it goes.

@@ -27,8 +27,6 @@ class Chain:
     Attributes:
         tool: Who takes the rules' texts back: `nft`, `iptables-nft`, `ebtables-legacy` ...
         table: For nft with its family: `inet mine`.
-        name: The chain's name.
-        rules: Its rules in order.
         policy: In lower letters; None where there is none.
         user: It is not called by the kernel, but by rules that jump.
         nft: What nft knows of it; None for the legacy tools.

@@ -72,8 +72,6 @@ class WantedImage:
     Attributes:
         image: Our own, or the user's by path or URL.
         disk: The guests' disks in GiB, which have to hold it.
-        pool: The storage pool.
-        pool_path: Its folder.
     """
 
     image: Image

@@ -21,7 +21,6 @@ class Leftover:
     Attributes:
         cluster: Whose it is, or `UNNAMED`.
         kind: What it is: `domain`, `bridge`, `nft table` ...
-        name: Its name on the server.
         path: The file whose time is its age; empty where nothing is older than the boot.
     """
 
@@ -52,14 +51,12 @@ class Leftovers:
     """What farswitch has on one server.
 
     Attributes:
-        objects: Every object.
         records: The clusters whose record is here.
         bases: The first VNI of each cluster, as far as its links or its record name it.
         strays: First VNIs of the links that nothing but their group marks.
         pools: The storage pools in which volumes of ours may lie; none without libvirt.
         far: For each cluster the addresses where its tunnels end on other servers.
         addresses: The server's own addresses.
-        times: The server's clock.
         libvirt: Whether it runs here.
         newer: For each cluster whose record here a newer release wrote, the error that says so.
     """

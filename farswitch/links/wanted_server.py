@@ -18,7 +18,6 @@ class WantedServer:
     """What a cluster wants of one server.
 
     Attributes:
-        server: Which.
         owner: Whose objects are no clash.
         peers: The servers that its tunnels lead to.
         guests: Those that run there.

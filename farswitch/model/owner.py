@@ -14,7 +14,6 @@ class Owner:
     """A cluster as the owner of objects on a server.
 
     Attributes:
-        cluster: Its name.
         vni_base: Its first VNI (24 bits, RFC 7348), which tells its link group from others'; None
             takes 24 bits of a checksum of the name.
     """

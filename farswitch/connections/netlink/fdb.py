@@ -25,7 +25,6 @@ class Entry:
     """One address of a forwarding database.
 
     Attributes:
-        mac: The address.
         device: The port, or the tunnel.
         bridge: The bridge that forwards by it; None for an entry of the tunnel itself.
         static: Somebody wrote it: it was not learnt.

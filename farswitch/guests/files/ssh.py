@@ -37,7 +37,6 @@ class SshAccess:
 
     Attributes:
         user: The account that runs MPI jobs, with the same key on every guest.
-        user_key: That key.
         controller_key: The public line that root and the user let in.
         known: Every guest of the cluster.
     """
