@@ -118,6 +118,7 @@ def of_all(names: Iterable[str], observed: Observed[T], context: Context) -> dic
     Raises:
         FarswitchError: One of them could not be observed, or was left alone.
     """
+    names = tuple(names)
     for name in names:
         if name not in observed:
             raise FarswitchError(f"'{name}' could not be asked: {context.evidence.lost[name]}")
