@@ -42,7 +42,8 @@ def stages(
 ) -> Iterator[Stage]:
     """Yield what removes one cluster, in order: guests, network, settings, and last the record.
 
-    Each step is a stage of its own: one that fails does not keep the others from cleaning up.
+    Each step is a stage of its own: one that fails does not keep the others from cleaning up, but
+    the record stays. Without a site, a server that nobody could look at is left alone.
 
     Args:
         session: The run, on the servers where the cluster may be.
@@ -53,29 +54,31 @@ def stages(
     Raises:
         NewerDocumentError: A newer release wrote the cluster's record or a server's journal.
     """
-    before = len(session.recorder.failures)
+    failed_before = _failed_steps(session)
     yield LOOK
     by_server = leftovers(session)
     _refuse_newer(session, name, by_server)
     owner = owner_of(name, by_server, site)
+    on = servers if site else _looked_at(by_server)
     for pool in pools_of(name, by_server, site):
-        yield Stage(_libvirt(by_server), (step(vm_remove, owner=owner, pool=pool),))
+        yield Stage(_libvirt(by_server, on), (step(vm_remove, owner=owner, pool=pool),))
         if not keep_image:
-            yield Stage(_libvirt(by_server), (step(image_remove, pool=pool, without=name),))
-    yield Stage(servers, (step(links_remove, name="links", owner=owner),))
-    yield Stage(servers, (step(firewall_reset, owner=owner, present=False),))
-    yield Stage(servers, (step(guard, owner=owner, present=False),))
-    yield Stage(servers, (step(sysctl, owner=owner, present=False),))
-    if len(session.recorder.failures) == before:
-        yield Stage(servers, (step(record, owner=owner, present=False),))
+            yield Stage(_libvirt(by_server, on), (step(image_remove, pool=pool, without=name),))
+    yield Stage(on, (step(links_remove, name="links", owner=owner),))
+    yield Stage(on, (step(firewall_reset, owner=owner, present=False),))
+    yield Stage(on, (step(guard, owner=owner, present=False),))
+    yield Stage(on, (step(sysctl, owner=owner, present=False),))
+    if _failed_steps(session) == failed_before:
+        yield Stage(on, (step(record, owner=owner, present=False),))
 
 
 def nameless(by_server: dict[str, Leftovers]) -> Iterator[Stage]:
     """Yield what removes base images that no guest needs, and links of no known cluster."""
+    on = _looked_at(by_server)
     for pool in sorted({pool for here in by_server.values() for pool in here.pools}):
-        yield Stage(_libvirt(by_server), (step(image_remove, pool=pool),))
+        yield Stage(_libvirt(by_server, on), (step(image_remove, pool=pool),))
     for base in sorted({base for here in by_server.values() for base in here.strays}):
-        yield Stage(servers, (step(links_remove, name="links", owner=Owner(UNNAMED, base)),))
+        yield Stage(on, (step(links_remove, name="links", owner=Owner(UNNAMED, base)),))
 
 
 def leftovers(session: Session) -> dict[str, Leftovers]:
@@ -93,10 +96,19 @@ def _refuse_newer(session: Session, name: str, by_server: dict[str, Leftovers]) 
             raise error
 
 
-def _libvirt(by_server: dict[str, Leftovers]) -> Filter:
-    """Return the filter of servers that run guests; one that nobody could look at may be one."""
-    running = {name: here.libvirt for name, here in by_server.items()}
-    return lambda host: running.get(host.name, hypervisors(host))
+def _failed_steps(session: Session) -> int:
+    """Return how many steps failed; of those that fail alike the report has only the first."""
+    return sum(result.failed for _, _, result in session.recorder.returned)
+
+
+def _looked_at(by_server: dict[str, Leftovers]) -> Filter:
+    return lambda host: servers(host) and host.name in by_server
+
+
+def _libvirt(by_server: dict[str, Leftovers], on: Filter) -> Filter:
+    """Return the filter of servers that may have guests; a hypervisor has them with libvirt off."""
+    running = {name for name, here in by_server.items() if here.libvirt}
+    return lambda host: on(host) and (hypervisors(host) or host.name in running)
 
 
 def _keeper(session: Session, name: str) -> Host:
