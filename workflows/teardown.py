@@ -163,14 +163,17 @@ def teardown(options: Options, wanted: TeardownOptions) -> int:
     """Tear down and report."""
     wanted.check(options.site)
     with Session("teardown", options, inventory=wanted.inventory()) as session:
-        name = wanted.cluster
+        name, gone = wanted.cluster, not wanted.orphans
         if not wanted.server and lab_is_gone(session):
             session.note("The lab is down: nothing of the cluster is left on it.")
+            own = session.site.settings.cluster
+            name = name or (own if gone else "")
+            gone = name == own  # another cluster's servers were not looked at
         elif wanted.orphans:
             _orphans(session, wanted)
         else:
             name = _remove_one(session, wanted)
-        if name and not options.dry_run and not session.recorder.failures:
+        if gone and not options.dry_run and not session.recorder.failures:
             forget(name)
         return session.finish(cluster=name)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 from nornir.core.inventory import Host
 from nornir.core.task import MultiResult, Result
 
@@ -13,7 +14,10 @@ from farswitch.errors import FarswitchError
 from farswitch.leftovers.orphans import Leftovers, Times
 from farswitch.model.settings import Settings
 from farswitch.run.recorder import Recorder
+from farswitch.site.loader import ROOT
+from farswitch.site.state_folder import login_folder
 from farswitch.state.document import NewerDocumentError
+from workflows import teardown
 from workflows.teardown import nameless, stages
 
 NOTHING = Leftovers((), frozenset(), {}, (), (), {}, frozenset(), Times(0, 0, {}), libvirt=False)
@@ -108,3 +112,28 @@ def test_what_bears_no_name_goes_by_its_pool_and_its_first_vni():
     owners = [one.arguments["owner"] for one in steps[2:]]
     assert [(owner.cluster, owner.vni_base) for owner in owners] == [("", 7), ("", 9)]
     assert not any("farswitch:a:n1".startswith(f"{owner.mark}:") for owner in owners)
+
+
+@pytest.mark.parametrize(
+    ("options", "title", "forgotten"),
+    [
+        pytest.param((), "teardown of cluster 'lab' done", {"lab"}, id="the-sites"),
+        pytest.param(
+            ("--cluster", "lab"), "teardown of cluster 'lab' done", {"lab"}, id="the-sites-by-name"
+        ),
+        pytest.param(("--cluster", "prod"), "teardown of cluster 'prod' done", set(), id="another"),
+        pytest.param(("--orphans",), "teardown done", set(), id="a-list"),
+        pytest.param(("--dry-run",), "teardown of cluster 'lab' done", set(), id="dry-run"),
+    ],
+)
+def test_with_the_lab_down_the_login_to_its_own_cluster_goes_alone(
+    options, title: str, forgotten: set[str], monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(teardown, "lab_is_gone", lambda _session: True)
+    for name in ("lab", "prod"):
+        login_folder(name).mkdir(parents=True)
+    options = ("--site", str(ROOT / "inventory/lab"), *options)
+    done = CliRunner().invoke(teardown.command, options)
+    assert (done.exit_code, title in done.output) == (0, True), done.output
+    assert {name for name in ("lab", "prod") if not login_folder(name).exists()} == forgotten
