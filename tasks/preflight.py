@@ -58,14 +58,12 @@ def preflight(task: Task, want: WantedServer, *, builds: bool = True) -> Result:
         to_peers = [(peer, route_to(ipr, peer.underlay)) for peer in want.peers]
     wrong, foreign = list[str](), list[str]()
     if builds:
-        records = read_all(login)
+        records = read_all(login) if server.role == "hypervisor" else {}
         reserved = {
-            name: record.reserved
+            name: record.reserved if isinstance(record, Record) else record
             for name, record in records.items()
-            if isinstance(record, Record) and record.reserved
         }
         wrong += judge(want, probe, links, reserved)
-        wrong += [str(error) for error in records.values() if isinstance(error, FarswitchError)]
         wrong += route_clashes(want, routes)
         foreign += link_clashes(want, links)
     else:

@@ -12,6 +12,7 @@ from ipaddress import IPv4Network
 
 from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.netlink.links import Link
+from farswitch.errors import FarswitchError
 from farswitch.links.ownership import owns
 from farswitch.links.wanted_server import WantedServer
 from farswitch.lock.reserved import Reserved
@@ -61,11 +62,12 @@ def judge(
     want: WantedServer,
     probe: ServerProbe,
     links: Sequence[Link],
-    reserved: Mapping[str, Reserved],
+    reserved: Mapping[str, Reserved | FarswitchError | None],
 ) -> Iterator[str]:
     """Yield one sentence for everything that stands against a build on this server.
 
-    `reserved` is what each cluster reserves that has its record there.
+    `reserved` is what each cluster reserves that has its record there; for a record that cannot be
+    read, the reason.
     """
     yield from able(want.server, probe)
     yield from _taken(want, links)
@@ -111,11 +113,16 @@ def domain_clashes(want: WantedServer, domains: Sequence[DomainState]) -> Iterat
             yield f"Domain '{domain.name}' on '{want.server.name}' exists without our mark."
 
 
-def _neighbours(want: WantedServer, reserved: Mapping[str, Reserved]) -> Iterator[str]:
+def _neighbours(
+    want: WantedServer, reserved: Mapping[str, Reserved | FarswitchError | None]
+) -> Iterator[str]:
     """Yield what clusters that stand here have too, also while nothing of theirs is up."""
     for name, theirs in reserved.items():
-        for what in want.reserved.shared_with(theirs) if name != want.owner.cluster else ():
-            yield f"Cluster '{name}', which stands on '{want.server.name}', has {what} too."
+        if isinstance(theirs, FarswitchError):
+            yield f"{theirs} {theirs.hint}"
+        elif theirs and name != want.owner.cluster:
+            for what in want.reserved.shared_with(theirs):
+                yield f"Cluster '{name}', which stands on '{want.server.name}', has {what} too."
 
 
 def _room(want: WantedServer, probe: ServerProbe, present: set[str]) -> Iterator[str]:

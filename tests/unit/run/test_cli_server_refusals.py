@@ -32,6 +32,8 @@ server2: {hostname: 198.51.100.2, groups: [switch], username: me}
 node[1-3]: {groups: [guest]}
 """
 PROBE = b"uid 0\nmemory 8000\ndisk 90000\n"
+NEWER = "has version 3; this release"
+USE_NEWER = "Use the newer release that wrote it."
 UNDERLAY = Link(2, "eth0", addresses=(IPv4Interface("198.51.100.1/24"),))
 SWITCH_UNDERLAY = Link(2, "eth0", addresses=(IPv4Interface("198.51.100.2/24"),))
 
@@ -132,6 +134,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         links: tuple[Link, ...] = (),
         image: str = "",
         records: Mapping[str, bytes] | None = None,
+        records_on: str = "server1",
     ) -> tuple[int, str]:
         (tmp_path / "hosts.yaml").write_text(HOSTS)
         (tmp_path / "groups.yaml").write_text("")
@@ -140,8 +143,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         def opened(host: Any, name: str, _config: object = None, **_: object) -> object:
             own = UNDERLAY if host.name == "server1" else SWITCH_UNDERLAY
             extra = links if host.name == "server1" else ()
+            kept = (records or {}) if host.name == records_on else {}
             return {
-                "shell": Server(host.name, answer, records or {}),
+                "shell": Server(host.name, answer, kept),
                 "netlink": Endpoint((own, *extra)),
                 "libvirt": Hypervisor(),
             }[name]
@@ -218,23 +222,39 @@ def test_an_image_that_is_not_there_ends_with_2(run: Run):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "sentence"),
+    ("name", "content", "sentence", "remedy"),
     [
         pytest.param(
             "test",
             b'{"version": 3}',
-            "has version 3; this release",
+            NEWER,
+            USE_NEWER,
             marks=pytest.mark.log_tells("^ERROR The record "),
             id="ours-is-newer",
         ),
-        pytest.param("other", b'{"version": 3}', "has version 3; this release", id="theirs-is"),
-        pytest.param("other", b'{"version": 2}', "is damaged: 'nodes'", id="theirs-is-damaged"),
+        pytest.param("other", b'{"version": 3}', NEWER, USE_NEWER, id="theirs-is"),
+        pytest.param(
+            "other",
+            b'{"version": 2}',
+            "is damaged: 'nodes'",
+            "Restore it from a backup, or tear the cluster down",
+            id="theirs-is-damaged",
+        ),
     ],
 )
 def test_a_record_that_is_not_understood_ends_with_2(
-    run: Run, name: str, content: bytes, sentence: str
+    run: Run, name: str, content: bytes, sentence: str, remedy: str
 ):
     status, printed = run(records={name: content})
     assert status == 2, printed
     assert f"The record '{FOLDER}/{name}.json' on server 'server1' {sentence}" in printed
+    assert remedy in printed
     assert "Traceback" not in printed
+
+
+def test_a_record_on_a_switch_is_in_nobodys_way(run: Run):
+    image = f"  image: {{source: none.qcow2, sha256: {'a' * 64}}}\n"
+    status, printed = run(records={"other": b"{"}, records_on="server2", image=image)
+    assert status == 2, printed
+    assert "none.qcow2' does not exist" in printed
+    assert "is damaged" not in printed
