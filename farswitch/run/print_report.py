@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -20,9 +21,19 @@ IN_FULL = 6
 _WORST_FIRST = (False, None, True)
 
 
+class PeoplesConsole(Console):
+    """A console whose reader may go away, as `head` does: the run that it shows goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Write the rest nowhere; what Python still holds of it at its end, too."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 def console_for(*, as_json: bool) -> Console:
     """Return where people read: standard output, or standard error where JSON goes to the other."""
-    return Console(stderr=as_json, highlight=False, soft_wrap=True)
+    return PeoplesConsole(stderr=as_json, highlight=False, soft_wrap=True)
 
 
 def show(report: Report, *, as_json: bool, verbose: int) -> None:

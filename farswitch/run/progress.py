@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -48,7 +49,8 @@ class StageLines(View):
     def ended(self, row: Row) -> None:
         """Write the row, below its titles where the last row had others."""
         before, self._titles = self._titles, titles_of([row])
-        self._console.print(table_of(self._titles, [row], header=self._titles != before))
+        with suppress(OSError):  # a full disk is no reason to end a build in the middle
+            self._console.print(table_of(self._titles, [row], header=self._titles != before))
 
 
 class HostLines(View):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 from nornir.core import Nornir
@@ -222,6 +226,36 @@ def test_a_terminal_shows_each_host_with_its_step_and_time(monkeypatch: pytest.M
         ["node1", "vm_boot", "12", "s"],
         ["image:", "17", "%"],
     ]
+
+
+def run_with(nornir: Nornir, monkeypatch: pytest.MonkeyPatch, out: TextIO) -> None:
+    """Run two stages where nothing can be written."""
+    monkeypatch.setattr(sys, "stdout", out)
+    recorder = Recorder(view_on(console_for(as_json=False)))
+    stages = [Stage(guests, (step(change),)), Stage(servers, (step(change, "later"),))]
+    assert run_stages(nornir.with_processors([recorder]), stages)
+    recorder.close()
+    assert recorder.rows["change"].hosts == {"node1", "node2"}
+    assert recorder.rows["later"].hosts == {"server1"}
+
+
+def test_a_run_goes_on_when_its_reader_goes_away(nornir: Nornir, monkeypatch: pytest.MonkeyPatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:  # its end raises nothing either
+        run_with(nornir, monkeypatch, out)
+        show(Report("build", "lab", rows=ROWS), as_json=False, verbose=0)
+        monkeypatch.undo()
+
+
+def test_a_run_goes_on_when_the_disk_of_its_log_is_full(
+    nornir: Nornir, monkeypatch: pytest.MonkeyPatch
+):
+    out = Path("/dev/full").open("w")  # noqa: SIM115 - to close it is to write, and fails
+    run_with(nornir, monkeypatch, out)
+    monkeypatch.undo()
+    with pytest.raises(OSError, match="No space left"):
+        out.close()
 
 
 ROWS = [Row("vm_boot", 0.0, 1.0, hosts={"node1"}, changed=1)]
