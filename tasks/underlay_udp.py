@@ -13,7 +13,7 @@ from nornir.core.inventory import Host
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
-from farswitch.errors import ConfigError
+from farswitch.errors import ConfigError, FarswitchError
 from farswitch.proof.packet_agent import Listen, Refused
 from farswitch.proof.path_mtu import (
     FORBIDDEN,
@@ -40,6 +40,7 @@ def underlay_udp(task: Task, paths: Sequence[PacketPath], hosts: Mapping[str, Ho
 
     Raises:
         ConfigError: It does not arrive.
+        FarswitchError: A server cannot catch it.
     """
     offsets = {
         path.receiver: {path.interface: OFFSETS[ip_address(path.to).version]} for path in paths
@@ -47,7 +48,12 @@ def underlay_udp(task: Task, paths: Sequence[PacketPath], hosts: Mapping[str, Ho
     results: dict[PacketPath, PathMtu] = {}
     with packet_agents(offsets, lambda name: shell(hosts[name]), SECONDS) as agents:
         for name, agent in agents.items():
-            agent.ask(Listen(offsets=offsets[name]), Refused)
+            reply = agent.ask(Listen(offsets=offsets[name]), Refused)
+            for interface, why in reply.refused.items():
+                raise FarswitchError(
+                    f"'{name}' cannot catch packets on '{interface}': {why}.",
+                    hint="The server needs packet sockets for root (CAP_NET_RAW, AF_PACKET).",
+                )
         try_sizes(agents, dict.fromkeys(paths, (SMALL,)), results, ATTEMPTS)
     if lost := list(_lost(results)):
         raise ConfigError(
