@@ -15,6 +15,7 @@ from farswitch.connections.libvirt.plugin import Hypervisor, Libvirt
 from farswitch.connections.libvirt.ssh_folder import SshFolder
 from farswitch.connections.libvirt.uri import remote_uri, ssh_program
 from farswitch.connections.shell.target import Target
+from farswitch.errors import ConfigError
 
 
 def test_a_server_without_libvirt_is_named():
@@ -91,6 +92,32 @@ def test_the_plugin_connects_and_cleans_up_also_after_a_run_that_was_killed(tmp_
     living.close()
     plugin.close()
     assert [one.name for one in tmp_path.glob("farswitch-*")] == ["farswitch-ssh-theirs"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "extras"),
+    [
+        ({"password": "secret"}, {}),
+        ({}, {"host_key": "ssh-ed25519 AAAA"}),
+        ({}, {"private_key": "secret"}),
+        ({}, {"jump": Host("server0")}),
+    ],
+    ids=["password", "host_key", "private_key", "jump"],
+)
+def test_an_option_that_ssh_has_no_use_for_is_refused_unless_there_is_a_uri(
+    tmp_path, monkeypatch, parameters, extras
+):
+    monkeypatch.setattr("farswitch.connections.libvirt.plugin.ssh_program", pytest.fail)
+    (name,) = {**parameters, **extras}
+    with pytest.raises(ConfigError, match=f"'libvirt' to 'h' cannot use '{name}'") as caught:
+        Libvirt().open(hostname="h", **parameters, extras=extras)
+    assert "secret" not in str(caught.value)
+    node = tmp_path / "node.xml"
+    node.write_text("<node/>")
+    plugin = Libvirt()
+    plugin.open(hostname="h", **parameters, extras={**extras, "uri": f"test://{node}"})
+    assert plugin.connection.list_domains() == ()
+    plugin.close()
 
 
 def test_many_threads_open_a_hosts_connection_once(tmp_path, monkeypatch):

@@ -15,6 +15,10 @@ from farswitch.connections.libvirt.ssh_folder import SshFolder
 from farswitch.connections.libvirt.uri import LOCAL_URI, remote_uri, ssh_program
 from farswitch.connections.libvirt.volumes import Volumes
 from farswitch.connections.shell.options import LoginOptions
+from farswitch.errors import ConfigError
+
+NOT_BY_SSH = ("password", "host_key", "private_key", "jump")
+"""Options of a login that libvirt's ssh has no use for."""
 
 
 class Hypervisor(Domains, Volumes):
@@ -63,13 +67,26 @@ class Hypervisor(Domains, Volumes):
 
 
 class LibvirtOptions(LoginOptions):
-    """Those of a `shell`, and one more; a password is not used, because ssh takes none.
+    """Those of a `shell`, and one more; without that, those of `NOT_BY_SSH` are refused.
 
     Attributes:
         uri: What libvirt connects to, as it stands; by default the host's system instance.
     """
 
     uri: str | None = None
+
+    def check_for_ssh(self) -> None:
+        """Refuse what ssh's own program would not be given.
+
+        Raises:
+            ConfigError: There is such an option.
+        """
+        given = [f"'{name}'" for name in NOT_BY_SSH if getattr(self, name)]
+        if given:
+            raise ConfigError(
+                f"The connection 'libvirt' to '{self.host}' cannot use {', '.join(given)}.",
+                hint="Give it key_file and known_hosts, or a uri; see docs/connections.md.",
+            )
 
 
 class Libvirt:
@@ -93,6 +110,7 @@ class Libvirt:
         if options.local or options.uri:
             self.connection = Hypervisor(options.host, options.uri or LOCAL_URI, options.fence)
             return
+        options.check_for_ssh()
         target = options.target()
         self._folder = SshFolder()
         try:
