@@ -132,6 +132,55 @@ def test_fifty_logins_leave_no_descriptor_and_no_thread(sshd):
     assert sshd.logins == 50
 
 
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+@pytest.mark.parametrize("given", ["key_file", "private_key"])
+@pytest.mark.parametrize("armour", ["RFC4716", "PEM"])
+def test_a_key_of_each_kind_is_taken_and_where_it_is_unknown_said_to_be_refused(
+    sshd, kind, given, armour
+):
+    key = sshd.folder / kind
+    command = ["ssh-keygen", "-q", "-t", kind, "-m", armour, "-N", "", "-f", str(key)]
+    LocalShell("here").run(command)
+    ways = {"key_file": {"key_file": key}, "private_key": {"private_key": key.read_text()}}
+    error = refused(sshd.target(**ways[given]))
+    assert f"user 'root' was refused at [127.0.0.1]:{sshd.port}: Authentication" in str(error)
+    name = {"key_file": f"the key '{key}'", "private_key": "`private_key`"}[given]
+    assert f"the public half of {name} into ~root/" in getattr(error, "hint", "")
+    with (sshd.folder / "authorized").open("a") as authorized:
+        authorized.write(key.with_suffix(".pub").read_text())
+    shell = SshShell(sshd.target(**ways[given]))
+    assert shell.run(["true"]).status == 0
+    shell.close()
+
+
+@pytest.mark.parametrize("given", ["key_file", "private_key"])
+def test_a_key_that_is_none_is_named(sshd, given):
+    key = sshd.folder / "nonsense"
+    key.write_bytes(b"\xff is no key")
+    ways = {"key_file": {"key_file": key}, "private_key": {"private_key": "secret"}}
+    name = {"key_file": f"the key file '{key}'", "private_key": "`private_key`"}[given]
+    error = refused(sshd.target(**ways[given]))
+    assert f": {name} is no ed25519, ECDSA or RSA key" in str(error)
+    assert "secret" not in str(error)
+
+
+def test_a_key_file_that_cannot_be_read_is_named(sshd, tmp_path):
+    error = refused(sshd.target(key_file=tmp_path))
+    assert f"the key file '{tmp_path}' cannot be read: Is a directory" in str(error)
+
+
+def test_a_certificate_beside_the_key_file_is_shown(make_sshd, tmp_path):
+    authority, key = tmp_path / "authority", tmp_path / "key"
+    local = LocalShell("here")
+    for path in (authority, key):
+        local.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)])
+    local.run(["ssh-keygen", "-q", "-s", str(authority), "-I", "me", "-n", "root", f"{key}.pub"])
+    sshd = make_sshd("certified", more=f"TrustedUserCAKeys {authority}.pub")
+    shell = SshShell(sshd.target(key_file=key))
+    assert shell.run(["true"]).status == 0
+    shell.close()
+
+
 def test_an_rsa_key_file_and_a_second_known_name_work(sshd):
     key = sshd.folder / "rsa"
     LocalShell("here").run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", str(key)])
@@ -217,6 +266,32 @@ def test_a_key_with_a_passphrase_that_no_agent_has_is_named(sshd, encrypted, mon
     assert isinstance(error, ConnectionLostError)
     assert f"'{encrypted}' is encrypted" in str(error)
     assert error.hint == f"ssh-add '{encrypted}'"
+
+
+def test_a_default_key_with_a_passphrase_that_no_agent_has_is_named(sshd, encrypted, monkeypatch):
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    monkeypatch.setenv("HOME", str(sshd.folder))
+    (sshd.folder / ".ssh").mkdir()
+    encrypted.rename(sshd.folder / ".ssh/id_ed25519")
+    error = refused(sshd.target(key_file=None))
+    assert isinstance(error, ConnectionLostError)
+    assert "your key in ~/.ssh is encrypted" in str(error)
+    assert error.hint == "ssh-add"
+
+
+def test_a_passphrase_is_not_asked_for_a_key_that_is_given_itself(sshd, encrypted):
+    error = refused(sshd.target(private_key=encrypted.read_text()))
+    assert isinstance(error, ConnectionLostError)
+    assert str(error).endswith(": `private_key` is encrypted")
+    assert "without a passphrase" in error.hint
+
+
+def test_a_password_may_be_the_key_files_passphrase(sshd, encrypted):
+    shell = SshShell(sshd.target(key_file=encrypted, password="secret"))
+    assert shell.run(["true"]).status == 0
+    shell.close()
+    error = refused(sshd.target(key_file=encrypted, password="other"))
+    assert "user 'root' was refused" in str(error)
 
 
 def test_a_server_that_forwards_nothing_is_named_with_the_setting(make_sshd):

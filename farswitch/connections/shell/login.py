@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
 from contextlib import ExitStack
@@ -11,10 +10,9 @@ from typing import Any
 
 import paramiko  # type: ignore[import-untyped]
 
-from farswitch.connections.shell.agent_key import agent_key
 from farswitch.connections.shell.host_keys import Refuse
 from farswitch.connections.shell.login_errors import NO_BANNER, explained
-from farswitch.connections.shell.protocol import ConnectionLostError
+from farswitch.connections.shell.login_key import login_key
 from farswitch.connections.shell.target import Target
 from farswitch.deadline import Deadline, DeadlineError, wait_until
 
@@ -76,29 +74,14 @@ def _patient(target: Target) -> Any:
 
 
 def _attempt(target: Target) -> Any:
-    """Return paramiko's client, logged in; or raise paramiko's own error."""
-    if target.key_file and not target.private_key and not target.key_file.is_file():
-        raise ConnectionLostError(
-            target.host,
-            f"there is no key file '{target.key_file}'",
-            hint="Correct `key_file`, in the site or among the connection's extras.",
-        )
-    try:
-        return _connect(target)
-    except paramiko.PasswordRequiredException as error:
-        with agent_key(target.key_file) as key:
-            if key is None:
-                cause = f"the key file '{target.key_file}' is encrypted, and no agent has its key"
-                hint = f"ssh-add '{target.key_file}'"
-                raise ConnectionLostError(target.host, cause, hint=hint) from error
-            return _connect(target, key)
+    """Return paramiko's client, logged in; or raise paramiko's own error, or ours of the key."""
+    with login_key(target) as key:
+        return _connect(target, key)
 
 
-def _connect(target: Target, key: Any = None) -> Any:
-    """Return paramiko's client, logged in with this key or with the target's."""
-    if target.private_key:
-        key = paramiko.Ed25519Key(file_obj=io.StringIO(target.private_key))
-    anyone = key is None and target.key_file is None
+def _connect(target: Target, key: Any) -> Any:
+    """Return paramiko's client, logged in with this key."""
+    anyone = not (target.private_key or target.key_file)
     with ExitStack() as failed:
         client = paramiko.SSHClient()
         failed.callback(client.close)
@@ -109,9 +92,7 @@ def _connect(target: Target, key: Any = None) -> Any:
             failed.callback(stream.close)
         client.connect(
             target.hostname, target.port, target.user, target.password or None,
-            pkey=key,
-            key_filename=str(target.key_file) if target.key_file and key is None else None,
-            look_for_keys=anyone, allow_agent=anyone, sock=stream,
+            pkey=key, look_for_keys=anyone, allow_agent=anyone, sock=stream,
             timeout=LOGIN_SECONDS, banner_timeout=LOGIN_SECONDS, auth_timeout=LOGIN_SECONDS,
         )  # fmt: skip
         failed.pop_all()

@@ -27,11 +27,10 @@ def explained(target: Target, error: Exception) -> FarswitchError | None:
         case UnknownHostKeyError():
             return HostKeyError(target.host, error.fingerprint, "", hint=_unknown(target))
         case paramiko.AuthenticationException():
-            cause = f"user '{target.user}' was refused at {place}: {error}"
-            return ConnectionLostError(target.host, cause, hint=_refused(target))
+            return _refused(target, place, error)
         case paramiko.SSHException() if "No authentication methods" in str(error):
             cause = f"there is no key to log in with as '{target.user}'"
-            return ConnectionLostError(target.host, cause, hint=_refused(target))
+            return ConnectionLostError(target.host, cause, hint=_authorize(target))
         case OSError() | EOFError() | paramiko.SSHException():
             words = str(error) or type(error).__name__
             meaning = next((text for part, text in MEANINGS.items() if part in words), words)
@@ -58,6 +57,17 @@ def _unknown(target: Target) -> str:
     )
 
 
-def _refused(target: Target) -> str:
-    key = f"the key '{target.key_file}'" if target.key_file else "a key of your agent or ~/.ssh"
+def _refused(target: Target, place: str, error: Exception) -> ConnectionLostError:
+    if isinstance(error, paramiko.PasswordRequiredException):  # a default key: none was given
+        cause = "your key in ~/.ssh is encrypted, and no key of your agent was accepted"
+        return ConnectionLostError(target.host, cause, hint="ssh-add")
+    cause = f"user '{target.user}' was refused at {place}: {error}"
+    return ConnectionLostError(target.host, cause, hint=_authorize(target))
+
+
+def _authorize(target: Target) -> str:
+    if target.private_key:
+        key = "`private_key`"
+    else:
+        key = f"the key '{target.key_file}'" if target.key_file else "a key of your agent or ~/.ssh"
     return f"Put the public half of {key} into ~{target.user}/.ssh/authorized_keys on the host."

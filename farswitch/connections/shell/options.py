@@ -38,7 +38,7 @@ class LoginOptions(BaseModel):
         key_file: The private key; by default the user's agent and default keys.
         known_hosts: The file with the host's key; by default the user's and the system's.
         host_key: The host's public key itself, as in `ssh-ed25519 AAAA…`; no file is read then.
-        private_key: The private key itself, as OpenSSH's PEM; comes before `key_file`.
+        private_key: The private key itself, as OpenSSH writes it; comes before `key_file`.
         jump: The Nornir host through whose shell the login runs; an inventory plugin sets it.
         fence: Asked before each command of a run.
     """

@@ -21,7 +21,7 @@ class Target:
         pinned: The only host key that is accepted, as a public line; the files are not read then.
         key_file: The private key; none means the user's agent and default keys.
         password: Asked for by servers that take no key.
-        private_key: The private key itself, as OpenSSH's PEM; comes before `key_file`.
+        private_key: The private key itself, as OpenSSH writes it; comes before `key_file`.
         jump: Gives the stream that the login runs over; none means a TCP connection from here.
     """
 

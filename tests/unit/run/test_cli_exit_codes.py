@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from farswitch.connections.shell.keys import generate
 from farswitch.site.loader import ROOT
 
 ADDRESSES = ("127.0.0.1", "127.0.0.2")
@@ -139,7 +140,7 @@ def place(tmp_path: Path) -> Iterator[SiteOfTwoSockets]:
     site.mkdir()
     (site / "hosts.yaml").write_text(HOSTS.replace("PORT", str(port)))
     (site / "groups.yaml").write_text(GROUPS)
-    (site / "key").touch()
+    (site / "key").write_text(generate("user").private)
     (site / "defaults.yaml").write_text(DEFAULTS)
     yield SiteOfTwoSockets(site, sockets)
     for one in sockets:
