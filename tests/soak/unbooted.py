@@ -27,7 +27,7 @@ _state = domains._state
 
 
 def start(self: domains.Domains, name: str) -> bool:
-    with domains.told(self.host, f"domain '{name}'"):
+    with domains.errors_named(self.host, f"domain '{name}'"):
         domain = self.connection().lookupByName(name)
         if domain.isActive():
             return False
