@@ -7,9 +7,24 @@ import pytest
 from tests.documented import run_script
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
+SERVERS = ("server1", "server2")
+HISTORY = "/root/.bash_history"
+KEEP = f"[ ! -e {HISTORY} ] || cp -p {HISTORY} /run/history"
+RESTORE = f"rm -f {HISTORY}; [ ! -e /run/history ] || mv /run/history {HISTORY}"
 
 
-def test_netmiko_reaches_servers_and_guests_of_a_built_cluster(built, tmp_path):
+@pytest.fixture
+def typed(built):
+    """The cluster; its servers' shells forget what netmiko typed into them."""
+    for server in SERVERS:
+        built.on(server, ["sh", "-ec", KEEP])
+    yield built
+    for server in SERVERS:
+        built.on(server, ["sh", "-ec", RESTORE])
+
+
+def test_netmiko_reaches_servers_and_guests_of_a_built_cluster(typed, tmp_path):
+    built = typed
     source = tmp_path / "notes.txt"
     source.write_text("what the guests shall have\n")
     done = run_script(
