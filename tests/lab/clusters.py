@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,16 @@ class ClusterUnderTest:
         """Run a program on a server, past the project's own logins."""
         pid = container.find(self.lab)[server]
         return container.execute(pid, argv, stdin=stdin, timeout=120.0)
+
+    @contextmanager
+    def keeping(self, path: str) -> Iterator[None]:
+        """Have a file of both servers afterwards as it was before, or not at all."""
+        kept = f"/run/kept-{Path(path).name}"
+        for server in ("server1", "server2"):
+            self.on(server, ["sh", "-ec", f"[ ! -e {path} ] || cp -p {path} {kept}"])
+        yield
+        for server in ("server1", "server2"):
+            self.on(server, ["sh", "-ec", f"rm -f {path}; [ ! -e {kept} ] || mv {kept} {path}"])
 
     def root(self, server: str) -> Path:
         """Return the root folder of a server, as this machine sees it."""

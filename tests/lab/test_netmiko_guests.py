@@ -7,20 +7,13 @@ import pytest
 from tests.documented import run_script
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
-SERVERS = ("server1", "server2")
-HISTORY = "/root/.bash_history"
-KEEP = f"[ ! -e {HISTORY} ] || cp -p {HISTORY} /run/history"
-RESTORE = f"rm -f {HISTORY}; [ ! -e /run/history ] || mv /run/history {HISTORY}"
 
 
 @pytest.fixture
 def typed(built):
     """The cluster; its servers' shells forget what netmiko typed into them."""
-    for server in SERVERS:
-        built.on(server, ["sh", "-ec", KEEP])
-    yield built
-    for server in SERVERS:
-        built.on(server, ["sh", "-ec", RESTORE])
+    with built.keeping("/root/.bash_history"):
+        yield built
 
 
 def test_netmiko_reaches_servers_and_guests_of_a_built_cluster(typed, tmp_path):

@@ -9,18 +9,13 @@ from tests.lab.clusters import ClusterUnderTest
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 SERVERS = ("server1", "server2")
-KEEP = "[ ! -e /etc/motd ] || cp -p /etc/motd /run/motd"
-RESTORE = "rm -f /etc/motd; [ ! -e /run/motd ] || mv /run/motd /etc/motd"
 
 
 @pytest.fixture
 def built_with_motd(built: ClusterUnderTest):
     """The cluster; its servers get their message of the day back."""
-    for server in SERVERS:
-        built.on(server, ["sh", "-ec", KEEP])
-    yield built
-    for server in SERVERS:
-        built.on(server, ["sh", "-ec", RESTORE])
+    with built.keeping("/etc/motd"):
+        yield built
 
 
 def test_a_stage_of_ones_own_is_part_of_a_build_and_idempotent(built_with_motd, tmp_path):
