@@ -5,10 +5,10 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 LOG     := $(VENV)/install.log
-SCRIPTS  = farswitch/image/guest/init $(shell find farswitch tests -name '*.sh')
+SCRIPTS  = farswitch/image/guest/init $(shell find bench farswitch tests -name '*.sh')
 PIP     := $(BIN)/pip install --disable-pip-version-check
 
-.PHONY: help install demo test soak trial-house check bench packages down clean
+.PHONY: help install demo test soak trial-house trial-field trial-speed check picture bench bench-full packages down clean
 
 help:
 	@echo "make demo     install what is missing, raise the lab, build a cluster, verify it"
@@ -16,8 +16,12 @@ help:
 	@echo "make test     install what is missing, run every test that this machine can run"
 	@echo "make soak     kill the controller at 100 moments, stop it, let it race: two hours"
 	@echo "make trial-house  this code against an earlier commit's cluster and demo: half an hour"
+	@echo "make trial-field  real guests on hardened servers, and beside four busy loops: a quarter of an hour"
 	@echo "make check    format, lint, types, imports, shell scripts: seconds"
-	@echo "make bench    how fast guests boot, and what a build and its proof cost"
+	@echo "make trial-speed  make bench, then a controller killed on the way: three quarters of an hour"
+	@echo "make bench    what guests, networks, builds, proofs and packets cost: half an hour"
+	@echo "make bench-full  the same with medians, and their table in docs/performance.md: two hours"
+	@echo "make picture  the picture of the README, by farswitch graph"
 	@echo "make install  packages and .venv, nothing else: for servers of your own"
 	@echo "make clean    remove .venv"
 
@@ -52,6 +56,10 @@ soak: packages $(READY)
 trial-house: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_house.py
 
+trial-field: packages $(READY)
+	$(BIN)/python -m pytest -m trial tests/trials/test_field.py tests/trials/test_field_load.py \
+	    tests/libvirt
+
 check: packages $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -59,10 +67,18 @@ check: packages $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck $(SCRIPTS)
 
+picture: $(READY)
+	$(BIN)/farswitch graph --site inventory/lab --no-state --output docs/picture.svg
+
 bench: packages $(READY)
-	$(BIN)/python -m bench.boot
-	$(BIN)/python -m bench.build
-	$(BIN)/python -m bench.verify
+	$(BIN)/python -m bench
+
+bench-full: packages $(READY)
+	$(BIN)/python -m bench --full; status=$$?; $(BIN)/python -m bench.table && exit $$status
+
+trial-speed: packages $(READY)
+	-$(BIN)/python -m bench
+	$(BIN)/python -m pytest -m root tests/soak/test_crash_short.py
 
 down: $(READY)
 	$(BIN)/farswitch teardown

@@ -29,8 +29,8 @@ _DEFAULTS = """\
 data:
   cluster: fsbench
   vni_base: 9601
-  data_network: {data}.0/24
-  management_network: {management}.0/24
+  data_network: {data}.0/{prefix}
+  management_network: {management}.0/{prefix}
   lab: {{name: {lab.name}, controller_network: {lab.control}, underlay_network: {lab.underlay}}}
 """
 _GROUPS = """\
@@ -50,24 +50,37 @@ class Bench:
     folder: Path
     cluster: Cluster
 
+    @property
+    def state(self) -> Path:
+        """Where a workflow keeps what is its user's (XDG_STATE_HOME)."""
+        return self.folder.parent / "state"
 
-def write_site(folder: Path, guests: int) -> Bench:
-    """Write the site's files into a folder of its own below `folder`."""
+    @property
+    def ssh_config(self) -> Path:
+        """What a build writes for its user's `ssh -F`."""
+        return self.state / "farswitch/clusters" / self.cluster.name / "ssh_config"
+
+
+def write_site(folder: Path, guests: int, prefix: int = 24, lab: Lab = LAB) -> Bench:
+    """Write the site's files into a folder of its own below `folder`.
+
+    Both networks of the guests have the prefix.
+    """
     site = folder / "site"
     site.mkdir()
     data, management = NETWORKS
-    defaults = _DEFAULTS.format(lab=LAB, data=data, management=management)
+    defaults = _DEFAULTS.format(lab=lab, data=data, management=management, prefix=prefix)
     hosts = "".join(
         _SERVER.format(
             name=member.name,
-            login=LAB.address(member).ip,
+            login=lab.address(member).ip,
             role="hypervisor" if member.hypervisor else "switch",
-            underlay=LAB.underlay_address(member).ip,
+            underlay=lab.underlay_address(member).ip,
         )
-        for member in LAB.members
+        for member in lab.members
     )
     (site / "defaults.yaml").write_text(defaults)
-    (site / "groups.yaml").write_text(_GROUPS.format(lab=LAB))
+    (site / "groups.yaml").write_text(_GROUPS.format(lab=lab))
     (site / "hosts.yaml").write_text(f"{hosts}node[1-{guests}]: {{groups: [guest]}}\n")
     return Bench(site, cluster(load_site(str(site))))
 
@@ -89,20 +102,20 @@ def in_folder(measure: Callable[[Path, Callable[[str], None]], T]) -> T:
 
 
 @contextmanager
-def open_lab() -> Iterator[Lab]:
-    """Raise the benchmark's lab; it is gone afterwards, with all that was built on it.
+def open_lab(lab: Lab = LAB) -> Iterator[Lab]:
+    """Raise a lab of the benchmark's own; it is gone afterwards, with all that was built on it.
 
     Raises:
         FarswitchError: It is there already.
     """
-    if any(member.pid is not None for member in control.status(LAB).members):
+    if any(member.pid is not None for member in control.status(lab).members):
         raise FarswitchError(
-            f"Lab '{LAB.name}' is up: another benchmark runs, or one was killed.",
-            hint=f"End it: farswitch lab down --name {LAB.name} "
-            f"--control {LAB.control} --underlay {LAB.underlay}",
+            f"Lab '{lab.name}' is up: another benchmark runs, or one was killed.",
+            hint=f"End it: farswitch lab down --name {lab.name} "
+            f"--control {lab.control} --underlay {lab.underlay}",
         )
     try:
-        control.up(LAB)
-        yield LAB
+        control.up(lab)
+        yield lab
     finally:
-        control.down(LAB)
+        control.down(lab)

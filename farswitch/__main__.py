@@ -8,8 +8,19 @@ import click
 from click.shell_completion import CompletionItem
 
 COMMANDS = {
+    "preflight": "Look whether every server can carry its part of the cluster; change nothing.",
     "build": "Raise the cluster of the site, or bring what stands to what is wanted.",
     "verify": "Prove that the cluster works and that every byte between guests crosses the switch.",
+    "status": "Show what stands: each guest, its port of the switch, and what went through it.",
+    "trace": "Send marked frames from one guest to another, and count them at every hop.",
+    "graph": "Draw the cluster as SVG, Mermaid or DOT, with what stands in colour.",
+    "exec": "Run a command on guests side by side, and show what it printed, grouped where equal.",
+    "ssh": "Log in to a guest by ssh, or run a command there.",
+    "console": "Show the serial console of a guest, and type into it; ^] leaves it.",
+    "stop": "Switch the guests off, and keep tunnels, bridges, disks and record: start goes on.",
+    "start": "Start the guests that are off, and wait until all are ready.",
+    "runs": "List what was run from this machine, the latest first.",
+    "report": "Write a run as one HTML page, the latest if none is named.",
     "teardown": "Remove the cluster and restore both servers.",
     "orphans": "List what farswitch has on the servers, of all clusters, and who needs it.",
     "lab": "Two stand-in servers on this machine: server1 with libvirt, server2 for the switch.",

@@ -52,15 +52,13 @@ class RemoteProgram:
             ConnectionLostError: The host cannot be logged in to.
         """
         self._process = self._shell.start(self._argv)
-        self._watchdog = threading.Timer(self._seconds, self._process.close)
-        self._watchdog.daemon = True
-        self._watchdog.start()
+        self._call_off = Deadline(self._seconds).watch(self._process.close)
         threading.Thread(target=self._pump, name=self._name, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End it: its input and output are closed."""
-        self._watchdog.cancel()
+        self._call_off()
         self._process.close()
 
     def send(self, message: BaseModel) -> None:
@@ -89,6 +87,8 @@ class RemoteProgram:
             try:
                 line = self._lines.get(timeout=max(0.001, deadline.remaining()))
             except queue.Empty:
+                if not deadline.passed():
+                    continue
                 raise self._error(f"did not report '{kind.__name__}' in time") from None
             if line is None:
                 self._lines.put(None)  # for the next call

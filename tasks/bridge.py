@@ -9,7 +9,7 @@ from nornir.core.task import Result, Task
 
 from farswitch.connections.netlink.links import Link
 from farswitch.links.apply import apply, converge
-from farswitch.links.plan import plan
+from farswitch.links.plan import foreseen, plan
 from farswitch.model.links import Bridge
 from farswitch.model.owner import Owner
 
@@ -34,7 +34,8 @@ def bridge(
         dry_run: True: report the changes, make none. None: as the run says.
 
     Returns:
-        A result whose `count` is the number of changes.
+        A result whose `count` is the number of changes, and whose `result` is every interface as it
+        is then, as far as known: what a later step of a dry run starts from.
 
     Raises:
         ForeignObjectError: An interface stands under one of these names without the owner's mark.
@@ -42,4 +43,4 @@ def bridge(
     """
     name = task.host.name
     planned = partial(plan, want=bridges, owner=owner, kind="bridge", server=name, present=present)
-    return converge(task, planned, apply, have=have, dry_run=dry_run)
+    return converge(task, planned, apply, concluded=foreseen, have=have, dry_run=dry_run)

@@ -39,5 +39,11 @@ def bridge_ports(
     """
     if not present:
         return Result(host=task.host, result=frozenset(), count=0)
-    planned, concluded = partial(plan, want=ports), partial(unplugged, want=ports)
-    return converge(task, planned, apply, concluded=concluded, have=have, dry_run=dry_run)
+    return converge(
+        task,
+        partial(plan, want=ports),
+        apply,
+        concluded=lambda have, _changes: unplugged(have, ports),
+        have=have,
+        dry_run=dry_run,
+    )

@@ -48,16 +48,17 @@ def fdb(
     if not present:
         return Result(host=task.host, count=0)
     with netlink(task).session() as ipr:
-        links = dump(ipr) if have is None else have
+        dry = task.is_dry_run(dry_run)
+        links = dump(ipr) if have is None or not dry else have  # changes follow from what is there
         there = {link.name: link for link in links}
         sound = [
             tunnel
             for tunnel in (complete(want, owner, links, task.host.name) for want in tunnels)
             if (link := there.get(tunnel.name)) and link.vxlan == tunnel.vxlan
         ]
-        wrong, lost = plan(entries(ipr), forwarding, sound)
+        wrong, lost = plan(entries(ipr, links), forwarding, sound)
         anew = [Add(tunnel, there[tunnel.name]) for tunnel in lost]
-        if not task.is_dry_run(dry_run):
+        if not dry:
             for entry in wrong:
                 delete(ipr, entry)
             apply(ipr, links, anew)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from nornir.core.task import Result, Task
 
 from farswitch.connections import access
-from farswitch.firewall.modes import Done, FirewallInTheWayError, FirewallMode, converge
+from farswitch.firewall.modes import Done, FirewallInTheWayError, converge
+from farswitch.firewall.obstacles import FirewallMode
+from farswitch.firewall.ruleset import Ruleset
 from farswitch.firewall.traffic import Flow
 from farswitch.lock.locks import shared_settings
 from farswitch.model.owner import Owner
@@ -20,6 +22,7 @@ def firewall_reset(
     mode: FirewallMode = "reset",
     flows: Sequence[Flow] = (),
     *,
+    have: Ruleset | None = None,
     present: bool = True,
     dry_run: bool | None = None,
 ) -> Result:
@@ -29,7 +32,8 @@ def firewall_reset(
         task: Nornir's task on a server.
         owner: The cluster that needs it.
         mode: See docs/firewall.md.
-        flows: What has to pass; unused in mode `reset`.
+        flows: What has to pass.
+        have: The rules as they were read; read here where they are not given.
         present: False restores what was taken away and removes what was added.
         dry_run: Change nothing; None takes Nornir's setting.
 
@@ -37,7 +41,8 @@ def firewall_reset(
         `count` is of rules and policies that were (or would be) changed.
 
     Raises:
-        FirewallInTheWayError: Mode `check`: something would drop a flow.
+        FirewallInTheWayError: Something that the mode leaves would drop a flow, or somebody else
+            owns a table that `reset` would have to empty.
         RestoreError: Rules could not be restored as they are, so none was taken away.
         NewerDocumentError: A newer release wrote the journal.
     """
@@ -45,7 +50,7 @@ def firewall_reset(
     wanted = mode if present else None
     with with_notes(undone := () if dry else confirm_earlier(shell, owner.cluster)):
         try:
-            done = converge(shell, owner, wanted, flows, dry_run=True)
+            done = converge(shell, owner, wanted, flows, have=have, dry_run=True)
         except FirewallInTheWayError:
             if dry:
                 raise
@@ -54,8 +59,8 @@ def firewall_reset(
             with shared_settings(shell):  # somebody else may have changed something until now
                 confirm_earlier_shared(shell)
                 done = converge(shell, owner, wanted, flows)
-    count, diff = len(done.changes), "\n".join((*done.changes, *done.notes))
+    count, notes = len(done.changes), [f"{task.host.name}: {note}" for note in done.notes]
     return Result(
-        host=task.host, changed=count > 0, diff=diff, result=None, count=count,
-        warnings=[*undone, *done.lost],
+        host=task.host, changed=count > 0, diff="\n".join(done.changes), result=None, count=count,
+        notes=notes, warnings=[*undone, *done.lost],
     )  # fmt: skip

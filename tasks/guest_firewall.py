@@ -5,19 +5,27 @@ from __future__ import annotations
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
-from farswitch.firewall.guest import check_guest
+from farswitch.connections.shell.protocol import CommandError
+from farswitch.firewall.guest import check_guest, observe
+from farswitch.guests.observed import ObservedGuest
 
 
-def guest_firewall(task: Task) -> Result:
+def guest_firewall(task: Task, *, have: ObservedGuest | None = None) -> Result:
     """Make sure that a guest filters nothing, as far as its programs show; verify asks for all.
 
     Args:
         task: Nornir's task on a guest.
+        have: The guest as it was observed before; None reads its rules.
 
     Returns:
         `result` is the `GuestRules` that were read; nothing is ever changed.
 
     Raises:
+        CommandError: Its rules could not be read.
         GuestFirewallError: A chain drops by policy or has a rule.
     """
-    return Result(host=task.host, result=check_guest(shell(task)), count=0)
+    rules = have.rules if have else observe(shell(task))
+    if isinstance(rules, CommandError):
+        raise rules
+    check_guest(task.host.name, rules)
+    return Result(host=task.host, result=rules, count=0)

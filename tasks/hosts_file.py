@@ -10,8 +10,9 @@ from ipaddress import IPv4Address
 
 from nornir.core.task import Result, Task
 
-from farswitch.guests.converge_files import FilesRead, converge
+from farswitch.guests.converge_files import converge
 from farswitch.guests.files.hosts import hosts_files
+from farswitch.guests.observed import ObservedGuest
 from farswitch.model.owner import Owner
 
 
@@ -20,7 +21,7 @@ def hosts_file(
     addresses: Mapping[str, IPv4Address],
     owner: Owner,
     *,
-    have: FilesRead | None = None,
+    have: ObservedGuest | None = None,
     present: bool = True,
     dry_run: bool | None = None,
 ) -> Result:
@@ -30,10 +31,13 @@ def hosts_file(
         task: Runs on a guest.
         addresses: The address that each name leads to.
         owner: Whose mark the file bears.
-        have: The file as it was read before; None reads it.
+        have: The guest as it was observed before; None reads the file.
         present: False leaves localhost alone in the file.
         dry_run: True only reports. None: as the run says.
     """
     return converge(
-        task, hosts_files(addresses if present else {}, owner), have=have, dry_run=dry_run
+        task,
+        hosts_files(addresses if present else {}, owner),
+        have=have.files if have else None,
+        dry_run=dry_run,
     )

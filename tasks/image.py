@@ -5,8 +5,11 @@ from __future__ import annotations
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import libvirt, shell
+from farswitch.connections.libvirt.plugin import Hypervisor
+from farswitch.connections.shell.base import Shell
 from farswitch.guests.base_image import LocalImage, WantedImage, fetch
 from farswitch.guests.image_volumes import missing, remove_unneeded, upload
+from farswitch.guests.pool import ensure, is_ready
 from farswitch.image.root_tree import Progress
 
 
@@ -34,10 +37,20 @@ def image(
     """
     hypervisor, dry = libvirt(task), task.is_dry_run(dry_run)
     if present:
+        lines = _pool(hypervisor, shell(task), wanted, dry=dry)
         volumes = missing(hypervisor, wanted)
         if volumes and not dry:
             upload(hypervisor, wanted, volumes, local or fetch(wanted, progress), progress)
-        lines = [f"+ volume {name}" for name in volumes]
+        lines += [f"+ volume {name}" for name in volumes]
     else:
-        lines = remove_unneeded(hypervisor, shell(task), wanted.pool, dry=dry)
+        path = wanted.pool_path
+        lines = remove_unneeded(hypervisor, shell(task), wanted.pool, path=path, dry=dry)
     return Result(host=task.host, changed=bool(lines), diff="\n".join(lines), count=len(lines))
+
+
+def _pool(hypervisor: Hypervisor, login: Shell, wanted: WantedImage, *, dry: bool) -> list[str]:
+    """Have the pool; return a diff's lines."""
+    changes = not is_ready(hypervisor.pool(wanted.pool))
+    if not dry:
+        changes = ensure(hypervisor, login, wanted.pool, wanted.pool_path)
+    return [f"+ pool {wanted.pool}"] if changes else []

@@ -1,4 +1,4 @@
-"""MPI across the cluster: the launcher on two nodes, then a real MPI program around all of them."""
+"""MPI across the cluster: one real MPI job, around all of its nodes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import closing
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
-from farswitch.guests.mpi_launch import Launch, Ring, around_mtu, launch, ring
+from farswitch.guests.mpi_launch import Ring, around_mtu, ring
 from farswitch.model.machines import Guest
 
 
 def mpi_smoke(task: Task, guests: Sequence[Guest], mtu: int) -> Result:
-    """Run the launcher on two guests and a ring over all of them; changes nothing.
+    """Run a ring over the guests; changes nothing.
 
     Args:
         task: Runs on the guest that starts the jobs.
@@ -26,18 +26,11 @@ def mpi_smoke(task: Task, guests: Sequence[Guest], mtu: int) -> Result:
     settings = guests[0].settings
     # A login keeps the variables that sshd had for it when it began: before the build's changes.
     with closing(shell(task).again()) as login:
-        launched = launch(login, settings, guests[:2])
         around = ring(login, settings, guests, around_mtu(mtu))
-    return Result(host=task.host, notes=_describe(launched, around))
+    return Result(host=task.host, notes=[_described(around)])
 
 
-def _describe(launched: Launch, around: Ring) -> list[str]:
-    """Return what people see of both."""
-    slowest = max(around.laps, key=lambda lap: lap.size)
-    return [
-        f"$ {launched.command}",
-        *launched.names,
-        f"mpi4py ring over {', '.join(around.nodes)}: "
-        + ", ".join(f"{lap.size} B in {lap.seconds * 1e3:.1f} ms" for lap in around.laps)
-        + (", all intact" if slowest.intact else ""),
-    ]
+def _described(around: Ring) -> str:
+    """Return what people see of the ring."""
+    laps = ", ".join(f"{lap.size} B in {lap.seconds * 1e3:.1f} ms" for lap in around.laps)
+    return f"MPI ring over {', '.join(around.nodes)}: {laps}, all intact"

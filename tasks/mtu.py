@@ -12,6 +12,7 @@ from farswitch.connections.netlink.links import Link
 from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.protocol import CommandError
 from farswitch.errors import FarswitchError
+from farswitch.guests.observed import ObservedGuest
 from farswitch.links.apply import converge
 from farswitch.links.mtu import MtuChange, apply, missing, plan, unkept
 from farswitch.model.links import MtuHop
@@ -23,7 +24,7 @@ def mtu(
     size: int,
     hops: Sequence[MtuHop] | None = None,
     *,
-    have: Sequence[Link] | None = None,
+    have: Sequence[Link] | ObservedGuest | None = None,
     present: bool = True,
     dry_run: bool | None = None,
 ) -> Result:
@@ -33,7 +34,7 @@ def mtu(
         task: The Nornir task of a server or a guest.
         size: MTU of the data network, in bytes of IP packet.
         hops: The interfaces of a server; None: a guest, which has its data NIC alone.
-        have: Every interface of the server, if it was looked at before.
+        have: Every interface of the server, or the guest, as observed before; None looks.
         present: False: nothing to do; an MTU goes with its interface.
         dry_run: True: report the changes, make none. None: as the run says.
 
@@ -45,17 +46,18 @@ def mtu(
     """
     if not present:
         return Result(host=task.host, count=0)
-    if hops is None:
-        return _guest(task, shell(task), size, dry=task.is_dry_run(dry_run))
-    if have is not None and missing(have, hops):  # It may have been made since.
-        have = None
+    if hops is None or isinstance(have, ObservedGuest):
+        found = have.mtu if isinstance(have, ObservedGuest) else None
+        return _guest(task, shell(task), size, found, dry=task.is_dry_run(dry_run))
+    if have is not None and missing(have, hops) and not task.is_dry_run(dry_run):
+        have = None  # It may have been made since.
     planned = partial(plan, hops=hops, size=size)
     applied = partial(apply, hops=hops, server=task.host.name)
     return converge(task, planned, applied, have=have, dry_run=dry_run)
 
 
-def _guest(task: Task, guest: Shell, size: int, *, dry: bool) -> Result:
-    found = _guest_mtu(guest)
+def _guest(task: Task, guest: Shell, size: int, found: int | None, *, dry: bool) -> Result:
+    found = _guest_mtu(guest) if found is None else found
     change = MtuChange(DATA_NIC, found, size)
     if found == size:
         return Result(host=task.host, count=0)

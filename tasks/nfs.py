@@ -11,10 +11,15 @@ from nornir.core.task import Result, Task
 from farswitch.connections.access import shell
 from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
-from farswitch.guests.converge_files import FilesRead, apply, observe, plan, result_of
+from farswitch.guests import share_state
+from farswitch.guests.converge_files import apply, observe, plan, result_of
 from farswitch.guests.files.nfs import TMPFILES, Share, share_files, unit_name
-from farswitch.guests.nfs_exports import LOOK, faults, parse, strangers
+from farswitch.guests.observed import ObservedGuest
+from farswitch.guests.share_state import ShareState
 from farswitch.model.owner import Owner
+
+_UNMOUNT = 'findmnt -n -t nfs,nfs4 --mountpoint "$1" >/dev/null || exit 0; umount -l "$1"'
+"""What has a file open keeps it, the automount stays: the next access mounts as the unit says."""
 
 
 def nfs(
@@ -22,7 +27,7 @@ def nfs(
     share: Share,
     owner: Owner,
     *,
-    have: FilesRead | None = None,
+    have: ObservedGuest | None = None,
     present: bool = True,
     dry_run: bool | None = None,
 ) -> Result:
@@ -32,7 +37,7 @@ def nfs(
         task: Runs on a guest.
         share: The folder, and whether the guest exports or mounts it.
         owner: Whose mark the files bear.
-        have: The files as they were read before; None reads them.
+        have: The guest as it was observed before; None looks at its files and unit.
         present: False ends the export or the mount; the folder and what is in it stay.
         dry_run: True only reports. None: as the run says.
 
@@ -40,8 +45,9 @@ def nfs(
         FarswitchError: The image has no NFS, or the unit does not start.
     """
     login, want = shell(task), share_files(share, owner)
-    changes = plan(observe(login, want, have), want, present=present)
-    wrong = _wrong(login, share) if present else _running(login, share)
+    changes = plan(observe(login, want, have.files if have else None), want, present=present)
+    state = have.share if have else share_state.observe(login, share)
+    wrong = share_state.wrong(share, state) if present else _running(share, state)
     if not task.is_dry_run(dry_run):
         if present:
             apply(login, changes)
@@ -54,23 +60,8 @@ def nfs(
     return result_of(task, changes, wrong)
 
 
-def _wrong(login: Shell, share: Share) -> list[str]:
-    """Return which units do not run, and what is wrong with the export, whatever the files say."""
-    wrong = [f"+ unit {unit}" for unit in share.units if not _runs(login, unit)]
-    if share.exports:
-        look = login.run(["sh", "-c", LOOK, "exports", share.path], check=False)
-        table = parse(look.stdout)
-        wrong += [f"+ repair: {one}" for one in (*faults(share, table), *strangers(share, table))]
-    return wrong
-
-
-def _running(login: Shell, share: Share) -> list[str]:
-    return [f"- unit {unit}" for unit in share.units if _runs(login, unit)]
-
-
-def _runs(login: Shell, unit: str) -> bool:
-    active = login.run(["systemctl", "is-active", unit], check=False)
-    return active.stdout.strip() == "active"
+def _running(share: Share, state: ShareState) -> list[str]:
+    return [f"- unit {unit}" for unit in share.units] if state.active else []
 
 
 def _restart(login: Shell, share: Share, guest: str, *, changed: bool) -> None:
@@ -84,10 +75,10 @@ def _restart(login: Shell, share: Share, guest: str, *, changed: bool) -> None:
                 f"The unit '{unit}' of guest '{guest}' does not start: {started.stderr.strip()}",
                 hint="The image needs nfs-kernel-server and nfs-common.",
             )
-        if changed and not share.exports:
-            login.run(["systemctl", "restart", unit], timeout=60)
     if share.exports:
         login.run(["exportfs", "-ra"])
+    elif changed or share_state.observe(login, share).missing_options:
+        login.run(["sh", "-c", _UNMOUNT, "unmount", share.path], timeout=60)
 
 
 def _stop(login: Shell, share: Share) -> None:

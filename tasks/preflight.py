@@ -1,88 +1,131 @@
 """Before anything is touched: can a server do it, and would it disturb what is there?
 
-Every finding is an error of configuration, exit code 2, but for somebody else's object under a name
-of ours, exit code 1. Either way no change was made.
+Every obstacle is an error of configuration, exit code 2, but for somebody else's object under a
+name of ours, exit code 1. Either way no change was made.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import libvirt, netlink, shell
+from farswitch.connections.libvirt.plugin import Hypervisor
 from farswitch.connections.netlink.links import dump
-from farswitch.connections.netlink.routes import destinations, route_to
-from farswitch.errors import FOREIGN_HINT, ConfigError, FarswitchError
+from farswitch.connections.netlink.routes import captured, destinations, route_to
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.forwarding import forwarding_obstacles
+from farswitch.errors import FarswitchError, Obstacle, ObstaclesError
+from farswitch.firewall.modes import foresee
+from farswitch.firewall.obstacles import FirewallMode
+from farswitch.firewall.traffic import Flow, on_underlay
+from farswitch.guests import storage
+from farswitch.guests.domain import Accelerator
 from farswitch.guests.server_facts import Facts
 from farswitch.links.clashes import (
-    ServerProbe,
     able,
-    domain_clashes,
+    captured_network,
     judge,
     link_clashes,
     parse,
     route_clashes,
 )
+from farswitch.links.held import held, held_obstacles
+from farswitch.links.requirements import TOOLS, has_python, lacks, system
 from farswitch.links.underlay import judge as judge_underlay
 from farswitch.links.wanted_server import WantedServer
+from farswitch.lock.reserved import Reserved
 from farswitch.remote import script
 from farswitch.state.record import Record, read_all
 
-_TOOLS = {
-    "switch": ("nft", "python3"),
-    "hypervisor": ("nft", "python3", "qemu-img", "qemu-system-x86_64"),
-}
+_TOOLS = {"switch": TOOLS, "hypervisor": (*TOOLS, "qemu-img")}
 
 
-def preflight(task: Task, want: WantedServer, *, builds: bool = True) -> Result:
+def preflight(
+    task: Task,
+    want: WantedServer,
+    *,
+    builds: bool = True,
+    mode: FirewallMode | None = None,
+    flows: Sequence[Flow] = (),
+) -> Result:
     """Check one server; changes nothing.
 
     Args:
         task: Nornir's task on a server.
         want: What a cluster wants of it.
         builds: Whether something is to be built: what stands there clashes with nothing else.
+        mode: What is to become of its firewall, if that is to be looked at.
+        flows: What has to pass it; those without a device come and go by the underlay's.
 
     Returns:
         A result whose `result` is the server's `Facts`.
 
     Raises:
-        ConfigError: The server cannot carry its part of the cluster; every reason is named.
-        FarswitchError: It could, but for objects of somebody else under names of ours.
+        ObstaclesError: The server cannot carry its part of the cluster; every reason is named.
     """
-    server, login = want.server, shell(task)
-    argv = ["preflight", want.pool_path, *_TOOLS[server.role]]
-    probe = parse(login.run(["sh", "-c", script("preflight"), *argv]).stdout)
+    login = shell(task)
+    with ThreadPoolExecutor(1) as aside:
+        connect = None
+        if builds and want.server.role == "hypervisor":  # by a login of its own
+            connect = aside.submit(libvirt, task).result
+        facts = _check(task, login, want, connect, builds=builds, mode=mode, flows=flows)
+    return Result(host=task.host, result=facts)
+
+
+def _check(
+    task: Task,
+    login: Shell,
+    want: WantedServer,
+    connect: Callable[[], Hypervisor] | None,
+    *,
+    builds: bool,
+    mode: FirewallMode | None,
+    flows: Sequence[Flow],
+) -> Facts:
+    server = want.server
+    argv = ["preflight", want.pool_path, str(want.udp_port), *_TOOLS[server.role]]
+    text = login.run(["sh", "-c", script("preflight"), *argv]).stdout
+    probe, installed = parse(text), system(text)
+    unable = [*able(server, probe), *lacks(server.name, installed)]
+    if not has_python(installed):  # netlink needs it
+        raise ObstaclesError(unable)
+    obstacles = unable.copy()
     with netlink(task).session() as ipr:
         links = dump(ipr)
         names = {link.index: link.name for link in links}
         routes = [(network, names.get(index, "")) for network, index in destinations(ipr)]
-        to_peers = [(peer, route_to(ipr, peer.underlay)) for peer in want.peers]
-    wrong, foreign = list[str](), list[str]()
+        inside = [guest.management_address.ip for guest in want.guests]
+        capture = captured(ipr, inside) if server.role == "hypervisor" else None
+        to_peers = [(peer, route_to(ipr, peer.underlay, server.underlay)) for peer in want.peers]
+    accelerator: Accelerator = "kvm" if probe.kvm else "qemu"
     if builds:
-        records = read_all(login) if server.role == "hypervisor" else {}
-        reserved = {
-            name: record.reserved if isinstance(record, Record) else record
-            for name, record in records.items()
-        }
-        wrong += judge(want, probe, links, reserved)
-        wrong += route_clashes(want, routes)
-        foreign += link_clashes(want, links)
-    else:
-        wrong += able(server, probe)
-    if builds and server.role == "hypervisor":
-        foreign += domain_clashes(want, libvirt(task).list_domains())
-    if wrong:
-        raise ConfigError("\n".join(dict.fromkeys([*wrong, *foreign])), hint=_hint(probe))
-    if foreign:
-        raise FarswitchError("\n".join(foreign), hint=FOREIGN_HINT)
+        obstacles += held_obstacles(want, held(text), links)
+        obstacles += judge(want, probe, links, _reserved(login) if connect else {})
+        obstacles += route_clashes(want, routes)
+        obstacles += captured_network(want, capture, names)
+        obstacles += link_clashes(want, links)
+    if connect:
+        guests = [str(guest.management_address.ip) for guest in want.guests]
+        obstacles += forwarding_obstacles(login, [] if server.local else guests)
+        obstacles += storage.look(want, login, connect, accelerator)
     try:
         underlay = judge_underlay(server, links, to_peers)
     except FarswitchError as error:
-        raise ConfigError(str(error), hint=error.hint) from error
-    facts = Facts(underlay, "kvm" if probe.kvm else "qemu", probe.memory, probe.disk)
-    return Result(host=task.host, result=facts)
+        raise ObstaclesError([*obstacles, Obstacle(str(error), error.hint)]) from error
+    if mode and not unable:
+        placed = on_underlay(flows, underlay.device, underlay.below)
+        obstacles += foresee(login, want.owner, mode, placed)
+    if obstacles:
+        raise ObstaclesError(obstacles)
+    return Facts(underlay, accelerator, probe.memory, probe.disk, links)
 
 
-def _hint(probe: ServerProbe) -> str:
-    if not probe.missing:
-        return "Change the site, or free what is in the way."
-    return "On Debian and Ubuntu: nftables, python3, qemu-utils, qemu-system-x86."
+def _reserved(login: Shell) -> Mapping[str, Reserved | FarswitchError | None]:
+    """Return what each cluster reserves that has its record on a server."""
+    return {
+        name: record.reserved if isinstance(record, Record) else record
+        for name, record in read_all(login).items()
+    }

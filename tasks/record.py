@@ -34,7 +34,8 @@ def record(
         dry_run: Change nothing.
 
     Returns:
-        `result` is the record that the server has then; None for none.
+        `result` is the record that the server has then, in a dry run the one that it would have;
+        None for none.
 
     Raises:
         NewerDocumentError: A newer release wrote the record that is there.
@@ -48,9 +49,17 @@ def record(
     changed = want != have
     if changed and not dry:
         login.write(path_of(owner.cluster), render(want), mode=0o600)
-    diff = f"+ record of {want.nodes} nodes" if changed else ""
-    kept = want if have is not None or not dry else None
-    return Result(host=task.host, changed=changed, diff=diff, result=kept, count=int(changed))
+    diff = _line(have, want) if changed else ""
+    return Result(host=task.host, changed=changed, diff=diff, result=want, count=int(changed))
+
+
+def _line(have: Record | None, want: Record) -> str:
+    """Return the change of a record; never its keys, which are secret."""
+    if have is None:
+        return f"+ record of {want.nodes} nodes"
+    pairs = ((name, getattr(have, name), getattr(want, name)) for name in ("nodes", "site", "mtu"))
+    parts = [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
+    return f"~ record {', '.join(parts) or 'keys or reserved networks'}"
 
 
 def _remove(task: Task, login: Shell, cluster: str, *, dry: bool) -> Result:

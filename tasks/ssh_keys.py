@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nornir.core.task import Result, Task
 
-from farswitch.guests.converge_files import FilesRead, converge
+from farswitch.guests.converge_files import converge
 from farswitch.guests.files.ssh import (
     ROOT_LOGINS,
     SshAccess,
@@ -12,6 +12,7 @@ from farswitch.guests.files.ssh import (
     public_files,
     secret_files,
 )
+from farswitch.guests.observed import ObservedGuest
 from farswitch.model.owner import Owner
 
 
@@ -20,7 +21,7 @@ def ssh_keys(
     access: SshAccess,
     owner: Owner,
     *,
-    have: FilesRead | None = None,
+    have: ObservedGuest | None = None,
     present: bool = True,
     dry_run: bool | None = None,
 ) -> Result:
@@ -30,11 +31,11 @@ def ssh_keys(
         task: Runs on a guest.
         access: The keys, and the guests that know each other.
         owner: Whose mark the files bear.
-        have: The files as they were read before; None reads them.
+        have: The guest as it was observed before; None reads the files.
         present: False removes them, but for root's authorized_keys: our own way in.
         dry_run: True only reports. None: as the run says.
     """
     want = (*public_files(access, owner), *login_files(access), *secret_files(access))
     if not present:
         want = tuple(file for file in want if file.path != ROOT_LOGINS)
-    return converge(task, want, have=have, present=present, dry_run=dry_run)
+    return converge(task, want, have=have.files if have else None, present=present, dry_run=dry_run)

@@ -49,5 +49,8 @@ def sysctl(
     if not dry and not present and not plan.before.claims:
         with shared_settings(shell):
             tidy(shell)
-    count, diff = len(plan.changes), "\n".join((*plan.changes, *plan.notes))
-    return Result(host=task.host, changed=count > 0, diff=diff, result=None, count=count)
+    count, notes = len(plan.changes), [f"{task.host.name}: {note}" for note in plan.notes]
+    return Result(
+        host=task.host, changed=count > 0, diff="\n".join(plan.changes), result=None, count=count,
+        notes=notes,
+    )  # fmt: skip

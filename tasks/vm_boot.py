@@ -20,6 +20,7 @@ from farswitch.guests.boot_plan import (
     Action,
     ObservedDomain,
     apply,
+    disk_error,
     is_damaged,
     observe,
     plan,
@@ -58,9 +59,15 @@ def vm_boot(
         present: False removes the guest with its disk, seed and logs.
         dry_run: True only reports. None: as the run says.
 
+    Returns:
+        A result whose `result` has the seconds of each step of the boot, by its name; in a dry run
+        it is the actions that a boot would take.
+
     Raises:
         BootError: A step did not come within its deadline; it has the console's last lines.
         ForeignObjectError: A domain has the guest's name and not our mark.
+        FarswitchError: The guest runs on a disk that was removed by hand, or its disk is gone with
+            its mark.
     """
     libvirtd, server = libvirt(hypervisor), shell(hypervisor)
     have = observe(libvirtd, guest)
@@ -69,15 +76,28 @@ def vm_boot(
     if have is not None and have.mark.state not in DOOMED:  # its disk lies on that image
         hardware = dataclasses.replace(hardware, image=hardware.image.named(have.mark.image))
     boot = Boot(libvirtd, server, guest, config, hardware)
-    actions = plan(have, boot.definition(have.mark if have else None), plugged=plugged)
+    definition = boot.definition(have.mark if have else None)
+    disk_gone = have is not None and boot.disk_is_gone(have.mark)
+    if have is not None and disk_gone and have.state.active and have.mark.state not in DOOMED:
+        raise disk_error(boot, have.mark)
+    if have is not None and disk_gone and have.mark.state not in DOOMED:
+        boot.check_mark_of_disk(have.mark)
+    actions = plan(have, definition, plugged=plugged, disk_gone=disk_gone)
     done: list[str] = []
     if not task.is_dry_run(dry_run):
         if "replug" in actions:
             write_out(task, ask=True)
         done = _bring_up(task, boot, actions, have)
     count = len(actions) + len(done)
-    diff = "\n".join(f"+ {action} {guest.domain}" for action in actions)
-    return Result(host=task.host, changed=bool(count), diff=diff, count=count, notes=done)
+    diff = "\n".join(f"{_sign(action)} domain {guest.domain} ({action})" for action in actions)
+    result = tuple(actions) if task.is_dry_run(dry_run) else boot.took
+    return Result(
+        host=task.host, changed=bool(count), diff=diff, result=result, count=count, notes=done
+    )
+
+
+def _sign(action: Action) -> str:
+    return "+" if action == "create" else "~"
 
 
 def _withdraw_seed(boot: Boot) -> None:
@@ -93,11 +113,11 @@ def _bring_up(
 ) -> list[str]:
     """Do what the plan says, wait until the guest is ready, and return what else was done to it."""
     try:
-        mark = apply(boot, actions, have)
+        with boot.timed("start"):
+            mark = apply(boot, actions, have)
         mark, done = bring_up(task, boot, mark, actions)
     except LibvirtError as error:
-        path = f"{boot.hardware.pool_path}/{have.mark.disk_volume}" if have else ""
-        if have and is_damaged(boot.server, path):
+        if have and is_damaged(boot.server, boot.disk(have.mark)):
             boot.fail(have.mark, damaged=True)
         _withdraw_seed(boot)
         raise BootError(boot.guest, "start", str(error), boot.console()) from error
@@ -110,7 +130,14 @@ def _bring_up(
 
 def _remove(task: Task, libvirtd: Hypervisor, server: Shell, guest: Guest, *, dry: bool) -> Result:
     settings = guest.settings
-    removal = removal_of(libvirtd, settings.cluster, settings.pool, lambda name: name == guest.name)
+    removal = removal_of(
+        libvirtd,
+        server,
+        settings.cluster,
+        settings.pool,
+        lambda name: name == guest.name,
+        path=settings.pool_path,
+    )
     if not dry:
         remove(libvirtd, server, removal)
     gone = removal.lines

@@ -16,6 +16,7 @@ def vm_remove(
     owner: Owner,
     pool: str,
     *,
+    pool_path: str = "",
     keep: Collection[str] = (),
     dry_run: bool | None = None,
 ) -> Result:
@@ -25,12 +26,14 @@ def vm_remove(
         task: Runs on a hypervisor.
         owner: Whose guests.
         pool: The storage pool of their disks and seeds.
+        pool_path: The pool's folder, where that is known: it may have been undefined by hand.
         keep: Names of the guests that stay; none at teardown.
         dry_run: True only reports. None: as the run says.
     """
     hypervisor = libvirt(task)
-    removal = removal_of(hypervisor, owner.cluster, pool, lambda guest: guest not in keep)
+    login, goes = shell(task), lambda guest: guest not in keep
+    removal = removal_of(hypervisor, login, owner.cluster, pool, goes, path=pool_path)
     if not task.is_dry_run(dry_run):
-        remove(hypervisor, shell(task), removal)
+        remove(hypervisor, login, removal)
     gone = removal.lines
     return Result(host=task.host, changed=bool(gone), diff="\n".join(gone), count=len(gone))

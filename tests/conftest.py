@@ -6,12 +6,15 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from farswitch import pace
+from tests.own_lab import FAILED
 
 LAB = Path(__file__).parent / "lab"
 ALONE = ("test_image_boot.py", "test_cluster_foreign_image.py")
@@ -39,6 +42,22 @@ class Kept(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(f"{record.levelname} {record.getMessage()}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know of a failure: what the test was in the middle of is no other test's."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def pace_of_its_own() -> None:
+    """Let no test's deadlines follow how slow the machine was in another."""
+    pace.forget()
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +97,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
     return Lanes(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest lanes come first, and what ends the cluster at its end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave trials out unless they are asked for, by `-m trial`; sort the others.
+
+    The longest lanes come first, and what ends the cluster at its end.
+    """
+    if "trial" not in config.option.markexpr:
+        trials = [item for item in items if item.get_closest_marker("trial")]
+        config.hook.pytest_deselected(items=trials)
+        items[:] = [item for item in items if item not in trials]
     items.sort(key=_order)
 
 

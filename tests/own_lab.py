@@ -19,6 +19,8 @@ from farswitch.lab.run import PATH, run
 
 WITH_GUESTS = (*control.PROGRAMS, "mmdebstrap", "nft", "qemu-img", "qemu-system-x86_64")
 """What a lab whose guests boot needs."""
+FAILED = pytest.StashKey[bool]()
+"""Whether a test, or what it needed, has failed: then its lab is no other test's."""
 NUMBERS = 250
 """Third bytes of the subnets; those above are the benchmark's and the lab's own tests'."""
 

@@ -16,6 +16,10 @@ from farswitch.errors import ConfigError, FarswitchError
 from farswitch.lab import control
 from farswitch.lab.addresses import CONTROL_SUBNET, DEFAULT_NAME, UNDERLAY_SUBNET, Lab
 from farswitch.lab.status import LabStatus
+from farswitch.model.field_types import A_NETWORK, parse_network
+from farswitch.model.node_names import shown
+from farswitch.run.command import Group
+from farswitch.run.echo import echo
 
 P = ParamSpec("P")
 
@@ -43,7 +47,7 @@ def _options(function: Callable[P, None]) -> Callable[P, None]:
     return function
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Two stand-in servers on this machine: server1 with libvirt, server2 for the switch."""
 
@@ -120,17 +124,21 @@ def _run(
     if as_json:
         took = round(time.monotonic() - begun, 2)
         head = {"workflow": f"lab {name}", "lab": settings["name"], "ok": report.ok}
-        click.echo(json.dumps({**head, "seconds": took, **report.document}))
+        echo(json.dumps({**head, "seconds": took, **report.document}))
     if not as_json or "error" in report.document:
-        click.echo("\n".join(report.lines), err=as_json or code != 0)
+        echo("\n".join(report.lines), err=as_json or code != 0)
     return code
 
 
 def _lab(name: str, control: str, underlay: str) -> Lab:
+    return Lab(name, _subnet("--control", control), _subnet("--underlay", underlay))
+
+
+def _subnet(option: str, text: str) -> IPv4Network:
     try:
-        return Lab(name, IPv4Network(control), IPv4Network(underlay))
+        return parse_network(text)
     except ValueError as error:
-        raise ConfigError(f"A subnet of the lab is none: {error}.") from error
+        raise ConfigError(f"{option} is {shown(text)}, wanted {A_NETWORK}.") from error
 
 
 def _table(have: LabStatus) -> Iterator[str]:

@@ -25,15 +25,25 @@ def ensure_lab(session: Session) -> None:
     if lab is None:
         return
     if session.options.dry_run:
-        if not control.status(lab).up:
-            raise FarswitchError(
-                f"Lab '{lab.name}' is down, so there is nothing to compare with.",
-                hint="Raise it: farswitch lab up",
-            )
+        check_lab(session)
         return
     session.progress(f"lab '{lab.name}'")
     if control.up(lab):
         session.note(f"Lab '{lab.name}' was raised or repaired on this machine.")
+
+
+def check_lab(session: Session) -> None:
+    """Refuse to go on where the site stands on a lab that is down.
+
+    Raises:
+        FarswitchError: It is.
+    """
+    lab = lab_of(session.site)
+    if lab is not None and not control.status(lab).up:
+        raise FarswitchError(
+            f"Lab '{lab.name}' is down, so there is nothing to look at.",
+            hint="Raise it: farswitch lab up",
+        )
 
 
 def lab_is_gone(session: Session) -> bool:

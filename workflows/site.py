@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from farswitch.run.cli import Options, main
+from farswitch.run.command import Group
+from farswitch.run.echo import echo
 from farswitch.site.find import FILES, INVENTORY
 from farswitch.site.new import write_site
 
@@ -18,14 +20,14 @@ def write(options: Options, *, name: str, **values: Any) -> int:
     """Write the site and report where it is."""
     folder = write_site(name, **values)
     if options.json:
-        click.echo(json.dumps({"workflow": "site new", "site": str(folder.resolve()), "ok": True}))
-    click.echo(f"Site '{name}' is written: {', '.join(FILES)} in {folder}.", err=options.json)
-    look = f"farswitch build --site {folder if values['below'] != Path(INVENTORY) else name}"
-    click.echo(f"Read them, then see what a build would do:  {look} --dry-run", err=options.json)
+        echo(json.dumps({"workflow": "site new", "site": str(folder.resolve()), "ok": True}))
+    echo(f"Site '{name}' is written: {', '.join(FILES)} in {folder}.", err=options.json)
+    look = f"farswitch preflight --site {folder if values['below'] != Path(INVENTORY) else name}"
+    echo(f"Read them, then see whether the servers are fit:  {look}", err=options.json)
     return 0
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Sites: which servers there are, and what cluster is wanted on them."""
 

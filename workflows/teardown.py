@@ -16,7 +16,8 @@ from farswitch.leftovers.one_cluster import owner_of, pools_of
 from farswitch.leftovers.orphans import UNNAMED, Leftovers
 from farswitch.model.owner import Owner
 from farswitch.model.settings import Settings
-from farswitch.run.cli import Options, main, shared
+from farswitch.run.cli import Options, changing, main
+from farswitch.run.command import Command
 from farswitch.run.list_leftovers import list_objects, reasons_to_keep
 from farswitch.run.locking import fenced, locked
 from farswitch.run.session import Session
@@ -61,15 +62,23 @@ def stages(
     owner = owner_of(name, by_server, site)
     on = servers if site else _looked_at(by_server)
     for pool in pools_of(name, by_server, site):
-        yield Stage(_libvirt(by_server, on), (step(vm_remove, owner=owner, pool=pool),))
+        path, with_libvirt = _path_of(pool, site), _libvirt(by_server, on)
+        removal = step(vm_remove, owner=owner, pool=pool, pool_path=path)
+        yield Stage(with_libvirt, (removal,))
         if not keep_image:
-            yield Stage(_libvirt(by_server, on), (step(image_remove, pool=pool, without=name),))
+            images = step(image_remove, pool=pool, pool_path=path, without=name)
+            yield Stage(with_libvirt, (images,))
+    yield from server_stages(on, owner)
+    if _failed_steps(session) == failed_before:
+        yield Stage(on, (step(record, owner=owner, present=False),))
+
+
+def server_stages(on: Filter, owner: Owner) -> Iterator[Stage]:
+    """Yield what removes a cluster's network from servers and restores their settings."""
     yield Stage(on, (step(links_remove, name="links", owner=owner),))
     yield Stage(on, (step(firewall_reset, owner=owner, present=False),))
     yield Stage(on, (step(guard, owner=owner, present=False),))
     yield Stage(on, (step(sysctl, owner=owner, present=False),))
-    if _failed_steps(session) == failed_before:
-        yield Stage(on, (step(record, owner=owner, present=False),))
 
 
 def nameless(by_server: dict[str, Leftovers]) -> Iterator[Stage]:
@@ -103,6 +112,11 @@ def _failed_steps(session: Session) -> int:
 
 def _looked_at(by_server: dict[str, Leftovers]) -> Filter:
     return lambda host: servers(host) and host.name in by_server
+
+
+def _path_of(pool: str, site: Settings | None) -> str:
+    """Return the folder of a pool as far as the site has it."""
+    return site.pool_path if site and site.pool == pool else ""
 
 
 def _libvirt(by_server: dict[str, Leftovers], on: Filter) -> Filter:
@@ -178,13 +192,13 @@ def teardown(options: Options, wanted: TeardownOptions) -> int:
         return session.finish(cluster=name)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--keep-image", is_flag=True, help="Leave the base image for the next build.")
 @click.option("--cluster", metavar="NAME", default="", help="Any cluster, without its site.")
 @click.option("--orphans", is_flag=True, help="List what farswitch has there, of all clusters.")
 @click.option("--remove", is_flag=True, help="With --orphans: remove what nobody needs.")
 @where
-@shared
+@changing
 def command(**options: Any) -> None:
     """Remove the cluster and restore both servers."""
     names = TeardownOptions.__dataclass_fields__

@@ -9,20 +9,24 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from math import comb
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import click
 
-from farswitch.errors import FarswitchError
+from farswitch.errors import ConfigError, FarswitchError
 from farswitch.lab.third_host import HostNamespace, attach_third_host
 from farswitch.model.cluster import Site
 from farswitch.proof.context import Context, Evidence
+from farswitch.proof.pairing import Pairing
 from farswitch.proof.probe import Probe
 from farswitch.proof.prove import Outcomes, Round, prove
 from farswitch.run.cli import Options, main, shared
+from farswitch.run.command import Command
 from farswitch.run.completion import comma_list
+from farswitch.run.echo import echo
 from farswitch.run.junit import check_writable, render
 from farswitch.run.locking import note_holder
 from farswitch.run.rows import Failure
@@ -34,6 +38,12 @@ from tasks.checks import SUITE, probes
 from tasks.verify import verify
 from workflows.lab_up import lab_of
 
+BY_PAIRS = {
+    "ssh.pair": "ssh", "reach.tcp": "TCP", "reach.mpi_ports": "TCP", "mpi.pairs": "MPI",
+    "path.counters": "MPI",
+}  # fmt: skip
+"""Checks that are made between some of many nodes; what a packet proves is made between all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -44,6 +54,18 @@ class Extent:
     junit: Path | None = None
     attack: bool = False
     control: bool = False
+    all_pairs: bool = False
+    seed: int | None = None
+
+    def pairing(self) -> Pairing:
+        """Return how pairs are chosen for what is proved by pairs.
+
+        Raises:
+            ConfigError: Both all pairs and those of a seed are asked for.
+        """
+        if self.all_pairs and self.seed is not None:
+            raise ConfigError("'--seed' chooses some pairs, '--all-pairs' wants all: give one.")
+        return Pairing(all_pairs=self.all_pairs) if self.seed is None else Pairing(self.seed)
 
     def chosen(self) -> frozenset[str]:
         """Return the names of the checks that are made.
@@ -55,7 +77,7 @@ class Extent:
         return select(probes(), only=self.only, skip=self.skip, asked=asked)
 
 
-def context_of(session: Session) -> Context:
+def context_of(session: Session, pairing: Pairing) -> Context:
     """Return what the proof may use."""
     cluster, record = session.cluster, session.built_record
     return Context(
@@ -65,6 +87,7 @@ def context_of(session: Session) -> Context:
         hosts={host.name: host for host in session.hosts(lambda _host: True)},
         logins=configuration_of(cluster.name),
         rebuild=_rebuild(session.options),
+        pairing=pairing,
         third_host=_third_host(session.site),
     )
 
@@ -95,6 +118,23 @@ def _third_host(site: Site) -> Callable[[], AbstractContextManager[HostNamespace
     """Return what attaches a third host to the underlay, which only a lab has."""
     lab = lab_of(site)
     return partial(attach_third_host, lab) if lab else None
+
+
+def note_pairs(session: Session, chosen: frozenset[str], context: Context) -> None:
+    """Say how many of all pairs met, where anything was proved by pairs, and by what."""
+    made = {check.name for check in context.evidence.checks if check.ok is not None}
+    means = dict.fromkeys(word for name, word in BY_PAIRS.items() if name in made & chosen)
+    if not means:
+        return
+    meetings, possible = context.meetings(), comb(len(context.cluster.guests), 2)
+    session.recorder.extras["pairs"] = {
+        "made": meetings.made, "all": possible, "seed": meetings.seed
+    }  # fmt: skip
+    if meetings.seed is not None:
+        session.note(
+            f"By {', '.join(means)} {meetings.made:,} of {possible:,} pairs of nodes met: a ring, "
+            f"and random ones of --seed {meetings.seed}. With --all-pairs all do."
+        )
 
 
 def _conclusion(chosen: frozenset[str], evidence: Evidence) -> str:
@@ -135,14 +175,16 @@ def _recall(session: Session, extent: Extent) -> None:
 @main("verify")
 def run(options: Options, extent: Extent) -> int:
     """Verify and report."""
-    chosen = extent.chosen()
+    chosen, pairing = extent.chosen(), extent.pairing()
     if extent.junit:
         check_writable(extent.junit)
     with Session("verify", options) as session:
         _recall(session, extent)
         note_holder(session, session.cluster.name, session.head_host)
-        context = context_of(session)
+        context = context_of(session, pairing)
         make(session, chosen, context)
+        note_pairs(session, chosen, context)
+        session.recorder.extras |= context.evidence.measures
         for note in context.evidence.notes:
             session.note(note)
         if extent.junit:
@@ -155,7 +197,7 @@ def run(options: Options, extent: Extent) -> int:
 _NAMES = comma_list(lambda: [name for probe in probes() for name in (probe.family, *probe.checks)])
 
 
-@click.command()
+@click.command(cls=Command)
 @shared
 @click.option(
     "--only",
@@ -173,13 +215,14 @@ _NAMES = comma_list(lambda: [name for probe in probes() for name in (probe.famil
 )
 @click.option("--list", "listed", is_flag=True, help="Name all checks and what they prove.")
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="JUnit XML too.")
+@click.option("--all-pairs", is_flag=True, help="All pairs meet, also of many nodes.")
+@click.option("--seed", metavar="NUMBER", type=int, help="The random pairs of an earlier run.")
 @click.option("--attack", is_flag=True, help="Also try every other way, from inside the guests.")
 @click.option("--control", is_flag=True, help="Also take each port of the switch down, in turn.")
 def command(*, listed: bool, **options: Any) -> None:
     """Prove that the cluster works and that every byte between guests crosses the switch."""
     if listed:
-        for line in names(probes()):
-            click.echo(line)
+        echo("\n".join(names(probes())))
         return
     extent = Extent(**{name: options.pop(name) for name in Extent.__dataclass_fields__})
     run(Options(**options), extent=extent)

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from farswitch.connections.shell.base import NO_PROGRAM, Shell
-from farswitch.connections.shell.protocol import CommandError
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.protocol import NO_PROGRAM, CommandError
 from farswitch.firewall import iptables, nft
 from farswitch.firewall.reset import Reset
 from farswitch.firewall.restore import Restore
@@ -25,7 +25,7 @@ _GONE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ToolCall:
     """One command, and what it reads."""
 
     argv: tuple[str, ...]
@@ -40,7 +40,7 @@ class Step:
 def apply_reset(shell: Shell, plan: Reset, folder: str) -> None:
     """Take the rules away, once the journal knows them."""
     store(shell, plan.journal, folder=folder)
-    _run(shell, reset_steps(plan))
+    _run(shell, reset_calls(plan))
 
 
 def apply_restore(shell: Shell, plan: Restore) -> dict[str, str]:
@@ -59,22 +59,22 @@ def apply_restore(shell: Shell, plan: Restore) -> dict[str, str]:
 def _give(shell: Shell, plan: Restore) -> dict[str, str]:
     """Give back what is one transaction; where something is gone, table by table."""
     try:
-        _run(shell, restore_steps(plan))
+        _run(shell, restore_calls(plan))
     except CommandError as error:
         if error.status == NO_PROGRAM or not _GONE.search(error.stderr):
             raise
         parts = _tables(plan)
         if len(parts) == 1:
             return {_place(plan): " ".join(error.stderr.split())}
-        return {place: said for part in parts for place, said in _give(shell, part).items()}
+        return {place: why for part in parts for place, why in _give(shell, part).items()}
     return {}
 
 
 def _tables(plan: Restore) -> list[Restore]:
     """Return the same, one part a table."""
     commands: dict[str, list[nft.Json]] = {}
-    for one in plan.commands:
-        commands.setdefault(_place(replace(plan, commands=(one,))), []).append(one)
+    for command in plan.commands:
+        commands.setdefault(_place(replace(plan, commands=(command,))), []).append(command)
     return [
         *(replace(plan, commands=tuple(some), tools={}) for some in commands.values()),
         *(
@@ -94,7 +94,7 @@ def _place(part: Restore) -> str:
     return " ".join((NFT, *nft.table_of(made)))
 
 
-def reset_steps(plan: Reset) -> Iterator[Step]:
+def reset_calls(plan: Reset) -> Iterator[ToolCall]:
     """Yield the commands that take the rules away."""
     yield from _nft(plan.commands)
     for tool, tables in plan.legacy.items():
@@ -104,7 +104,7 @@ def reset_steps(plan: Reset) -> Iterator[Step]:
             yield _restore(tool, iptables.flush_text(tables))
 
 
-def restore_steps(plan: Restore) -> Iterator[Step]:
+def restore_calls(plan: Restore) -> Iterator[ToolCall]:
     """Yield the commands that give the rules back."""
     yield from _nft(plan.commands)
     for tool, tables in plan.tools.items():
@@ -113,25 +113,44 @@ def restore_steps(plan: Restore) -> Iterator[Step]:
         yield from _commands(iptables.restore_commands(tool, tables))
 
 
-def _nft(commands: Sequence[nft.Json]) -> Iterator[Step]:
-    if commands:
-        yield Step(("nft", "-j", "-f", "-"), json.dumps({"nftables": list(commands)}))
+def policy_calls(commands: Sequence[nft.Json]) -> tuple[list[nft.Json], list[ToolCall]]:
+    """Return what one transaction does, and the calls that set what it cannot.
+
+    nft 1.0.6 takes no chain of several devices as JSON; the policy of one that is there has a text.
+    """
+    apart: list[ToolCall] = []
+    together: list[nft.Json] = []
+    for command in commands:
+        chain = command.get("add", {}).get("chain", {})
+        if isinstance(chain.get("dev"), list):
+            place = " ".join(chain[key] for key in ("family", "table", "name"))
+            apart.append(ToolCall(("nft", f"chain {place} {{ policy {chain['policy']}; }}")))
+        else:
+            together.append(command)
+    return together, apart
 
 
-def _restore(tool: str, text: str) -> Step:
+def _nft(commands: Sequence[nft.Json]) -> Iterator[ToolCall]:
+    together, apart = policy_calls(commands)
+    if together:
+        yield ToolCall(("nft", "-j", "-f", "-"), json.dumps({"nftables": together}))
+    yield from apart
+
+
+def _restore(tool: str, text: str) -> ToolCall:
     wait = () if tool.startswith("ebtables") else _WAIT
-    return Step((f"{tool}-restore", *wait, "--noflush"), text)
+    return ToolCall((f"{tool}-restore", *wait, "--noflush"), text)
 
 
-def _commands(commands: Iterable[Sequence[str]]) -> Iterator[Step]:
-    return (Step(tuple(argv)) for argv in commands)
+def _commands(commands: Iterable[Sequence[str]]) -> Iterator[ToolCall]:
+    return (ToolCall(tuple(argv)) for argv in commands)
 
 
-def _run(shell: Shell, steps: Iterable[Step]) -> None:
-    for step in steps:
+def _run(shell: Shell, calls: Iterable[ToolCall]) -> None:
+    for call in calls:
         try:
-            shell.run(step.argv, stdin=step.stdin)
+            shell.run(call.argv, stdin=call.stdin)
         except CommandError as error:
-            if step.argv[0].endswith("-restore"):
-                error.hint = f"What {step.argv[0]} refused:\n{step.stdin}"
+            if call.argv[0].endswith("-restore"):
+                error.hint = f"What {call.argv[0]} refused:\n{call.stdin}"
             raise

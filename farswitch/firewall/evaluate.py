@@ -1,21 +1,29 @@
 """Whether a chain of rules lets a flow pass.
 
 Passing means certainly accepted, as far as can be known from what the tools print: so
-`check` may warn of a rule that does no harm, but misses none that does.
+`check` may warn of a rule that does no harm, but misses none that does. What a program on a device
+does (`tc`, XDP) no tool prints, and no mode changes it: there a packet that is sent decides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from farswitch.firewall import packet_hooks
 from farswitch.firewall.match import every, matches, of_text, verdict_of
 from farswitch.firewall.nft import Json
-from farswitch.firewall.ruleset import NFT, Chain, Rule, Ruleset
+from farswitch.firewall.ruleset import HOOKS, NFT, Chain, Rule, Ruleset
 from farswitch.firewall.traffic import Flow
+from farswitch.state.keys import ChainKey
 
 _DEEPEST = 16
 """Jumps that the kernel allows (NFT_JUMP_STACK_SIZE)."""
 _PASSES, _RETURNS, _GOES_ON, _DROPS = "passes", "returns", "goes on", "drops"
+
+
+Place = tuple[ChainKey, int | None]
+"""A rule's place in its chain; none is the chain's policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,7 @@ class RuleClash:
     at: int | None = None
 
     @property
-    def place(self) -> tuple[str, int | None]:
+    def place(self) -> Place:
         """What no other clash has: the chain's key, and the place in it."""
         return (self.chain.key, self.at)
 
@@ -35,9 +43,14 @@ class RuleClash:
         """The rule; None for the policy."""
         return None if self.at is None else self.chain.rules[self.at]
 
+    @property
+    def literal(self) -> str:
+        """The rule as its own tool prints it, or the policy."""
+        rule = self.rule
+        return f"policy {self.chain.policy}" if rule is None else rule.shown or rule.text
+
     def __str__(self) -> str:
-        what = f"policy {self.chain.policy}" if self.at is None else f"rule {self.at + 1}"
-        return f"{what} of {self.chain}"
+        return f"'{self.literal}' in {self.chain}"
 
 
 def find_clash(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool = True) -> RuleClash | None:
@@ -51,10 +64,42 @@ def find_clash(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool = True) ->
     return RuleClash(chain) if verdict == _RETURNS and chain.policy == "drop" else None
 
 
+def find_clashes(have: Ruleset, wanted: Iterable[Flow]) -> list[tuple[RuleClash, tuple[Flow, ...]]]:
+    """Return each rule or policy that may drop something, with what it may drop."""
+    clashes: dict[Place, tuple[RuleClash, tuple[Flow, ...]]] = {}
+    for flow in wanted:
+        for chain in have.chains:
+            if seen_by(chain, flow) and (clash := find_clash(have, chain, flow)):
+                _, drops = clashes.get(clash.place, (clash, ()))
+                clashes[clash.place] = (clash, (*drops, flow))
+    return list(clashes.values())
+
+
+def suspects(have: Ruleset, wanted: Iterable[Flow]) -> tuple[RuleClash, ...]:
+    """Return the programs and filters on devices that may drop something."""
+    found = (
+        RuleClash(chain, at)
+        for flow in wanted
+        for chain in have.chains
+        if chain.tool in HOOKS and seen_by(chain, flow)
+        for at, rule in enumerate(chain.rules)
+        if _may_drop(packet_hooks.expressions(rule), flow)
+    )
+    return tuple({clash.place: clash for clash in found}.values())
+
+
+def _may_drop(expr: tuple[Json, ...], flow: Flow) -> bool:
+    return verdict_of(expr)[0] == "drop" and every(matches(part, flow) for part in expr) != "no"
+
+
 def seen_by(chain: Chain, flow: Flow) -> bool:
     """Tell whether the kernel shows a flow's packets to a chain."""
-    if chain.user or _translates(chain):
+    if chain.user or chain.dormant or _translates(chain):
         return False
+    if chain.tool in HOOKS:
+        return flow.on_device(chain.name, (chain.table,))
+    if chain.nft is not None and chain.nft.hook in {"ingress", "egress"}:
+        return flow.on_device(chain.nft.hook, chain.nft.devices)
     if chain.nft is not None:
         return chain.nft.family in flow.families and chain.nft.hook in flow.hooks
     family = {"iptables": "ip", "ip6tables": "ip6"}.get(chain.tool.partition("-")[0], "bridge")
@@ -75,10 +120,12 @@ def _walk(have: Ruleset, chain: Chain, flow: Flow, *, ours: bool, depth: int) ->
         if rule.ours and not ours:
             continue
         expr = _expressions(chain, at, rule)
-        answer = every(matches(one, flow) for one in expr)
+        answer = every(matches(part, flow) for part in expr)
         if answer == "no":
             continue
         end = _end(have, chain, expr, flow, ours=ours, depth=depth)
+        if chain.tool in HOOKS and answer == "maybe" and end != _GOES_ON:
+            return _PASSES  # or not, as what comes next: see `suspects`
         if end == _DROPS:
             return RuleClash(chain, at)
         if isinstance(end, RuleClash):
@@ -97,7 +144,7 @@ def _end(
     if verdict not in {"jump", "goto"}:
         known = {"accept": _PASSES, "return": _RETURNS, "continue": _GOES_ON}
         return known.get(verdict, _DROPS)
-    there = have.chain(f"{chain.tool}|{chain.table}|{target}")
+    there = have.chain(ChainKey(chain.tool, chain.table, target))
     if there is None or depth == _DEEPEST:  # an extension that we do not know
         return _DROPS
     end = _walk(have, there, flow, ours=ours, depth=depth + 1)
@@ -107,6 +154,8 @@ def _end(
 
 
 def _expressions(chain: Chain, at: int, rule: Rule) -> tuple[Json, ...]:
+    if chain.tool in HOOKS:
+        return packet_hooks.expressions(rule)
     if chain.nft is not None and (chain.tool == NFT or chain.tool.startswith("ebtables")):
         return chain.nft.rules[at].expr
     return tuple(of_text(rule.text))

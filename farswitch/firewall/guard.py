@@ -19,21 +19,23 @@ from farswitch.remote import script
 from farswitch.rollback.confirmed_change import GUARD, confirmed_change
 
 FAMILIES = ("inet", "bridge")
+GuardTables = tuple[Mapping[str, list[nft.Json]], Mapping[str, list[nft.Json]]]
+"""By family: our tables as they are, and as the server lists those that should be."""
 _SEPARATOR = "\n---\n"
 _LIST = script("guard_tables")
 
 
 @dataclass(frozen=True, slots=True)
 class TableChange:
-    """One table that is to be replaced or removed, and the text that does it."""
+    """One table that is to be made, made anew or removed, and the text that does it."""
 
     family: str
     name: str
-    what: str
+    sign: str
     text: str
 
     def __str__(self) -> str:
-        return f"table {self.family} {self.name}: {self.what}"
+        return f"{self.sign} table {self.family} {self.name}"
 
 
 def converge(
@@ -41,21 +43,23 @@ def converge(
     owner: Owner,
     want: GuardWanted | None,
     *,
+    have: GuardTables | None = None,
     dry_run: bool = False,
 ) -> tuple[TableChange, ...]:
-    """Replace the tables that are not as wanted; without any wanted remove them all."""
+    """Replace the tables that are not as wanted; without any wanted remove them all.
+
+    What the server has is read here where it is not given.
+    """
     texts = guard_tables(want, owner) if want else {}
-    have, listed = observe(shell, owner, texts)
-    changes = plan(have, listed, texts, owner, server=shell.host)
+    present, listed = have or observe(shell, owner, texts)
+    changes = plan(present, listed, texts, owner, server=shell.host)
     if changes and not dry_run:
-        with confirmed_change(shell, owner.cluster, undo(changes, have), GUARD):
+        with confirmed_change(shell, owner.cluster, undo(changes, present), GUARD):
             shell.run(("nft", "-f", "-"), stdin="".join(change.text for change in changes))
     return changes
 
 
-def observe(
-    shell: Shell, owner: Owner, texts: Mapping[str, str]
-) -> tuple[dict[str, list[nft.Json]], dict[str, list[nft.Json]]]:
+def observe(shell: Shell, owner: Owner, texts: Mapping[str, str]) -> GuardTables:
     """Return our tables as they are and as they should be, both as the server lists them."""
     wanted = "yes" if texts else "no"
     argv = ("sh", "-c", _LIST, "guard", wanted, owner.guard_table, *FAMILIES)
@@ -139,8 +143,7 @@ def plan(
             raise ForeignObjectError(f"nft table ({family})", name, server, hint=hint)
         if family not in texts:
             if old:
-                changes.append(TableChange(family, name, "removed", guard_removal(family, name)))
+                changes.append(TableChange(family, name, "-", guard_removal(family, name)))
         elif differences(old, want[family]):
-            what = "replaced" if old else "added"
-            changes.append(TableChange(family, name, what, texts[family]))
+            changes.append(TableChange(family, name, "~" if old else "+", texts[family]))
     return tuple(changes)

@@ -8,8 +8,10 @@ what stays in one bridge is let through before anything that names a bridge is d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from itertools import takewhile
 
 from farswitch.links.underlay import peers
 from farswitch.model.cluster import Cluster
@@ -66,6 +68,17 @@ class GuardWanted:
     ports: tuple[str, ...] = ()
     management: GuardManagement | None = None
     data_nics: tuple[GuardedNic, ...] = ()
+
+    @property
+    def data_start(self) -> str:
+        """What the names of all that carries the data network start with."""
+        return _common_start((*self.bridges, *self.ports))
+
+    @property
+    def tap_starts(self) -> tuple[str, ...]:
+        """What the names of the management taps start with, and those of guarded data taps."""
+        nics = (self.management.nics if self.management else (), self.data_nics)
+        return tuple(_common_start([nic.tap for nic in some]) for some in nics if some)
 
     @property
     def peers_by_family(self) -> dict[str, list[str]]:
@@ -134,3 +147,9 @@ def _by_family(addresses: tuple[Address, ...]) -> dict[str, list[str]]:
     for address in sorted(set(addresses), key=lambda one: (one.version, str(one))):
         found.setdefault(families[address.version], []).append(str(address))
     return found
+
+
+def _common_start(names: Sequence[str]) -> str:
+    """Return what all names start with; no name starts otherwise than both ends of their order."""
+    pairs = zip(min(names, default=""), max(names, default=""), strict=False)
+    return "".join(one for one, other in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -18,12 +18,17 @@ Answer = Literal["yes", "no", "maybe"]
 _HARMLESS = frozenset(
     {"LOG", "NFLOG", "MARK", "CONNMARK", "CT", "CHECKSUM", "TCPMSS", "TOS", "DSCP", "TRACE", "TTL"}
 )
-_NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6"}
+_NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "ipv6-icmp": "icmpv6"}
 _FLAGS = {
     "-i": "iifname", "-o": "oifname", "-s": "saddr", "-d": "daddr", "-p": "l4proto",
     "--dport": "dport", "--ctstate": "state", "--state": "state", "--icmp-type": "icmp type",
+    "--icmpv6-type": "icmp type",
 }  # fmt: skip
-_ICMP = {"8": "echo-request", "0": "echo-reply"}
+_ICMP = {
+    "--icmp-type": {"8": "echo-request", "0": "echo-reply"},
+    "--icmpv6-type": {"135": "nd-neighbor-solicit", "136": "nd-neighbor-advert"},
+}
+_LAYER_3 = frozenset({"ip", "ip6", "arp"})
 _TEXTS = frozenset({"--comment", "--log-prefix", "--nflog-prefix"})
 """Options whose text may look like an option."""
 _IGNORED = frozenset({"-m", "--comment"})
@@ -44,7 +49,7 @@ def of_text(text: str) -> Iterable[Json]:
         takes = word in _TEXTS or (words[:1] and not words[0].startswith("-"))
         value = words.pop(0) if words and takes else ""
         if word in _FLAGS:
-            value = _ICMP.get(value, value) if word == "--icmp-type" else value
+            value = _ICMP.get(word, {}).get(value, value)
             yield {"field": {"name": _FLAGS[word], "value": value, "negated": negated}}
         elif word.startswith("-") and word not in _IGNORED:
             yield {"unknown": word}
@@ -95,6 +100,8 @@ def _match(content: Json, flow: Flow) -> Answer:
         known = flow.facts.get("l4proto")
         if known is None or known != protocol:
             return "maybe" if known is None else "no"
+    if protocol in _LAYER_3 and flow.facts.get("protocol", protocol) != protocol:
+        return "no"
     if content["op"] not in {"==", "!=", "in"}:
         return "maybe"
     return _compare(flow.facts.get(name), content["right"])
@@ -110,6 +117,8 @@ def _field(left: Json) -> tuple[str, str]:
     field, protocol = payload.get("field", ""), payload.get("protocol", "")
     if protocol in {"icmp", "icmpv6"} and field == "type":
         return "icmp type", protocol
+    if (protocol, field) == ("ether", "type"):
+        return "protocol", protocol
     return {"protocol": "l4proto", "nexthdr": "l4proto"}.get(field, field), protocol
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from farswitch.connections.shell.base import Shell
-from farswitch.errors import FarswitchError
 from farswitch.firewall.evaluate import find_clash, seen_by
 from farswitch.firewall.nft import Json
 from farswitch.firewall.ruleset import NFT, Chain, Ruleset
 from farswitch.firewall.traffic import Flow
-from farswitch.remote import script
+from farswitch.remote import command
 
-_TAKE_BACK = script("undo_narrow")
+_TAKE_BACK = f'take_back() {{ {shlex.join(command("undo_narrow"))} "$@"; }}'
+_OR, _END = " || failed=1", "exit ${failed:-0}"
+"""Of `sh`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Narrow:
     commands: tuple[tuple[str, ...], ...] = ()
     changes: tuple[str, ...] = ()
     undo: str = ""
-    """A script for `sh` that makes our rules what they were."""
+    """A script for `sh` that makes our rules what they were; it fails where a part of it does."""
 
 
 def plan_narrow(have: Ruleset, wanted: Sequence[Flow], mark: str) -> Narrow:
@@ -34,34 +35,33 @@ def plan_narrow(have: Ruleset, wanted: Sequence[Flow], mark: str) -> Narrow:
 
     The wanted flows have to pass; none takes all our rules away, which have the mark as comment.
 
-    Raises:
-        FarswitchError: Frames are dropped by the legacy ebtables, whose rules have no comments.
+    What cannot be opened is passed over: `obstacles` names it.
     """
     plan = Narrow()
     for chain in have.chains:
-        seen = [flow for flow in wanted if seen_by(chain, flow)]
+        if not chain.changeable:
+            continue
+        seen = [flow for flow in wanted if can_open(chain, flow) and seen_by(chain, flow)]
         needed = [flow for flow in seen if find_clash(have, chain, flow, ours=False)]
         ours = [rule for rule in chain.rules if rule.ours == mark]
-        if needed and chain.tool == "ebtables-legacy":
-            raise FarswitchError(
-                f"{needed[0]} is dropped by {chain}, and no rule of ours can carry a mark there.",
-                hint="Let it pass yourself, or set firewall: reset in the site.",
-            )
         passes = not any(find_clash(have, chain, flow) for flow in needed)
         if passes and len(ours) == len(needed):
             continue
         plan = _rewrite(plan, chain, needed, mark)
-    return plan
+    return replace(plan, undo=f"{_TAKE_BACK}\n{plan.undo}\n{_END}") if plan.undo else plan
 
 
-def describe_clashes(have: Ruleset, wanted: Iterable[Flow]) -> tuple[str, ...]:
-    """Return a sentence for each flow that a chain would drop."""
-    return tuple(
-        f"{flow}: dropped by {found}."
-        for flow in wanted
-        for chain in have.chains
-        if seen_by(chain, flow) and (found := find_clash(have, chain, flow))
-    )
+def can_open(chain: Chain, flow: Flow) -> bool:
+    """Tell whether a rule of ours can let a flow pass in a chain.
+
+    The legacy ebtables has no place for our mark, and ebtables-nft-save (1.8.9) reads no rule with
+    a mark that looks at addresses or ports.
+    """
+    if chain.tool.startswith("ebtables") and (
+        chain.nft is None or flow.peer or flow.arp or flow.icmp
+    ):
+        return False
+    return chain.changeable
 
 
 def apply_narrow(shell: Shell, plan: Narrow) -> None:
@@ -80,29 +80,33 @@ def _rewrite(plan: Narrow, chain: Chain, needed: Sequence[Flow], mark: str) -> N
     if chain.nft is not None and (chain.tool == NFT or chain.tool.startswith("ebtables")):
         family, table, name = chain.nft.place
         place = {"family": family, "table": table, "chain": name}
-        transaction += [{"delete": {"rule": {**place, "handle": one.handle}}} for one in ours]
+        transaction += [{"delete": {"rule": {**place, "handle": rule.handle}}} for rule in ours]
         transaction += [_insert(place, flow.nft(), mark) for flow in needed]
-        handles = {one.handle for one in ours}
-        old = [_insert(place, one.expr, mark) for one in chain.nft.rules if one.handle in handles]
-        undo = [shlex.join(["sh", "-c", _TAKE_BACK, "undo", mark, *place.values()])]
+        handles = {rule.handle for rule in ours}
+        old = [
+            _insert(place, rule.expr, mark) for rule in chain.nft.rules if rule.handle in handles
+        ]
+        undo = [shlex.join(["take_back", mark, *place.values()]) + _OR]
         if old:
             document = json.dumps({"nftables": old[::-1]})
-            undo.append(f"printf %s {shlex.quote(document)} | nft -j -f -")
+            undo.append(f"printf %s {shlex.quote(document)} | nft -j -f -{_OR}")
     else:
         wait = () if chain.tool.startswith("ebtables") else ("-w", "10")
         start = (chain.tool, *wait, "-t", chain.table)
         comment = ("-m", "comment", "--comment", mark)
         new = [(*comment, *flow.iptables()) for flow in needed]
-        kept = [tuple(shlex.split(one.text)) for one in ours]
+        kept = [tuple(shlex.split(rule.text)) for rule in ours]
         # Not by number: another program may put a rule in front meanwhile.
         commands += [(*start, "-D", chain.name, *words) for words in kept]
         commands += [(*start, "-I", chain.name, "1", *words) for words in new]
         undo = [shlex.join((*start, "-D", chain.name, *words)) for words in (*new, *kept)]
         undo = [f"{line} 2>/dev/null || true" for line in undo]
-        undo += [shlex.join((*start, "-I", chain.name, "1", *words)) for words in reversed(kept)]
+        undo += [
+            shlex.join((*start, "-I", chain.name, "1", *words)) + _OR for words in reversed(kept)
+        ]
     changes = (
-        *(f"{chain}: - {rule.ours}" for rule in ours),
-        *(f"{chain}: + accept {flow}" for flow in needed),
+        *(f"- {chain}: {rule.ours}" for rule in ours),
+        *(f"+ {chain}: accept {flow}" for flow in needed),
     )
     script = "\n".join((*filter(None, [plan.undo]), *undo))
     return Narrow(tuple(transaction), tuple(commands), (*plan.changes, *changes), script)

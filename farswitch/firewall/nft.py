@@ -12,6 +12,19 @@ Place = tuple[str, str, str]
 """Of a chain: its family, its table, and its name."""
 MARK = "farswitch:"
 """What the comment of every rule of ours starts with."""
+_WORDS = """
+accept add ah all and arp bridge cgroup chain comment comp constant continue counter cpu create ct
+day dccp define delete describe device devices dnat drop dst dup dynamic ecn element elements eq
+esp ether exists expires export exthdr fib flags flow flowtable flush frag fwd ge goto gt handle
+hbh hook hour ibriport ibrname icmp icmpv6 igmp iif iifgroup iifname iiftype import include index
+inet insert interval ip ip6 ipsec jhash jump le limit list log lt map mark masquerade meta meter
+mh missing monitor ne netdev nftrace not notrack numgen obriport obrname offload oif oifgroup
+oifname oiftype or osf policy position priority queue quota random redefine redirect reject rename
+replace reset return rt rt0 rt2 rtclassid rule ruleset sctp secmark set size skgid snat socket srh
+symhash synproxy table tcp th time timeout tproxy type typeof udp undefine vlan vmap xor xt
+"""
+RESERVED = frozenset(_WORDS.split())
+"""Words of nft's own language: it takes no name that is one, but in JSON. Of nft 1.0.6."""
 _VOLATILE = frozenset({"handle", "packets", "bytes"})
 
 
@@ -39,12 +52,17 @@ class NftChain:
     kind: str | None = None
     hook: str | None = None
     priority: int | None = None
-    device: Any = None
+    device: str | list[str] | None = None
     policy: str | None = None
 
     @property
     def place(self) -> Place:
         return (self.family, self.table, self.name)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that it hangs on, none for a hook that has no device."""
+        return (self.device,) if isinstance(self.device, str) else tuple(self.device or ())
 
     def definition(self, policy: str | None = None) -> Json:
         """Return the object that makes the chain, or sets its policy."""
@@ -60,8 +78,8 @@ def objects(text: str) -> list[Json]:
     """Return the objects of one `nft -j list` document, without its version."""
     if not text.strip():
         return []
-    found: list[Json] = json.loads(text)["nftables"]
-    return [one for one in found if "metainfo" not in one]
+    listed: list[Json] = json.loads(text)["nftables"]
+    return [entry for entry in listed if "metainfo" not in entry]
 
 
 def table_of(listed: Json) -> tuple[str, str]:
@@ -73,23 +91,23 @@ def table_of(listed: Json) -> tuple[str, str]:
 def chains(listed: Sequence[Json]) -> tuple[NftChain, ...]:
     """Return the chains of a listing with their rules, in the listing's order."""
     rules: dict[Place, list[NftRule]] = {}
-    for one in _each(listed, "rule"):
-        place = (one["family"], one["table"], one["chain"])
-        rule = NftRule(one["handle"], tuple(one["expr"]), one.get("comment", ""))
+    for entry in _each(listed, "rule"):
+        place = (entry["family"], entry["table"], entry["chain"])
+        rule = NftRule(entry["handle"], tuple(entry["expr"]), entry.get("comment", ""))
         rules.setdefault(place, []).append(rule)
     return tuple(
         NftChain(
-            one["family"],
-            one["table"],
-            one["name"],
-            tuple(rules.get((one["family"], one["table"], one["name"]), ())),
-            one.get("type"),
-            one.get("hook"),
-            one.get("prio"),
-            one.get("dev"),
-            one.get("policy"),
+            chain["family"],
+            chain["table"],
+            chain["name"],
+            tuple(rules.get((chain["family"], chain["table"], chain["name"]), ())),
+            chain.get("type"),
+            chain.get("hook"),
+            chain.get("prio"),
+            chain.get("dev"),
+            chain.get("policy"),
         )
-        for one in _each(listed, "chain")
+        for chain in _each(listed, "chain")
     )
 
 
@@ -98,25 +116,25 @@ def canonical(listed: Sequence[Json]) -> list[Json]:
 
     The kernel numbers what it is given, and lists the elements of a set in any order.
     """
-    return [_canonical(one) for one in listed]
+    return [_canonical(entry) for entry in listed]
 
 
 def marked(listed: list[Json], mark: str) -> bool:
     """Tell whether a listed table holds a rule with exactly this comment."""
-    return any(one.get("comment") == mark for one in _each(listed, "rule"))
+    return any(rule.get("comment") == mark for rule in _each(listed, "rule"))
 
 
 def _each(listed: Sequence[Json], kind: str) -> Iterator[Json]:
-    return (one[kind] for one in listed if kind in one)
+    return (entry[kind] for entry in listed if kind in entry)
 
 
 def _canonical(value: Any) -> Any:
     if isinstance(value, list):
-        return [_canonical(one) for one in value]
+        return [_canonical(part) for part in value]
     if not isinstance(value, dict):
         return value
-    kept = {key: _canonical(one) for key, one in value.items() if key not in _VOLATILE}
+    kept = {key: _canonical(part) for key, part in value.items() if key not in _VOLATILE}
     for key in ("set", "elem"):
         if isinstance(kept.get(key), list):
-            kept[key] = sorted(kept[key], key=lambda one: json.dumps(one, sort_keys=True))
+            kept[key] = sorted(kept[key], key=lambda part: json.dumps(part, sort_keys=True))
     return kept

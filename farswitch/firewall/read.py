@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
-from farswitch.firewall import iptables, nft
+from farswitch.firewall import iptables, nft, packet_hooks, tables
 from farswitch.firewall.iptables import KERNEL_CHAINS
 from farswitch.firewall.nft import MARK, NftChain
 from farswitch.firewall.ruleset import NFT, Chain, Rule, Ruleset, rule_text
-from farswitch.remote import script
+from farswitch.remote import command
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 GUARD = "farswitch_"
-_TOOLS = (*iptables.KERNEL_FAMILY, *iptables.LEGACY)
-
-_OBSERVE = script("firewall_rules")
 
 
 class _Unsteady(Exception):  # noqa: N818 - never leaves this module
@@ -29,7 +29,7 @@ def observe(shell: Shell) -> Ruleset:
             change all the time.
     """
     for _ in range(ATTEMPTS):
-        done = shell.run(("sh", "-c", _OBSERVE))
+        done = shell.run(command("firewall_rules"))
         try:
             return parse(done.stdout, server=shell.host)
         except _Unsteady:
@@ -41,40 +41,64 @@ def observe(shell: Shell) -> Ruleset:
 
 
 def parse(text: str, *, server: str) -> Ruleset:
-    """Return the ruleset that the observing script printed; pure."""
-    parts: dict[str, str] = {}
-    for part in ("\n" + text).split("\n=== ")[1:]:
-        name, _, content = part.partition("\n")
-        parts[name] = content
-    if missing := parts.get("missing"):
+    """Return the ruleset that `firewall_rules.py` printed; pure."""
+    printed: nft.Json = json.loads(text)
+    if missing := printed.get("missing"):
         raise FarswitchError(
             f"Program '{missing}' is missing on server '{server}'.",
             hint=f"Install the package of {missing.partition('-')[0]}.",
         )
-    first, again = nft.objects(parts[NFT]), nft.objects(parts["again"])
-    if _handles(first) != _handles(again):
+    if not printed["steady"]:
         raise _Unsteady
-    guards = _guard_tables(first)
-    listed = [one for one in first if nft.table_of(one) not in guards]
-    saved = {tool: iptables.parse(parts[tool]) for tool in _TOOLS if tool in parts}
-    chains = [_kernel_chain(chain, saved) for chain in nft.chains(listed)]
+    entries: list[nft.Json] = printed["rules"]
+    guards = _guard_tables(entries)
+    kernel = tables.parse(printed["tables"], printed["chains"])
+    listed = [kernel.complete(entry) for entry in entries if nft.table_of(entry) not in guards]
+    saved = {tool: iptables.parse(lines) for tool, lines in printed["saved"].items()}
+    shown = tables.rule_texts(printed["text"])
+    chains = [
+        replace(
+            _kernel_chain(chain, saved, shown),
+            owner=kernel.owners.get(chain.place[:2], ""),
+            dormant=chain.place[:2] in kernel.dormant,
+        )
+        for chain in nft.chains(listed)
+    ]
     for tool in iptables.LEGACY:
         chains += _legacy_chains(tool, saved.get(tool, {}))
-    return Ruleset(tuple(chains), tuple(listed))
+    chains += packet_hooks.filters(printed["filters"])
+    chains += packet_hooks.programs(printed["links"])
+    chains += packet_hooks.tcx_programs(printed["tcx"])
+    return Ruleset(tuple(chains), tuple(listed), kernel.owners)
 
 
-def _kernel_chain(chain: NftChain, saved: dict[str, dict[str, iptables.Saved]]) -> Chain:
+def _kernel_chain(
+    chain: NftChain,
+    saved: dict[str, dict[str, iptables.Saved]],
+    shown: dict[tuple[nft.Place, int], str],
+) -> Chain:
     """Return a chain of nft's own, or one whose rules only an xtables tool can take back."""
     for tool, family in iptables.KERNEL_FAMILY.items():
         table = saved.get(tool, {}).get(chain.table)
-        if chain.family == family and table is not None and chain.name in table.policies:
-            return _xtables_chain(chain, tool, table)
-    rules = tuple(Rule(rule_text(one), _mark(one.comment), one.handle) for one in chain.rules)
+        if chain.family != family or table is None or chain.name not in table.policies:
+            continue
+        if known := _xtables_chain(chain, tool, table):
+            return known
+    rules = tuple(
+        Rule(
+            rule_text(rule),
+            _mark(rule.comment),
+            rule.handle,
+            shown.get((chain.place, rule.handle), ""),
+        )
+        for rule in chain.rules
+    )
     place = f"{chain.family} {chain.table}"
     return Chain(NFT, place, chain.name, rules, chain.policy, chain.hook is None, chain)
 
 
-def _xtables_chain(chain: NftChain, tool: str, table: iptables.Saved) -> Chain:
+def _xtables_chain(chain: NftChain, tool: str, table: iptables.Saved) -> Chain | None:
+    """Return a chain as its tool prints it; None where it cannot read rules that nft made there."""
     texts = table.rules[chain.name]
     policy, user = chain.policy, chain.hook is None
     kernel = list(chain.rules)
@@ -83,23 +107,31 @@ def _xtables_chain(chain: NftChain, tool: str, table: iptables.Saved) -> Chain:
         # The policy of a user's chain is a last rule that ebtables does not print.
         kernel = kernel[: len(texts)]
     if len(texts) != len(kernel):
-        raise _Unsteady
+        return None
     rules = tuple(
-        Rule(text, _mark(iptables.comment(text) or rule.comment), rule.handle)
+        Rule(
+            text,
+            _mark(iptables.comment(text) or rule.comment),
+            rule.handle,
+            f"-A {chain.name} {text}",
+        )
         for text, rule in zip(texts, kernel, strict=True)
     )
     return Chain(tool, chain.table, chain.name, rules, policy, user, chain)
 
 
-def _legacy_chains(tool: str, tables: dict[str, iptables.Saved]) -> list[Chain]:
-    found: list[Chain] = []
-    for table, saved in tables.items():
+def _legacy_chains(tool: str, by_table: dict[str, iptables.Saved]) -> list[Chain]:
+    chains: list[Chain] = []
+    for table, saved in by_table.items():
         for name, policy in saved.policies.items():
             texts = saved.rules[name]
-            rules = tuple(Rule(text, _mark(iptables.comment(text))) for text in texts)
+            rules = tuple(
+                Rule(text, _mark(iptables.comment(text)), shown=f"-A {name} {text}")
+                for text in texts
+            )
             user = name not in KERNEL_CHAINS
-            found.append(Chain(tool, table, name, rules, _policy(policy), user))
-    return found
+            chains.append(Chain(tool, table, name, rules, _policy(policy), user))
+    return chains
 
 
 def _policy(text: str) -> str | None:
@@ -114,11 +146,6 @@ def _guard_tables(listed: list[nft.Json]) -> frozenset[tuple[str, str]]:
     """Return family and name of the tables that are the guard of any cluster."""
     return frozenset(
         (rule["family"], rule["table"])
-        for rule in (one["rule"] for one in listed if "rule" in one)
+        for rule in (entry["rule"] for entry in listed if "rule" in entry)
         if rule["table"].startswith(GUARD) and rule.get("comment", "").startswith(MARK)
     )
-
-
-def _handles(listed: list[nft.Json]) -> list[tuple[object, ...]]:
-    rules = (one["rule"] for one in listed if "rule" in one)
-    return [(one["family"], one["table"], one["chain"], one["handle"]) for one in rules]

@@ -11,14 +11,11 @@ from dataclasses import dataclass, field, replace
 from farswitch.firewall import nft
 from farswitch.firewall.iptables import Emptied
 from farswitch.firewall.ruleset import NFT, Chain, Ruleset
+from farswitch.state.keys import FIREWALL_KEYS, DefinitionKey, PolicyKey, ResetKey, RulesKey
 from farswitch.state.saved_settings import Claim, Journal, claim, claim_more
 
-PREFIX = "firewall:"
 SHOWN = 160
 """Characters of a rule in a list of changes."""
-HELD = "firewall:reset"
-"""A claim of nothing: it says which clusters need the reset, also where nothing was taken."""
-RULES, POLICY, CHAIN = (f"{PREFIX}{what}|" for what in ("rules", "policy", "chain"))
 
 Flush = dict[str, dict[str, list[Emptied]]]
 """By legacy tool and table: the chains to empty."""
@@ -41,36 +38,38 @@ def plan_reset(have: Ruleset, book: Journal, cluster: str, mark: str) -> Reset:
 
     Rules with the mark are of the cluster's `narrow` mode and go without a record.
     """
-    owners = book.owners(PREFIX) | {cluster}
-    plan = Reset(book.put(HELD, Claim((), (), frozenset())))
+    owners = book.owners(FIREWALL_KEYS) | {cluster}
+    plan = Reset(book.put(ResetKey(), Claim((), (), frozenset())))
     for chain in have.chains:
         plan = _take(plan, chain, owners, mark)
     journal = plan.journal
     for key, held in journal.claims.items():
-        if key.startswith(PREFIX):
+        if isinstance(key, FIREWALL_KEYS):
             journal = journal.put(key, replace(held, owners=held.owners | owners))
     return replace(plan, journal=journal)
 
 
 def _take(plan: Reset, chain: Chain, owners: frozenset[str], mark: str) -> Reset:
+    if chain.dormant or not chain.changeable:
+        return plan
     journal, commands = plan.journal, list(plan.commands)
     lines = tuple(rule.text for rule in chain.foreign)
-    closed = chain.policy not in {None, chain.open_policy}
+    closed = chain.closed
     gone = [rule for rule in chain.rules if not rule.ours or rule.ours == mark]
     if lines:
-        journal = claim_more(journal, RULES + chain.key, lines, owners)
+        journal = claim_more(journal, RulesKey(chain.key), lines, owners)
     if (lines or closed) and chain.nft and chain.tool == NFT:
         definition = json.dumps(chain.nft.definition())
-        key = CHAIN + chain.key
+        key = DefinitionKey(chain.key)
         if key not in journal.claims:
             journal = journal.put(key, Claim((definition,), (definition,), owners))
-    key = POLICY + chain.key
-    if chain.policy and (closed or key in journal.claims):
+    policy = PolicyKey(chain.key)
+    if chain.policy and (closed or policy in journal.claims):
         for owner in owners:
-            journal = claim(journal, key, owner, (chain.policy,), (chain.open_policy,))
-    changes = [f"{place_of(chain.key)}: - {shortened(rule.text)}" for rule in gone]
+            journal = claim(journal, policy, owner, (chain.policy,), (chain.open_policy,))
+    changes = [f"- {chain.key}: {shortened(rule.text)}" for rule in gone]
     if closed:
-        changes.append(f"{place_of(chain.key)}: policy {chain.policy} -> {chain.open_policy}")
+        changes.append(f"~ {chain.key}: policy {chain.policy} -> {chain.open_policy}")
     legacy = plan.legacy
     if chain.nft:
         commands += _deletion(chain, [rule.handle for rule in gone], closed=closed)
@@ -90,14 +89,8 @@ def _deletion(chain: Chain, handles: list[int | None], *, closed: bool) -> list[
         commands.append({"add": {"chain": chain.nft.definition(chain.open_policy)}})
     elif closed:  # ebtables: the policy is the last rule
         handles = [*handles, chain.nft.rules[-1].handle]
-    place = {"family": family, "table": table, "chain": name}
-    return [*commands, *({"delete": {"rule": {**place, "handle": one}}} for one in handles)]
-
-
-def place_of(key: str) -> str:
-    """Return a chain's key as a person reads it."""
-    tool, table, name = key.split("|", 2)
-    return f"{tool} {table} {name}"
+    rule = {"family": family, "table": table, "chain": name}
+    return [*commands, *({"delete": {"rule": {**rule, "handle": handle}}} for handle in handles)]
 
 
 def shortened(line: str) -> str:

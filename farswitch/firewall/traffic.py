@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from farswitch.firewall.guard_wanted import tunnel_peers
 from farswitch.firewall.nft import Json
+from farswitch.links.underlay import LowerDevice
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Address, Server
 
@@ -17,6 +19,7 @@ _HOOKS = {
     "forward": frozenset({"prerouting", "forward"}),
     "leaving": frozenset({"postrouting"}),
 }
+_ICMP_WORDS = {"icmp": ("icmp", "--icmp-type"), "icmpv6": ("ipv6-icmp", "--icmpv6-type")}
 _INCOMING = frozenset({"input", "forward"})
 """Ways on which the interface that is named is the one that packets come in by."""
 
@@ -27,12 +30,13 @@ class Flow:
 
     Attributes:
         way: `input`, `output`, `forward`, or `leaving` (the end of `forward`).
-        families: The families of the tables that see it.
+        families: The families of the tables that see it; `netdev` for what hangs on the device.
         device: The interface it comes in by (or, on the way out, leaves by); empty for any.
         peer: The far end's address; None for any.
         udp: Its UDP port.
         state: Its state as connection tracking names it.
-        icmp: Its ICMP type.
+        icmp: Its type of ICMP, or of ICMPv6 where that starts with `nd-`.
+        arp: It is ARP.
         bridge: The bridge that forwards it; only to know which rules are about others.
         out: The interface that it leaves by, where that is known; likewise.
     """
@@ -46,6 +50,7 @@ class Flow:
     icmp: str | None = None
     bridge: str = ""
     out: str = ""
+    arp: bool = False
 
     @property
     def hooks(self) -> frozenset[str]:
@@ -55,46 +60,75 @@ class Flow:
     def facts(self) -> dict[str, str]:
         """What a rule finds in such a packet, by nft's name of the field."""
         incoming = self.way in _INCOMING
-        found = {
+        packet = {
+            "protocol": self._protocol,
+            "nfproto": {"ip": "ipv4", "ip6": "ipv6"}.get(self._protocol, ""),
             "oifname": self.out,
             "iifname" if incoming else "oifname": self.device,
             "ibrname" if incoming else "obrname": self.bridge,
             "saddr" if incoming else "daddr": str(self.peer or ""),
             "dport": str(self.udp or ""),
-            "l4proto": "udp" if self.udp else "icmp" if self.icmp else "",
+            "l4proto": "udp" if self.udp else self._icmp if self.icmp else "",
             "state": self.state or "",
             "icmp type": self.icmp or "",
         }
-        return {key: value for key, value in found.items() if value}
+        return {key: value for key, value in packet.items() if value}
+
+    @property
+    def _icmp(self) -> str:
+        return "icmpv6" if self.icmp and self.icmp.startswith("nd-") else "icmp"
+
+    @property
+    def _protocol(self) -> str:
+        """What the packet is, by nft's name of the ethertype; empty for a frame of any kind."""
+        if self.arp:
+            return "arp"
+        if self.peer:
+            return FAMILY[self.peer.version]
+        return "ip6" if self._icmp == "icmpv6" else "ip" if "ip" in self.families else ""
+
+    def on_device(self, hook: str, devices: Sequence[str]) -> bool:
+        """Tell whether a hook (`ingress`, else where packets leave) of one of the devices sees it.
+
+        A name that ends with `*` is of all that begin so.
+        """
+        enters = self.way in _INCOMING
+        return (
+            "netdev" in self.families
+            and enters == (hook == "ingress")
+            and any(not self.device or fnmatchcase(self.device, name) for name in devices)
+        )
 
     def __str__(self) -> str:
         way = {"input": "from", "output": "to", "forward": "bridged from",
                "leaving": "bridged to"}[self.way]  # fmt: skip
-        what = f"UDP port {self.udp}" if self.udp else self.icmp or self.state or "frames"
+        what = f"UDP port {self.udp}" if self.udp else self.icmp or self.state
+        what = what or ("ARP" if self.arp else "frames")
         return f"{what} {way} {self.peer or self.device}"
 
     def nft(self) -> list[Json]:
         """Return the expressions of a rule that accepts it."""
         incoming = self.way in _INCOMING
-        found: list[Json] = []
+        expr: list[Json] = []
         if self.device:
-            found.append(
-                _equal({"meta": {"key": "iifname" if incoming else "oifname"}}, self.device)
-            )
+            name = "iifname" if incoming else "oifname"
+            expr.append(_equal({"meta": {"key": name}}, self.device))
+        if self.arp:
+            expr.append(_equal({"meta": {"key": "protocol"}}, "arp"))
         if self.peer:
             side = {
                 "protocol": FAMILY[self.peer.version],
                 "field": "saddr" if incoming else "daddr",
             }
-            found.append(_equal({"payload": side}, str(self.peer)))
+            expr.append(_equal({"payload": side}, str(self.peer)))
         if self.udp:
-            found.append(_equal({"payload": {"protocol": "udp", "field": "dport"}}, self.udp))
+            expr.append(_equal({"payload": {"protocol": "udp", "field": "dport"}}, self.udp))
         if self.icmp:
-            found.append(_equal({"payload": {"protocol": "icmp", "field": "type"}}, self.icmp))
+            expr.append(_equal({"payload": {"protocol": self._icmp, "field": "type"}}, self.icmp))
         if self.state:
-            found.append(_equal({"ct": {"key": "state"}}, self.state, op="in"))
+            expr.append(_equal({"ct": {"key": "state"}}, self.state, op="in"))
         # The counter keeps the rule in the form that ebtables makes, and reads.
-        return [*found, {"counter": {"packets": 0, "bytes": 0}}, {"accept": None}]
+        return [*expr, {"counter": {"packets": 0, "bytes": 0}}, {"accept": None}]
 
     def iptables(self) -> list[str]:
         """Return the arguments of a rule that accepts it."""
@@ -102,14 +136,46 @@ class Flow:
         words = ["-i" if incoming else "-o", self.device] if self.device else []
         words += ["-s" if incoming else "-d", str(self.peer)] if self.peer else []
         words += ["-p", "udp", "--dport", str(self.udp)] if self.udp else []
-        words += ["-p", "icmp", "--icmp-type", self.icmp] if self.icmp else []
+        if self.icmp:
+            words += ["-p", *_ICMP_WORDS[self._icmp], self.icmp.removeprefix("nd-")]
         words += ["-m", "conntrack", "--ctstate", self.state.upper()] if self.state else []
         return [*words, "-j", "ACCEPT"]
 
 
-def wanted_flows(cluster: Cluster, server: Server, device: str) -> tuple[Flow, ...]:
-    """Return what has to pass on a server; an empty `device` of the underlay is any."""
-    return (*_tunnels(cluster, server, device), *_bridged(cluster, server))
+def wanted_flows(
+    cluster: Cluster, server: Server, device: str = "", below: Sequence[LowerDevice] = ()
+) -> tuple[Flow, ...]:
+    """Return what has to pass on a server.
+
+    The `device` is that of its underlay, empty for any, and `below` what carries it.
+    """
+    return on_underlay((*_tunnels(cluster, server), *_bridged(cluster, server)), device, below)
+
+
+def neighbour_flows(version: int) -> Iterable[Flow]:
+    """Yield what asks and answers for the MACs of neighbours, by the version of IP."""
+    for way in ("input", "output"):
+        if version == 4:  # noqa: PLR2004 - of IP
+            yield Flow(way, frozenset({"arp", "netdev"}), arp=True)
+            continue
+        for message in ("nd-neighbor-solicit", "nd-neighbor-advert"):
+            yield Flow(way, frozenset({"ip6", "inet", "netdev"}), icmp=message)
+
+
+def on_underlay(
+    flows: Iterable[Flow], device: str, below: Sequence[LowerDevice] = ()
+) -> tuple[Flow, ...]:
+    """Return flows with the underlay's device for those that have none yet."""
+    placed: list[Flow] = []
+    for flow in flows:
+        if flow.device:
+            placed.append(flow)
+            continue
+        placed.append(replace(flow, device=device))
+        for lower in below:
+            families = frozenset({"netdev", "bridge"} if lower.bridge else {"netdev"})
+            placed.append(replace(flow, families=families, device=lower.name, bridge=lower.bridge))
+    return tuple(placed)
 
 
 def filtered(cluster: Cluster, server: Server, families: frozenset[str]) -> tuple[Flow, ...]:
@@ -124,21 +190,25 @@ def filtered(cluster: Cluster, server: Server, families: frozenset[str]) -> tupl
     return tuple(Flow("forward", families, name, bridge=name, out=name) for name in bridges)
 
 
-def _tunnels(cluster: Cluster, server: Server, device: str) -> Iterable[Flow]:
-    for peer in tunnel_peers(cluster, server):
-        families = frozenset({FAMILY[peer.version], "inet"})
-        for way in ("input", "output"):
-            yield Flow(way, families, device, peer, cluster.settings.udp_port)
+def _tunnels(cluster: Cluster, server: Server) -> Iterable[Flow]:
+    """The tunnels' packets, and how the kernel asks for the MAC of whom they go to."""
+    peers = tunnel_peers(cluster, server)
+    for way in ("input", "output"):
+        for peer in peers:
+            families = frozenset({FAMILY[peer.version], "inet", "netdev"})
+            yield Flow(way, families, peer=peer, udp=cluster.settings.udp_port)
+    for version in sorted({peer.version for peer in peers}):
+        yield from neighbour_flows(version)
 
 
 def _bridged(cluster: Cluster, server: Server) -> Iterable[Flow]:
     """Frames in bridges pass the tables of family bridge; those of ip only if sysctl says so."""
-    frames = frozenset({"bridge"})
+    frames = frozenset({"bridge", "netdev"})
     if server.role == "switch":
         for guest in cluster.guests:
             yield from _through(frames, guest.tunnel, cluster.switch_bridge)
         return
-    routed, bridge = frozenset({"ip", "inet"}), cluster.management_bridge
+    routed, bridge = frozenset({"ip", "inet", "netdev"}), cluster.management_bridge
     yield Flow("input", routed, bridge, state="established")
     yield Flow("input", routed, bridge, icmp="echo-request")
     yield Flow("output", routed, bridge)

@@ -6,11 +6,11 @@ Each is right also where the change was cut off before it began, or in its middl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from farswitch.firewall import nft
-from farswitch.firewall.apply import Step, reset_steps, restore_steps
+from farswitch.firewall.apply import ToolCall, policy_calls, reset_calls, restore_calls
 from farswitch.firewall.iptables import KERNEL_CHAINS, KERNEL_FAMILY, Emptied
 from farswitch.firewall.reset import Flush, Reset, plan_reset
 from farswitch.firewall.restore import Restore, plan_restore
@@ -30,8 +30,8 @@ def undo_reset(have: Ruleset, cluster: str, mark: str) -> str:
         return ""
     emptied = replace(have, chains=tuple(_emptied(chain, mark) for chain in have.chains))
     given = plan_restore(emptied, plan.journal, cluster)
-    lines = [f"{step.line()} 2>/dev/null || true" for step in reset_steps(plan)]
-    return _script([*lines, "status=0"], restore_steps(given))
+    lines = [f"{call.line()} 2>/dev/null || true" for call in reset_calls(plan)]
+    return _script([*lines, "status=0"], restore_calls(given))
 
 
 def undo_restore(have: Ruleset, plan: Restore) -> str:
@@ -41,7 +41,7 @@ def undo_restore(have: Ruleset, plan: Restore) -> str:
     legacy: Flush = {}
     kernel: dict[nft.Place, Chain | None] = {}
     for key in plan.touched:
-        tool, table, name = key.split("|", 2)
+        tool, table, name = key.tool, key.table, key.name
         chain = have.chain(key)
         if tool == NFT:
             family, _, table = table.partition(" ")
@@ -55,8 +55,8 @@ def undo_restore(have: Ruleset, plan: Restore) -> str:
             made = chain is None and not kernels
             emptied = Emptied(name, kept, opened=opened, made=made)
             legacy.setdefault(tool, {}).setdefault(table, []).append(emptied)
-    taken = [_take_back(have, kernel)] if kernel else []
-    return _script(["status=0"], [*taken, *reset_steps(Reset(Journal(), legacy=legacy))])
+    taken = _take_back(have, kernel) if kernel else []
+    return _script(["status=0"], [*taken, *reset_calls(Reset(Journal(), legacy=legacy))])
 
 
 def _emptied(chain: Chain, mark: str) -> Chain:
@@ -64,8 +64,8 @@ def _emptied(chain: Chain, mark: str) -> Chain:
     return replace(chain, rules=kept, policy=chain.policy and chain.open_policy)
 
 
-def _take_back(have: Ruleset, chains: dict[nft.Place, Chain | None]) -> Step:
-    """Return the step that leaves of these chains what they had before, in one transaction."""
+def _take_back(have: Ruleset, chains: dict[nft.Place, Chain | None]) -> list[ToolCall]:
+    """Return the calls that leave of these chains what they had before, in one transaction."""
     last = [[place, _last(chain)] for place, chain in chains.items()]
     there = {nft.table_of(listed) for listed in have.listed if "table" in listed}
     after: list[nft.Json] = []
@@ -77,9 +77,10 @@ def _take_back(have: Ruleset, chains: dict[nft.Place, Chain | None]) -> Step:
             made = {"chain": {"family": family, "table": table, "name": name}}
             after += [{"add": made}, {"delete": made}]
     for family, table in sorted({place[:2] for place in chains} - there):
-        one = {"table": {"family": family, "name": table}}
-        after += [{"add": one}, {"delete": one}]
-    return Step(tuple(command("undo_restore")), json.dumps([last, after]))
+        made = {"table": {"family": family, "name": table}}
+        after += [{"add": made}, {"delete": made}]
+    after, policies = policy_calls(after)
+    return [ToolCall(tuple(command("undo_restore")), json.dumps([last, after])), *policies]
 
 
 def _last(chain: Chain | None) -> int:
@@ -87,6 +88,6 @@ def _last(chain: Chain | None) -> int:
     return max((rule.handle for rule in rules), default=0)
 
 
-def _script(lines: list[str], steps: Iterator[Step] | list[Step]) -> str:
-    done = [f"{step.line()} || status=1" for step in steps]
+def _script(lines: list[str], calls: Iterable[ToolCall]) -> str:
+    done = [f"{call.line()} || status=1" for call in calls]
     return "\n".join([*lines, *done, "exit $status"])

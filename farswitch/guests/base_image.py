@@ -110,18 +110,18 @@ def fetch(wanted: WantedImage, progress: Progress) -> LocalImage:
     else:
         own = download(image.source, image.sha256 or "", progress=progress, most=wanted.disk << 30)
         local = LocalImage(name, own.disk, None, None, own.virtual_size)
-    check_size(local, wanted.disk)
+    check_size(local.size, wanted.disk)
     return local
 
 
-def check_size(local: LocalImage, disk: int) -> None:
-    """Refuse an image that is larger than the guests' disks, which are given in GiB.
+def check_size(size: int, disk: int) -> None:
+    """Refuse an image whose virtual size in bytes is above the guests' disks, given in GiB.
 
     Raises:
         ConfigError: It is.
     """
-    if local.size > disk << 30:
+    if size > disk << 30:
         raise ConfigError(
-            f"The image's disk has {local.size >> 20} MiB, wanted at most {disk} GiB.",
+            f"The image's disk has {size >> 20} MiB, wanted at most {disk} GiB.",
             hint="Raise 'disk' in the site's defaults.yaml.",
         )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from farswitch.connections.libvirt.plugin import Hypervisor
+from farswitch.connections.libvirt.volumes import VolumeState
 from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.guests.config import GuestConfig
@@ -45,11 +49,15 @@ def seed_of(
     )
 
 
+class BootTimes(dict[str, float]):
+    """The seconds of each step of a boot, by its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Boot:
     """The boot of one guest: what its steps share.
 
-    A guest that is not started needs no `config`.
+    A guest that is not started needs no `config`. `took` has the seconds of each step so far.
     """
 
     hypervisor: Hypervisor
@@ -57,6 +65,7 @@ class Boot:
     guest: Guest
     config: GuestConfig | None
     hardware: Hardware
+    took: BootTimes = field(default_factory=BootTimes)
 
     @property
     def pool(self) -> str:
@@ -80,6 +89,51 @@ class Boot:
         """Return the digest of what the guest's domain should be."""
         return definition(self.guest, have or self._mark(disk=1), self.hardware)
 
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Count the seconds of a step, also of one that fails or comes again."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.took[step] = self.took.get(step, 0.0) + time.monotonic() - began
+
+    def disk(self, mark: Mark) -> str:
+        """Return the path of the guest's disk on its hypervisor."""
+        return f"{self.hardware.pool_path}/{mark.disk_volume}"
+
+    def disk_is_gone(self, mark: Mark) -> bool:
+        """Return whether the pool, which is started, has no such disk any more."""
+        volume = self._volume(mark)
+        if volume is None:
+            pool = self.hypervisor.pool(self.pool)  # the look may have stopped it
+            return pool is not None and pool.active
+        return volume.replaced or (volume.ours and not volume.complete)
+
+    def _volume(self, mark: Mark) -> VolumeState | None:
+        """Return the guest's disk; None is sure: a file system may have been mounted meanwhile."""
+        name = mark.disk_volume
+        return self.hypervisor.volume(self.pool, name) or self.hypervisor.volume(
+            self.pool, name, anew=True
+        )
+
+    def check_mark_of_disk(self, mark: Mark) -> None:
+        """Refuse to replace a disk that is gone with its mark: its file system may be away.
+
+        Raises:
+            FarswitchError: The pool has neither.
+        """
+        if self._volume(mark) is not None:
+            return
+        server = self.guest.hypervisor
+        raise FarswitchError(
+            f"The disk of guest '{self.guest.name}', {self.disk(mark)} on '{server}', is "
+            "gone with its mark.",
+            hint=f"If the file system of {self.hardware.pool_path} is not mounted, mount it there. "
+            f"If the disk is lost, have a new one: on '{server}', virsh undefine "
+            f"{self.guest.domain}; then: farswitch build",
+        )
+
     def console(self) -> list[str]:
         """Return the console's end; the cause of a failed boot must not get lost with a login."""
         try:
@@ -97,13 +151,14 @@ class Boot:
         hypervisor, guest = self.hypervisor, self.guest
         if have is not None:
             hypervisor.destroy(guest.domain)
-            if have.state == "new":
+            if have.state == "new" or self.disk_is_gone(have):
                 hypervisor.delete_volume(self.pool, have.disk_volume)
         hypervisor.create_overlay(
             self.pool,
             mark.disk_volume,
             backing=self.hardware.image.disk,
             capacity=self.guest.settings.disk * GIB,
+            owner=hypervisor.qemu_user(),  # libvirt may be set up to change no owners
         )
         self._start_with(mark, seed)
         return mark
@@ -157,7 +212,8 @@ class Boot:
 
     def _upload(self, seed: bytes) -> None:
         name = seed_volume(self.guest)
-        self.hypervisor.upload(self.pool, name, seed, len(seed), mode=0o600)
+        owner = self.hypervisor.qemu_user()
+        self.hypervisor.upload(self.pool, name, seed, len(seed), mode=0o600, owner=owner)
 
     def _mark(self, *, disk: int) -> Mark:
         return Mark(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.libvirt.plugin import Hypervisor
 from farswitch.connections.shell.base import Shell
-from farswitch.errors import ForeignObjectError
+from farswitch.errors import FarswitchError, ForeignObjectError
 from farswitch.guests.boot import Boot
 from farswitch.guests.domain import Mark, read_mark
 from farswitch.model.machines import Guest
@@ -18,6 +18,9 @@ DOOMED = frozenset({"new", "failed"})
 """States of a guest that gets a new disk, of the image that the site names now."""
 
 Action = Literal["create", "replace", "start", "restart", "redefine", "replug"]
+_NEW = frozenset({"create", "replace"})
+_STARTS = _NEW | {"start", "restart", "replug"}
+"""After these a guest boots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +46,20 @@ def observe(hypervisor: Hypervisor, guest: Guest) -> ObservedDomain | None:
     return ObservedDomain(state, mark)
 
 
-def plan(have: ObservedDomain | None, definition: str, *, plugged: bool = True) -> list[Action]:
+def plan(
+    have: ObservedDomain | None, definition: str, *, plugged: bool = True, disk_gone: bool = False
+) -> list[Action]:
     """Return what brings the guest to a running domain whose definition has the wanted digest.
 
-    `plugged`: both taps are there; QEMU makes one that was removed at its start alone.
+    `plugged`: both taps are there; QEMU makes one that was removed at its start alone. `disk_gone`:
+    its disk was removed. A domain that was undefined while it ran is defined again.
     """
     if have is None:
         return ["create"]
-    if have.mark.state in DOOMED:
+    if have.mark.state in DOOMED or disk_gone:
         return ["replace"]
     actions: list[Action] = []
-    if have.mark.definition != definition:
+    if have.mark.definition != definition or not have.state.persistent:
         actions.append("redefine")
     if have.state.state != "running":
         actions.append("start")
@@ -62,6 +68,29 @@ def plan(have: ObservedDomain | None, definition: str, *, plugged: bool = True) 
     elif not plugged:
         actions.append("replug")
     return actions
+
+
+def runs_on(actions: Collection[Action]) -> bool:
+    """Whether a guest runs while its plan is carried out."""
+    return _STARTS.isdisjoint(actions)
+
+
+def begins_anew(actions: Collection[Action]) -> bool:
+    """Whether a guest gets a new disk, which its seed alone configures."""
+    return not _NEW.isdisjoint(actions)
+
+
+def disk_error(boot: Boot, mark: Mark) -> FarswitchError:
+    """Return the error of a guest that runs on a disk without a name: it ends with the guest."""
+    guest, server = boot.guest, boot.guest.hypervisor
+    return FarswitchError(
+        f"The disk of guest '{guest.name}', {boot.disk(mark)} on '{server}', was removed while "
+        "the guest runs on it.",
+        hint=(
+            "Copy what you need out of the guest: its disk ends with it. Then, for a new one, on "
+            f"'{server}': virsh destroy {guest.domain}. Then: farswitch build"
+        ),
+    )
 
 
 def is_damaged(login: Shell, disk: str) -> bool:

@@ -14,7 +14,8 @@ from farswitch.model.guest_file import File
 
 FilesRead = Mapping[str, FileFacts | None]
 """What files are by their paths; None where there is none."""
-GONE = "removed"
+GONE, MISSING = "removed", "missing"
+_SIGNS = {GONE: "-", MISSING: "+"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class FileChange:
 
     def __str__(self) -> str:
         """Name the file; never its content, which may be secret."""
-        return f"{'-' if self.why == GONE else '~'} {self.file.path} ({self.why})"
+        sign = _SIGNS.get(self.why, "~")
+        return f"{sign} {self.file.path}{f' ({self.why})' if sign == '~' else ''}"
 
 
 def observe(login: Shell, files: Sequence[File], have: FilesRead | None = None) -> FilesRead:
@@ -47,7 +49,7 @@ def _reason(found: FileFacts | None, file: File, *, present: bool) -> str:
     if not present:
         return GONE if found else ""
     if found is None:
-        return "missing"
+        return MISSING
     if found.content != file.content:
         return "content"
     if found.mode != file.mode:
@@ -76,10 +78,11 @@ def converge(
     dry_run: bool | None = None,
 ) -> Result:
     """Converge files of the task's host: the whole of what a task about files does."""
-    login = shell(task)
-    changes = plan(observe(login, want, have), want, present=present)
-    if not task.is_dry_run(dry_run):
-        apply(login, changes)
+    if have is None or any(file.path not in have for file in want):
+        have = observe(shell(task), want)
+    changes = plan(have, want, present=present)
+    if changes and not task.is_dry_run(dry_run):
+        apply(shell(task), changes)
     return result_of(task, changes)
 
 

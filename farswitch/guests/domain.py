@@ -21,6 +21,8 @@ MANAGEMENT_MTU = 1500
 State = Literal["new", "ready", "stuck", "failed"]
 """new: never configured; ready: was; stuck: ran but did not answer; failed: did not boot again."""
 Accelerator = Literal["kvm", "qemu"]
+ARCH, MACHINE = "x86_64", "q35"
+"""What every guest is, in libvirt's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ def _domain(guest: Guest, mark: Mark, hardware: Hardware, *, seed: bool) -> str:
         mark=mark,
         hardware=hardware,
         seed=seed_volume(guest) if seed else "",
+        arch=ARCH,
+        machine=MACHINE,
         uuid=uuid.uuid5(uuid.NAMESPACE_URL, unique),
         mark_uri=MARK_URI,
         console_log=console_log(guest.domain),

@@ -79,7 +79,7 @@ def ring(login: Shell, settings: Settings, guests: Sequence[Guest], sizes: Seque
         FarswitchError: MPI failed, a guest took no part, or a message came back changed.
     """
     hosts = ",".join(str(guest.data_address.ip) for guest in guests)
-    argv = ["mpiexec.mpich", "-np", str(len(guests)), "-hosts", hosts, "python3", RING]
+    argv = ["mpiexec.mpich", "-np", str(len(guests)), "-hosts", hosts, "python3", "-IS", RING]
     ended = _run(login, settings, [*argv, *map(str, sizes)], RING_SECONDS)
     try:
         done = Ring.model_validate_json(ended.stdout)

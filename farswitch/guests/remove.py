@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import contextlib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from xml.etree import ElementTree as ET
 
+from farswitch.connections.libvirt.domains import DomainState, LibvirtError
 from farswitch.connections.libvirt.plugin import Hypervisor
 from farswitch.connections.shell.base import Shell
 from farswitch.guests.base_image import GUESTS
-from farswitch.guests.domain import CONSOLE_FOLDER, disposable, read_mark
+from farswitch.guests.domain import CONSOLE_FOLDER, disposable
+from farswitch.guests.pool import opened, ours
 from farswitch.remote import script
 
 QEMU_FOLDERS = ("/var/lib/libvirt/qemu", "/var/lib/libvirt/qemu/channel/target")
@@ -19,33 +24,54 @@ SHORT = 20
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What goes from one hypervisor: the domain of each guest, and volumes of the pool."""
+    """What goes from one hypervisor: domains, each with its guest's, and volumes of the pool.
 
-    domains: Mapping[str, str]
+    A domain may bear another name than its guest's, and a copy of it the mark of the same guest.
+    `path` is the pool's folder, as far as it is known.
+    """
+
+    domains: tuple[tuple[str, str], ...]
     pool: str
     volumes: tuple[str, ...]
+    path: str = ""
 
     @property
     def lines(self) -> list[str]:
         """The lines of a diff."""
-        domains = (f"- domain {name}" for name in self.domains.values())
+        domains = (f"- domain {name}" for _, name in self.domains)
         return [*domains, *(f"- volume {name}" for name in self.volumes)]
 
 
-def observe(hypervisor: Hypervisor, cluster: str) -> dict[str, str]:
-    """Return the domain of each guest of the cluster that libvirt knows, by the guest's name."""
-    marks = ((state.name, read_mark(state.xml)) for state in hypervisor.list_domains())
-    return {mark.guest: name for name, mark in marks if mark and mark.cluster == cluster}
+def observe(hypervisor: Hypervisor, cluster: str) -> list[DomainState]:
+    """Return the domains that bear the mark of a guest of the cluster."""
+    return [state for state in hypervisor.list_domains() if state.cluster == cluster]
 
 
 def removal_of(
-    hypervisor: Hypervisor, cluster: str, pool: str, goes: Callable[[str], bool]
+    hypervisor: Hypervisor,
+    login: Shell,
+    cluster: str,
+    pool: str,
+    goes: Callable[[str], bool],
+    *,
+    path: str = "",
 ) -> Removal:
     """Return what there is, in libvirt and its pool, of a cluster's guests whose name goes."""
-    there = sorted(observe(hypervisor, cluster).items())
-    domains = {guest: name for guest, name in there if goes(guest)}
-    volumes = [volume.name for volume in hypervisor.volumes(pool) if volume.ours]
-    return Removal(domains, pool, tuple(name for name in volumes if is_of(name, cluster, goes)))
+    there = observe(hypervisor, cluster)
+    path = path or next(filter(None, (_folder(state.xml) for state in there)), "")
+    guests = ((state.guest or "", state.name) for state in there)
+    domains = sorted((guest, name) for guest, name in guests if goes(guest))
+    volumes = ours(hypervisor, login, pool, path)
+    return Removal(
+        tuple(domains), pool, tuple(name for name in volumes if is_of(name, cluster, goes)), path
+    )
+
+
+def _folder(xml: str) -> str:
+    """Return where a domain's disk lies: its pool may have been undefined."""
+    sources = ET.fromstring(xml).iterfind("devices/disk/source")  # noqa: S314 - libvirt's own
+    files = (PurePosixPath(source.get("file", "")) for source in sources)
+    return next((str(file.parent) for file in files if GUESTS.fullmatch(file.name)), "")
 
 
 def is_of(volume: str, cluster: str, goes: Callable[[str], bool]) -> bool:
@@ -62,15 +88,28 @@ def short_name(domain: str, running: Collection[str]) -> str:
 
 def remove(hypervisor: Hypervisor, login: Shell, removal: Removal) -> None:
     """Remove it; cut off anywhere, the rest is found again by its marks."""
-    for name in removal.domains.values():
+    for _, name in removal.domains:
         hypervisor.destroy(name)
         # Cut off after this, a build makes the guest anew: it would start it without its disk.
         if state := hypervisor.domain(name):
-            hypervisor.define(disposable(state.xml))
-    for volume in removal.volumes:
-        hypervisor.delete_volume(removal.pool, volume)
-    running = [state.name for state in hypervisor.list_domains() if state.active]
-    for name in removal.domains.values():  # the definition last: it bears the mark
-        words = (CONSOLE_FOLDER, name, short_name(name, running), *QEMU_FOLDERS)
-        login.run(["sh", "-c", script("domain_files"), "domain_files", *words])
+            with contextlib.suppress(LibvirtError):  # the disk is full, of volumes perhaps
+                hypervisor.define(disposable(state.xml))
+    if removal.volumes:
+        with opened(hypervisor, login, removal.pool, removal.path):
+            for volume in removal.volumes:
+                hypervisor.delete_volume(removal.pool, volume)
+    there = hypervisor.list_domains()
+    running = [state.name for state in there if state.active]
+    logs = {state.name: _console(state.xml) for state in there}
+    for _, name in removal.domains:  # the definition last: it bears the mark
+        for one in {name, logs.get(name) or name}:
+            words = (CONSOLE_FOLDER, one, short_name(one, running), *QEMU_FOLDERS)
+            login.run(["sh", "-c", script("domain_files"), "domain_files", *words])
         hypervisor.undefine(name)
+
+
+def _console(xml: str) -> str:
+    """Return the name that a domain had when it was defined: that of its console's log."""
+    log = ET.fromstring(xml).find("devices/serial/log")  # noqa: S314 - libvirt's own
+    path = PurePosixPath(log.get("file", "") if log is not None else "")
+    return path.name.removesuffix("-console.log") if str(path.parent) == CONSOLE_FOLDER else ""

@@ -11,8 +11,10 @@ from farswitch.connections.access import shell
 from farswitch.connections.shell.protocol import HostKeyError
 from farswitch.errors import FarswitchError
 from farswitch.guests.boot import Boot
+from farswitch.guests.boot_plan import Action, runs_on
 from farswitch.guests.domain import Mark
-from farswitch.guests.wait_ready import BootError, wait_until_ready
+from farswitch.guests.wait_ready import BootError, forget_login, wait_until_ready
+from farswitch.pace import patient
 
 ANSWER_SECONDS = 30.0
 """For the login to a guest that runs already: an emulated one takes 1 s, a busy machine ten. What
@@ -21,10 +23,11 @@ REBOOT_SECONDS = 40.0
 """For the login after an orderly reboot, which takes an emulated guest 10 s."""
 SHOWN = 3
 """Lines of the console that are shown of a guest that was restarted."""
-STARTS = frozenset({"create", "replace", "start", "restart", "replug"})
 
 
-def bring_up(task: Task, boot: Boot, mark: Mark, actions: Sequence[str]) -> tuple[Mark, list[str]]:
+def bring_up(
+    task: Task, boot: Boot, mark: Mark, actions: Sequence[Action]
+) -> tuple[Mark, list[str]]:
     """Wait until the guest is ready, and restart one that ought to be and is not.
 
     Return its domain's mark now, and a sentence for each thing that was done to it after `actions`,
@@ -33,8 +36,10 @@ def bring_up(task: Task, boot: Boot, mark: Mark, actions: Sequence[str]) -> tupl
     Raises:
         BootError: It does not get ready. Its disk is kept if it ever was.
     """
-    ran = STARTS.isdisjoint(actions)
-    failed = _failure(task, boot, ANSWER_SECONDS if ran else None)
+    ran = runs_on(actions)
+    if not ran:
+        forget_login(task)  # it may have been made early, to the boot before
+    failed = _failure(task, boot, patient(ANSWER_SECONDS) if ran else None)
     if failed is None:
         return mark, []
     if mark.state == "new":
@@ -75,7 +80,7 @@ def _reboot(task: Task, boot: Boot) -> FarswitchError | None:
     """Let the guest end in order, so that what it had not written yet is not lost."""
     with contextlib.suppress(FarswitchError):
         boot.hypervisor.ask_to_reboot(boot.guest.domain)
-    return _failure(task, boot, REBOOT_SECONDS)
+    return _failure(task, boot, patient(REBOOT_SECONDS))
 
 
 def write_out(task: Task, *, ask: bool = False) -> None:
@@ -86,9 +91,7 @@ def write_out(task: Task, *, ask: bool = False) -> None:
     if ask or "shell" in task.host.connections:
         with contextlib.suppress(FarswitchError):
             shell(task).run(["sync"])
-    if "shell" in task.host.connections:
-        with contextlib.suppress(FarswitchError):
-            task.host.close_connection("shell")
+    forget_login(task)
 
 
 def _reason(failed: FarswitchError) -> str:

@@ -7,6 +7,7 @@ from contextlib import closing
 from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.deadline import Deadline, DeadlineError, wait_until
+from farswitch.pace import patient
 
 RELOAD_SECONDS = 60.0
 """sshd starts itself anew: under emulation, on a busy machine, that takes a few seconds."""
@@ -33,6 +34,6 @@ def reload(login: Shell) -> None:
             return True
 
     try:
-        wait_until(answers, Deadline(RELOAD_SECONDS), what="A login after sshd's reload")
+        wait_until(answers, Deadline(patient(RELOAD_SECONDS)), what="A login after sshd's reload")
     except DeadlineError as error:
         raise last or error from error

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from nornir.core.task import Task
 
 from farswitch.connections.access import shell
 from farswitch.connections.libvirt.domains import DomainState
+from farswitch.connections.open_once import forget
 from farswitch.connections.shell.base import Shell
-from farswitch.connections.shell.protocol import ConnectionLostError, HostKeyError
+from farswitch.connections.shell.protocol import (
+    CommandTimeoutError,
+    ConnectionLostError,
+    HostKeyError,
+)
 from farswitch.deadline import Deadline, wait_until
 from farswitch.errors import FarswitchError
 from farswitch.guests.boot import Boot
 from farswitch.model.machines import Guest
+from farswitch.remote import shell_command
 
 T = TypeVar("T")
+CLOUD_INIT_FAILED = 3
+"""The status of guest_booted.sh."""
 SYSTEM_STATES = {"running", "degraded"}
 """What `systemctl is-system-running --wait` ends with when the boot is over."""
 
@@ -42,7 +51,8 @@ def wait_until_ready(task: Task, boot: Boot, answer: float | None = None) -> Non
     """Wait until the guest runs, answers as who it should be, and has its addresses on both NICs.
 
     The MTU is not waited for: the next task sets it where it is another one. `answer` is the
-    seconds for the login where it should not take a whole boot.
+    seconds for the login where it should not take a whole boot, and for each sign of life then: a
+    login may have been made before the guest died.
 
     Raises:
         BootError: A step failed or did not come in time.
@@ -51,14 +61,32 @@ def wait_until_ready(task: Task, boot: Boot, answer: float | None = None) -> Non
     limit = boot.guest.settings.boot_timeout
     deadline = Deadline(limit)
     first = Deadline(limit if answer is None else min(answer, limit))
-    login = _step(boot, "ssh", lambda: _login(task, boot, first))
-    _step(boot, "system", lambda: _system(login, deadline))
-    _step(boot, "nics", lambda: _nics(login, boot.guest))
+
+    def booted() -> str:
+        login = _step(boot, "ssh", lambda: _login(task, boot, first))
+        return _step(boot, "system", lambda: _system(login, deadline, answer))
+
+    try:
+        found = booted()
+    except BootError as error:
+        lost = isinstance(error.__cause__, (ConnectionLostError, CommandTimeoutError))
+        if error.step != "system" or not lost:
+            raise
+        forget_login(task)  # it led to the boot before, or the guest has died
+        found = booted()
+    _step(boot, "nics", lambda: _nics(found, boot.guest))
+
+
+def forget_login(task: Task) -> None:
+    """Forget the login to the boot before this one, also one that is just being made."""
+    with suppress(FarswitchError):
+        forget(task.host, "shell")
 
 
 def _step(boot: Boot, name: str, work: Callable[[], T]) -> T:
     try:
-        return work()
+        with boot.timed(name):
+            return work()
     except HostKeyError:
         raise
     except FarswitchError as error:
@@ -96,26 +124,28 @@ def _stopped(state: DomainState | None) -> str:
     return f"Its domain is {state.state}."
 
 
-def _system(login: Shell, deadline: Deadline) -> None:
-    """Wait for the end of the boot, and of cloud-init where the image runs it."""
-    script = (
-        '[ ! -d /run/cloud-init ] || timeout "$1" cloud-init status --wait >/dev/null || exit 3; '
-        'exec timeout "$1" systemctl is-system-running --wait'
-    )
-    seconds = str(int(deadline.remaining()) + 1)
-    ended = login.run(
-        ["sh", "-c", script, "sh", seconds], timeout=deadline.remaining() + 5, check=False
-    )
-    state = ended.stdout.strip()
-    if ended.status == 3:  # noqa: PLR2004 - the script's own
-        raise FarswitchError("cloud-init did not end well: see 'cloud-init status --long' there.")
+def _system(login: Shell, deadline: Deadline, answer: float | None) -> str:
+    """Wait for the end of the boot, and of cloud-init where the image runs it.
+
+    Return the guest's name, and its addresses and links as `ip -o` prints them.
+    """
+    state, found = "", ""
+    while not state and not deadline.passed():
+        left = min(deadline.remaining(), answer or deadline.remaining())
+        script = shell_command("guest_booted", str(int(left) + 1))
+        ended = login.run(script, timeout=2 * left + 5, check=False)
+        if ended.status == CLOUD_INIT_FAILED:
+            raise FarswitchError(
+                "cloud-init did not end well: see 'cloud-init status --long' there."
+            )
+        state, _, found = ended.stdout.partition("\n")
     if state not in SYSTEM_STATES:
         raise FarswitchError(f"Its system is '{state or 'still starting'}', wanted 'running'.")
+    return found
 
 
-def _nics(login: Shell, guest: Guest) -> None:
-    read = login.run(["sh", "-c", "hostname; ip -4 -o address show; ip -o link"])
-    hostname, _, text = read.stdout.partition("\n")
+def _nics(found: str, guest: Guest) -> None:
+    hostname, _, text = found.partition("\n")
     wanted = {
         f"hostname '{guest.name}'": hostname == guest.name,
         f"{guest.data_address} on data0": f"data0    inet {guest.data_address} " in text,
@@ -125,5 +155,5 @@ def _nics(login: Shell, guest: Guest) -> None:
     }
     missing = [what for what, right in wanted.items() if not right]
     if missing:
-        found = " | ".join(read.stdout.splitlines())
-        raise FarswitchError(f"It lacks {', '.join(missing)}; it has: {found}")
+        lines = " | ".join(found.splitlines())
+        raise FarswitchError(f"It lacks {', '.join(missing)}; it has: {lines}")

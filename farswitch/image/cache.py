@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from farswitch.home import base_folder
+
 ROOT_CACHE = Path("/var/cache/farswitch")
 """Where root's images are kept; others may read them."""
 
@@ -17,8 +19,7 @@ def default_cache() -> Path:
     """Return where this user's images are kept."""
     if os.geteuid() == 0:
         return ROOT_CACHE
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "farswitch"
+    return base_folder("XDG_CACHE_HOME", ".cache") / "farswitch"
 
 
 _UMASK = threading.RLock()

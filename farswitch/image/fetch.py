@@ -67,14 +67,34 @@ def fetch(
     scheme = urlsplit(source).scheme
     if scheme in {"http", "https"}:
         return _download(source, wanted, cache, progress, pause, most=most)
-    if "://" in source:
+    path = local_file(source)
+    if path is None:
         raise ConfigError(f"The image '{source}' is neither a path nor an http or https URL.")
-    return _local(Path(source).expanduser(), wanted, progress)
+    return _local(path, wanted, progress)
+
+
+def local_file(source: str) -> Path | None:
+    """Return the file that a source is; None where it is a URL.
+
+    Raises:
+        ConfigError: There is no file that can be read.
+    """
+    if "://" in source:
+        return None
+    path, hint = Path(source).expanduser(), "Correct image.source in the site's defaults.yaml."
+    try:
+        if not path.exists():
+            raise ConfigError(f"The image '{path}' does not exist.", hint=hint)
+        if not path.is_file():
+            raise ConfigError(f"The image '{path}' is no file.", hint=hint)
+        path.open("rb").close()
+    except OSError as error:
+        cause = f"The image '{path}' cannot be read: {error.strerror}."
+        raise ConfigError(cause, hint=hint) from None
+    return path
 
 
 def _local(path: Path, wanted: str, progress: Received) -> Path:
-    if not path.is_file():
-        raise ConfigError(f"The image '{path}' does not exist.")
     found = digest(path, progress)
     if found != wanted:
         raise _mismatch(str(path), found, wanted)

@@ -10,6 +10,8 @@ from farswitch.image.seed_archive import archive
 from farswitch.model.guest_file import File
 
 CloudConfig = dict[str, object]
+IPV6_MIN_MTU = 1280
+"""Bytes of the smallest MTU that IPv6 runs on (RFC 8200, section 5)."""
 
 ADD_LINE = 'grep -qxF -- "$1" "$2" || printf "%s\\n" "$1" >>"$2"'
 """Adds a line that may be there already; cc_mounts would mount a share at once, and wait for it."""
@@ -111,6 +113,9 @@ def _ethernet(nic: Nic) -> CloudConfig:
     }
     if nic.mtu:
         ethernet["mtu"] = nic.mtu
+        if nic.mtu < IPV6_MIN_MTU:  # else systemd-networkd asks for no less
+            ethernet["link-local"] = []
+            ethernet["accept-ra"] = False
     if nic.gateway:
         ethernet["routes"] = [{"to": "0.0.0.0/0", "via": str(nic.gateway)}]
     return ethernet

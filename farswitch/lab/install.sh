@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what farswitch, its lab, its guest image and its tests need on Debian 12 or Ubuntu 24.04.
-# Silent when everything is there. Run it as root, or as a user who may use sudo.
+# Silent when everything is there. Run it as root, or as a user who may use sudo. Packages that are
+# given are installed as well.
 set -eu
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C DEBIAN_FRONTEND=noninteractive
@@ -14,6 +15,7 @@ packages='
     openssh-client
     mmdebstrap e2fsprogs syslinux syslinux-common mtools dosfstools fdisk cpio zstd
 '
+packages="$packages $*"
 
 log=/var/log/farswitch-install.log
 policy=/usr/sbin/policy-rc.d
@@ -87,7 +89,7 @@ if [ "$(id -u)" -ne 0 ]; then
         echo "Run: sudo sh $0" >&2
         exit 1
     fi
-    exec sudo -n sh "$0"
+    exec sudo -n sh "$0" "$@"
 fi
 
 echo "Installing packages: $missing"

@@ -86,12 +86,12 @@ def find(
 
 
 def in_pools(
-    pools: Iterable[PoolState], volumes_of: Callable[[str], Sequence[VolumeState]]
+    pools: Iterable[PoolState], volumes_of: Callable[[PoolState], Sequence[VolumeState]]
 ) -> dict[str, Sequence[VolumeState]]:
     """Return the volumes of ours by pool: of each that has some, and of those that we made."""
     volumes: dict[str, Sequence[VolumeState]] = {}
     for pool in pools:
-        ours = [volume for volume in volumes_of(pool.name) if volume.ours]
+        ours = [volume for volume in volumes_of(pool) if volume.ours]
         if ours or pool.ours or pool.name == DEFAULT_POOL:
             volumes[pool.name] = ours
     return volumes
@@ -172,8 +172,7 @@ def _files(files: Mapping[str, str], server: str) -> Iterator[Leftover]:
 
 def _settings(kept: Journal) -> Iterator[Leftover]:
     path = f"{journal.FOLDER}/{journal.NAME}"
-    for owner in sorted(kept.owners("")):
-        count = len(kept.keys("", owner))
+    for owner, count in sorted(kept.held().items()):
         yield Leftover(owner, "journal", f"{count} settings", path)
 
 

@@ -47,7 +47,9 @@ def observe(
     if not _runs_libvirt(shell):
         return observed
     hypervisor = libvirt()
-    volumes = in_pools(hypervisor.pools(), hypervisor.volumes)
+    volumes = in_pools(
+        hypervisor.pools(), lambda pool: hypervisor.volumes(pool.name, refresh=pool.ours)
+    )
     return replace(observed, domains=hypervisor.list_domains(), volumes=volumes)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TypeVar
 
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import netlink
 from farswitch.connections.netlink import edit_links
+from farswitch.connections.netlink.batch import RefusedError, batched
 from farswitch.connections.netlink.links import Link, Session, dump
 from farswitch.errors import FarswitchError
 from farswitch.links.ownership import our_altnames
@@ -19,12 +21,25 @@ C = TypeVar("C")
 """What a plan lists: changes of links, ports or MTUs."""
 
 
-def apply(ipr: Session, have: Sequence[Link], changes: Sequence[LinkChange]) -> None:
+def apply(
+    ipr: Session, have: Sequence[Link], changes: Sequence[LinkChange], *, singly: bool = True
+) -> None:
     """Make the changes of a plan, which saw `have`: every interface of the server.
+
+    Marks are given, and all else is changed, when everything is made: what the kernel refused to
+    make may be somebody else's by then.
+
+    Args:
+        ipr: The session.
+        have: Every interface of the server, as the plan saw it.
+        changes: The plan.
+        singly: A request waits for the answer to the one before; else many go at once.
 
     Raises:
         FarswitchError: The kernel refused one, or a bridge or device that is needed is missing.
+        RefusedError: The kernel refused one of many.
     """
+    requests = nullcontext if singly else batched
     removed = [change.link for change in changes if isinstance(change, Remove)]
     removed += [change.instead for change in changes if isinstance(change, Add) and change.instead]
     edit_links.delete(ipr, removed, have)
@@ -32,32 +47,46 @@ def apply(ipr: Session, have: Sequence[Link], changes: Sequence[LinkChange]) -> 
     for change in changes:  # All of them before one is given: guests may have changed places.
         if isinstance(change, Set) and change.attribute == "altname":
             edit_links.drop_altnames(ipr, change.link.name, our_altnames(change.link))
-    for change in changes:
-        if isinstance(change, Add):
-            _add(ipr, change.want, index)
-        elif isinstance(change, Set):
-            _set(ipr, change, index)
+    added = [change.want for change in changes if isinstance(change, Add)]
+    with requests(ipr) as edits:
+        for want in added:
+            _make(edits, want, index)
+    with requests(ipr) as edits:
+        for want in added:
+            edit_links.finish(edits, want)
+        for change in changes:
+            if isinstance(change, Set) and change.attribute != "address":
+                _set(edits, change, index)
+    given = [
+        change.want
+        for change in changes
+        if isinstance(change, Set) and change.attribute == "address"
+    ]
+    for want in (*added, *given):
+        if isinstance(want, Bridge) and want.address:
+            edit_links.add_address(ipr, want.name, want.address)
 
 
 def converge(
     task: Task,
     planned: Callable[[Sequence[Link]], Sequence[C]],
-    applied: Callable[[Session, Sequence[Link], Sequence[C]], None],
+    applied: Callable[..., None],
     *,
-    concluded: Callable[[Sequence[Link]], object] = lambda _have: None,
+    concluded: Callable[[Sequence[Link], Sequence[C]], object] = lambda _have, _changes: None,
     have: Sequence[Link] | None = None,
     dry_run: bool | None = None,
 ) -> Result:
     """Observe, plan and apply within one netlink session.
 
     An observation that was made before serves a dry run, and where nothing is to be done: what is
-    to be changed is looked at anew.
+    to be changed is looked at anew. Where the kernel refuses one of many requests, what is left is
+    made one by one: so the interface has a name, and what can be done without is.
 
     Args:
         task: The Nornir task of a server.
         planned: Return the changes that lead from what is there to what is wanted.
-        applied: Make them.
-        concluded: Return the `result` from what was there.
+        applied: Make them; it takes a session, what was seen, the changes, and `singly`.
+        concluded: Return the `result` from what was there and the changes.
         have: Every interface of the server, as seen before.
         dry_run: True: report the changes, make none. None: as the run says.
 
@@ -71,23 +100,31 @@ def converge(
             have = dump(ipr)
             changes = planned(have)
             if not dry:
-                applied(ipr, have, changes)
+                try:
+                    applied(ipr, have, changes, singly=False)
+                except RefusedError:
+                    left = dump(ipr)
+                    applied(ipr, left, planned(left), singly=True)
     diff = "\n".join(map(str, changes))
     return Result(
-        task.host, result=concluded(have), changed=bool(changes), diff=diff, count=len(changes)
+        task.host,
+        result=concluded(have, changes),
+        changed=bool(changes),
+        diff=diff,
+        count=len(changes),
     )
 
 
-def _add(ipr: Session, want: Wanted, index: Mapping[str, int]) -> None:
+def _make(ipr: Session, want: Wanted, index: Mapping[str, int]) -> None:
     if isinstance(want, Bridge):
-        edit_links.add_bridge(ipr, want)
+        edit_links.make_bridge(ipr, want)
         return
     device = index_of(index, want.device or "", want.name)
     master = index_of(index, want.master, want.name)
-    edit_links.add_tunnel(ipr, want, device=device, master=master)
+    edit_links.make_tunnel(ipr, want, device=device, master=master)
 
 
-def _set(ipr: Session, change: Set, index: Mapping[str, int]) -> None:  # noqa: C901  (a case a line)
+def _set(ipr: Session, change: Set, index: Mapping[str, int]) -> None:
     want, name = change.want, change.want.name
     match change.attribute:
         case "group":
@@ -102,12 +139,10 @@ def _set(ipr: Session, change: Set, index: Mapping[str, int]) -> None:  # noqa: 
             edit_links.set_arp(ipr, name, arp=want.arp)
         case "stp" | "forward_delay" as attribute:
             edit_links.set_bridge_off(ipr, name, attribute)
-        case "address" if isinstance(want, Bridge) and want.address:
-            edit_links.add_address(ipr, name, want.address)
         case "master" if isinstance(want, Tunnel):
             edit_links.set_master(ipr, name, index_of(index, want.master, name))
         case "mtu":
-            edit_links.set_mtu(ipr, name, want.mtu)
+            edit_links.set_mtu_quietly(ipr, name, want.mtu, change.link.mtu)
         case "up":
             edit_links.set_up(ipr, name)
 

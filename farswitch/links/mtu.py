@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-from farswitch.connections.netlink.edit_links import set_mtu
+from farswitch.connections.netlink.batch import batched
+from farswitch.connections.netlink.edit_links import set_mtu, set_mtu_quietly
 from farswitch.connections.netlink.links import Link, Session, dump
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.links.underlay import Underlay
+from farswitch.model.field_types import MTU_MIN
 from farswitch.model.links import MtuHop
 
 
@@ -37,10 +40,19 @@ def derive(wanted: int | None, underlays: Sequence[Underlay], built: int = 0) ->
         The MTU, in bytes of IP packet.
 
     Raises:
-        ConfigError: The site's number, or the cluster as built, does not fit through the underlay.
+        ConfigError: The site's number, or the cluster as built, does not fit through the underlay,
+            or no cluster does.
     """
     narrowest = min(underlays, key=lambda underlay: underlay.mtu - underlay.overhead)
     largest = narrowest.mtu - narrowest.overhead
+    if largest < MTU_MIN:
+        raise ConfigError(
+            f"'{narrowest.device}' on '{narrowest.server}' has MTU {narrowest.mtu}, which leaves "
+            f"{largest} after {narrowest.overhead} of VXLAN, wanted at least {MTU_MIN}.",
+            hint=f"Raise the MTU of the underlay (on '{narrowest.server}': ip link set dev "
+            f"{narrowest.device} mtu {MTU_MIN + narrowest.overhead}, or more), or that of the "
+            "route there.",
+        )
     if wanted is not None and wanted > largest:
         raise ConfigError(
             f"MTU {wanted} does not fit: '{narrowest.device}' on '{narrowest.server}' has MTU "
@@ -75,21 +87,29 @@ def apply(
     *,
     hops: Sequence[MtuHop],
     server: str,
+    singly: bool = True,
 ) -> None:
     """Make the changes of a plan on a server, and read them back.
 
-    The plan was made for the hops, and saw `have`: every interface of the server.
+    The plan was made for the hops, and saw `have`: every interface of the server. `singly` and
+    RefusedError are as those of `farswitch.links.apply.apply`.
 
     Raises:
         FarswitchError: An interface is missing, or does not take or keep its MTU.
+        RefusedError: The kernel refused one of many.
     """
     if absent := missing(have, hops):
         raise FarswitchError(
             f"Interfaces are missing on '{server}': {', '.join(absent)}.",
             hint="Run the build again: it makes what is missing.",
         )
-    for change in changes:
-        set_mtu(ipr, change.name, change.wanted)
+    taps = {hop.name for hop in hops if hop.bridge}
+    with nullcontext(ipr) if singly else batched(ipr) as edits:
+        for change in changes:
+            if change.name in taps:
+                set_mtu(edits, change.name, change.wanted)
+            else:
+                set_mtu_quietly(edits, change.name, change.wanted, change.found)
     if changes:
         for wrong in plan(dump(ipr), hops, changes[0].wanted):
             raise unkept(server, wrong)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 from farswitch.connections.netlink.links import Link
 from farswitch.errors import ForeignObjectError
 from farswitch.links.ownership import complete, our_altnames, owns
-from farswitch.model.links import Bridge, Tunnel
+from farswitch.model.links import Bridge, Tunnel, VxlanAttrs
 from farswitch.model.owner import Owner
 
 Wanted: TypeAlias = Bridge | Tunnel
@@ -23,8 +23,10 @@ class Add:
     instead: Link | None = None
 
     def __str__(self) -> str:
-        sign = "-/+" if self.instead else "+"
-        return f"{sign} {self.want.kind} {self.want.name} ({self.want.alias}) mtu {self.want.mtu}"
+        if self.instead is None:
+            return f"+ {self.want.kind} {self.want.name} ({self.want.alias}) mtu {self.want.mtu}"
+        why = ", ".join(_unlike(self.instead, self.want))
+        return f"~ {self.want.kind} {self.want.name} made anew{f': {why}' if why else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,22 @@ def plan(
     return [*removed, *added, *changed]
 
 
+def foreseen(have: Sequence[Link], changes: Sequence[LinkChange]) -> tuple[Link, ...]:
+    """Return the interfaces of a server as they are once the changes are made, as far as known."""
+    gone = {change.link.name for change in changes if isinstance(change, Remove)}
+    links = {
+        link.name: replace(link, master=None if link.master in gone else link.master)
+        for link in have
+        if link.name not in gone
+    }
+    for change in changes:
+        if isinstance(change, Add):
+            links[change.want.name] = _made(change.want)
+        elif isinstance(change, Set):
+            links[change.link.name] = _set(links[change.link.name], change)
+    return tuple(links.values())
+
+
 def plan_removal(have: Sequence[Link], owner: Owner) -> list[LinkChange]:
     """List the bridges and tunnels of an owner."""
     return [Remove(link) for link in have if owns(owner, link) and link.kind in {"bridge", "vxlan"}]
@@ -122,6 +140,39 @@ def _refuse_foreign(
 def _same(have: Link, want: Wanted) -> bool:
     """Tell whether what cannot be changed in place is right."""
     return isinstance(want, Bridge) or have.vxlan == want.vxlan
+
+
+def _unlike(have: Link, want: Wanted) -> Iterator[str]:
+    """Yield what cannot be changed in place, from what to what."""
+    if isinstance(want, Tunnel) and have.vxlan:
+        for field in fields(VxlanAttrs):
+            found, wanted = getattr(have.vxlan, field.name), getattr(want.vxlan, field.name)
+            if found != wanted:
+                yield f"{field.name} {found} -> {wanted}"
+
+
+def _made(want: Wanted) -> Link:
+    return Link(
+        index=0,
+        name=want.name,
+        kind=want.kind,
+        mtu=want.mtu,
+        group=want.group,
+        alias=want.alias,
+        altnames=(want.altname,),
+        master=want.master if isinstance(want, Tunnel) else None,
+        vxlan=want.vxlan if isinstance(want, Tunnel) else None,
+        link_local=False,
+    )
+
+
+def _set(link: Link, change: Set) -> Link:
+    """Return a link after one change; what no later step looks at stays as it was."""
+    if change.attribute == "master":
+        return replace(link, master=str(change.wanted), port=None)
+    if change.attribute == "mtu":
+        return replace(link, mtu=change.want.mtu)
+    return link
 
 
 def _differences(have: Link, want: Wanted) -> Iterator[Set]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+from farswitch.connections.netlink.batch import batched
 from farswitch.connections.netlink.edit_links import set_master, set_port, set_up
 from farswitch.connections.netlink.links import Link, Port, Session
 from farswitch.links.apply import index_of
@@ -55,21 +57,25 @@ def differences(port: Port, *, isolated: bool) -> Iterator[tuple[str, bool, bool
     yield from (option for option in options if option[1] != option[2])
 
 
-def apply(ipr: Session, have: Sequence[Link], changes: Sequence[PortChange]) -> None:
-    """Make the changes of a plan.
+def apply(
+    ipr: Session, have: Sequence[Link], changes: Sequence[PortChange], *, singly: bool = True
+) -> None:
+    """Make the changes of a plan; `singly` is as that of `farswitch.links.apply.apply`.
 
     Raises:
         FarswitchError: The kernel refused one, or a bridge that is needed is missing.
+        RefusedError: The kernel refused one of many.
     """
     index = {link.name: link.index for link in have}
-    for change in changes:
-        link, want = change.link, change.want
-        if change.attribute == "up":
-            set_up(ipr, link.name)
-        elif change.attribute == "master":
-            set_master(ipr, link.name, index_of(index, want.bridge, link.name))
-        else:
-            set_port(ipr, link, replace(Port(), isolated=want.isolated))
+    with nullcontext(ipr) if singly else batched(ipr) as edits:
+        for change in changes:
+            link, want = change.link, change.want
+            if change.attribute == "up":
+                set_up(edits, link.name)
+            elif change.attribute == "master":
+                set_master(edits, link.name, index_of(index, want.bridge, link.name))
+            else:
+                set_port(edits, link, replace(Port(), isolated=want.isolated))
 
 
 def _differences(link: Link, want: BridgePort) -> Iterator[PortChange]:

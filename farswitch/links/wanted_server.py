@@ -22,6 +22,7 @@ class WantedServer:
         peers: The servers that its tunnels lead to.
         guests: Those that run there.
         vnis: Of all guests.
+        udp_port: Of all tunnels.
         links: The names of the bridges and tunnels.
         networks: Those that nobody else may have there, by the names of their settings.
         own_device: Whose routes into these networks are no clash.
@@ -34,6 +35,7 @@ class WantedServer:
     peers: tuple[Server, ...]
     guests: tuple[Guest, ...]
     vnis: frozenset[int]
+    udp_port: int
     links: frozenset[str]
     networks: Mapping[str, IPv4Network]
     own_device: str
@@ -56,6 +58,7 @@ def wanted_server(cluster: Cluster, server: Server) -> WantedServer:
         peers=peers(cluster, server),
         guests=guests,
         vnis=frozenset(guest.vni for guest in cluster.guests),
+        udp_port=settings.udp_port,
         links=frozenset(names),
         networks=networks,
         own_device=cluster.management_bridge,

@@ -9,8 +9,10 @@ from pydantic import ValidationError
 
 from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.protocol import LONGEST_LINE, PrivilegeError, Process
+from farswitch.deadline import Deadline
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.lock.messages import LockHolder, LockReply
+from farswitch.pace import patient
 from farswitch.remote import lock_agent
 
 FOLDER = "/run/farswitch"
@@ -41,18 +43,23 @@ class AgentProcess:
         )
         self._reader.start()
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or b"\n" in self._line, ANSWER_SECONDS)
+            deadline = Deadline(patient(ANSWER_SECONDS))
+            while not (self._answered() or deadline.passed()):
+                self._changed.wait_for(self._answered, deadline.remaining())
         try:
             self.reply = LockReply.model_validate_json(self._line.partition(b"\n")[0])
         except ValidationError:
             stderr = self._process.stderr_tail().strip()
             self._process.close()
-            raise _no_reply(self.host, stderr) from None
+            raise _no_reply(shell, stderr) from None
 
     def close(self) -> None:
         """Close its input: it lets go and ends."""
         self._process.close()
         self._reader.join(END_SECONDS)
+
+    def _answered(self) -> bool:
+        return self._ended or b"\n" in self._line
 
     def _read(self) -> None:
         while True:
@@ -78,15 +85,22 @@ def held_by(shell: Shell, *, folder: str = FOLDER) -> tuple[LockHolder, ...]:
     try:
         return LockReply.model_validate_json(shell.run((*AGENT, "list", folder)).stdout).others
     except ValidationError:
-        raise _no_reply(shell.host, "its reply is none of the agent's") from None
+        raise _no_reply(shell, "its reply is none of the agent's") from None
 
 
-def _no_reply(host: str, stderr: str) -> FarswitchError:
-    if "python3" in stderr and "o such file" in stderr:
-        hint = "On Debian and Ubuntu: apt install python3."
+def _no_reply(shell: Shell, stderr: str) -> FarswitchError:
+    host = shell.host
+    if "python3" in stderr and ("o such file" in stderr or "not found" in stderr):
+        hint = "On Debian and Ubuntu: apt install python3. On RHEL and Fedora: dnf install python3"
         return ConfigError(f"Programs are missing on '{host}': python3.", hint=hint)
-    if "sudo: " in stderr:  # its own words, or those of a shell that has none, in any language
-        return PrivilegeError(host, stderr)
+    if "SyntaxError" in stderr:
+        return ConfigError(
+            f"'python3' on '{host}' is too old, wanted at least 3.8.",
+            hint="On RHEL: dnf install python3.11, then: alternatives --set python3 "
+            "/usr/bin/python3.11",
+        )
+    if shell.sudo and "sudo: " in stderr:  # its own words, or those of a shell that has none
+        return PrivilegeError(host, shell.user, stderr, missing="not found" in stderr)
     return FarswitchError(
         f"The lock on server '{host}' could not be asked for: {stderr or 'the login ended'}",
         hint=f"Look at the folder {FOLDER} there.",

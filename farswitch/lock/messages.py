@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from farswitch.home import user_name
 from farswitch.lock.reserved import Reserved
 
 LONGEST = 64
@@ -64,14 +64,10 @@ class LockReply(BaseModel):
 
 def this_run(cluster: str, workflow: str, reserved: Reserved | None = None) -> LockHolder:
     """Return what other runs are shown of this one."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a uid without a name
-        user = str(os.getuid())
     return LockHolder(
         cluster=cluster,
         workflow=workflow,
-        user=user,
+        user=user_name(),
         host=socket.gethostname(),
         pid=str(os.getpid()),
         reserved=reserved,

@@ -14,7 +14,15 @@ UDP_PORT = 4789
 
 @dataclass(frozen=True, slots=True)
 class VxlanAttrs:
-    """What a tunnel cannot change while it lives; `device` is the underlay's."""
+    """What a tunnel cannot change while it lives.
+
+    Attributes:
+        vni, local, remote, port: As of a `Tunnel`.
+        device: The underlay's.
+        learning: Whether it learns far ends.
+        own_socket: It has options with which the kernel shares its UDP port with no tunnel that has
+            not: `external`, `gbp`, `gpe`, `udp6zerocsumrx`, `remcsumrx`, `vnifilter`.
+    """
 
     vni: int
     local: Address | None
@@ -22,6 +30,7 @@ class VxlanAttrs:
     port: int
     device: str | None
     learning: bool = False
+    own_socket: bool = False
 
 
 @dataclass(frozen=True, slots=True)

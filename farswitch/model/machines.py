@@ -17,14 +17,17 @@ DATA_NIC, MANAGEMENT_NIC = "data0", "mgmt0"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A physical machine, and how it is reached."""
+    """A physical machine, and how it is reached.
+
+    No port means that of the user's ssh configuration, and 22 where that names none.
+    """
 
     name: str
     role: Role
     hostname: str
     underlay: Address
     user: str = "root"
-    port: int = 22
+    port: int | None = None
     key_file: Path | None = None
     known_hosts: Path | None = None
     local: bool = False

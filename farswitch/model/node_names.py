@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
@@ -18,7 +18,12 @@ NAME_WANTED = (
     "a name of 1 to 63 of a-z, 0-9 and '-', with a letter first and no '-' at the end (RFC 1123)"
 )
 SHOWN_LENGTH = 80
-RESERVED = frozenset({"localhost", "ip6-localhost", "ip6-loopback"})
+RESERVED = frozenset(
+    {"localhost", "localhost4", "localhost6", "broadcasthost"}
+    | {f"ip6-{name}" for name in ("localhost", "loopback", "localnet", "mcastprefix")}
+    | {f"ip6-{name}" for name in ("allnodes", "allrouters", "allhosts")}
+)
+"""What /etc/hosts of Debian, Fedora and others has for every machine."""
 _NUMBERS = r"[0-9]{1,9}(-[0-9]{1,9}(/[0-9]{1,9})?)?"
 _PART = re.compile(rf"([a-z0-9-]|\[{_NUMBERS}(,{_NUMBERS})*\])+")
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
@@ -60,6 +65,11 @@ def expand(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def fold(names: Iterable[str]) -> str:
+    """Return names as a node set, as in `node[1-3]`: `expand` of it gives the same names."""
+    return str(NodeSet.fromlist(list(names), resolver=RESOLVER_NOGROUP))
+
+
 def check_name(name: str) -> None:
     """Raise a ConfigError when a server or guest cannot have this name."""
     if name in RESERVED:
@@ -97,8 +107,13 @@ def resized(names: Sequence[str], count: int, taken: Collection[str] = ()) -> tu
 
 def shown(text: str) -> str:
     """Return text that a user wrote in quotes, without control characters and not too long."""
-    plain = text.encode("unicode_escape").decode("ascii")
+    plain = escaped(text)
     return f"'{plain}'" if len(plain) <= SHOWN_LENGTH else f"'{plain[:SHOWN_LENGTH]}...'"
+
+
+def escaped(text: str) -> str:
+    """Return text in printable characters of ASCII."""
+    return text.encode("unicode_escape").decode("ascii")
 
 
 def _count(part: str) -> int:

@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from farswitch.model.field_types import (
-    FOLDER,
     PORT_MAX,
     UNPRIVILEGED,
     Fields,
     Flag,
     Mtu,
     Network,
+    PoolPath,
     PortRange,
     Ports,
     Share,
@@ -41,7 +41,11 @@ frame overruns net.core.netdev_max_backlog (1000), which the oldest ports miss; 
 
 Sha256 = Annotated[str, text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
 ClusterName = Annotated[
-    str, text(r"[a-z][a-z0-9-]{0,19}", "a name of 1 to 20 of a-z, 0-9 and '-' with a letter first")
+    str,
+    text(
+        r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?",
+        "a name of 1 to 20 of a-z, 0-9 and '-' with a letter first and no '-' at the end",
+    ),
 ]
 
 
@@ -63,9 +67,9 @@ class Mpi(Fields):
     """`data.mpi`: which ports MPI uses."""
 
     launcher_ports: Ports = PortRange(20000, 20099)
-    """TCP ports of MPI's launcher"""
+    """TCP ports of MPI's launcher; without 2049, which is NFS's"""
     payload_ports: Ports = PortRange(21000, 21999)
-    """TCP ports of MPI's messages; apart from the launcher's"""
+    """TCP ports of MPI's messages; apart from the launcher's, and without 2049"""
 
 
 class LabNetworks(Fields):
@@ -130,10 +134,7 @@ class Settings(Fields):
         str, text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a name of letters, digits, '.', '_' and '-'")
     ] = DEFAULT_POOL
     """the libvirt storage pool for images and disks"""
-    pool_path: Annotated[
-        str,
-        text(f"({FOLDER}){{2,}}", "an absolute path of two folders or more"),
-    ] = "/var/lib/libvirt/images/farswitch"
+    pool_path: PoolPath = "/var/lib/libvirt/images/farswitch"
     """that pool's folder on each hypervisor"""
     lab: Annotated[LabNetworks | None, Field(title="a mapping with the lab's two networks")] = None
 

@@ -21,6 +21,7 @@ from farswitch.links.underlay import Underlay
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check, skipped
+from farswitch.proof.pairing import Meetings, Pairing
 from farswitch.state.record import Record
 
 Where = Literal["servers", "hypervisors", "switch", "guests", "head"]
@@ -36,6 +37,7 @@ class Evidence:
         underlays: The servers' ways to their peers, by the servers' names.
         lost: Hosts that cannot be logged in to, and why: later probes leave them alone.
         notes: Lines that are printed below the tables.
+        measures: Figures for programs, by the family that took them.
         conclusion: The sentence that verify ends with.
     """
 
@@ -43,6 +45,7 @@ class Evidence:
     underlays: dict[str, Underlay] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    measures: dict[str, list[dict[str, str | float]]] = field(default_factory=dict)
     conclusion: str = ""
 
     def lose(self, host: str, why: str) -> None:
@@ -75,8 +78,9 @@ class Context:
     """The cluster that is proved, and the way to every host of it.
 
     `mtu` is of the data network, in bytes. `logins` is the ssh configuration that a build leaves to
-    its user, and `rebuild` the command of that build: both for the fixes. `third_host` attaches a
-    host to the underlay for the attacks; None where nobody has one.
+    its user, and `rebuild` the command of that build: both for the fixes. `pairing` chooses whose
+    proofs by pairs are made. `third_host` attaches a host to the underlay for the attacks; None
+    where nobody has one.
     """
 
     cluster: Cluster
@@ -86,6 +90,7 @@ class Context:
     logins: Path
     rebuild: str = "python -m workflows.build"
     evidence: Evidence = field(default_factory=Evidence)
+    pairing: Pairing = field(default_factory=Pairing)
     third_host: Callable[[], AbstractContextManager[ThirdHost]] | None = None
 
     def on(self, where: Where) -> list[str]:
@@ -112,19 +117,32 @@ class Context:
         return libvirt(self.hosts[name])
 
     def device(self, server: str) -> str:
-        """Return the device of a server that leads to its peers, which `server.ready` found out.
+        """Return the device of a server that leads to its peers."""
+        return self.underlay(server).device
+
+    def underlay(self, server: str) -> Underlay:
+        """Return a server's side of the underlay, which `server.ready` found out.
 
         Raises:
             FarswitchError: It found that the server cannot be used.
         """
         if server not in self.evidence.underlays:
             raise FarswitchError(f"'{server}' could not be asked for its facts.")
-        return self.evidence.underlays[server].device
+        return self.evidence.underlays[server]
 
     def there(self) -> tuple[Guest, ...]:
         """Return the guests that answered so far."""
         lost = self.evidence.lost
         return tuple(guest for guest in self.cluster.guests if guest.name not in lost)
+
+    def meetings(self) -> Meetings:
+        """Return which of these guests meet in a proof by pairs, counted as they stand there."""
+        return self.pairing.of(len(self.there()))
+
+    def partners(self, guest: Guest) -> list[Guest]:
+        """Return whom a guest that answered meets, in the order of the rounds."""
+        there = self.there()
+        return [there[one] for one in self.meetings().partners(there.index(guest))]
 
     def left_out(self, checks: Mapping[str, str]) -> Iterator[Check]:
         """Yield the skips of the guests that did not answer, for checks that all take part in."""

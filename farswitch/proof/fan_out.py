@@ -41,9 +41,9 @@ def each_or_raise(names: Iterable[str], call: Callable[[str], T]) -> dict[str, T
     Raises:
         FarswitchError: The error of the first host that has one.
     """
-    given: dict[str, T] = {}
-    for name, one in each(names, call).items():
-        if isinstance(one, FarswitchError):
-            raise one
-        given[name] = one
-    return given
+    values: dict[str, T] = {}
+    for name, outcome in each(names, call).items():
+        if isinstance(outcome, FarswitchError):
+            raise outcome
+        values[name] = outcome
+    return values

@@ -11,6 +11,7 @@ from farswitch.connections.shell.base import Shell
 from farswitch.guests.mpi_launch import as_user
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
+from farswitch.pace import whole
 from farswitch.remote_program import RemoteProgram
 
 GRACE = 5
@@ -83,9 +84,10 @@ def mpi_job(
 ) -> RemoteProgram:
     """Return the job: one rank a guest, started from the first.
 
-    The guest itself ends it after `seconds`, also when nobody is here any more.
+    The guest itself ends it after `seconds`, or more where machines are slow, also when nobody is
+    here any more.
     """
-    hosts = ",".join(str(guest.data_address.ip) for guest in guests)
+    seconds, hosts = whole(seconds), ",".join(str(guest.data_address.ip) for guest in guests)
     mpiexec = ["mpiexec.mpich", "-np", str(len(guests)), "-hosts", hosts]
     limited = ["timeout", "-k", str(GRACE), str(seconds), *mpiexec, *program]
     return RemoteProgram(

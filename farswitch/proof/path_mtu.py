@@ -12,6 +12,7 @@ from farswitch.deadline import Deadline
 from farswitch.links.underlay import ends
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
+from farswitch.pace import patient
 from farswitch.proof.packet_agent import (
     Arrival,
     Arrivals,
@@ -35,6 +36,8 @@ SMALL = 100
 PATIENCE = 0.5
 """Seconds that a packet may take; it takes some milliseconds."""
 ATTEMPTS = 3
+EVERYWHERE = 1000
+"""Interfaces of a server, at most, that a packet is looked for on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,8 @@ def try_sizes(
         results.setdefault(path, PathMtu())
     for _ in range(attempts):
         failed = _send(agents, due)
+        for path, size in due - failed.keys():
+            results[path].errors.pop(size, None)  # of an earlier attempt
         for (path, size), why in failed.items():
             results[path].errors[size] = why
         arrived = _arrived(agents, due - failed.keys())
@@ -162,6 +167,29 @@ def try_sizes(
         results[path].stopped.add(size)
 
 
+def arrive_at(
+    agents: Agents, paths: Sequence[PacketPath], size: int
+) -> dict[PacketPath, frozenset[str]]:
+    """Send packets, and return the interfaces of the receivers at which those of a path came in.
+
+    Raises:
+        RemoteProgramError: A server's program ended.
+    """
+    _send(agents, {(path, size) for path in paths})
+    came: dict[str, frozenset[Arrival]] = {}
+    for name in {path.receiver for path in paths}:
+        wanted = Collect(count=len(paths) * EVERYWHERE, seconds=patient(PATIENCE))
+        came[name] = agents[name].ask(wanted, Arrivals).arrivals
+    return {
+        path: frozenset(
+            one.interface
+            for one in came[path.receiver]
+            if (one.kind, one.mark) == (path.kind, path.mark)
+        )
+        for path in paths
+    }
+
+
 def search(agents: Agents, results: dict[PacketPath, PathMtu]) -> None:
     """Find the largest size of each path that let some through and stopped others."""
     while wanted := {path: between(*mtu.gap) for path, mtu in results.items() if mtu.gap}:
@@ -170,7 +198,7 @@ def search(agents: Agents, results: dict[PacketPath, PathMtu]) -> None:
 
 def _send(agents: Agents, wanted: set[Sized]) -> dict[Sized, str]:
     """Send from all servers at once; return what could not be sent, and why."""
-    by_sender = {name: [one for one in wanted if one[0].sender == name] for name in agents}
+    by_sender = {name: [sized for sized in wanted if sized[0].sender == name] for name in agents}
     for name, agent in agents.items():
         agent.send(Send(packets=[path.packet(size) for path, size in by_sender[name]]))
     errors: dict[Sized, str] = {}
@@ -187,7 +215,7 @@ def _arrived(agents: Agents, wanted: set[Sized]) -> set[Sized]:
         arrival = Arrival(path.interface, path.kind, path.mark, size)
         expected[path.receiver][arrival] = (path, size)
     arrived: set[Sized] = set()
-    deadline = Deadline(PATIENCE)
+    deadline = Deadline(patient(PATIENCE))
     while not deadline.passed() and (
         due := {name: left for name, left in expected.items() if left}
     ):

@@ -50,7 +50,11 @@ def prove(
     for run in runs:
         for host in context.on(run.probe.on):
             made = run.verdicts_on(host)
-            kept = [one for one in made if one.name in chosen or _unasked(one, run.probe, context)]
+            kept = [
+                check
+                for check in made
+                if check.name in chosen or _unasked(check, run.probe, context)
+            ]
             context.evidence.checks += kept
             reported += kept
     return reported
@@ -90,7 +94,7 @@ class _Run:
         """Return the verdicts of one host, with a failure for each that is missing."""
         probe, context, made = self.probe, self.context, list[Check]()
         if why := self.skip or _lost(host, context):
-            return [skipped(name, host, why, said) for name, said in probe.checks.items()]
+            return [skipped(name, host, why, proved) for name, proved in probe.checks.items()]
         try:
             made.extend(sound(self.verdicts).get(host, ()))
         except FarswitchError as error:
@@ -104,8 +108,8 @@ class _Run:
 
 
 def _fault(error: Exception) -> FarswitchError:
-    said = f"{type(error).__name__}: {error}"
-    return FarswitchError(said, hint="The log file has the traceback.")
+    message = f"{type(error).__name__}: {error}"
+    return FarswitchError(message, hint="The log file has the traceback.")
 
 
 def _gather(runs: Sequence[_Run], context: Context, observe: Callable[[Round], Outcomes]) -> None:
@@ -122,8 +126,8 @@ def _gather(runs: Sequence[_Run], context: Context, observe: Callable[[Round], O
     for host, chain in chains.items():
         for (number, _), outcome in zip(chain, outcomes[host], strict=True):
             observed[number][host] = outcome
-    for run, found in zip(runs, observed, strict=True):
-        run.advance(found)
+    for run, by_host in zip(runs, observed, strict=True):
+        run.advance(by_host)
 
 
 def _bound(observe: Observe, context: Context) -> Callable[[Task], object]:
@@ -166,7 +170,7 @@ def missing(
             where = [guest for guest in guests if (name, guest) not in there]
         else:
             where = [] if name in judged else [host]
-        yield from (_unmade(probe, name, one, UNYIELDED, "") for one in where)
+        yield from (_unmade(probe, name, left_out, UNYIELDED, "") for left_out in where)
 
 
 def _lost(host: str, context: Context) -> str:

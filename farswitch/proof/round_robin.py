@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+Pair = tuple[int, int]
+"""Two players, the smaller number first."""
 
-def rounds(count: int) -> Iterator[list[tuple[int, int]]]:
+
+def rounds(count: int) -> Iterator[list[Pair]]:
     """Yield the rounds in which each two of `count` players (from 0) meet exactly once.
 
     This is the circle method of round-robin tournaments: the first stays, the others walk around.
@@ -21,3 +24,15 @@ def rounds(count: int) -> Iterator[list[tuple[int, int]]]:
         if pairs:
             yield pairs
         players = [players[0], players[-1], *players[1:-1]]
+
+
+def ring(count: int) -> Iterator[list[Pair]]:
+    """Yield the rounds in which each of at least 3 players meets the one after it, cyclically.
+
+    An even count needs two rounds, an odd one three.
+    """
+    yield [(one, one + 1) for one in range(0, count - 1, 2)]
+    closing = [(0, count - 1)]
+    yield [(one, one + 1) for one in range(1, count - 1, 2)] + (closing if count % 2 == 0 else [])
+    if count % 2:
+        yield closing

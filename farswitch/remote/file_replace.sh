@@ -5,25 +5,31 @@
 set -eCu
 umask 077
 
-# What a server was writing when it lost its power, which no trap removes. Two minutes are longer
-# than a replacing takes: a process of that number is another one then.
+# What a server was writing when it lost its power, which no trap removes. Seven minutes are longer
+# than a replacing takes on the slowest machine: a process of that number is another one then.
 for old in "$1".farswitch.[0-9]*; do
   [ -e "$old" ] || continue
   pid=${old##*.}
-  if [ "$pid" = $$ ] || [ ! -d "/proc/$pid" ] || [ "$(find "$old" -mmin +2)" ]; then
+  if [ "$pid" = $$ ] || [ ! -d "/proc/$pid" ] || [ "$(find "$old" -mmin +7)" ]; then
     rm -f -- "$old"
   fi
 done
 
 if [ $# -eq 1 ]; then
   [ -e "$1" ] || [ -L "$1" ] || exit 66
-  exec rm -- "$1"
+  exec rm -f -- "$1" # somebody else may have been quicker
 fi
 
 folder=${1%/*}
-[ -d "${folder:-/}" ] || (umask 022; mkdir -p -- "$folder")
 beside="$1.farswitch.$$"
-true > "$beside"
+# Another cluster's run removes the folder when it finds it empty, as it may be right here.
+# `:` would end the script where it cannot write, being a special built-in (POSIX 2.8.1).
+enter() { { [ -d "${folder:-/}" ] || (umask 022; mkdir -p -- "$folder"); } && true > "$beside"; }
+tries=0
+until enter 2>/dev/null; do
+  tries=$((tries + 1))
+  if [ $tries -gt 50 ]; then enter || exit 73; fi # EX_CANTCREAT, and why
+done
 trap 'rm -f -- "$beside"' EXIT
 trap 'exit 129' HUP INT TERM PIPE
 cat >> "$beside"

@@ -3,8 +3,8 @@
 # Usage: guest_identity.sh USER
 echo "hostname $(hostname)"
 echo "user $(id -u "$1" 2>/dev/null) $(id -g "$1" 2>/dev/null)"
-for nic in data0 mgmt0; do
-    [ -e "/sys/class/net/$nic" ] || continue
+for nic in /sys/class/net/*; do
+    nic=${nic##*/}
     echo "nic $nic $(cat "/sys/class/net/$nic/address") $(($(cat "/sys/class/net/$nic/flags") & 1))"
 done
 ip -4 -o address show

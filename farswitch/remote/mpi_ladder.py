@@ -1,4 +1,4 @@
-"""Climb from MPI's start to all pairs of ranks, and say in JSON, a line a rung, how it went.
+"""Climb from MPI's start to pairs of ranks, and say in JSON, a line a rung, how it went.
 
 Usage: mpiexec -n N python3 mpi_ladder.py SIZE [SIZE ...]   (sizes in bytes)
 
@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 
 from mpi4py import MPI
 
-from farswitch.remote.mpi_ring import lap
-
 if TYPE_CHECKING:
     Told = dict[str, object]
 
@@ -32,6 +30,25 @@ def say(world: MPI.Intracomm, rung: str, **told: object) -> None:
     """Print a line on rank 0."""
     if world.Get_rank() == 0:
         print(json.dumps({"rung": rung, **told}), flush=True)
+
+
+def lap(world: MPI.Intracomm, size: int) -> Told:
+    """Send `size` bytes from rank 0 through all ranks back to rank 0; compare what came back."""
+    rank, ranks = world.Get_rank(), world.Get_size()
+    message = bytearray(bytes(range(256)) * (size // 256 + 1))[:size]
+    received = bytearray(size)
+    world.Barrier()
+    started = MPI.Wtime()
+    if rank == 0:
+        # Where it is alone it sends to itself: a blocking send would never see the receive.
+        sent = world.Isend([message, MPI.BYTE], dest=1 % ranks)
+        world.Recv([received, MPI.BYTE], source=(ranks - 1) % ranks)
+        sent.Wait()
+    else:
+        world.Recv([received, MPI.BYTE], source=rank - 1)
+        world.Send([received, MPI.BYTE], dest=(rank + 1) % ranks)
+    seconds = MPI.Wtime() - started
+    return {"bytes": size, "seconds": seconds, "intact": received == message}
 
 
 def transfer(world: MPI.Intracomm, size: int, first: int, second: int) -> list[Told]:

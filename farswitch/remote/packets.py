@@ -4,7 +4,9 @@ Usage: python3 -c PROGRAM SECONDS TOKEN   (it ends by itself after SECONDS; TOKE
 
 It reads one JSON document a line, and replies to each with one:
 
-    {"offsets": {"eth1": 28}}               where the token stands in a packet of each interface
+    {"offsets": {"eth1": 28}, "behind": false}
+                                            where the token stands in a packet of each interface,
+                                            "" for all of them
                                             -> {"refused": {INTERFACE: WHY}}
     {"packets": [["udp", MARK, SIZE, TO, PORT, FROM], ["icmp", MARK, SIZE, TO, 0, FROM],
                  ["frame", MARK, SIZE, INTERFACE, 0, SOURCE]]}
@@ -13,12 +15,15 @@ It reads one JSON document a line, and replies to each with one:
                                             since the last, once there are N or the time is up
 
 SIZE is in bytes of IP packet, for a frame in bytes behind the Ethernet header. A mark says who
-sent it. None is ever fragmented. Arrivals are read where no firewall has seen them yet.
+sent it. None is ever fragmented. Arrivals are read where no firewall but XDP saw them yet; with
+"behind" where the device's own hooks have (tc, nft's ingress) and no other: their interface is
+"behind eth1", then.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import select
 import signal
@@ -30,7 +35,7 @@ from typing import Any, NamedTuple
 
 from farswitch.remote.packet_bytes import attach, bpf, echo_request
 
-ETH_P_ALL = 0x0003
+ETH_P_IP, ETH_P_ALL, ETH_P_IPV6 = 0x0800, 0x0003, 0x86DD
 EXPERIMENTAL = bytes.fromhex("88b5")
 """The ethertype for local experiments (IEEE 802)."""
 LLDP = bytes.fromhex("0180c200000e")
@@ -43,19 +48,28 @@ HEAD = struct.Struct("!4sBII")
 """What every payload begins with: token, kind, mark, size."""
 KINDS = ("udp", "icmp", "frame")
 TOKEN = bytes.fromhex(sys.argv[2])
+V4_OFFSET = 28
+"""Bytes of the headers of IPv4 and UDP."""
 receivers: dict[socket.socket, tuple[str, int]] = {}
 
 
-def listen(interface: str, offset: int) -> None:
-    """Keep what has the token at `offset` of the packet, from now on."""
+def listen(interface: str, offset: int, *, behind: bool) -> None:
+    """Keep what has the token at `offset` of the packet, from now on.
+
+    A socket of all protocols gets a packet before the hooks of its device, one of a single protocol
+    after them, as the protocol itself (__netif_receive_skb_core of the kernel).
+    """
     (token,) = struct.unpack("!I", TOKEN)
     steps = [(0x20, 0, 0, offset), (0x15, 0, 1, token), (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)]
-    receiver = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+    protocol = ETH_P_ALL if not behind else ETH_P_IP if offset == V4_OFFSET else ETH_P_IPV6
+    kind = 0 if interface else socket.htons(protocol)
+    receiver = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, kind)
     attach(receiver, bpf(steps))
     receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
-    receiver.bind((interface, ETH_P_ALL))
+    if interface:
+        receiver.bind((interface, protocol))
     receiver.settimeout(0)
-    receivers[receiver] = (interface, offset)
+    receivers[receiver] = (f"behind {interface}" if behind else interface, offset)
 
 
 class Packet(NamedTuple):
@@ -131,11 +145,22 @@ def _arrived(receiver: socket.socket) -> set[tuple[str, str, int, int]]:
     found = set()
     with contextlib.suppress(BlockingIOError):
         while True:
-            packet, address = receiver.recvfrom(offset + HEAD.size)
+            packet, address = _next(receiver, offset + HEAD.size)
             if address[2] != PACKET_OUTGOING and len(packet) == offset + HEAD.size:
-                _, kind, mark, size = HEAD.unpack_from(packet, offset)
-                found.add((interface, KINDS[kind], mark, size))
+                token, kind, mark, size = HEAD.unpack_from(packet, offset)
+                if token == TOKEN:  # nothing that came before the filter
+                    found.add((interface or address[0], KINDS[kind], mark, size))
     return found
+
+
+def _next(receiver: socket.socket, size: int) -> tuple[bytes, Any]:
+    """Return the next packet; that its interface is down is reported once, and then it may come."""
+    try:
+        return receiver.recvfrom(size)
+    except OSError as error:
+        if error.errno != errno.ENETDOWN:
+            raise
+        return receiver.recvfrom(size)
 
 
 def reply(message: dict[str, Any]) -> dict[str, object]:
@@ -144,7 +169,7 @@ def reply(message: dict[str, Any]) -> dict[str, object]:
         refused = {}
         for interface, offset in message["offsets"].items():
             try:
-                listen(interface, offset)
+                listen(interface, offset, behind=message.get("behind", False))
             except OSError as error:
                 refused[interface] = error.strerror or str(error)
         return {"refused": refused}

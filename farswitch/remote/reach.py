@@ -1,15 +1,16 @@
-"""Reach all other nodes from one, while they do the same: ICMP at several sizes, TCP, ports.
+"""Reach other nodes from one, while they do the same: all by ICMP at several sizes, some by TCP.
 
 Usage: python3 - JSON       (the program on its standard input)
 
     {"name": "node1", "nic": "data0", "address": A, "peers": {"node2": B, ...}, "mtu": 1450,
-     "ports": [P, ...], "bytes": 262144, "answer": 1.0, "patience": 6,
+     "meets": ["node2", ...], "ports": [P, ...], "bytes": 262144, "answer": 1.0, "patience": 6,
      "deadline": 15}
 
-It listens on each port of its data address and connects to each of every peer. A peer that refuses
-is not listening yet: it is asked again for `deadline` seconds in all; a silent one for `patience`,
-an echo's for `answer`. It prints one JSON document: the NIC's MTU, and what was found out about
-each peer. It ends when all peers that it reached are done with it, or at the deadline.
+It listens on each port of its data address and connects to each of the peers that it meets, which
+meet it too. A peer that refuses is not listening yet: it is asked again for `deadline` seconds in
+all; a silent one for `patience`, an echo's for `answer`. It prints one JSON document: the NIC's
+MTU, and what was found out about each peer. It ends when all peers that it reached are done with
+it, or at the deadline.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from farswitch.remote.packet_bytes import between, echo_request
 
 IP_MTU_DISCOVER, PMTUDISC_PROBE = 10, 3
 """DF, and only the device bounds the size (ip(7))."""
+SOL_RAW, ICMP_FILTER, ECHO_REPLY = 255, 1, 0
+"""Only answers are received, not what others ask (raw(7))."""
 HEADERS = 20 + 8
 """Bytes of the IPv4 and ICMP headers of an echo (RFC 791, RFC 792)."""
 SMALL = 84
@@ -184,6 +187,8 @@ class Pinger:
     def __init__(self) -> None:
         self.raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         self.raw.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
+        others = ~(1 << ECHO_REPLY) & 0xFFFFFFFF
+        self.raw.setsockopt(SOL_RAW, ICMP_FILTER, struct.pack("=I", others))
         self.raw.bind((ASKED["address"], 0))
         self.identity = os.getpid() & 0xFFFF
         self.errors: dict[tuple[str, int], str] = {}
@@ -192,7 +197,11 @@ class Pinger:
         """Return which (address, size) were answered."""
         found: set[tuple[str, int]] = set()
         for _ in range(attempts):
-            waiting = {one for one in wanted - found if self._send(*one)}
+            waiting: set[tuple[str, int]] = set()
+            for one in sorted(wanted - found):
+                if self._send(*one):
+                    waiting.add(one)
+                found |= self._answers(0.0) & wanted  # unread, many fill what the socket holds
             end = time.monotonic() + ASKED["answer"]
             while waiting - found and time.monotonic() < end:
                 found |= self._answers(end) & wanted
@@ -218,7 +227,7 @@ class Pinger:
         if len(message) < 12:  # noqa: PLR2004  (somebody else's, without a payload)
             return set()
         kind, _, _, identity, _, size = struct.unpack_from("!BBHHHI", message)
-        return {(address, size)} if kind == 0 and identity == self.identity else set()
+        return {(address, size)} if kind == ECHO_REPLY and identity == self.identity else set()
 
 
 def ping(found: dict[str, dict[str, Any]]) -> None:
@@ -260,7 +269,8 @@ def main() -> None:
     signal.alarm(ASKED["deadline"] + 5)
     listen()
     found = {name: blank() for name in ASKED["peers"]}
-    jobs = [threading.Thread(target=visit, args=one, daemon=True) for one in found.items()]
+    met = [(name, found[name]) for name in ASKED["meets"]]
+    jobs = [threading.Thread(target=visit, args=one, daemon=True) for one in met]
     jobs.append(threading.Thread(target=ping, args=(found,), daemon=True))
     for job in jobs:
         job.start()

@@ -49,8 +49,12 @@ start() {
     case $pid in ''|*[!0-9]*) echo "no process could be started" >&2; exit 71 ;; esac
     echo "$pid" >"$id.pid"
   fi
-  tail -c "+$((split + 1))" "$id.part" >"$id.armed.part" || exit
-  mv -T -- "$id.armed.part" "$id.armed" && armed=yes
+  read -r up _ </proc/uptime # no clock that somebody can set
+  { echo "# since ${up%.*}"; tail -c "+$((split + 1))" "$id.part"; } >"$id.armed.part" || exit
+  mv -T -- "$id.armed.part" "$id.armed" || exit
+  # The machine may have been so slow that the time was up before: then nothing would undo it.
+  if [ ! -e "$id.run" ]; then echo "the time was up before it began" >&2; exit 75; fi
+  armed=yes
 }
 
 clean_start() {
@@ -114,8 +118,9 @@ list() {
       rm -f -- "$file"
     done
     for file in $pattern.armed; do
-      since=$(stat -c %Y -- "$file" 2>/dev/null) || continue
-      echo "pending ${file%.armed} $(($(date +%s) - since))"
+      since=$(sed -n '1s/^# since //p' "$file" 2>/dev/null) || continue
+      read -r up _ </proc/uptime
+      echo "pending ${file%.armed} $((${up%.*} - ${since:-0}))"
     done
     for file in $pattern.said; do
       [ "$report" = yes ] && [ -e "$file" ] || continue

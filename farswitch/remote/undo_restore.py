@@ -11,14 +11,15 @@ import json
 import subprocess
 import sys
 
+from farswitch.remote.nft_kernel import listing
+
 
 def main() -> int:
     """Return the status of nft."""
     last, after = json.load(sys.stdin)
     handles = {tuple(chain): handle for chain, handle in last}
-    listing = subprocess.run(["nft", "-j", "list", "ruleset"], stdout=subprocess.PIPE, check=True)
     gone = []
-    for listed in json.loads(listing.stdout.decode())["nftables"]:
+    for listed in listing():
         rule = listed.get("rule", {})
         place = {key: rule.get(key) for key in ("family", "table", "chain")}
         if rule and rule["handle"] > handles.get(tuple(place.values()), rule["handle"]):

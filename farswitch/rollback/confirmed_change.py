@@ -12,9 +12,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from farswitch.connections.shell.base import Shell
-from farswitch.connections.shell.protocol import ConnectionLostError
+from farswitch.connections.shell.protocol import (
+    CommandTimeoutError,
+    ConnectionLostError,
+    LoginShellError,
+    PrivilegeError,
+)
 from farswitch.deadline import Deadline, DeadlineError, wait_until
 from farswitch.errors import FarswitchError
+from farswitch.pace import patient
 from farswitch.rollback import timer as rollback
 from farswitch.rollback.timer import CONTROL, RollbackTimer, TimerGoneError, Timers, list_timers
 
@@ -26,6 +32,10 @@ SECONDS = 60
 """After which the server undoes what nobody confirmed."""
 CONFIRM_SECONDS = 30.0
 """How long new logins are tried: sshd turns some away when many come at once (MaxStartups)."""
+
+
+NO_LOGIN = (ConnectionLostError, CommandTimeoutError, LoginShellError, PrivilegeError)
+"""What a login ends with that does not work, or not now: packets of it may be dropped anywhere."""
 
 
 class UnconfirmedError(FarswitchError):
@@ -63,7 +73,7 @@ def confirmed_change(shell: Shell, cluster: str, undo: str, kind: str = FIREWALL
     try:
         yield
     finally:  # also after an error that left the way in open: what was done is in the journal
-        if not _confirm(shell, timer, CONFIRM_SECONDS):
+        if not _confirm(shell, timer, min(patient(CONFIRM_SECONDS), SECONDS)):
             raise UnconfirmedError(shell.host)
 
 
@@ -133,8 +143,8 @@ def _confirm(shell: Shell, timer: RollbackTimer, seconds: float) -> bool:
         fresh = shell.again()
         try:
             return "in time" if rollback.confirm(fresh, timer) else "too late"
-        except ConnectionLostError as error:
-            cause = f"{error}."
+        except NO_LOGIN as error:
+            cause = f"{str(error).rstrip('.')}."
             return None
         except TimerGoneError:
             if not cause:

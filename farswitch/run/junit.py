@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 from farswitch.errors import ConfigError
 from farswitch.proof.check import Check
+from farswitch.run.logs import check_opens
 from farswitch.run.rows import Failure
 
 _ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -70,6 +71,7 @@ def check_writable(path: Path) -> None:
         ConfigError: Its folder is not there, or not ours to write.
     """
     try:
+        check_opens(path)
         path.open("w").close()
     except OSError as error:
         raise ConfigError(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from nornir.core.inventory import Host
 
 from farswitch.connections import access
+from farswitch.connections.open_once import begun
 from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.errors import FarswitchError
 from farswitch.lock.agent import held_by
@@ -41,10 +43,11 @@ def locked(
     run = this_run(name, session.workflow, reserved)
     locks = Locks(fence_of(session.nornir.inventory), run)
     others = [host for host in session.hosts(servers) if host.name != first.name]
+    logins = [begun(partial(access.shell, host)) for host in (first, *others)]
     try:
-        for host in (first, *others):
+        for login in logins:
             with suppress(*(() if reach_all else (ConnectionLostError,))):
-                locks.take(access.shell(host))
+                locks.take(login())
         yield
         if session.recorder.failures:  # a run that woke up sees only cut logins
             for error in locks.doubts():

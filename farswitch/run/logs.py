@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -23,6 +24,7 @@ def start_log(path: Path, *, verbose: bool) -> None:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_opens(path)
         handler = _PrivateHandler(path, maxBytes=SIZE, backupCount=KEPT, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
@@ -46,6 +48,15 @@ def start_log(path: Path, *, verbose: bool) -> None:
     # What it calls an error is our business first: a guest that boots refuses many a login.
     logging.getLogger("paramiko").setLevel(logging.WARNING if verbose else logging.CRITICAL)
     logging.getLogger("nornir.core").setLevel(logging.DEBUG)
+
+
+def check_opens(path: Path) -> None:
+    """Raise an OSError where a file that is there cannot be written, or not at once.
+
+    A FIFO without a reader would hold up whoever opens it (fifo(7)).
+    """
+    if path.exists():
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
 
 
 class _PrivateHandler(RotatingFileHandler):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from farswitch.proof.check import Check
+from farswitch.run.echo import echo, write_nowhere
+from farswitch.run.plan import in_words, print_plan
 from farswitch.run.report import Report
+from farswitch.run.rows import Failure
 from farswitch.run.table import table_of, titles_of
 from farswitch.run.terminal import shown
 
@@ -25,10 +28,8 @@ class PeoplesConsole(Console):
     """A console whose reader may go away, as `head` does: the run that it shows goes on."""
 
     def on_broken_pipe(self) -> None:
-        """Write the rest nowhere; what Python still holds of it at its end, too."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.file.fileno())
-        os.close(nowhere)
+        """Write the rest nowhere."""
+        write_nowhere(self.file)
 
 
 def console_for(*, as_json: bool) -> Console:
@@ -43,7 +44,8 @@ def show(report: Report, *, as_json: bool, verbose: int) -> None:
     """
     console = console_for(as_json=as_json)
     if verbose or report.dry_run:
-        _changes(report, console)
+        _each_check(report, console)
+        print_plan(console, report.plan)
     if report.rows and console.is_terminal:
         console.print(table_of(titles_of(report.rows), report.rows))
     if report.checks and verbose:
@@ -53,20 +55,19 @@ def show(report: Report, *, as_json: bool, verbose: int) -> None:
         console.print(shown(note))
     for warning in report.warnings:
         console.print(shown(f"\n{warning}", style="bold yellow"))
-    _failures(report, console)
+    if report.ready is None:
+        failures_on(console, report)
+    else:
+        console.print(table_of_servers(report.ready, report.failures), soft_wrap=False)
     _verdict(report, console)
     if as_json:
-        print(json.dumps(report.document(), indent=1))  # noqa: T201
+        echo(json.dumps(report.document(), indent=1))
 
 
-def _changes(report: Report, console: Console) -> None:
+def _each_check(report: Report, console: Console) -> None:
     for check in report.checks:
         verdict = _VERDICTS[check.ok]
         console.print(shown(f"{check.host}  {check.name}  {verdict}  {check.measured}"))
-    for stage, host, diff in report.diffs:
-        console.print(shown(f"{host}  {stage}", style="bold"))
-        for line in diff.splitlines():
-            console.print(shown(f"  {line}"))
 
 
 def _checks(report: Report) -> Table:
@@ -88,12 +89,14 @@ def _checks(report: Report) -> Table:
     return table
 
 
-def _failures(report: Report, console: Console) -> None:
+def failures_on(console: Console, report: Report) -> None:
+    """Print each failure with what to do about it, and each failed check."""
     for failure in report.failures:
-        title = shown(f"\n{failure.host}  {failure.stage}  ", style="bold red")
-        console.print(title + shown(failure.error, style="default"))
-        if failure.hint:
-            console.print(shown(failure.hint))
+        for obstacle in failure.parts:
+            title = shown(f"\n{failure.host}  {failure.stage}  ", style="bold red")
+            console.print(title + shown(obstacle.what, style="default"))
+            if obstacle.remedy:
+                console.print(shown(obstacle.remedy))
     failed = [check for check in report.checks if check.ok is False]
     for alike in _groups(failed):
         for check in alike[:IN_FULL]:
@@ -109,6 +112,21 @@ def _failures(report: Report, console: Console) -> None:
         console.print(Text("\nEvery check was skipped: nothing is proved.", style="bold red"))
 
 
+def table_of_servers(servers: Mapping[str, str], failures: Sequence[Failure]) -> Table:
+    """Return a row an obstacle, with its remedy, and one a server that has none.
+
+    `servers` has a line for each server that can carry its part: what was found there.
+    """
+    table = Table("Server", "What was found", "What to do", box=box.SIMPLE, pad_edge=False)
+    for server, found in servers.items():
+        table.add_row(shown(server, style="green"), shown(found), "nothing: it is ready")
+    for failure in sorted(failures, key=lambda failure: failure.host):
+        name = shown(failure.host, style="red")
+        for obstacle in failure.parts:
+            table.add_row(name, shown(obstacle.what), shown(obstacle.remedy))
+    return table
+
+
 def _groups(failed: Sequence[Check]) -> list[list[Check]]:
     """Return the failures that have name, cause and fix in common, in the order of the first."""
     groups: dict[tuple[str, str, str], list[Check]] = {}
@@ -118,14 +136,26 @@ def _groups(failed: Sequence[Check]) -> list[list[Check]]:
 
 
 def _verdict(report: Report, console: Console) -> None:
-    verb = "would change" if report.dry_run else "changed"
+    changes = "" if report.dry_run or report.ready is not None else f", {report.changed} changed"
     done = Text("done", style="green") if report.ok else Text("failed", style="red")
     console.print(
         Text(f"\n{report.workflow}{f' of cluster {report.cluster!r}' if report.cluster else ''} ")
         + done
-        + Text(f" in {report.seconds:.1f} s, {report.changed} {verb}.")
+        + Text(f" in {report.seconds:.1f} s{changes}.")
     )
     if not report.ok and report.log:
         console.print(Text(f"Details: {report.log}"))
+    if report.dry_run and report.plans:
+        console.print(shown(_sum(report), style="bold"))
     if report.conclusion:
         console.print(Text(report.conclusion, style="bold"))
+
+
+def _sum(report: Report) -> str:
+    """Return the last sentence of a plan."""
+    if not report.ok:
+        return f"Plan, as far as it could be made: {in_words(report.plan)}."
+    if report.changed:
+        return f"Plan: {in_words(report.plan)}."
+    stands = " The cluster stands as the site says." if report.workflow == "build" else ""
+    return f"No changes.{stands}"

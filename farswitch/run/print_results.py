@@ -10,6 +10,7 @@ import colorama
 from nornir.core.inventory import Host
 from nornir.core.task import AggregatedResult, MultiResult, Result
 
+from farswitch.run.echo import reader_may_go
 from farswitch.run.terminal import safe
 
 Returned = tuple[str, str, Result]
@@ -31,7 +32,7 @@ def print_results(returned: Sequence[Returned], *, on_stderr: bool) -> None:
         steps.setdefault(step, AggregatedResult(step))[host] = _plain(step, host, result)
     with colorama.colorama_text(autoreset=True, strip=False):
         out = sys.stderr if on_stderr else sys.stdout
-        with contextlib.redirect_stdout(out):
+        with contextlib.redirect_stdout(out), reader_may_go(out):
             for aggregated in steps.values():
                 print_result(aggregated, vars=["result"])
 

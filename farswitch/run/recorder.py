@@ -12,8 +12,9 @@ from nornir.core.inventory import Host
 from nornir.core.task import AggregatedResult, MultiResult, Result, Task
 
 from farswitch.proof.check import Check
+from farswitch.run.plan import Diff
 from farswitch.run.progress import View
-from farswitch.run.rows import Failure, Row, failure_of
+from farswitch.run.rows import Failure, Row, Worked, failure_of
 from farswitch.run.stages import StepsAhead
 
 
@@ -25,9 +26,10 @@ class Recorder:
         self.failures: list[Failure] = []
         self.notes: list[str] = []
         self.warnings: list[str] = []
-        self.diffs: list[tuple[str, str, str]] = []
+        self.diffs: list[Diff] = []
         self.extras: dict[str, Any] = {}
         self.returned: list[tuple[str, str, Result]] = []
+        self.timeline: list[Worked] = []
         self.results: dict[tuple[str, str], Any] = {}
         self._view = view or View()
         self._ahead = StepsAhead()
@@ -77,6 +79,12 @@ class Recorder:
         with self._lock:
             return [check for row in self.rows.values() for check in row.checks]
 
+    @property
+    def changed(self) -> int:
+        """How many objects and settings were changed so far."""
+        with self._lock:
+            return sum(row.changed for row in self.rows.values())
+
     def judged(self, family: str, checks: Iterable[Check]) -> None:
         """Keep the verdicts of a family, also of one that could not be observed on any host."""
         now = time.monotonic()
@@ -106,14 +114,13 @@ class Recorder:
             if not own.failed:
                 self.results[stage, host] = own.result
             began = self._begun.get((stage, host), now)
+            self.timeline.append(Worked(stage, host, began, now, changes, failed=own.failed))
             row = self.rows.setdefault(stage, Row(stage, began, now))
             row.started, row.ended = min(row.started, began), max(row.ended, now)
             self._unreported.setdefault(stage, row)
             self._ahead.ended(host, failed=own.failed)
             row.hosts.add(host)
             row.changed += changes
-            if changes:
-                row.touched.add(host)
             self.notes += getattr(own, "notes", [])
             self.warnings += getattr(own, "warnings", getattr(own.exception, "__notes__", []))
             if own.diff:

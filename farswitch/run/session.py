@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,19 +13,26 @@ from nornir import InitNornir
 from nornir.core import Nornir
 from nornir.core.inventory import Host
 
+from farswitch import pace
 from farswitch.connections.access import register as register_connections
 from farswitch.connections.access import shell
-from farswitch.errors import FarswitchError
+from farswitch.connections.open_once import open_early
+from farswitch.deadline import stood_still
+from farswitch.errors import ConfigError, FarswitchError
+from farswitch.home import expand_home
 from farswitch.model.cluster import Cluster, Site
 from farswitch.model.machines import Guest
+from farswitch.model.node_names import fold, shown
 from farswitch.run.cli import Options
 from farswitch.run.configuration import configuration
 from farswitch.run.logs import start_log
 from farswitch.run.print_report import console_for, show
 from farswitch.run.print_results import print_results
-from farswitch.run.progress import view_on
+from farswitch.run.progress import View, view_on
 from farswitch.run.recorder import Recorder
 from farswitch.run.report import Report
+from farswitch.run.run_document import run_of
+from farswitch.run.runs import new_name, runs_folder, save
 from farswitch.run.stages import Filter, Stage, guests, run_stages
 from farswitch.site.nornir_data import cluster_of, site_of
 from farswitch.site.plugin import fill_in_keys, resize
@@ -37,24 +45,36 @@ class Session:
     """Everything that the stages of one run share; use it as a context manager."""
 
     def __init__(
-        self, workflow: str, options: Options, *, inventory: dict[str, Any] | None = None
+        self,
+        workflow: str,
+        options: Options,
+        *,
+        inventory: dict[str, Any] | None = None,
+        quiet: bool = False,
     ) -> None:
         """Read and check the site, or Nornir's `inventory` instead; nothing is touched yet.
+
+        A `quiet` one shows nothing of what goes on.
 
         Raises:
             ConfigError: The site or the options cannot be meant.
         """
         self.workflow = workflow
         self.options = options
+        self._began = datetime.now(UTC)
         self._started = time.monotonic()
-        self._view = view_on(console_for(as_json=options.json))
+        self._stood_still = stood_still()
+        pace.forget()
+        self._view = View() if quiet else view_on(console_for(as_json=options.json))
         self.record: Record | None = None
-        """The cluster's; None before it is read, and in the dry run of a first build."""
+        """The cluster's; None before it is read. In a dry run it is as a build would write it."""
         self.recorder = Recorder(self._view)
-        self.log = Path(options.log) if options.log else state_folder() / f"{workflow}.log"
+        self._end_early_logins: Callable[[], None] | None = None
+        self.log = expand_home(options.log) if options.log else state_folder() / f"{workflow}.log"
         start_log(self.log, verbose=options.verbose > 0)
         register_connections()
         register_inventory()
+        self._servers_only = inventory is not None
         self.nornir = self._nornir(inventory)
 
     def _nornir(self, inventory: dict[str, Any] | None) -> Nornir:
@@ -124,15 +144,23 @@ class Session:
         """Whether the host keeps the cluster's record."""
         return host.name == self.head_host.name
 
-    def needs_no_boot(self, host: Host) -> bool:
-        """Whether the host is a guest that vm_boot has nothing to do for."""
-        row = self.recorder.rows.get("vm_boot")
-        return guests(host) and row is not None and host.name not in row.touched | row.failed
-
     def good_guests(self) -> tuple[Guest, ...]:
         """Return the guests that did not fail in this run."""
         failed = self.nornir.data.failed_hosts
         return tuple(guest for guest in self.cluster.guests if guest.name not in failed)
+
+    def guest(self, name: str) -> Guest:
+        """Return the cluster's guest of that name.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        guests = {guest.name: guest for guest in self.cluster.guests}
+        if name not in guests:
+            raise ConfigError(
+                f"Cluster '{self.cluster.name}' has no guest {shown(name)}; it has {fold(guests)}."
+            )
+        return guests[name]
 
     def is_first_of(self, chosen: Sequence[Guest]) -> Filter:
         """Return the filter for the first of some guests: the one that starts their jobs."""
@@ -156,36 +184,88 @@ class Session:
         self.take_record(record)
         check_places(record, self.cluster)
 
+    def begin_anew(self) -> None:
+        """Forget what was recorded and who failed: the hosts are looked at once more."""
+        self.recorder = Recorder(self._view)
+        self.nornir = self.nornir.with_processors([self.recorder])
+        self.nornir.data.reset_failed_hosts()
+
+    def log_in_early(self) -> None:
+        """Begin to log in to the guests of a cluster that was built, while its servers are seen to.
+
+        A guest needs as long for it as they for all that is theirs.
+        """
+        known = self.record.hosts if self.record else {}
+        built = [host for host in self.hosts(guests) if host.name in known]
+        at_once = self.nornir.config.runner.options.get("num_workers", 1)
+        self._end_early_logins = open_early(built, "shell", at_once=at_once)
+
     def run(self, stages: Iterable[Stage], *, on_failed: bool = False) -> bool:
         """Run the stages and return whether every vital one ended well."""
         return run_stages(self.nornir, stages, on_failed=on_failed)
 
-    def finish(self, conclusion: str = "", *, cluster: str | None = None) -> int:
+    def finish(
+        self,
+        conclusion: str = "",
+        *,
+        cluster: str | None = None,
+        ready: Mapping[str, str] | None = None,
+    ) -> int:
         """Print the report, with a last sentence of its own, and return the exit code.
 
-        It is about the site's cluster, or the one that is named.
+        It is about the site's cluster, or the one that is named. A preflight names the servers that
+        are `ready`, with what was found there.
         """
         self.recorder.close()
         self._view.stop()
-        report = Report(
+        report = replace(self.report(cluster), conclusion=conclusion, ready=ready)
+        self._keep(report)
+        if self.options.verbose > 1:
+            print_results(self.recorder.returned, on_stderr=self.options.json)
+        show(report, as_json=self.options.json, verbose=self.options.verbose)
+        return report.exit_code
+
+    def _keep(self, report: Report) -> None:
+        """Keep the run on the controller; one that cannot be kept is no failure of its own."""
+        run = run_of(
+            self.recorder,
+            report.document(),
+            None if self._servers_only else self.cluster,
+            name=new_name(self._began, self.workflow, report.cluster),
+            site=self.options.site or "",
+            started=self._began,
+            began=self._started,
+        )
+        try:
+            save(run)
+        except OSError as error:
+            report.notes.append(f"This run is not kept: {error.strerror} in {runs_folder()}.")
+
+    def report(self, cluster: str | None = None) -> Report:
+        """Return what was recorded so far, of the site's cluster or the one that is named."""
+        places = {name: place for place, name in enumerate(self.nornir.inventory.hosts)}
+        return Report(
             workflow=self.workflow,
             cluster=self.cluster.name if cluster is None else cluster,
             seconds=self.seconds,
             rows=tuple(self.recorder.rows.values()),
             failures=tuple(self.recorder.failures),
             checks=tuple(self.recorder.checks),
-            diffs=tuple(self.recorder.diffs),
-            notes=self.recorder.notes,
+            diffs=tuple(sorted(self.recorder.diffs, key=lambda diff: places.get(diff[1], 0))),
+            notes=[*self.recorder.notes, *self._slowness()],
             warnings=tuple(self.recorder.warnings),
             extras=self.recorder.extras,
             dry_run=self.options.dry_run,
+            detailed=self.options.detailed_exitcode,
             log=self.log,
-            conclusion=conclusion,
         )
-        if self.options.verbose > 1:
-            print_results(self.recorder.returned, on_stderr=self.options.json)
-        show(report, as_json=self.options.json, verbose=self.options.verbose)
-        return report.exit_code
+
+    def _slowness(self) -> Iterator[str]:
+        """Yield what was noticed of slow machines, this one included."""
+        if note := pace.note():
+            yield note
+        if (still := stood_still() - self._stood_still) >= 1:
+            yield f"This program itself was stopped for {still:.0f} s, which no deadline counts."
 
     def __enter__(self) -> Self:
         """Show what goes on from now on."""
@@ -203,6 +283,8 @@ class Session:
         Worker threads use them still then, and libvirt's library does not bear that.
         """
         self._view.stop()
+        if self._end_early_logins is not None:
+            self._end_early_logins()
         if kind is None or issubclass(kind, Exception):
             self.nornir.close_connections(on_good=True, on_failed=True)
 

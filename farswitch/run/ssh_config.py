@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from farswitch.connections.shell.user_config import user_config
 from farswitch.guests.files.ssh import known_hosts, wanted_access
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
+from farswitch.run.guest_inventories import ansible, nornir_groups, nornir_hosts
 from farswitch.run.session import Session
 from farswitch.site.state_folder import login_folder
 from farswitch.state.record import Record
@@ -24,26 +29,49 @@ def render(cluster: Cluster, folder: Path) -> str:
     return "\n".join([*_servers(cluster), *_guests(cluster, folder)]) + "\n"
 
 
+def server_alias(cluster: Cluster, server: str) -> str:
+    """Return a server's name that no other cluster's configuration has; a guest's is its domain."""
+    return f"{cluster.name}-{server}"
+
+
 def _servers(cluster: Cluster) -> Iterator[str]:
     for server in cluster.servers:
-        yield f"Host {server.name}"
+        names = [server_alias(cluster, server.name), server.name]
+        # Included from the user's own, it would be what `ssh -G` resolves this name by.
+        yield f"Host {' '.join(name for name in names if name != server.hostname)}"
         yield from _indent(_server(server))
 
 
 def _server(server: Server) -> Iterator[str]:
-    yield f"HostName {server.hostname}"
-    yield f"Port {server.port}"
-    yield f"User {server.user}"
+    """Yield what holds for a server, the user's own file resolved: `ssh -F` reads no other."""
+    config = user_config(server.hostname, server.port, server.user)
+    yield f"HostName {config.hostname}"
+    yield f"Port {config.port}"
+    yield f"User {config.user}"
     yield "StrictHostKeyChecking yes"
-    if server.key_file:
-        yield f"IdentityFile {_quoted(server.key_file)}"
-    if server.known_hosts:
-        yield f"UserKnownHostsFile {_quoted(server.known_hosts)}"
+    for path in (server.key_file,) if server.key_file else config.own_identity_files:
+        yield f"IdentityFile {_quoted(path)}"
+    files = (server.known_hosts,) if server.known_hosts else config.own_known_hosts
+    if files is not None:
+        yield f"UserKnownHostsFile {' '.join(map(_quoted, files)) or 'none'}"
+        yield "GlobalKnownHostsFile none"
+    if config.known_hosts_command and not server.known_hosts:
+        yield f"KnownHostsCommand {config.known_hosts_command}"
+    if config.revoked_host_keys:
+        yield f"RevokedHostKeys {_quoted(config.revoked_host_keys)}"
+    if config.identities_only:
+        yield "IdentitiesOnly yes"
+    if config.agent:
+        yield f"IdentityAgent {_quoted(config.agent)}"
+    if config.alias:
+        yield f"HostKeyAlias {config.alias}"
+    if config.proxy:
+        yield f"ProxyCommand {shlex.join(config.proxy).replace('%', '%%')}"
 
 
 def _guests(cluster: Cluster, folder: Path) -> Iterator[str]:
     for guest in cluster.guests:
-        yield f"Host {guest.name}"
+        yield f"Host {guest.name} {guest.domain}"
         yield from _indent(
             (
                 f"HostName {guest.management_address.ip}",
@@ -52,36 +80,58 @@ def _guests(cluster: Cluster, folder: Path) -> Iterator[str]:
                 "IdentitiesOnly yes",
                 f"UserKnownHostsFile {_quoted(folder / 'known_hosts')}",
                 "StrictHostKeyChecking yes",
-                *([] if _local(cluster, guest.hypervisor) else [f"ProxyJump {guest.hypervisor}"]),
+                *_jump(cluster, guest.hypervisor),
             )
         )
 
 
-def _local(cluster: Cluster, hypervisor: str) -> bool:
-    return cluster.server(hypervisor).local
+def _jump(cluster: Cluster, hypervisor: str) -> list[str]:
+    local = cluster.server(hypervisor).local
+    return [] if local else [f"ProxyJump {server_alias(cluster, hypervisor)}"]
 
 
 def _indent(lines: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
     return (f"    {line}" for line in lines)
 
 
-def _quoted(path: Path) -> str:
+def _quoted(path: Path | str) -> str:
     return f'"{path}"'
 
 
 def save(cluster: Cluster, record: Record) -> Path:
-    """Write configuration, key and known hosts for this user alone; return the configuration."""
+    """Write a user's way in, for them alone, where it is not there yet; return the configuration.
+
+    With it go the inventories by which other tools take it.
+    """
     folder = login_folder(cluster.name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = folder / "id_ed25519"
-    key.unlink(missing_ok=True)
-    key.touch(mode=0o600)
-    key.write_text(record.controller.private, encoding="ascii")
     known = known_hosts(wanted_access(cluster, record), cluster.owner)
-    (folder / "known_hosts").write_bytes(known.content)
     configuration = configuration_of(cluster.name)
-    configuration.write_text(render(cluster, folder), encoding="utf-8")
+    for path, text in {
+        folder / "id_ed25519": record.controller.private,
+        folder / "known_hosts": known.content.decode(),
+        configuration: render(cluster, folder),
+        folder / "ansible.yaml": ansible(cluster, configuration),
+        folder / "hosts.yaml": nornir_hosts(cluster),
+        folder / "groups.yaml": nornir_groups(cluster, configuration),
+    }.items():
+        _replace(path, text)
     return configuration
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, whole: ssh may read it at any moment."""
+    with suppress(OSError, ValueError):
+        if path.read_text(encoding="utf-8") == text:
+            return
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    beside.touch(mode=0o600)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def write_login(session: Session) -> None:

@@ -125,6 +125,8 @@ def run_stages(nornir: Nornir, stages: Iterable[Stage], *, on_failed: bool = Fal
     for stage in stages:
         failed = set() if on_failed else nornir.data.failed_hosts
         chosen = nornir.filter(filter_func=_all_of(stage.on, failed))
+        if not chosen.inventory.hosts:
+            continue
         if stage.together:
             chosen = chosen.with_runner(ThreadedRunner(max(1, len(chosen.inventory.hosts))))
         result = chosen.run(chain, name="chain", steps=stage.steps, on_failed=on_failed)

@@ -59,6 +59,8 @@ class TeardownOptions:
             raise ConfigError("--remove goes with --orphans.")
         if self.server and site:
             raise ConfigError("Of --server and --site only one is wanted.")
+        if (self.key_file or self.known_hosts) and not self.server:
+            raise ConfigError("--key-file and --known-hosts go with --server.")
 
     def inventory(self) -> dict[str, Any] | None:
         """Return Nornir's inventory of the servers that were named; None takes the site's.

@@ -10,13 +10,13 @@ LONGEST = 8_000
 """Characters of one text that are shown: a page or two; the JSON document has all of it."""
 
 
-def safe(text: str) -> str:
+def safe(text: str, longest: int | None = LONGEST) -> str:
     """Return a text without escape codes and whatever else a terminal would obey, and bounded.
 
     Line ends and tabs stay. What turns the direction of writing goes: it can make a text read as
-    another one.
+    another one. A text that was asked for, as a command's output, has no `longest`.
     """
-    cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    cut = text if longest is None or len(text) <= longest else f"{text[:longest]}…"
     return "".join(char for char in ESCAPES.sub("", cut) if char.isprintable() or char in "\n\t")
 
 

@@ -15,6 +15,8 @@ from farswitch.site.mistakes import Mistakes
 from farswitch.site.yaml_lines import Document, Place
 
 DATA: Place = ("data",)
+NFS_PORT = 2049
+"""TCP port of NFS (RFC 7530, section 3.1); sshd's is below all that MPI may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,10 @@ class CrossChecks:
                 sentence = f"the underlay of '{other.name}' is {other.underlay}"
                 wanted = f"wanted IPv{server.underlay.version} as for '{server.name}'"
                 self._hosts((other.name,), f"{sentence}, {wanted}.")
-            if (server.hostname, server.port) == (other.hostname, other.port):
+            if server.local and other.local:
+                sentence = f"'{other.name}' is this machine like '{server.name}'"
+                self._hosts((other.name, "data", "local"), f"{sentence}, wanted two servers.")
+            elif _reached(server) == _reached(other):
                 sentence = f"'{other.name}' has the hostname {server.hostname} of '{server.name}'"
                 self._hosts((other.name,), f"{sentence}, wanted two servers.")
 
@@ -134,6 +139,11 @@ class CrossChecks:
 
     def _ports(self) -> None:
         launcher, payload = self.settings.mpi.launcher_ports, self.settings.mpi.payload_ports
+        for name, ports in (("launcher_ports", launcher), ("payload_ports", payload)):
+            if ports.first <= NFS_PORT <= ports.last:
+                sentence = f"'mpi.{name}' is {ports.first}-{ports.last}, which contains {NFS_PORT}"
+                wanted = "the port of NFS on the head, wanted a range without it"
+                self.mistakes.add(self.defaults, (*DATA, "mpi", name), f"{sentence}, {wanted}.")
         if launcher.first <= payload.last and payload.first <= launcher.last:
             sentence = f"'mpi.payload_ports' is {payload.first}-{payload.last}, which overlaps"
             wanted = f"'mpi.launcher_ports' {launcher.first}-{launcher.last}, wanted ranges apart"
@@ -150,6 +160,11 @@ class CrossChecks:
 
     def _hosts(self, place: Place, sentence: str) -> None:
         self.mistakes.add(self.hosts, place, sentence)
+
+
+def _reached(server: Server) -> tuple[str, int]:
+    """Return name and port of a server's sshd; DNS takes no notice of case and a dot at the end."""
+    return server.hostname.lower().rstrip("."), server.port or 22
 
 
 def _addresses(server: Server) -> list[tuple[Place, Address]]:

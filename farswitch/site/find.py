@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 from farswitch.errors import ConfigError
+from farswitch.home import base_folder, expand_home
 from farswitch.model.node_names import shown
-from farswitch.site.yaml_lines import shown_path
+from farswitch.site.yaml_lines import NAMES, shown_path
 
-FILES = HOSTS, GROUPS, DEFAULTS = "hosts.yaml", "groups.yaml", "defaults.yaml"
+FILES = HOSTS, GROUPS, DEFAULTS = NAMES
 INVENTORY = "inventory"
 """The folder that sites stand in: in the current folder, and in the user's configuration."""
 PACKAGED = Path(__file__).with_name("sites")
@@ -26,11 +27,11 @@ def find_site(site: str) -> Path:
     Raises:
         ConfigError: There is no such folder; the message names the sites that there are.
     """
-    path = Path(site).expanduser() if site.startswith("~/") else Path(site)
+    path = expand_home(site)
     name = path.relative_to(INVENTORY) if path.parts[:1] == (INVENTORY,) else path
     folders = [path, *(inventory / name for inventory in inventories())]
     for folder in folders:
-        if site and any((folder / file).is_file() for file in FILES):
+        if site and _is_site(folder, site):
             return folder.resolve()
     places = (path.absolute().parent, *inventories())
     near = next(filter(None, map(_sites, places)), "none")
@@ -39,8 +40,8 @@ def find_site(site: str) -> Path:
 
 def inventories() -> tuple[Path, ...]:
     """Return the folders that have sites: here, the user's own, and what comes with farswitch."""
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return (Path(INVENTORY), Path(base) / "farswitch" / INVENTORY, PACKAGED)
+    base = base_folder("XDG_CONFIG_HOME", ".config")
+    return (Path(INVENTORY), base / "farswitch" / INVENTORY, PACKAGED)
 
 
 def site_names() -> list[str]:
@@ -50,6 +51,14 @@ def site_names() -> list[str]:
     )
 
 
+def _is_site(folder: Path, site: str) -> bool:
+    try:
+        return any((folder / file).exists() for file in FILES)
+    except OSError as error:
+        raise ConfigError(f"{shown(site)} cannot be looked at: {error.strerror}.") from error
+
+
 def _sites(folder: Path) -> str:
-    sites = (path.parent for path in folder.resolve().glob(f"*/{HOSTS}"))
+    real = Path(os.path.realpath(folder))  # which takes a loop of links, too
+    sites = (path.parent for path in real.glob(f"*/{HOSTS}"))
     return ", ".join(sorted(map(shown_path, sites)))

@@ -9,6 +9,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from farswitch.errors import ConfigError
+from farswitch.home import expand_home
 from farswitch.model.machines import Address, Role, Server
 from farswitch.model.node_names import check_name, expand
 from farswitch.site.field_types import parse_underlay
@@ -107,7 +108,7 @@ class Entries:
         )
 
     def _path(self, text: str | None) -> Path | None:
-        return None if text is None else self.folder / Path(text).expanduser()
+        return None if text is None else self.folder / expand_home(text)
 
     def _claim(self, name: str, text: str) -> bool:
         """Return whether the name is new; two machines of one name are a mistake."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from farswitch.errors import ConfigError
+from farswitch.home import expand_home
 from farswitch.model.cluster import GuestEntry, Site
 from farswitch.model.settings import Image
 from farswitch.site.cross_checks import CrossChecks
@@ -59,4 +60,4 @@ def _beside(image: Image, folder: Path) -> Image:
     """Return the image with its path, if it has one, starting at the site's folder."""
     if image.own or "://" in image.source:
         return image
-    return image.model_copy(update={"source": str(folder / Path(image.source).expanduser())})
+    return image.model_copy(update={"source": str(folder / expand_home(image.source))})

@@ -59,9 +59,10 @@ def found(value: Any) -> str:
 
 
 def key(place: Place) -> str:
-    """Return how a message calls a key: without `data.`, which means nothing to the reader."""
-    names = [str(name) for name in place if isinstance(name, str) and name != "data"]
-    return shown(".".join(names) or "data")
+    """Return how a message calls a key: without a `data.`, which means nothing to the reader."""
+    names = [name for name in place if isinstance(name, str)]
+    *outer, last = names or ["data"]
+    return shown(".".join([*(name for name in outer if name != "data"), last]))
 
 
 def _sentence(model: type[BaseModel], details: ErrorDetails, place: Place) -> str:

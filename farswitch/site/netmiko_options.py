@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from nornir.core.inventory import ConnectionOptions
 
+from farswitch.home import home_folder
 from farswitch.model.machines import Guest, Server
 from farswitch.site.state_folder import login_folder
 
@@ -19,7 +19,7 @@ DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 def of_server(server: Server) -> ConnectionOptions:
     """Return how netmiko logs in to a server: the host's key known, no password."""
-    folder = Path.home() / ".ssh"
+    folder = home_folder() / ".ssh"
     keys = (server.key_file, *(folder / name for name in DEFAULT_KEYS))
     key = next((key for key in keys if key is not None and key.is_file()), server.key_file)
     return _options(

@@ -47,12 +47,12 @@ def write_site(
     """
     folder = below / name
     new = _validated(name=name, server1=server1, server2=server2, user=user)
-    if folder.exists():
-        raise ConfigError(
-            f"'{folder}' exists: a new site needs a folder of its own.",
-            hint="Choose another name, or edit the files there.",
-        )
     try:
+        if folder.exists():
+            raise ConfigError(
+                f"'{folder}' exists: a new site needs a folder of its own.",
+                hint="Choose another name, or edit the files there.",
+            )
         below.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=below, prefix=".new-") as partial:
             made = Path(partial) / name
@@ -60,7 +60,7 @@ def write_site(
             _render(new, made)
             made.rename(folder)
     except OSError as error:
-        raise ConfigError(f"'{folder}' cannot be written: {error.strerror}.") from error
+        raise ConfigError(f"{shown(str(folder))} cannot be written: {error.strerror}.") from error
     return folder
 
 

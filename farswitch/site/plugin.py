@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from nornir.core.inventory import (
     ConnectionOptions,
@@ -123,6 +124,19 @@ def server_host(server: Server, group: Group, defaults: Defaults) -> Host:
     )
 
 
+def guest_data(guest: Guest) -> dict[str, Any]:
+    """Return the plain data of a guest, for filters and templates."""
+    return {
+        "role": "guest",
+        "index": guest.index,
+        "vni": guest.vni,
+        "data_address": str(guest.data_address.ip),
+        "management_address": str(guest.management_address.ip),
+        "hypervisor": guest.hypervisor,
+        "cluster": guest.settings.cluster,
+    }
+
+
 def _guest_host(guest: Guest, inventory: Inventory) -> Host:
     extras = {
         "name": guest.name,
@@ -138,15 +152,7 @@ def _guest_host(guest: Guest, inventory: Inventory) -> Host:
         username=GUEST_USER,
         platform="linux",
         groups=ParentGroups([inventory.groups["guest"]]),
-        data={
-            "role": "guest",
-            "index": guest.index,
-            "vni": guest.vni,
-            "data_address": str(guest.data_address.ip),
-            "management_address": str(guest.management_address.ip),
-            "hypervisor": guest.hypervisor,
-            "cluster": guest.settings.cluster,
-        },
+        data=guest_data(guest),
         connection_options={
             "shell": ConnectionOptions(extras=extras),
             "netmiko": netmiko_options.of_guest(guest),

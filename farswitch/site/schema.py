@@ -53,7 +53,7 @@ class ServerGroup(Fields):
 
     username: Login = "root"
     """who logs in; any other user needs what [security.md](security.md) gives"""
-    port: Port = 22
+    port: Port | None = None
     """of sshd"""
     data: Annotated[ServerGroupData, A_MAPPING] = ServerGroupData()
 

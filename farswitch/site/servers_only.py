@@ -65,8 +65,8 @@ def parse_server(text: str, *, key_file: Path | None, known_hosts: Path | None) 
         hostname = parse_hostname(six or name)
     except ValueError:
         raise ConfigError(wanted) from None
-    number = int(port or 22)
-    if not 1 <= number <= _PORT_MAX:
+    number = int(port) if port else None
+    if number is not None and not 1 <= number <= _PORT_MAX:
         raise ConfigError(wanted)
     return Server(
         name=text.rpartition("@")[2],

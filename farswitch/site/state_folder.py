@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from farswitch.home import base_folder
 
 
 def state_folder() -> Path:
     """Return the folder of this user's state (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
-    return Path(base) / "farswitch"
+    return base_folder("XDG_STATE_HOME", ".local/state") / "farswitch"
 
 
 def login_folder(cluster: str) -> Path:

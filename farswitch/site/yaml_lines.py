@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    ScalarEvent,
+)
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from farswitch.errors import ConfigError
-from farswitch.model.node_names import shown
+from farswitch.model.node_names import escaped, shown
+from farswitch.site.yaml_errors import explain
 
 Place = tuple[str | int, ...]
+NAMES = ("hosts.yaml", "groups.yaml", "defaults.yaml")
+"""The files of a site."""
 MAX_BYTES = 128 * 1024
 MAX_DEPTH = 16
-TEXT_TAG = "tag:yaml.org,2002:str"
+TEXT_TAG, NULL_TAG, NUMBER_TAG = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "null", "int"))
+VERSION = (1, 2)
+"""Of YAML: in 1.1 `no` is false and 010 is eight."""
+NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+|0o[0-7]+)")
+"""A whole number that all readers of YAML take for the same one."""
+LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+"""What YAML 1.1 takes for the end of a line, and 1.2 and editors do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +56,13 @@ class Document:
 
 
 def shown_path(path: Path) -> str:
-    """Return a path as a message shows it: relative when it lies below the current folder."""
+    """Return a path as a message shows it: relative when it lies below the current folder.
+
+    It is whole, however long: at its end stands the file's name.
+    """
     here = Path.cwd()
     shorter = path.relative_to(here) if path.is_relative_to(here) else path
-    return shown(str(shorter))[1:-1]
+    return escaped(str(shorter))
 
 
 def read_document(path: Path) -> Document:
@@ -62,10 +83,8 @@ def read_document(path: Path) -> Document:
         if node is not None:
             document.data.update(_mapping(node, document))
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{name}, line {mark.line + 1}" if mark else name
-        reason = " ".join(filter(None, (error.context, error.problem)))
-        raise ConfigError(f"{place}: this is no YAML: {reason}.") from error
+        line, reason = explain(error, text)
+        raise ConfigError(f"{name}, line {line}: this is no YAML: {reason}.") from error
     except ReaderError as error:
         place = f"{name}, line {text.count(chr(10), 0, error.position) + 1}"
         raise ConfigError(f"{place}: found a control character, wanted text.") from error
@@ -73,36 +92,54 @@ def read_document(path: Path) -> Document:
 
 
 def _read_text(path: Path, name: str) -> str:
-    if not path.is_file():
-        raise ConfigError(
-            f"{name}: there is no such file, wanted hosts.yaml, groups.yaml and defaults.yaml."
-        )
     try:
+        if not path.is_file():
+            wanted = f"wanted {NAMES[0]}, {NAMES[1]} and {NAMES[2]}"
+            raise ConfigError(f"{name}: {_what_is_there(path)}, {wanted}.")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise ConfigError(f"{name}: the file is too large, wanted {MAX_BYTES} bytes at most.")
-        return content.decode("utf-8")
+        text = content.decode("utf-8")
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise ConfigError(f"{name}: the file cannot be read: {reason}.") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{name}, line {line}: this is no text, wanted UTF-8.") from error
+    if end := LINE_ENDS.search(text):
+        line = text.count("\n", 0, end.start()) + 1
+        raise ConfigError(f"{name}, line {line}: found {shown(end[0])}, wanted plain line ends.")
+    return text
+
+
+def _what_is_there(path: Path) -> str:
+    """Say what stands where a file is wanted, or what has nearly its name."""
+    if path.exists():
+        return "this is no file"
+    others = [entry.name for entry in path.parent.iterdir() if entry.name not in NAMES]
+    near = get_close_matches(path.name, others, n=1)
+    return f"there is no such file, but {shown(near[0])}" if near else "there is no such file"
 
 
 def _check_events(text: str, name: str) -> None:
     """Refuse what could cost more than the file is long, or make other things than plain data."""
     depth = 0
     for event in YAML(typ="safe", pure=True).parse(text):
-        place = f"{name}, line {event.start_mark.line + 1}"
-        if isinstance(event, AliasEvent):
-            raise ConfigError(f"{place}: found an alias (*), wanted the value itself.")
-        if isinstance(event, CollectionStartEvent | ScalarEvent) and event.tag is not None:
-            raise ConfigError(f"{place}: found the tag {shown(str(event.tag))}, wanted no tags.")
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise ConfigError(f"{place}: found more than {MAX_DEPTH} levels, wanted fewer.")
+        if sentence := _refused(event, depth):
+            raise ConfigError(f"{name}, line {event.start_mark.line + 1}: {sentence}")
+
+
+def _refused(event: Event, depth: int) -> str:
+    """Return what is wrong with a part of a file, or nothing."""
+    if isinstance(event, AliasEvent):
+        return "found an alias (*), wanted the value itself."
+    if isinstance(event, CollectionStartEvent | ScalarEvent) and event.tag is not None:
+        return f"found the tag {shown(str(event.tag))}, wanted no tags."
+    if isinstance(event, DocumentStartEvent) and event.version not in {None, VERSION}:
+        return f"found YAML {'.'.join(map(str, event.version))}, wanted 1.2."
+    return f"found more than {MAX_DEPTH} levels, wanted fewer." if depth > MAX_DEPTH else ""
 
 
 def _mapping(node: Node, document: Document) -> dict[str, Any]:
@@ -139,6 +176,14 @@ def _plain(node: Node, place: Place, document: Document) -> Any:
 
 
 def _scalar(node: Node, place: Place, document: Document) -> Any:
+    """Return the value of a scalar; one that is left out is an empty text, and no `null`."""
+    if node.tag == NULL_TAG and not node.value:
+        return ""
+    if node.tag == NUMBER_TAG and not NUMBER.fullmatch(node.value):
+        raise ConfigError(
+            f"{document.at(place)}: found the number {shown(node.value)}, which readers of YAML "
+            "take for different ones, wanted plain digits."
+        )
     try:
         return YAML(typ="safe", pure=True).constructor.construct_object(node, deep=True)
     except ValueError as error:

@@ -11,6 +11,7 @@ from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.protocol import CommandError
 from farswitch.errors import FarswitchError
 from farswitch.state.document import ServerDocument, load_versioned, reason
+from farswitch.state.keys import parse_key
 from farswitch.state.saved_settings import ABSENT, Claim, Journal, Value
 
 FOLDER = "/var/lib/farswitch"
@@ -62,7 +63,7 @@ class JournalConflictError(FarswitchError):
 def dump(journal: Journal) -> bytes:
     """Return the journal as the file's content, the same for equal journals."""
     claims = {
-        key: {"saved": claim.saved, "ours": claim.ours, "owners": sorted(claim.owners)}
+        str(key): {"saved": claim.saved, "ours": claim.ours, "owners": sorted(claim.owners)}
         for key, claim in journal.claims.items()
     }
     return (json.dumps({"version": VERSION, "claims": claims}, indent=1) + "\n").encode()
@@ -83,7 +84,8 @@ def parse(content: bytes, where: str = "The journal") -> Journal:
     """
     document = JournalDocument.model_validate(load_versioned(content, VERSION, where))
     claims = {
-        key: Claim(entry.saved, entry.ours, entry.owners) for key, entry in document.claims.items()
+        parse_key(key): Claim(entry.saved, entry.ours, entry.owners)
+        for key, entry in document.claims.items()
     }
     return Journal(claims, hashlib.sha256(content).hexdigest())
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
+
+from farswitch.state.keys import Key
 
 ABSENT = "absent"
 """The digest of a journal that is not there."""
 
 Value = tuple[str, ...]
 """A setting's value: one line for a sysctl or a policy, one a rule for a chain, none for absent."""
+K = TypeVar("K", bound=Key)
 Outcome = Literal["not-ours", "shared", "restore", "same", "foreign"]
 
 
@@ -33,23 +36,27 @@ class Claim:
 class Journal:
     """All settings of one server that are held; `digest` is of the file it was read from."""
 
-    claims: Mapping[str, Claim] = field(default_factory=dict)
+    claims: Mapping[Key, Claim] = field(default_factory=dict)
     digest: str = field(default=ABSENT, compare=False)
 
-    def owners(self, prefix: str) -> frozenset[str]:
-        """Return the clusters that hold any setting whose key starts with `prefix`."""
-        held = (claim.owners for key, claim in self.claims.items() if key.startswith(prefix))
+    def owners(self, kinds: tuple[type[Key], ...]) -> frozenset[str]:
+        """Return the clusters that hold any setting of these kinds."""
+        held = (claim.owners for key, claim in self.claims.items() if isinstance(key, kinds))
         return frozenset().union(*held)
 
-    def keys(self, prefix: str, cluster: str) -> tuple[str, ...]:
-        """Return the keys under `prefix` that `cluster` holds, in the order of their claims."""
+    def keys(self, kind: type[K], cluster: str) -> tuple[K, ...]:
+        """Return the keys of a kind that `cluster` holds, in the order of their claims."""
         return tuple(
             key
             for key, claim in self.claims.items()
-            if key.startswith(prefix) and cluster in claim.owners
+            if isinstance(key, kind) and cluster in claim.owners
         )
 
-    def put(self, key: str, claim: Claim | None) -> Journal:
+    def held(self) -> Counter[str]:
+        """Return how many settings each cluster holds."""
+        return Counter(owner for claim in self.claims.values() for owner in claim.owners)
+
+    def put(self, key: Key, claim: Claim | None) -> Journal:
         """Return the journal with one claim replaced, or with None removed."""
         claims = {**self.claims}
         if claim is None:
@@ -76,7 +83,7 @@ class Released:
     saved: Value = ()
 
 
-def claim(journal: Journal, key: str, cluster: str, have: Value, want: Value) -> Journal:
+def claim(journal: Journal, key: Key, cluster: str, have: Value, want: Value) -> Journal:
     """Record that `cluster` needs a setting to be `want`, before that is written.
 
     A value that is neither the saved one nor ours was set by somebody else after us: it is what
@@ -89,7 +96,7 @@ def claim(journal: Journal, key: str, cluster: str, have: Value, want: Value) ->
     return journal.put(key, Claim(saved, want, old.owners | {cluster}))
 
 
-def claim_more(journal: Journal, key: str, have: Value, owners: Iterable[str]) -> Journal:
+def claim_more(journal: Journal, key: Key, have: Value, owners: Iterable[str]) -> Journal:
     """Record that the lines `have` are about to be taken from a list, beside those taken before.
 
     A line that was taken before and came back (a service started again and wrote its rules anew)
@@ -111,7 +118,7 @@ def beyond(lines: Iterable[str], others: Iterable[str]) -> Value:
     return tuple(more)
 
 
-def release(journal: Journal, key: str, cluster: str, have: Value) -> Released:
+def release(journal: Journal, key: Key, cluster: str, have: Value) -> Released:
     """Take back a cluster's claim of a setting; see `Released` for the outcomes."""
     old = journal.claims.get(key)
     if old is None or cluster not in old.owners:

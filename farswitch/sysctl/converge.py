@@ -7,7 +7,16 @@ from farswitch.errors import FarswitchError
 from farswitch.remote import script
 from farswitch.state.journal import FOLDER, load, store, stored
 from farswitch.state.saved_settings import Journal
-from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, undone_by
+from farswitch.sysctl.coupled import COUPLED, is_coupled
+from farswitch.sysctl.files import (
+    SYSCTL_FILE,
+    UDEV_FILE,
+    WANTED,
+    declared,
+    key_of,
+    path_of,
+    undone_by,
+)
 from farswitch.sysctl.plan import Plan, SysctlState, plan_absent, plan_present
 
 _OBSERVE = script("sysctl_read")
@@ -37,7 +46,16 @@ def converge(
 
 def observe(shell: Shell) -> SysctlState:
     """Read all keys and both files in one round trip."""
-    argv = ("sh", "-c", _OBSERVE, "sysctl", *map(_path, WANTED), "--", SYSCTL_FILE, UDEV_FILE)
+    argv = (
+        "sh",
+        "-c",
+        _OBSERVE,
+        "sysctl",
+        *map(path_of, (*WANTED, *COUPLED)),
+        "--",
+        SYSCTL_FILE,
+        UDEV_FILE,
+    )
     text, *parts = ("\n" + shell.run(argv).stdout).split("\nFILE ")
     files = {}
     for part in parts:
@@ -45,10 +63,11 @@ def observe(shell: Shell) -> SysctlState:
         files[path] = content.strip("\n")
     lines = text.splitlines()
     folders = {line.removeprefix("FOLDER ") for line in lines if line.startswith("FOLDER ")}
-    later = [line.removeprefix("LATER ") for line in lines if line.startswith("LATER ")]
-    return SysctlState(
-        _values(lines), files, frozenset(folders), tuple(filter(None, map(undone_by, later)))
-    )
+    others = [line.removeprefix("SETS ") for line in lines if line.startswith("SETS ")]
+    values = _values(lines)
+    later = tuple(filter(None, map(undone_by, others)))
+    along = declared(others, filter(is_coupled, values))
+    return SysctlState(values, files, frozenset(folders), later, along)
 
 
 def writes(plan: Plan) -> bool:
@@ -60,7 +79,7 @@ def writes(plan: Plan) -> bool:
 def _apply(shell: Shell, plan: Plan, folder: str) -> None:
     journals_now = store(shell, plan.before, folder=folder)
     if plan.values:
-        _write(shell, plan.values)
+        _write(shell, plan.values | plan.kept)
     for path, content in plan.files.items():
         if content is None:
             shell.remove(path)
@@ -76,7 +95,7 @@ def _apply(shell: Shell, plan: Plan, folder: str) -> None:
 
 def _write(shell: Shell, values: dict[str, str]) -> None:
     """Write the values and read each back: a key can refuse one without an error."""
-    words = [word for key, value in values.items() for word in (_path(key), value)]
+    words = [word for key, value in values.items() for word in (path_of(key), value)]
     done = shell.run(("sh", "-c", _WRITE, "sysctl", *words))
     now = _values(done.stdout.splitlines())
     for key, value in values.items():
@@ -88,10 +107,8 @@ def _write(shell: Shell, values: dict[str, str]) -> None:
             )
 
 
-def _path(key: str) -> str:
-    return key.replace(".", "/")
-
-
 def _values(lines: list[str]) -> dict[str, str]:
-    by_path = dict(line.split("=", 1) for line in lines if "=" in line)
-    return {key: by_path[_path(key)].strip() for key in WANTED if _path(key) in by_path}
+    """Return the settings of PATH=VALUE lines; the name of an interface may have a `=`."""
+    pairs = (line.rpartition("=") for line in lines if not line.startswith(("SETS ", "FOLDER ")))
+    found = {key_of(path): value.strip() for path, equal, value in pairs if equal}
+    return {key: value for key, value in found.items() if key in WANTED or is_coupled(key)}

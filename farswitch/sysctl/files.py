@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 
 from farswitch.errors import ForeignObjectError
+from farswitch.sysctl.coupled import ALIAS, SWITCH
 
 WANTED = {
     "net.ipv4.ip_forward": "1",
@@ -67,6 +69,43 @@ def stale(files: Mapping[str, str], owners: frozenset[str]) -> dict[str, str | N
     return {path: text for path, text in wanted.items() if files.get(path) != text.strip("\n")}
 
 
+_SWAPPED = str.maketrans("./", "/.")
+
+
+def path_of(key: str) -> str:
+    """Return where a setting lies below /proc/sys; of `eth0.5`, its key has `eth0/5`: sysctl(8)."""
+    return key.translate(_SWAPPED)
+
+
+def key_of(path: str) -> str:
+    """Return the key of a setting by its path below /proc/sys."""
+    return path.translate(_SWAPPED)
+
+
+def parse_setting(line: str) -> tuple[str, str]:
+    """Return key (or pattern) and value of a line of sysctl.d(5); its first separator counts."""
+    name, _, value = line.partition("=")
+    name = name.strip().lstrip("-").strip()
+    first = next((letter for letter in name if letter in "./"), ".")
+    return key_of(name) if first == "/" else name, value.strip()
+
+
+def declared(lines: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
+    """Return what the last of these lines, each behind its file's path, says of each of the keys.
+
+    A pattern counts only for keys that no line names: sysctl.d(5).
+    """
+    ordered = sorted(lines, key=lambda line: _order(line.partition(" ")[0]))
+    named = dict(parse_setting(line.partition(" ")[2]) for line in ordered)
+    patterns = [name for name in named if "*" in name]
+    found = {}
+    for key in keys:
+        names = [key, *(one for one in reversed(patterns) if fnmatchcase(key, one))]
+        if name := next((one for one in names if one in named), None):
+            found[key] = named[name]
+    return found
+
+
 def undone_by(line: str) -> str | None:
     """Return a warning when another file's setting wins over ours after a reboot.
 
@@ -74,9 +113,12 @@ def undone_by(line: str) -> str | None:
     /etc/sysctl.conf last.
     """
     path, _, setting = line.partition(" ")
-    key, _, value = setting.partition("=")
-    key, value = key.strip().lstrip("-").replace("/", "."), value.strip()
-    last = path == "/etc/sysctl.conf" or path.rpartition("/")[2] > SYSCTL_FILE.rpartition("/")[2]
-    if not last or WANTED.get(key, value) == value:
+    key, value = parse_setting(setting)
+    key = SWITCH if key == ALIAS else key
+    if _order(path) <= _order(SYSCTL_FILE) or WANTED.get(key, value) == value:
         return None
     return f"{key} will be {value} after a reboot, until the next build: '{path}' says so."
+
+
+def _order(path: str) -> tuple[bool, str]:
+    return path == "/etc/sysctl.conf", path.rpartition("/")[2]

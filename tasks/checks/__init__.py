@@ -6,12 +6,22 @@ from farswitch.proof.probe import Probe
 from tasks.checks.attack import probe as attack
 from tasks.checks.control import probe as control
 from tasks.checks.guest import drift as guest_drift
-from tasks.checks.guest import hosts_file, identity
+from tasks.checks.guest import hosts_file, identity, network
 from tasks.checks.guest import login as guest_login
+from tasks.checks.guest import queues as guest_queues
 from tasks.checks.mpi import device, ladder
 from tasks.checks.nfs import closed, mount, share
 from tasks.checks.reach import probe as reach
-from tasks.checks.server import bridges, drift, firewall, guard, isolation, ready, sysctl
+from tasks.checks.server import (
+    bridges,
+    drift,
+    firewall,
+    guard,
+    isolation,
+    queues,
+    ready,
+    sysctl,
+)
 from tasks.checks.ssh import login as ssh_login
 from tasks.checks.tunnel import fdb
 from tasks.checks.tunnel import probe as tunnel
@@ -20,6 +30,7 @@ SUITE: dict[str, tuple[Probe, ...]] = {
     "server": (
         ready.PROBE,
         bridges.PROBE,
+        queues.PROBE,
         guard.PROBE,
         isolation.PROBE,
         sysctl.PROBE,
@@ -31,6 +42,8 @@ SUITE: dict[str, tuple[Probe, ...]] = {
         guest_login.PROBE,
         fdb.PROBE,  # guests have to be there to speak
         identity.PROBE,
+        network.PROBE,
+        guest_queues.PROBE,
         hosts_file.PROBE,
         guest_drift.PROBE,
     ),

@@ -16,6 +16,7 @@ from typing import Any
 from farswitch.lab import container
 from farswitch.lab.addresses import Lab
 from tests.lab.guests import Login
+from tests.schemas import assert_fits
 
 ROOT = Path(__file__).parents[2]
 COMMAND_SECONDS = 900.0
@@ -149,6 +150,8 @@ class ClusterUnderTest:
             capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
         )  # fmt: skip
         document = json.loads(ended.stdout) if ended.stdout.strip() else {}
+        if document:
+            assert_fits(workflow, document)
         run = Run(ended.returncode, document, ended.stderr)
         assert run.status != 0 or warnings(log, before) == [], "a good run has nothing to warn of"
         self.runs.append(run)

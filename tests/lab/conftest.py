@@ -12,7 +12,7 @@ from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import Snapshot, compare, observe, settle
 from tests.lab.executed import Executed
 from tests.lab.foreign import plant
-from tests.own_lab import WITH_GUESTS, own_lab
+from tests.own_lab import FAILED, WITH_GUESTS, own_lab
 
 
 @pytest.fixture(scope="session")
@@ -57,11 +57,18 @@ def built(
 
 
 @pytest.fixture
-def cluster(built: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
-    """Return the cluster of three; a test that changed it gives it back by a build."""
+def cluster(built: ClusterUnderTest, request: pytest.FixtureRequest) -> Iterator[ClusterUnderTest]:
+    """Return the cluster of three; a test that changed it gives it back by a build.
+
+    After one that failed everything is made anew: nobody knows what it was in the middle of.
+    """
     before = len(built.runs)
     yield built
-    if len(built.runs) > before:
+    if request.node.stash.get(FAILED, False):
+        built.write_site()
+        built.run("teardown")
+        built.good("build", "--nodes", "3")
+    elif len(built.runs) > before:
         built.write_site()
         built.good("build", "--nodes", "3")
 

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.root]
 STAGES = [
     "preflight", "image_source", "underlay_udp", "record", "vm_remove", "sysctl", "guard",
     "firewall_reset", "bridge", "vxlan", "bridge_ports", "fdb", "mtu_servers", "image", "vm_boot",
-    "mtu", "firewall_guests", "read_guest_files", "hosts_file", "ssh_keys", "nfs", "mpi",
+    "observe_guest", "mtu", "firewall_guests", "hosts_file", "ssh_keys", "nfs", "mpi",
     "mpi_smoke",
 ]  # fmt: skip
 
@@ -52,6 +52,7 @@ def test_second_build_changes_nothing(built: ClusterUnderTest) -> None:
     assert heard == [], "links, addresses, rules, domains and pools of both servers"
     assert again.changed == 0
     assert again.document["failures"] == []
+    assert [stage["name"] for stage in again.document["stages"]] == STAGES[:-1], "no MPI run"
     assert built.boots() == boots
 
 
@@ -65,7 +66,7 @@ def test_dry_run_tells_of_a_new_guest_and_makes_none(built: ClusterUnderTest) ->
     domains = built.on("server1", ["virsh", "list", "--all", "--name"])
     told = built.good("build", "--dry-run", "--nodes", "4")
     assert told.changed > 0
-    assert "create fst-node4" in told.said
+    assert "+ domain fst-node4 (create)" in told.said
     assert built.on("server1", ["virsh", "list", "--all", "--name"]) == domains
     assert built.good("build", "--dry-run").changed == 0
 

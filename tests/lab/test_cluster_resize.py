@@ -1,8 +1,10 @@
 """A cluster that grows and shrinks: guests that stay are left alone."""
 
+import json
+
 import pytest
 
-from tests.lab.clusters import ClusterUnderTest
+from tests.lab.clusters import ClusterUnderTest, Run
 from tests.lab.guests import names
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
@@ -26,10 +28,21 @@ def known(cluster: ClusterUnderTest, count: int) -> set[str]:
     }
 
 
+def assert_kept(planned: Run, done: Run) -> None:
+    """Fail where a run did other things than its plan said, or another number of them."""
+    assert planned.document["totals"] == done.document["totals"]
+    lines, made = (sorted(map(json.dumps, run.document["plan"])) for run in (planned, done))
+    assert lines == made
+    assert planned.changed == done.changed == len(lines)
+
+
 def test_one_more_guest_joins_and_the_others_run_on(cluster: ClusterUnderTest) -> None:
     boots = cluster.boots()
+    planned = cluster.run("build", "--nodes", "4", "--dry-run", "--detailed-exitcode")
+    assert planned.status == 3, planned.said
     grown = cluster.good("build", "--nodes", "4")
     assert grown.changed > 0
+    assert_kept(planned, grown)
     assert domains(cluster) == [f"fst-node{number}" for number in range(1, 5)]
     assert cluster.boots() == boots
     (files,) = known(cluster, 4)
@@ -44,8 +57,10 @@ def test_one_more_guest_joins_and_the_others_run_on(cluster: ClusterUnderTest) -
 
 def test_guests_above_are_removed_and_the_rest_run_on(cluster: ClusterUnderTest) -> None:
     boots = cluster.boots(2)
+    planned = cluster.good("build", "--nodes", "2", "--dry-run")
     fewer = cluster.good("build", "--nodes", "2")
     assert fewer.changed > 0
+    assert_kept(planned, fewer)
     assert domains(cluster) == ["fst-node1", "fst-node2"]
     assert cluster.boots(2) == boots
     (files,) = known(cluster, 2)

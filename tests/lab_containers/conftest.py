@@ -6,6 +6,7 @@ import pytest
 
 from farswitch.lab import control
 from farswitch.lab.addresses import Lab
+from tests.own_lab import FAILED
 from tests.own_lab import own_lab as new_lab
 
 
@@ -17,7 +18,9 @@ def own_lab() -> Iterator[Lab]:
 
 
 @pytest.fixture
-def lab(own_lab: Lab) -> Lab:
-    """Return the lab, raised."""
+def lab(own_lab: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Return the lab, raised; what a test that failed made of it is no other test's."""
     control.up(own_lab)
-    return own_lab
+    yield own_lab
+    if request.node.stash.get(FAILED, False):
+        control.down(own_lab)

@@ -30,7 +30,7 @@ def build(options: Options, *, guests: bool = True) -> int:
                 define_guests(session)
         if code := session.finish():
             sys.exit(code)
-        return sum(row.changed for row in session.recorder.rows.values())
+        return session.recorder.changed
 
 
 def tear_down(options: Options) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from farswitch.connections import access
 from farswitch.guests.base_image import wanted_image
 from farswitch.guests.domain import Hardware, Mark, render, seed_volume
+from farswitch.guests.pool import ensure
 from farswitch.run.cli import Options
 from farswitch.run.locking import fenced, locked
 from farswitch.run.session import Session
@@ -30,7 +31,7 @@ def without_guests(session: Session) -> Iterator[Stage]:
 def define_guests(session: Session) -> None:
     cluster, hypervisor = session.cluster, access.libvirt(session.head_host)
     pool, folder = cluster.settings.pool, cluster.settings.pool_path
-    hypervisor.ensure_pool(pool, folder)
+    ensure(hypervisor, access.shell(session.head_host), pool, folder)
     base = wanted_image(cluster.settings).base
     hypervisor.upload(pool, base.disk_volume, b"image", 5)
     hardware = Hardware("qemu", 1450, folder, base)

@@ -217,24 +217,27 @@ def test_an_interface_of_somebody_else_is_refused_and_kept(own_lab):
         run(["ip", "link", "delete", own_lab.link])
 
 
+@pytest.fixture
+def office() -> Iterator[str]:
+    """Return the name of somebody's bridge, with an address of 198.18.252.0/24."""
+    name = f"office{os.getpid()}"[:15]
+    run(["ip", "link", "add", name, "type", "bridge"])
+    try:
+        run(["ip", "address", "add", "198.18.252.9/24", "dev", name])
+        run(["ip", "link", "set", name, "up"])
+        yield name
+    finally:
+        run(["ip", "link", "delete", name])
+
+
 @pytest.mark.parametrize("role", ["control", "underlay"])
-def test_a_subnet_in_use_ends_with_code_2_and_nothing_is_made(own_lab, role):
+def test_a_subnet_in_use_ends_with_code_2_and_nothing_is_made(own_lab, office, role):
     control.down(own_lab)
-    used = replace(own_lab, **{role: IPv4Network("127.1.0.0/16")})
-    done = CliRunner().invoke(
-        command,
-        [
-            "up",
-            "--name",
-            used.name,
-            "--control",
-            str(used.control),
-            "--underlay",
-            str(used.underlay),
-        ],
-    )
+    used = replace(own_lab, **{role: IPv4Network("198.18.252.0/23")})
+    subnets = ["--control", str(used.control), "--underlay", str(used.underlay)]
+    done = CliRunner().invoke(command, ["up", "--name", used.name, *subnets])
     assert done.exit_code == 2
-    for word in ("127.1.0.0/16", "127.0.0.0/8", "'lo'", f"--{role}"):
+    for word in ("198.18.252.0/23", "198.18.252.0/24", f"'{office}'", f"--{role}"):
         assert word in done.output
     assert traces(own_lab) == []
 

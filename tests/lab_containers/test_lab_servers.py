@@ -12,6 +12,7 @@ from farswitch.deadline import Deadline, wait_until
 from farswitch.lab import container, control, ready
 from farswitch.lab.addresses import MEMBERS, Lab
 from farswitch.lab.run import ProgramError, run
+from tests.schemas import assert_fits
 
 pytestmark = pytest.mark.root
 SERVER1, SERVER2 = MEMBERS
@@ -175,6 +176,8 @@ def test_status_names_what_is_down(lab):
     done = subprocess.run(
         [sys.executable, "-m", "workflows.lab", *command], capture_output=True, check=False
     )
-    members = {m["name"]: m for m in json.loads(done.stdout)["status"]["members"]}
+    document = json.loads(done.stdout)
+    assert_fits("lab", document)
+    members = {m["name"]: m for m in document["status"]["members"]}
     assert done.returncode == 1
     assert (members["server1"]["ssh"], members["server2"]["ssh"]) == (True, False)

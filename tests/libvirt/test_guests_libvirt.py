@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from farswitch.connections.libvirt.plugin import Hypervisor
+from farswitch.connections.shell.local import LocalShell
 from farswitch.errors import ForeignObjectError
 from farswitch.guests import boot_plan, remove
 from farswitch.model.cluster import cluster
@@ -27,16 +28,21 @@ def test_only_domains_with_our_clusters_mark_are_ours(hypervisor: Hypervisor):
     define(hypervisor, "lab-node2")
     define(hypervisor, "lab-2-node1", MARK.format("lab-2", "node1"))
     define(hypervisor, "renamed", MARK.format("lab", "node9"))
-    assert remove.observe(hypervisor, "lab") == {"node1": "lab-node1", "node9": "renamed"}
+    found = {state.guest: state.name for state in remove.observe(hypervisor, "lab")}
+    assert found == {"node1": "lab-node1", "node9": "renamed"}
 
 
 def test_guests_above_the_wanted_number_go(hypervisor: Hypervisor):
     for number in (1, 5, 4):
         define(hypervisor, f"lab-node{number}", MARK.format("lab", f"node{number}"))
     removal = remove.removal_of(
-        hypervisor, "lab", "none", lambda name: name not in {"node1", "node2"}
+        hypervisor,
+        LocalShell("server1"),
+        "lab",
+        "none",
+        lambda name: name not in {"node1", "node2"},
     )
-    assert list(removal.domains.items()) == [("node4", "lab-node4"), ("node5", "lab-node5")]
+    assert list(removal.domains) == [("node4", "lab-node4"), ("node5", "lab-node5")]
     assert removal.lines == ["- domain lab-node4", "- domain lab-node5"]
 
 

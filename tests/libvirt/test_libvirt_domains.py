@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from farswitch.connections.libvirt.domains import LibvirtError
+from farswitch.connections.libvirt.domains import LibvirtError, Usage
 from farswitch.connections.libvirt.plugin import Hypervisor
 
 DOMAIN = """\
@@ -91,3 +91,13 @@ def test_many_threads_share_one_connection(hypervisor):
         names = list(pool.map(life, range(100)))
     assert names == [f"node{number}" for number in range(100)]
     assert len(hypervisor.list_domains()) == 100
+
+
+def test_what_all_domains_use_is_one_answer_and_what_the_driver_does_not_say_is_none(hypervisor):
+    define(hypervisor, "node1")
+    define(hypervisor, "node2")
+    hypervisor.start("node1")
+    usages = hypervisor.usages()
+    assert usages["node1"] == Usage("running")
+    assert usages["node2"] == Usage("shut off")
+    assert set(usages) == {domain.name for domain in hypervisor.list_domains()}

@@ -23,7 +23,7 @@ def test_a_pool_of_somebody_elses_is_used_and_never_removed(hypervisor):
     xml = "<pool type='dir'><name>default</name><target><path>/images</path></target></pool>"
     hypervisor.connection().storagePoolDefineXML(xml).create()
     assert not hypervisor.ensure_pool("default", "/images")
-    assert not hypervisor.owns_pool("default")
+    assert not hypervisor.pool("default").ours
     assert not hypervisor.remove_pool("default")
     assert hypervisor.connection().storagePoolLookupByName("default").isActive()
 

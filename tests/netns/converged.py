@@ -14,7 +14,9 @@ def guard(shell: Shell, cluster: Cluster, server: Server, device="", *, present=
     return guard_tables.converge(shell, cluster.owner, want, **options)
 
 
-def firewall(shell: Shell, cluster: Cluster, server: Server, *, device="", present=True, **options):
+def firewall(
+    shell: Shell, cluster: Cluster, server: Server, *, device="", below=(), present=True, **options
+):
     mode = cluster.settings.firewall if present else None
-    flows = wanted_flows(cluster, server, device) if present else ()
+    flows = wanted_flows(cluster, server, device, below) if present else ()
     return modes.converge(shell, cluster.owner, mode, flows, **options)

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tasks.checks.attack import traffic
+from farswitch.proof import frame_counts
 from tasks.checks.attack.kinds import Outside
 from tasks.checks.attack.run import Third, attack, survey
 from tests.netns.wires import reaches, sh
@@ -45,7 +45,7 @@ def guarded(net):
 @pytest.fixture
 def attacked(guarded, monkeypatch):
     """Run all attacks; what is returned are the checks."""
-    monkeypatch.setattr(traffic, "GAP", 0.003)
+    monkeypatch.setattr(frame_counts, "GAP", 0.003)
     cluster = guarded.cluster
     boxes = [guarded.one, guarded.two, *guarded.guests]
     names = [one.name for one in (*cluster.servers, *cluster.guests)]

@@ -2,190 +2,48 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from ipaddress import ip_address
-from pathlib import Path
-from types import SimpleNamespace
+from collections.abc import Iterator
 
 import pytest
-from nornir.core import Nornir
-from nornir.core.inventory import Defaults, Groups, Host, Hosts, Inventory
-from nornir.core.state import GlobalState
-from nornir.core.task import Result
-from nornir.plugins.runners import SerialRunner
 
-from farswitch.connections.shell.local import LocalShell
-from farswitch.links.underlay import Underlay
-from farswitch.model.cluster import Cluster
-from farswitch.model.machines import Guest, Server
-from farswitch.model.settings import Settings
-from farswitch.proof.check import Check
-from farswitch.proof.context import Context
-from tasks.bridge import bridge
-from tasks.bridge_ports import bridge_ports
-from tasks.checks.server import bridges, isolation
-from tasks.checks.server import drift as server_drift
-from tasks.checks.server import firewall as server_firewall
-from tasks.checks.server import guard as server_guard
-from tasks.checks.server import sysctl as server_sysctl
-from tasks.checks.tunnel import fdb as tunnel_fdb
+from farswitch.errors import ObstaclesError
+from farswitch.firewall.traffic import wanted_flows
+from farswitch.links.wanted_server import wanted_server
+from tasks.checks.server import isolation
 from tasks.checks.tunnel import probe as tunnel
-from tasks.fdb import fdb
-from tasks.firewall_reset import firewall_reset
-from tasks.guard import guard
-from tasks.sysctl import sysctl
-from tasks.vxlan import vxlan
-from tests.netns.arguments import arguments
+from tasks.preflight import preflight
+from tests.netns.built_servers import PROBES, REBUILD, Net, sh, two_servers
 from tests.netns.inside import NetnsEndpoint
-from tests.proving import checks_of
+from tests.netns.owners import owned
+from tests.own_lab import FAILED
 
 pytestmark = pytest.mark.root
-MTU = 1450
-REBUILD = "build-again"
-PROBES = [
-    one.PROBE
-    for one in (
-        bridges, server_drift, server_firewall, server_guard, isolation,
-        server_sysctl, tunnel, tunnel_fdb,
-    )
-]  # fmt: skip
-SSH = """#!/bin/sh
-# What `ssh -F FILE SERVER LINE` does, in the namespaces of the test.
-shift 2; name=$1; shift
-exec nsenter --target="$(cat "{folder}/$name")" --net --mount -- sh -c "$*"
-"""
 MAC = {"node1": "02:fa:00:00:00:29", "node2": "02:fa:00:00:00:2a"}
-
-
-def sh(box: LocalShell, script: str, *words: str) -> str:
-    return box.run(("sh", "-ec", script, "sh", *words)).stdout
-
-
-def pid(box: LocalShell) -> str:
-    return box.prefix[1].partition("=")[2]
-
-
-@dataclass
-class Net:
-    """Two servers, and the far ends of the guests' taps in a third namespace."""
-
-    context: Context
-    boxes: dict[str, LocalShell]
-    folder: Path
-
-    @property
-    def cluster(self) -> Cluster:
-        return self.context.cluster
-
-    def task(self, server: str, function: Callable[..., Result], **options: object) -> Result:
-        host = self.context.hosts[server]
-        inventory = Inventory(Hosts({server: host}), Groups(), Defaults())
-        nornir = Nornir(inventory=inventory, runner=SerialRunner(), data=GlobalState())
-        (result,) = nornir.run(function, **options)[server]
-        if result.exception:
-            raise result.exception
-        return result
-
-    def build(self) -> list[str]:
-        """Run the build's own tasks on both servers and return the changes."""
-        steps = (sysctl, guard, firewall_reset, bridge, vxlan, bridge_ports, fdb)
-        done = [
-            self.task(server, step, **arguments(step, self.cluster, server, mtu=MTU))
-            for server in ("server1", "server2")
-            for step in steps
-        ]
-        return [line for one in done if one.changed for line in one.diff.splitlines()]
-
-    def plug(self) -> None:
-        """Plug all guests in; a tap that is there stays."""
-        far, box = pid(self.boxes["guests"]), self.boxes["server1"]
-        for tap, master, mac, name in plugs(self.cluster):
-            mtu, isolated = (MTU, "off") if name[0] == "d" else (1500, "on")
-            sh(box, f"ip link show dev {tap} >/dev/null 2>&1 && exit; ip link add {tap} mtu {mtu} "
-               f"type veth peer name {name} address {mac} netns {far}; "
-               f"ip link set {tap} master {master} up; "
-               f"bridge link set dev {tap} isolated {isolated}")  # fmt: skip
-            sh(self.boxes["guests"], f"ip link set {name} up")
-
-    def checks(self, name: str) -> list[Check]:
-        """Run the probe of a check wherever it runs."""
-        (probe,) = (probe for probe in PROBES if name in probe.checks)
-        found = checks_of(self.context, probe, chosen={name})
-        assert found
-        return found
-
-    def failed(self, name: str) -> list[Check]:
-        return [check for check in self.checks(name) if not check.ok]
-
-    def follow(self, fix: str) -> None:
-        """Do what a fix says, word for word; the build is this test's own."""
-        path = f"{self.folder}:{os.environ['PATH']}"
-        subprocess.run(["sh", "-c", fix], env={"PATH": path}, check=True, timeout=30)
-        if REBUILD in fix:
-            self.build()
-
-    def mode(self, firewall: str) -> Net:
-        """Return the same site with another mode of the firewall."""
-        settings = self.cluster.settings.model_copy(update={"firewall": firewall})
-        cluster = replace(self.cluster, settings=settings)
-        return replace(self, context=replace(self.context, cluster=cluster))
-
-
-def plugs(cluster: Cluster) -> Iterator[tuple[str, str, str, str]]:
-    """Yield tap, bridge, address and name of the far end for each NIC of each guest."""
-    for guest in cluster.guests:
-        yield guest.data_tap, guest.bridge, guest.data_mac, f"d{guest.vni}"
-        management = cluster.management_bridge
-        yield guest.management_tap, management, guest.management_mac, f"m{guest.vni}"
 
 
 @pytest.fixture(scope="module")
 def built(lasting_boxes, tmp_path_factory) -> Net:
     """A cluster of two guests as a build leaves it."""
-    settings, folder = Settings(cluster="t"), tmp_path_factory.mktemp("faults")
-    one = Server("server1", "hypervisor", "server1", ip_address("198.51.100.11"))
-    two = Server("server2", "switch", "server2", ip_address("198.51.100.12"))
-    guests = tuple(Guest(f"node{at}", at, "server1", settings) for at in (1, 2))
-    cluster = Cluster(settings, (one,), two, guests)
-    boxes = {name: lasting_boxes() for name in ("server1", "server2", "guests")}
-    for box in boxes.values():  # what speaks by itself moves entries of an FDB, static ones too
-        sh(box, "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
-    sh(boxes["server1"], f"ip link add u0 type veth peer name u0 netns {pid(boxes['server2'])}")
-    hosts = {server.name: host_of(cluster, server, boxes[server.name]) for server in (one, two)}
-    for name in hosts:
-        (folder / name).write_text(pid(boxes[name]))
-    for name, text in (("ssh", SSH.format(folder=folder)), (REBUILD, "#!/bin/sh\n")):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    for guest in guests:
-        hosts[guest.name] = Host(guest.name, data={"guest": guest}, defaults=Defaults())
-        hosts[guest.name].connections["shell"] = SimpleNamespace(connection=boxes["guests"])
-    context = Context(cluster, None, MTU, hosts, folder / "ssh_config", REBUILD)
-    for server in (one, two):
-        underlay = Underlay(server.name, "u0", server.underlay, 1500, 50)
-        context.evidence.underlays[server.name] = underlay
-    return Net(context, boxes, folder)
+    return two_servers(lasting_boxes, tmp_path_factory.mktemp("faults"))
 
 
-def host_of(cluster: Cluster, server: Server, box: LocalShell) -> Host:
-    sh(box, f"ip addr add {server.underlay}/24 dev u0; ip link set u0 up")
-    data = {"cluster": cluster, "server": server}
-    host = Host(name=server.name, data=data, defaults=Defaults())
-    endpoint = NetnsEndpoint(server.name, f"/proc/{pid(box)}/ns/net")
-    host.connections["netlink"] = SimpleNamespace(connection=endpoint)
-    host.connections["shell"] = SimpleNamespace(connection=box)
-    return host
+UNSHAPE = r"""
+for nic in $(ip -o link | sed -n "s/^[0-9]*: \([^:@]*\).*/\1/p"); do
+  for where in root ingress clsact; do tc qdisc del dev "$nic" "$where" 2>/dev/null || :; done
+  ip link set "$nic" txqueuelen 1000 || :
+done
+"""
 
 
 @pytest.fixture
-def net(built: Net) -> Net:
-    """The cluster, whatever the test before left of it."""
+def net(built: Net, request: pytest.FixtureRequest) -> Iterator[Net]:
+    """The cluster, whatever the test before left; what no build mends goes after a failure."""
     built.build()
     built.plug()
-    return built
+    yield built
+    if request.node.stash.get(FAILED, False):
+        for box in built.boxes.values():
+            sh(box, UNSHAPE)
 
 
 @pytest.mark.parametrize("mode", ["reset", "narrow", "check"])
@@ -195,6 +53,7 @@ def test_what_a_build_leaves_passes_every_check(net, mode):
         assert [check.measured for check in net.failed(name)] == []
 
 
+TBF = "tbf rate 5mbit burst 16kb latency 50ms"
 TUNNEL = "type vxlan dev u0 nolearning local 198.51.100.12"
 ANEW = "ip link del fsv41; ip link add fsv41 {}; ip link set fsv41 master fss41 up"
 FAULTS = [
@@ -290,6 +149,52 @@ FAULTS = [
         id="bridge-of-somebody-else",
     ),
     pytest.param(
+        "server2", f"tc qdisc add dev fsv42 root {TBF}",
+        "server.queues", ["fsv42: its queueing discipline is 'tbf' ("], id="port-shaped",
+    ),
+    pytest.param(
+        "server1", f"tc qdisc add dev fsv41 root handle 5: {TBF}",
+        "server.queues", ["fsv41: its queueing discipline is 'tbf' (5:)"], id="tunnel-shaped",
+    ),
+    pytest.param(
+        "server1", "tc qdisc add dev fsd41 root handle 1: htb default 1; "
+        "tc class add dev fsd41 parent 1: classid 1:1 htb rate 5mbit",
+        "server.queues", ["fsd41: its queueing discipline is 'htb' (1:)"], id="tap-shaped",
+    ),
+    pytest.param(
+        "server1", f"tc qdisc add dev fsb42 root {TBF}",
+        "server.queues", ["fsb42: its queueing discipline is 'tbf'"], id="bridge-shaped",
+    ),
+    pytest.param(
+        "server2", "tc qdisc add dev fss41 root blackhole",
+        "server.queues", ["fss41: its queueing discipline is 'blackhole'"], id="bridge-swallows",
+    ),
+    pytest.param(
+        "server2", "tc qdisc add dev fsv41 root pfifo limit 1",
+        "server.queues", ["fsv41: its queueing discipline is 'pfifo'"], id="queue-of-one",
+    ),
+    pytest.param(
+        "server1", f"tc qdisc add dev u0 root {TBF}",
+        "server.queues", ["u0: its queueing discipline is 'tbf'"], id="underlay-shaped",
+    ),
+    pytest.param(
+        "server2", "tc qdisc add dev u0 root handle 1: mq; tc qdisc add dev u0 parent 1:1 "
+        f"handle 9: {TBF}",
+        "server.queues", ["u0: its queueing discipline is 'tbf' (9:)"], id="one-queue-shaped",
+    ),
+    pytest.param(
+        "server2", "ip link set u0 txqueuelen 1; tc qdisc add dev u0 root pfifo_fast",
+        "server.queues", ["u0: its queue holds 1 packets"], id="short-queue",
+    ),
+    pytest.param(
+        "server2", "tc qdisc add dev fsv41 ingress",
+        "server.queues", ["fsv41: it has a 'ingress' for filters"], id="ingress-of-a-port",
+    ),
+    pytest.param(
+        "server1", f"tc qdisc add dev fsv42 root {TBF}; tc qdisc add dev fsv42 clsact",
+        "server.queues", ["'tbf'", "it has a 'clsact' for filters"], id="both",
+    ),
+    pytest.param(
         "server1", "echo net.ipv4.ip_forward=0 >/etc/sysctl.d/99-farswitch.conf",
         "server.sysctl", ["/etc/sysctl.d/99-farswitch.conf: not of farswitch"], id="file-foreign",
     ),
@@ -336,11 +241,30 @@ MINE = (
 FRAMES = (
     "nft add table bridge x; nft add chain bridge x c '{ type filter hook prerouting priority 0; }'"
 )
+DEVICE = (
+    "nft add table netdev dev; "
+    "nft add chain netdev dev c '{ type filter hook ingress device u0 priority 0; }'"
+)
+OWNED = (
+    "add table inet theirs { flags owner; }\n"
+    "add chain inet theirs in { type filter hook input priority 0; policy accept; }\n"
+    "add rule inet theirs in "
+)
 RULES = (
     (
         "nft-drops-the-tunnels", "server2", "reset narrow check",
         f"{MINE}; nft add rule inet mine in udp dport 4789 drop",
         ["nft: 'udp dport 4789 drop' in chain 'in' of table 'inet mine'", "198.51.100.11"],
+    ),
+    (
+        "rule-on-the-underlays-device", "server2", "reset narrow check",
+        f"{DEVICE}; nft add rule netdev dev c udp dport 4789 drop",
+        ["nft: 'udp dport 4789 drop' in chain 'c' of table 'netdev dev'", "198.51.100.11"],
+    ),
+    (
+        "rule-on-a-guests-tap", "server1", "narrow check",
+        f"{DEVICE.replace('u0', 'fsd41')}; nft add rule netdev dev c ether type ip drop",
+        ["nft: 'ether type ip drop' in chain 'c' of table 'netdev dev'", "bridged from fsd41"],
     ),
     (
         "policy-of-ufw", "server1", "narrow check",
@@ -389,6 +313,52 @@ def test_rule_in_the_way_is_named_and_taken_away_in_every_mode(net, server, mode
     assert net.failed("server.firewall") == []
 
 
+@pytest.mark.parametrize("mode", ["reset", "narrow", "check"])
+def test_what_no_build_can_change_is_named_with_a_fix_that_can(net, mode):
+    net = net.mode(mode)
+    sh(net.boxes["server2"], "tc qdisc add dev u0 clsact || :; tc filter add dev u0 ingress "
+       "protocol ip u32 match ip dport 4789 0xffff "
+       "action mirred egress redirect dev lo")  # fmt: skip
+    (found,) = net.failed("server.firewall")
+    assert (found.host, found.measured.partition(":")[0]) == ("server2", "tc")
+    assert "redirect" in found.measured.lower()
+    assert "UDP port 4789 from 198.51.100.11" in found.measured
+    net.follow(found.fix)
+    assert net.failed("server.firewall") == []
+
+
+@pytest.mark.parametrize("mode", ["reset", "narrow", "check"])
+def test_table_that_a_program_owns_is_named_with_its_owner_and_no_useless_fix(net, mode):
+    net = net.mode(mode)
+    with owned(net.boxes["server1"], f"{OWNED}udp dport 4789 drop") as pid:
+        (found,) = net.failed("server.firewall")
+        assert "'udp dport 4789 drop' in chain 'in' of table 'inet theirs' (nft)" in found.measured
+        assert f"Stop process 'nft' (pid {pid})" in found.fix
+        assert REBUILD not in found.fix
+        assert "reset" not in found.fix
+    assert net.failed("server.firewall") == []
+
+
+@pytest.mark.parametrize(("mode", "refused"), [("reset", True), ("narrow", False)])
+def test_preflight_names_an_owned_table_before_anything_is_touched(net, mode, refused):
+    server = net.cluster.server("server2")
+    given = {"want": wanted_server(net.cluster, server), "mode": mode, "builds": False,
+             "flows": wanted_flows(net.cluster, server)}  # fmt: skip
+    before = sh(net.boxes["server2"], "nft list ruleset")
+    with owned(net.boxes["server2"], f"{OWNED}iifname eth7 drop") as pid:
+        if not refused:
+            net.task("server2", preflight, **given)
+            return
+        with pytest.raises(ObstaclesError) as caught:
+            net.task("server2", preflight, **given)
+    (obstacle,) = caught.value.obstacles
+    assert "Table 'inet theirs'" in obstacle.what
+    assert f"process 'nft' (pid {pid})" in obstacle.what
+    assert f"Stop process 'nft' (pid {pid})" in obstacle.remedy
+    assert caught.value.usage
+    assert sh(net.boxes["server2"], "nft list ruleset") == before
+
+
 def test_rules_of_other_interfaces_are_no_fault(net):
     sh(net.boxes["server1"], "ebtables-nft -A FORWARD -i vnet0 -j DROP; "
        "ebtables-nft -A FORWARD -s 02:00:00:00:00:99 -o vnet1 -j DROP; "
@@ -398,6 +368,20 @@ def test_rules_of_other_interfaces_are_no_fault(net):
     assert {(check.host, check.measured.partition(":")[0]) for check in drift} == {
         ("server1", "firewall")
     }
+
+
+def test_own_tuning_of_an_underlay_and_its_empty_hooks_are_no_fault(net):
+    made = {
+        "server1": "tc qdisc {} dev u0 root pfifo_fast; tc qdisc {} dev u0 clsact; "
+        "tc qdisc {} dev fsg41 root pfifo limit 1",
+        "server2": "tc qdisc {} dev u0 root mq; ip link set u0 txqueuelen 10000",
+    }
+    for name, lines in made.items():
+        sh(net.boxes[name], lines.replace("{}", "add"))
+    found = net.failed("server.queues")
+    for name, lines in made.items():
+        sh(net.boxes[name], lines.replace("{}", "del"))
+    assert [check.measured for check in found] == []
 
 
 def test_guest_that_is_off_is_no_fault_of_the_servers(net, monkeypatch):

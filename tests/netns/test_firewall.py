@@ -358,7 +358,7 @@ def test_check_names_what_is_in_the_way_and_changes_nothing(hostile):
     before = state(hostile)
     with pytest.raises(FirewallInTheWayError) as caught:
         run(hostile, cluster_of(mode="check"))
-    text = " ".join(caught.value.found)
+    text = str(caught.value)
     for name in ("'INPUT' of table 'filter' (iptables-nft)", "'in' of table 'inet mine'",
                  "'CLOSED' of table 'filter' (ebtables-nft)", "(iptables-legacy)"):  # fmt: skip
         assert name in text

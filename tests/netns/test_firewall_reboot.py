@@ -92,7 +92,7 @@ def test_rules_whose_set_went_with_the_reboot_are_told_and_the_rest_comes_back(b
     assert "after a reboot" in mine
     assert "EMPTY" in filtered
     assert [one.partition(": ")[0] for one in done.changes] == [
-        "iptables-nft raw PREROUTING", "nft inet other in"
+        "+ iptables-nft raw PREROUTING", "+ nft inet other in"
     ]  # fmt: skip
     now = state(box)
     (other,) = [one for one in before["nft"] if "inet other" in one]

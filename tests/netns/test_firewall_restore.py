@@ -9,7 +9,7 @@ import pytest
 from farswitch.connections.shell.local import LocalShell
 from farswitch.deadline import Deadline, wait_until
 from farswitch.firewall import modes, read
-from farswitch.firewall.apply import apply_restore, restore_steps
+from farswitch.firewall.apply import apply_restore, restore_calls
 from farswitch.firewall.restore import plan_restore
 from farswitch.firewall.undo import undo_restore
 from farswitch.rollback import confirmed_change as confirmed
@@ -20,6 +20,7 @@ from farswitch.rollback.confirmed_change import (
     confirm_earlier_shared,
 )
 from farswitch.state.journal import load
+from farswitch.state.keys import FIREWALL_KEYS
 from farswitch.state.saved_settings import Journal
 from tests.netns.test_firewall import HOSTILE, cluster_of, run, sh, state
 from tests.netns.way_in import Login, listening
@@ -83,7 +84,7 @@ def dies_after(monkeypatch, steps: int) -> None:
     """Have the controller die when it has given back so many of the parts."""
 
     def some(shell, plan) -> None:
-        for step in islice(restore_steps(plan), steps):
+        for step in islice(restore_calls(plan), steps):
             shell.run(step.argv, stdin=step.stdin)
 
     def dead(*_args, **_options) -> None:
@@ -95,7 +96,7 @@ def dies_after(monkeypatch, steps: int) -> None:
 
 def parts(box) -> int:
     plan = plan_restore(read.observe(box), load(box), "lab")
-    return len(list(restore_steps(plan)))
+    return len(list(restore_calls(plan)))
 
 
 def test_rules_that_shut_us_out_go_again_and_the_teardown_fails(server: Login):
@@ -108,7 +109,7 @@ def test_rules_that_shut_us_out_go_again_and_the_teardown_fails(server: Login):
     assert "run this from where it lets you in" in failed.value.hint
     assert state(server) == before, "until the timer"
     wait_until(lambda: state(server) == open_, Deadline(30), what="The way in")
-    assert load(server).keys("firewall:", "lab"), "it is still to be given back"
+    assert "lab" in load(server).owners(FIREWALL_KEYS), "it is still to be given back"
     (said,) = told(server)
     assert said.endswith("so the server has taken it back: undone with status 0.")
     assert run(server, cluster_of()).changes == (), "for a build all is as it has to be"
@@ -154,7 +155,7 @@ def test_the_undo_leaves_what_was_there_before_at_whatever_step_it_was_cut(hosti
     sh(hostile, meanwhile)
     open_, have = state(hostile), read.observe(hostile)
     plan = plan_restore(have, load(hostile), "lab")
-    undo, steps = undo_restore(have, plan), list(restore_steps(plan))
+    undo, steps = undo_restore(have, plan), list(restore_calls(plan))
     for given in (0, len(steps)) if meanwhile else range(len(steps) + 1):
         for step in steps[:given]:
             hostile.run(step.argv, stdin=step.stdin)
@@ -193,7 +194,7 @@ def test_from_reset_to_narrow_the_way_in_is_tried_when_both_are_done(server: Log
         run(server, cluster_of(mode="narrow"))
     assert all("undone with status 0" in said for said in told(server))
     assert left(server) == ""
-    assert load(server).keys("firewall:", "lab")
+    assert "lab" in load(server).owners(FIREWALL_KEYS)
     server.source = "127.0.0.1"
     run(server, cluster_of(mode="narrow"))
     run(server, cluster_of(mode="narrow"), present=False)

@@ -162,6 +162,42 @@ def test_narrow_rules_are_taken_back(hostile, monkeypatch):
     assert state(hostile) == before
 
 
+IN_BETWEEN = """#!/bin/sh
+document=$(cat)
+case $document in *delete*) [ -e "$0.once" ] || { true >"$0.once"; nft {removal}; } ;; esac
+printf %s "$document" | exec nft "$@"
+"""
+
+
+def test_narrow_rules_are_taken_back_where_another_program_takes_one_first(box, monkeypatch):
+    undo = undo_of_timers(monkeypatch)
+    sh(box, "nft add table inet mine; nft add chain inet mine in '{ type filter hook input "
+            "priority 0; policy drop; }'")  # fmt: skip
+    run(box, cluster_of(mode="narrow"))
+    rules = box.run(["nft", "-a", "list", "chain", "inet", "mine", "in"]).stdout.splitlines()
+    ours = [line for line in rules if "farswitch:" in line]
+    assert len(ours) > 1
+    removal = f"delete rule inet mine in handle {ours[0].split()[-1]}"
+    nft = box.run(["sh", "-c", "command -v nft"]).stdout.strip()
+    program = IN_BETWEEN.replace("{removal}", removal).replace("nft ", f"{nft} ")
+    box.run(["sh", "-c", "mkdir /run/bin; cat >/run/bin/nft; chmod +x /run/bin/nft"], stdin=program)
+    box.run(["sh", "-c", "PATH=/run/bin:$PATH sh -s"], stdin=undo[0])
+    assert "farswitch:" not in box.run(["nft", "list", "ruleset"]).stdout
+
+
+def test_an_undo_that_cannot_look_at_a_chain_says_so_and_undoes_the_others(box, monkeypatch):
+    undo = undo_of_timers(monkeypatch)
+    for name in ("mine", "other"):
+        sh(box, f"nft add table inet {name}; nft add chain inet {name} in '{{ type filter hook "
+                "input priority 0; policy drop; }'")  # fmt: skip
+    run(box, cluster_of(mode="narrow"))
+    sh(box, "nft delete table inet mine")
+    done = box.run(["sh", "-s"], stdin=undo[0], check=False)
+    assert done.status == 1
+    assert "No such file or directory" in done.stderr
+    assert "farswitch:" not in box.run(["nft", "list", "ruleset"]).stdout
+
+
 @pytest.mark.parametrize("done", ["not-begun", "done"])
 @pytest.mark.parametrize("change", ["moved", "removed"])
 def test_narrow_rules_that_go_are_put_back(hostile, monkeypatch, change, done):

@@ -10,6 +10,7 @@ from farswitch.errors import FarswitchError
 from farswitch.model.cluster import cluster
 from farswitch.site.loader import ROOT, load_site
 from farswitch.state import journal, record
+from farswitch.state.keys import SettingKey
 from farswitch.state.saved_settings import Claim, Journal
 
 pytestmark = pytest.mark.root
@@ -29,9 +30,9 @@ def files(shell: LocalShell) -> list[str]:
     return sorted(shell.run(["find", FOLDER, "-type", "f"]).stdout.split())
 
 
-def claims(number: int) -> dict[str, Claim]:
+def claims(number: int) -> dict[SettingKey, Claim]:
     one = Claim(("0",), ("1",), frozenset({"lab"}))
-    return {f"sysctl net.ipv4.conf.x{index}.forwarding": one for index in range(number)}
+    return {SettingKey(f"net.ipv4.conf.x{index}.forwarding"): one for index in range(number)}
 
 
 def test_the_journal_stays_as_it_was(full: LocalShell) -> None:

@@ -193,5 +193,54 @@ def test_a_folder_that_another_timer_removes_meanwhile_is_made_again(box, progra
     assert fired(box).status == 0
 
 
+def start_slowly(box: LocalShell, seconds: int) -> tuple[int, str]:
+    """Start a timer on a machine that stands still for three seconds before the undo is armed."""
+    box.write("/run/slow/tail", b'#!/bin/sh\nsleep 3\nexec /usr/bin/tail "$@"\n', mode=0o755)
+    script, undo = rollback._SCRIPT.encode(), b"echo undone >>/run/mark\n"
+    sizes = [str(len(script)), str(len(script) + len(undo))]
+    started = box.run(
+        ["env", "PATH=/run/slow:/usr/bin:/usr/sbin:/bin:/sbin", "sh", "-c", rollback._SCRIPT,
+         "rollback", "start", FOLDER, "test.1", str(seconds), *sizes],
+        stdin=script + undo, check=False,
+    )  # fmt: skip
+    return started.status, started.stderr
+
+
+def test_a_timer_whose_time_is_up_before_it_is_armed_is_none(box):
+    status, said = start_slowly(box, SOON)
+    assert status != 0
+    assert said
+    assert left(box, "test.1") == ""
+    assert marks(box) == ""
+
+
+def test_a_slow_start_shortens_a_timer_and_nothing_else(box):
+    assert start_slowly(box, 5) == (0, "")
+    assert fired(box).status == 0
+    assert marks(box) == "undone\n"
+
+
+@pytest.mark.parametrize("jump", ["2 hours ago", "2 hours"])
+def test_its_age_is_by_no_clock_that_somebody_sets(box, jump: str):
+    timer = rollback.start(box, "test", "true", LATE)
+    box.run(["touch", "-d", jump, f"{FOLDER}/{timer.id}.armed"])
+    assert 0 <= rollback.list_timers(box, "test").pending[timer.id] < 60
+    assert rollback.confirm(box, timer)
+
+
+def test_timers_that_come_and_go_side_by_side_do_not_miss_their_folder(box):
+    """Each end removes the folder when it is empty, and each start needs it."""
+
+    def come_and_go(number: int) -> int:
+        return sum(
+            rollback.confirm(box, rollback.start(box, f"test{number}", "true", LATE))
+            for _ in range(15)
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(come_and_go, range(4))) == [15] * 4
+    assert left(box, "test") == ""
+
+
 def test_the_script_bounds_an_undo_as_we_do():
     assert f"undo_seconds={rollback.UNDO_SECONDS} " in rollback._SCRIPT

@@ -8,7 +8,6 @@ from farswitch.errors import ForeignObjectError
 from farswitch.state.journal import tidy
 from farswitch.sysctl.converge import converge
 from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED
-from farswitch.sysctl.plan import PREFIX
 
 pytestmark = pytest.mark.root
 FORWARD = "net.ipv4.ip_forward"
@@ -77,7 +76,7 @@ def put_half(box, path):
 
 def test_dry_run_tells_but_does_not_touch(box):
     before = state(box)
-    assert f"{CALL} = 0" in converge(box, "lab", dry_run=True).changes
+    assert f"~ {CALL} 1 -> 0" in converge(box, "lab", dry_run=True).changes
     assert state(box) == before
 
 
@@ -109,7 +108,7 @@ def test_foreign_change_that_a_build_overrode_comes_back(box):
     put(box, FORWARD, "1")
     converge(box, "lab")
     put(box, FORWARD, "0")
-    assert converge(box, "lab").changes == (f"{FORWARD} = 1",)
+    assert converge(box, "lab").changes == (f"~ {FORWARD} 0 -> 1",)
     converge(box, "lab", present=False)
     assert read(box, FORWARD) == "0"
 
@@ -154,4 +153,4 @@ def test_intent_is_written_before_the_effect(box):
     box.run(("umount", "/var/lib"))
     converge(box, "lab")
     claims = json.loads(box.read("/var/lib/farswitch/journal.json"))["claims"]
-    assert claims[PREFIX + CALL]["saved"] == ["1"]
+    assert claims[f"sysctl:{CALL}"]["saved"] == ["1"]

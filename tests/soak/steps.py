@@ -19,9 +19,9 @@ BUILD = (
 )
 """Of a build, up to the guests' boot."""
 GUESTS = (
+    "observe_guest",
     "mtu",
     "firewall_guests",
-    "read_guest_files",
     "hosts_file",
     "ssh_keys",
     "nfs",

@@ -20,7 +20,7 @@ def test_a_tap_that_somebody_removed_comes_back_by_one_build(ground: Ground):
 
     other = pid("fsk-node2")
     cluster.on("server1", ["ip", "link", "del", "fsd8001"])
-    assert "+ replug fsk-node1" in ground.run("build", "--dry-run", "-v").said
+    assert "~ domain fsk-node1 (replug)" in ground.run("build", "--dry-run", "-v").said
     mended = ground.run("build")
     assert (mended.status, mended.changed) == (0, 1), mended.said
     (tap,) = json.loads(cluster.on("server1", ["ip", "-j", "link", "show", "fsd8001"]))

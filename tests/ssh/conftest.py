@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from farswitch import pace
 from farswitch.connections.shell.keys import KeyPair, generate
 from farswitch.connections.shell.ssh import SshShell
 from farswitch.connections.shell.target import Target
@@ -96,7 +97,7 @@ class Sshd:
             command = ["unshare", "--mount", "sh", "-c", script, "sh", *command]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log)
-        wait_until(self._listens, Deadline(10), what="The test's sshd")
+        wait_until(self._listens, Deadline(60), what="The test's sshd")
 
     def stop(self) -> None:
         """End the listener and what it forked."""
@@ -172,8 +173,8 @@ def make_sshd(tmp_path: Path, separation: None) -> Iterator[Callable[..., Sshd]]
         pytest.skip("sshd logs root in only when root runs it")
     made: list[Sshd] = []
 
-    def make(name: str, **settings: Any) -> Sshd:
-        folder = tmp_path / name
+    def make(name: str, *, where: Path = tmp_path, **settings: Any) -> Sshd:
+        folder = where / name
         folder.mkdir()
         sshd = Sshd(folder, **settings)
         made.append(sshd)
@@ -183,6 +184,12 @@ def make_sshd(tmp_path: Path, separation: None) -> Iterator[Callable[..., Sshd]]
     yield make
     for sshd in made:
         sshd.stop()
+
+
+@pytest.fixture
+def never_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep deadlines as long as they are written, however slow this machine is."""
+    monkeypatch.setattr(pace, "USUAL", 3600.0)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from typing import Self
 
@@ -16,13 +17,15 @@ RESET = struct.pack("ii", 1, 0)
 class Proxy:
     """Passes bytes on to `port` of this machine until it is told to do something else.
 
+    `delay` seconds pass before a block is passed on, in both directions, as on a far or busy way.
     `hang` stops to pass anything on; `mute` passes the requests on and no answers; `cut` resets
     every connection. `refuse` hangs up on so many new connections before a byte was said, as sshd
     does when too many log in at once.
     """
 
-    def __init__(self, port: int, *, refuse: int = 0) -> None:
+    def __init__(self, port: int, *, refuse: int = 0, delay: float = 0.0) -> None:
         self.refused = 0
+        self.delay = delay
         self._far = port
         self._refuse = refuse
         self._forth, self._back = threading.Event(), threading.Event()
@@ -87,6 +90,7 @@ class Proxy:
                 if gate is self._forth:
                     self._count(len(block))
                 gate.wait()
+                time.sleep(self.delay)
                 sink.sendall(block)
 
     def _count(self, size: int) -> None:

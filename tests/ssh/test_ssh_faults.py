@@ -18,12 +18,15 @@ from farswitch.connections.shell.protocol import CommandTimeoutError, Connection
 from farswitch.connections.shell.ssh import SshShell
 from farswitch.deadline import Deadline, wait_until
 from farswitch.state.journal import load, store
+from farswitch.state.keys import SettingKey
 from farswitch.state.saved_settings import Claim, Journal
 from tests.ssh.conftest import Sshd
 from tests.ssh.proxy import Proxy
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
 
+WELL_BEFORE = 20.0
+"""Seconds in which a slow machine, too, ends what would else last for minutes, or for ever."""
 BIG = b"new" * 1_000_000
 CLAIM = Claim(("0",), ("1",), frozenset({"lab"}))
 
@@ -60,19 +63,20 @@ def test_a_command_whose_connection_is_reset_is_told_at_once_and_not_repeated(
     trace = tmp_path / "trace"
 
     def cut_it() -> None:
-        wait_until(trace.exists, Deadline(5), what="The command's start")
+        wait_until(trace.exists, Deadline(60), what="The command's start")
         proxy.cut()
 
     cut = threading.Thread(target=cut_it)
     cut.start()
     started = time.monotonic()
     with pytest.raises(ConnectionLostError, match="No connection to 'server1': "):
-        wired.run(["sh", "-c", f"echo run >> {trace}; sleep 20"])
+        wired.run(["sh", "-c", f"echo run >> {trace}; sleep 60"])
     cut.join()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < WELL_BEFORE
     assert wired.run(["cat", str(trace)]).stdout == "run\n"
 
 
+@pytest.mark.usefixtures("never_slow")
 def test_a_command_whose_connection_hangs_ends_at_its_deadline(
     wired: SshShell, proxy: Proxy
 ) -> None:
@@ -80,7 +84,7 @@ def test_a_command_whose_connection_hangs_ends_at_its_deadline(
     started = time.monotonic()
     with pytest.raises(CommandTimeoutError, match="'true' on 'server1' did not end within 1 s"):
         wired.run(["true"], timeout=1)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < WELL_BEFORE
 
 
 @pytest.mark.parametrize("way", ["cut", "hang"])
@@ -105,8 +109,8 @@ def test_a_journal_whose_writing_breaks_off_is_the_old_one(
     wired: SshShell, proxy: Proxy, tmp_path: Path
 ) -> None:
     folder = str(tmp_path / "state")
-    have = store(wired, Journal({"a": CLAIM}), folder=folder)
-    more = {f"sysctl net.{number}": CLAIM for number in range(20_000)}
+    have = store(wired, Journal({SettingKey("a"): CLAIM}), folder=folder)
+    more = {SettingKey(f"net.{number}"): CLAIM for number in range(20_000)}
     proxy.after(1_000_000, proxy.cut)
     with pytest.raises(ConnectionLostError, match="'server1'"):
         store(wired, Journal(more, have.digest), folder=folder)
@@ -179,7 +183,7 @@ def test_a_netlink_request_without_an_answer_is_looked_at_and_done_once(
     started = time.monotonic()
     with pytest.raises(ConnectionLostError, match=r"No connection to 'server1': .*netlink"):
         add()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < WELL_BEFORE
     if way == "mute":
         assert bridges(namespace) == ["br0"], "the effect is there, though no answer came"
     shell = SshShell(sshd.target(known_hosts=(direct(sshd),)))
@@ -207,7 +211,7 @@ def test_a_server_that_never_relents_is_an_error_that_says_so(
         started = time.monotonic()
         with pytest.raises(ConnectionLostError, match=r"'server1': .*hung up") as caught:
             shell.open()
-        assert 1 <= time.monotonic() - started < 4
+        assert 1 <= time.monotonic() - started < WELL_BEFORE
         assert "MaxStartups" in caught.value.hint
         shell.close()
 

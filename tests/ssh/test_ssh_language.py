@@ -51,7 +51,7 @@ def bare(make_sshd: Callable[..., Sshd], german: str, tmp_path: Path) -> Iterato
 
 
 def test_the_login_itself_is_in_german(shell: SshShell) -> None:
-    raw = shell.execute(["/usr/bin/printf", "%.1f", "0,5"], b"", 5)
+    raw = shell.execute(["/usr/bin/printf", "%.1f", "0,5"], b"", 60)
     assert (raw.status, raw.stdout) == (0, b"0,5")
 
 

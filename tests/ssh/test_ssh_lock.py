@@ -58,10 +58,18 @@ for name in ("again", "twice"):
 
 
 @pytest.fixture
-def run(sshd, tmp_path: Path):
+def run(sshd, tmp_path: Path, request: pytest.FixtureRequest):
     """A run of another process over a login of its own, which holds the lock of cluster 'c'."""
     (tmp_path / "marks").mkdir()
-    argv = [sys.executable, "-c", RUN, str(sshd.folder), str(sshd.port), str(tmp_path / "locks")]
+    program = RUN.replace("silence=2", f"silence={getattr(request, 'param', 2)}")
+    argv = [
+        sys.executable,
+        "-c",
+        program,
+        str(sshd.folder),
+        str(sshd.port),
+        str(tmp_path / "locks"),
+    ]
     argv.append(str(tmp_path / "marks"))
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
@@ -82,21 +90,22 @@ def take(shell: SshShell, tmp_path: Path) -> Callable[[], Lease | None]:
     return call
 
 
+@pytest.mark.parametrize("run", [600], indirect=True)
 def test_a_killed_run_holds_its_lock_no_longer(run, take):
     assert take() is None
     run.kill()
     run.wait()
-    lease = wait_until(take, Deadline(2), what="The takeover")
+    lease = wait_until(take, Deadline(60), what="The takeover")
     lease.release()
 
 
 def test_a_run_that_was_stopped_and_wakes_up_does_nothing_more(run, take, tmp_path: Path):
     os.kill(run.pid, signal.SIGSTOP)
     began = time.monotonic()
-    lease = wait_until(take, Deadline(10), what="The takeover")
+    lease = wait_until(take, Deadline(60), what="The takeover")
     assert time.monotonic() - began > SILENCE / 2
     os.kill(run.pid, signal.SIGCONT)
-    said, _ = run.communicate("go\n", timeout=30)
+    said, _ = run.communicate("go\n", timeout=120)
     assert said.count("LockLostError The lock on server 'server1' was lost") == 2
     assert list((tmp_path / "marks").iterdir()) == []
     lease.check()
@@ -113,7 +122,7 @@ def test_a_login_that_ends_with_its_lock_names_the_lock(sshd, tmp_path: Path, mo
     def ended(transport: paramiko.Transport, **options: object) -> object:
         transport.close()  # as the server does, after it was last seen to be up
         with pytest.raises(LockLostError):
-            wait_until(lease.check, Deadline(5), what="The end of the lock")
+            wait_until(lease.check, Deadline(60), what="The end of the lock")
         return opened(transport, **options)
 
     monkeypatch.setattr(paramiko.Transport, "open_session", ended)
@@ -148,7 +157,7 @@ def test_what_a_stopped_run_had_begun_ends_before_its_lock_falls(sshd, shell, ta
         try:
             assert process.stdout.readline() == "held\n"
             os.kill(process.pid, signal.SIGSTOP)
-            lease = wait_until(take, Deadline(15), what="The takeover")
+            lease = wait_until(take, Deadline(60), what="The takeover")
             assert (tmp_path / "marks/process").exists()
             lease.release()
         finally:

@@ -26,6 +26,7 @@ from farswitch.connections.shell.protocol import ConnectionLostError, HostKeyErr
 from farswitch.connections.shell.ssh import SshShell
 from farswitch.deadline import Deadline, wait_until
 from farswitch.errors import ConfigError, FarswitchError
+from tests.held import nothing_left
 from tests.ssh.conftest import Sshd
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
@@ -91,7 +92,7 @@ def test_a_closed_port_is_an_error_at_once(sshd):
     sshd.stop()
     error = refused(sshd.target())
     assert "server1" in str(error)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
 
 
 def test_a_server_that_accepts_and_says_nothing_is_an_error_in_time(monkeypatch, sshd):
@@ -99,7 +100,7 @@ def test_a_server_that_accepts_and_says_nothing_is_an_error_in_time(monkeypatch,
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
         error = refused(sshd.target(port=silent.getsockname()[1]))
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 15
     assert isinstance(error, ConnectionLostError)
     assert "in time" in str(error)
 
@@ -120,15 +121,11 @@ def test_a_server_that_hangs_up_is_an_error(monkeypatch, sshd):
 
 
 def test_fifty_logins_leave_no_descriptor_and_no_thread(sshd):
-    def state() -> tuple[int, int]:
-        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
-
-    before = state()
-    for _ in range(50):
-        shell = SshShell(sshd.target())
-        shell.run(["true"])
-        shell.close()
-    wait_until(lambda: state() == before, Deadline(5), what="The end of the logins' threads")
+    with nothing_left():
+        for _ in range(50):
+            shell = SshShell(sshd.target())
+            shell.run(["true"])
+            shell.close()
     assert sshd.logins == 50
 
 
@@ -249,7 +246,7 @@ def test_a_key_with_a_passphrase_is_taken_from_the_agent(sshd, encrypted, monkey
     key.chmod(0o600)
     process = subprocess.Popen(["ssh-agent", "-D", "-a", str(agent)], stdout=subprocess.DEVNULL)
     try:
-        wait_until(agent.exists, Deadline(5), what="The agent")
+        wait_until(agent.exists, Deadline(60), what="The agent")
         monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
         subprocess.run(["ssh-add", "-q", str(key)], check=True, capture_output=True)
         shell = SshShell(sshd.target(key_file=encrypted))
@@ -297,7 +294,7 @@ def test_a_password_may_be_the_key_files_passphrase(sshd, encrypted):
 def test_a_server_that_forwards_nothing_is_named_with_the_setting(make_sshd):
     shell = SshShell(make_sshd("closed", more="AllowTcpForwarding no").target())
     with pytest.raises(ConnectionLostError, match="does not reach") as caught:
-        shell.channel("127.0.0.1", 22, timeout=5)
+        shell.channel("127.0.0.1", 22, timeout=60)
     assert "AllowTcpForwarding" in caught.value.hint
     shell.close()
 
@@ -352,7 +349,7 @@ def test_any_inventory_reaches_a_host_by_all_its_connections_over_one_login(sshd
     assert host.get_connection("shell", nornir.config).run(["true"]).status == 0
     assert sshd.logins == 1, "a login lives as long as one of its connections"
     host.close_connection("shell")
-    wait_until(lambda: not sshd.children(), Deadline(5), what="The login's end")
+    wait_until(lambda: not sshd.children(), Deadline(60), what="The login's end")
 
 
 def test_a_task_needs_the_options_of_the_shell_alone(sshd, tmp_path):
@@ -414,7 +411,7 @@ def test_a_guest_with_another_host_key_is_refused(hosts):
 def test_a_guest_that_does_not_listen_names_the_way_to_it(hosts):
     jump, _ = hosts
     with pytest.raises(ConnectionLostError, match=r"'server1'.*127\.0\.0\.1 port 9"):
-        access.shell(jump).channel("127.0.0.1", 9, timeout=5)
+        access.shell(jump).channel("127.0.0.1", 9, timeout=60)
 
 
 def test_a_guests_keys_must_be_known_before_its_first_login(hosts):
@@ -445,3 +442,16 @@ def test_a_local_server_needs_no_login():
     host.connection_options = {"shell": ConnectionOptions(extras={"local": True})}
     assert isinstance(access.shell(host), LocalShell)
     host.close_connections()
+
+
+def test_a_login_is_closed_also_where_the_one_that_it_runs_over_has_ended_first(hosts, monkeypatch):
+    def ended(_message):
+        raise EOFError
+
+    _, guest = hosts
+    login = access.shell(guest)
+    login.run(["true"])
+    way = login._login.transport.sock
+    monkeypatch.setattr(way.transport, "_send_user_message", ended)
+    guest.close_connection("shell")
+    assert login._login is None

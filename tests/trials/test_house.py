@@ -1,6 +1,6 @@
 """`make trial-house`: the code since an earlier commit, against that commit.
 
-A cluster that the earlier commit built is verified, found complete and torn down clean by this one,
+A cluster that the earlier commit built is converged, verified and torn down clean by this one,
 and `make demo` takes no longer than it did. The commit is $BEFORE.
 """
 
@@ -26,6 +26,9 @@ BEFORE = os.environ.get("BEFORE", "9346752")
 """The last commit whose machinery stood in folders of the top level."""
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 """How often each demo is run, in turns."""
+ASKED_SINCE = {"guest.nfs", "nfs.mount", "server.guard", "server.drift"}
+"""Checks that want more than that commit gave: a share in which files are seen at once, and a guard
+whose rules cost less. The next build gives it."""
 RAISE = """
 import sys
 from ipaddress import IPv4Network
@@ -86,6 +89,11 @@ def test_a_cluster_of_the_earlier_commit_is_verified_and_torn_down_clean(
     site = ("--site", str(cluster.site), "--json")
     run(before, python, "-m", "workflows.build", *site, XDG_STATE_HOME=str(cluster.state))
 
+    not_passed = cluster.run("verify").failed_checks()
+    assert {one["name"] for one in not_passed if one["ok"] is False} <= ASKED_SINCE
+    left_out = {one["name"] for one in not_passed if one["ok"] is None}
+    assert left_out <= {"nfs.write", "nfs.read", "nfs.squash"}, "all for nfs.mount"
+    cluster.good("build")
     proof = cluster.good("verify", "--attack", "--control")
     assert proof.failed_checks() == []
     assert cluster.good("build").changed == 0

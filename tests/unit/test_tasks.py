@@ -20,11 +20,11 @@ from farswitch.site.loader import ROOT
 
 NAMES = sorted(path.stem for path in (ROOT / "tasks").glob("*.py") if path.stem != "__init__")
 READ_ONLY = {
-    "find_leftovers", "guest_firewall", "image_source", "mpi_smoke", "preflight",
-    "read_guest_files", "underlay_udp", "verify",
+    "find_leftovers", "guest_firewall", "image_source", "mpi_smoke", "observe_guest",
+    "preflight", "run_command", "status", "trace", "underlay_udp", "verify",
 }  # fmt: skip
 """They leave nothing on a host that another run would have to remove."""
-REMOVE_ONLY = {"image_remove", "links_remove", "vm_remove"}
+REMOVE_ONLY = {"image_remove", "links_remove", "vm_remove", "vm_stop"}
 TOO_LARGE = {Cluster, Site, Context, Session}
 """What a task takes is what it needs of them."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -26,13 +26,16 @@ State = Literal[
 STATES: tuple[State, ...] = get_args(State)
 """In the order of `virDomainState`."""
 DISK_FAILED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
+NO_ROOM = ("No space left on device", "Disk quota exceeded")
+ROOM = "Look there: df -h; df -i. Free some, or choose another 'pool_path' in the site."
 
 
 class LibvirtError(FarswitchError):
     """libvirt refused; `code` is its VIR_ERR_*."""
 
     def __init__(self, host: str, what: str, error: Exception, *, hint: str = "") -> None:
-        super().__init__(f"libvirt on '{host}', {what}: {error}", hint=hint)
+        full = any(word in str(error) for word in NO_ROOM)
+        super().__init__(f"libvirt on '{host}', {what}: {error}", hint=ROOM if full else hint)
         self.host = host
         self.what = what
         self.code = error.get_error_code() if isinstance(error, libvirt.libvirtError) else None
@@ -59,6 +62,18 @@ class DomainState:
         return self.state not in {"shut off", "crashed", "no state"}
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a domain uses: seconds of processor since its start, and bytes of its server's memory.
+
+    None: the driver does not say.
+    """
+
+    state: State
+    processor: float | None = None
+    memory: int | None = None
+
+
 class Domains(ABC):
     """The part of a hypervisor that knows domains."""
 
@@ -73,6 +88,14 @@ class Domains(ABC):
         with errors_named(self.host, "list of domains"):
             states = [_state(domain) for domain in self.connection().listAllDomains()]
         return tuple(sorted(filter(None, states), key=lambda state: state.name))
+
+    def usages(self) -> dict[str, Usage]:
+        """Return what every domain uses, by name, in one call."""
+        kinds = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
+        kinds |= libvirt.VIR_DOMAIN_STATS_BALLOON
+        with errors_named(self.host, "statistics of domains"):
+            found = self.connection().getAllDomainStats(kinds, 0)
+            return {domain.name(): _usage(values) for domain, values in found}
 
     def domain(self, name: str) -> DomainState | None:
         """Return one domain, or None when there is none of that name."""
@@ -137,6 +160,11 @@ class Domains(ABC):
                 libvirt.VIR_KEYCODE_SET_LINUX, HOLD_MS, list(CTRL_ALT_DEL), len(CTRL_ALT_DEL), 0
             )
 
+    def press_power_button(self, name: str) -> None:
+        """Ask a running domain's system to shut down, by its agent or by ACPI."""
+        with errors_named(self.host, f"domain '{name}'"):
+            self.connection().lookupByName(name).shutdown()
+
     def undefine(self, name: str) -> bool:
         """Forget a domain with all that libvirt keeps of it; return False when it is not there."""
         with errors_named(self.host, f"domain '{name}'"):
@@ -191,6 +219,16 @@ def _state(domain: Any) -> DomainState | None:
     )
 
 
+def _usage(values: Mapping[str, int]) -> Usage:
+    """Return what virConnectGetAllDomainStats says: nanoseconds and KiB."""
+    processor, memory = values.get("cpu.time"), values.get("balloon.rss")
+    return Usage(
+        STATES[values["state.state"]],
+        None if processor is None else processor / 1e9,
+        None if memory is None else memory << 10,
+    )
+
+
 def _there(domain: Any) -> bool:
     try:
         domain.info()
@@ -206,6 +244,17 @@ def _leftovers(domain: Any) -> int:
         flags |= libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
     if domain.snapshotNum():
         flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    if _has_checkpoints(domain):
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
     if "<nvram" in domain.XMLDesc(0):
         flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
     return flags
+
+
+def _has_checkpoints(domain: Any) -> bool:
+    try:
+        return bool(domain.listAllCheckpoints())
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:  # the driver has none
+            return False
+        raise

@@ -12,22 +12,13 @@ from typing import Any
 
 import libvirt
 
-from farswitch.connections.shell.login import REFUSED_SECONDS
-from farswitch.deadline import Deadline, DeadlineError, wait_until
+from farswitch.deadline import Deadline
+from farswitch.pace import patient
 
 KEEPALIVE_SECONDS, KEEPALIVE_COUNT = 5, 5
 """libvirt is taken for lost when it leaves so many keepalives, so far apart, unanswered."""
 OPEN_SECONDS = 45.0
-"""For one attempt: ssh's connection, key exchange and login, and libvirt's first answer."""
-REFUSED = (
-    "kex_exchange_identification",
-    "banner exchange",
-    "Cannot write data: Broken pipe",
-    "client socket is closed",
-    "received hangup",
-)
-"""What ssh prints when sshd hangs up before it shows its banner, as it does with MaxStartups; and
-what libvirt reports when ssh ends before libvirt's first answer, or before it listens."""
+"""For libvirt's first answer."""
 _GUARD = threading.Lock()
 _running: list[threading.Thread] = []
 
@@ -35,35 +26,19 @@ _running: list[threading.Thread] = []
 def open_connection(uri: str) -> Any:
     """Return an open virConnect that answers or ends within its deadlines.
 
-    Nothing has begun when sshd refuses to answer, so it is tried again for a while.
-
     Raises:
-        libvirt.libvirtError: libvirt does not answer there, or the login failed.
+        libvirt.libvirtError: libvirt does not answer there.
         TimeoutError: It hangs.
     """
     _run_events()
-    last: list[libvirt.libvirtError] = []
-
-    def attempt() -> Any | None:
-        try:
-            return _attempt(uri)
-        except libvirt.libvirtError as error:
-            if not any(word in str(error) for word in REFUSED):
-                raise
-            last[:] = [error]
-            return None
-
-    try:
-        connection = wait_until(attempt, Deadline(REFUSED_SECONDS), what="The login", interval=0.5)
-    except DeadlineError:
-        raise last[0] from None
+    connection = _attempt(uri)
     with contextlib.suppress(libvirt.libvirtError):  # drivers inside this process have none
         connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
     return connection
 
 
 def _attempt(uri: str) -> Any:
-    """Open a connection; one that hangs is left to a thread, because nothing else ends the call."""
+    """Open a connection; one that hangs is left to a thread, which ends when its socket does."""
     done = threading.Event()
     made: list[Any] = []
     failed: list[Exception] = []
@@ -82,11 +57,12 @@ def _attempt(uri: str) -> Any:
         done.set()
 
     threading.Thread(target=work, name=f"opens {uri}", daemon=True).start()
-    done.wait(OPEN_SECONDS)
+    deadline = Deadline(patient(OPEN_SECONDS))
+    deadline.wait(done)
     with _GUARD:
         given_up = not (made or failed)
     if given_up:
-        raise TimeoutError(f"it did not answer within {OPEN_SECONDS:g} s")
+        raise TimeoutError(f"it did not answer within {deadline.seconds:g} s")
     if failed:
         raise failed[0]
     return made[0]

@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
+from contextlib import nullcontext
 from typing import Any
 
 import libvirt
 
 from farswitch.connections.fence import Fence
+from farswitch.connections.libvirt.capabilities import Capabilities
 from farswitch.connections.libvirt.domains import Domains, LibvirtError
+from farswitch.connections.libvirt.far_socket import HELPER, FarSocket
 from farswitch.connections.libvirt.open import open_connection
-from farswitch.connections.libvirt.ssh_folder import SshFolder
-from farswitch.connections.libvirt.uri import LOCAL_URI, remote_uri, ssh_program
 from farswitch.connections.libvirt.volumes import Volumes
+from farswitch.connections.shell.local import LocalShell
 from farswitch.connections.shell.options import LoginOptions
-from farswitch.errors import ConfigError
+from farswitch.connections.shell.ssh import SshShell
 
-NOT_BY_SSH = ("password", "host_key", "private_key", "jump")
-"""Options of a login that libvirt's ssh has no use for."""
+LOCAL_URI = "qemu:///system"
+NO_FILE = f"'{HELPER[0]}': No such file"
+NO_HELPER = (
+    "Install libvirt there, 6.8 or later: apt install libvirt-daemon-system (Debian, Ubuntu), "
+    "dnf install libvirt-daemon-kvm (RHEL, Fedora)"
+)
 
 
-class Hypervisor(Domains, Volumes):
+class Hypervisor(Domains, Volumes, Capabilities):
     """libvirt of one server; its methods may be called from many threads at once.
 
     The fence is asked before each call.
     """
 
-    def __init__(self, host: str, uri: str, fence: Fence | None = None) -> None:
-        """Connect.
+    def __init__(
+        self,
+        host: str,
+        uri: str = LOCAL_URI,
+        fence: Fence | None = None,
+        *,
+        far_socket: FarSocket | None = None,
+    ) -> None:
+        """Connect to the URI, or through the far socket.
 
         Raises:
             LibvirtError: libvirt does not answer there.
+            ConnectionLostError: The far socket's login ended, or could not be made.
         """
         libvirt.registerErrorHandler(_silent, None)  # else libvirt prints each error itself
         self.host = host
         self.uri = uri
+        self._far_socket = far_socket
         self._fence = fence or Fence()
+        self._fresh: set[str] = set()
         self._lock = threading.Lock()
         self._connection: Any = None
         self.connection()
@@ -47,27 +64,40 @@ class Hypervisor(Domains, Volumes):
         with self._lock:
             if self._connection is None or not self._connection.isAlive():
                 self._drop()
-                hint = f"Look: virsh -c '{self.uri.partition('?')[0]}' list"
-                try:
-                    self._connection = open_connection(self.uri)
-                except (libvirt.libvirtError, TimeoutError) as error:
-                    raise LibvirtError(self.host, "connection", error, hint=hint) from error
+                self._fresh.clear()
+                self._connection = self._opened()
             return self._connection
 
+    def _opened(self) -> Any:
+        try:
+            with self._far_socket.offered() if self._far_socket else nullcontext(self.uri) as uri:
+                return open_connection(uri)
+        except (libvirt.libvirtError, TimeoutError) as error:
+            printed = self._far_socket.errors() if self._far_socket else ""
+            cause = OSError(printed) if printed else error
+            hint = f"Look: virsh -c '{self.uri.partition('?')[0]}' list"
+            if self._far_socket:
+                hint = NO_HELPER if NO_FILE in printed else f"As root on '{self.host}': {hint}"
+            raise LibvirtError(self.host, "connection", cause, hint=hint) from error
+
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and its far socket."""
         with self._lock:
             self._drop()
+        if self._far_socket is not None:
+            self._far_socket.close()
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(libvirt.libvirtError):  # it may be lost already
                 connection.close()
+        if self._far_socket is not None:
+            self._far_socket.end()
 
 
 class LibvirtOptions(LoginOptions):
-    """Those of a `shell`, and one more; without that, those of `NOT_BY_SSH` are refused.
+    """Those of a `shell`, and one more.
 
     Attributes:
         uri: What libvirt connects to, as it stands; by default the host's system instance.
@@ -75,59 +105,39 @@ class LibvirtOptions(LoginOptions):
 
     uri: str | None = None
 
-    def check_for_ssh(self) -> None:
-        """Refuse what ssh's own program would not be given.
-
-        Raises:
-            ConfigError: There is such an option.
-        """
-        given = [f"'{name}'" for name in NOT_BY_SSH if getattr(self, name)]
-        if given:
-            raise ConfigError(
-                f"The connection 'libvirt' to '{self.host}' cannot use {', '.join(given)}.",
-                hint="Give it key_file and known_hosts, or a uri; see docs/connections.md.",
-            )
-
 
 class Libvirt:
     """Nornir's plugin; `.connection` is a `Hypervisor`."""
 
     connection: Hypervisor
 
-    def __init__(self) -> None:
-        self._folder: SshFolder | None = None
-
     def open(self, *_: object, **parameters: Any) -> None:
-        """Connect to the system instance, behind ssh unless it is this machine's.
+        """Connect to the system instance, through a login of its own unless we are root on it.
 
         The parameters and extras are those of `LibvirtOptions`.
 
         Raises:
             ConfigError: The options cannot be meant.
+            HostKeyError: The host's key is unknown or another one.
+            ConnectionLostError: The host does not answer, or refuses us.
             LibvirtError: libvirt does not answer there.
         """
         options = LibvirtOptions.parse(**parameters)
-        if options.local or options.uri:
-            self.connection = Hypervisor(options.host, options.uri or LOCAL_URI, options.fence)
+        host, fence = options.host, options.fence
+        if options.uri or (options.local and os.geteuid() == 0):
+            self.connection = Hypervisor(host, options.uri or LOCAL_URI, fence)
             return
-        options.check_for_ssh()
-        target = options.target()
-        self._folder = SshFolder()
+        local = LocalShell(host, fence=fence) if options.local else None
+        far_socket = FarSocket(local or SshShell(options.target(), fence))
         try:
-            program = self._folder.program
-            program.write_text(ssh_program(target), encoding="utf-8")
-            program.chmod(0o700)
-            uri = remote_uri(target, program)
-            self.connection = Hypervisor(options.host, uri, options.fence)
+            self.connection = Hypervisor(host, far_socket=far_socket, fence=fence)
         except BaseException:
-            self._folder.close()
+            far_socket.close()
             raise
 
     def close(self) -> None:
-        """Close the connection and remove the script that it ran ssh by."""
+        """Close the connection, and log out."""
         self.connection.close()
-        if self._folder is not None:
-            self._folder.close()
 
 
 def _silent(*_: object) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from farswitch.connections.netlink.links import GEN_MODE_NONE, Link, Port, Session
+from farswitch.connections.netlink.kernel_numbers import GEN_MODE_NONE
+from farswitch.connections.netlink.links import Link, Port, Session
 from farswitch.errors import FarswitchError
 from farswitch.model.links import Bridge, Tunnel
 from farswitch.model.owner import GROUP_BASE
@@ -18,12 +19,17 @@ from farswitch.model.owner import GROUP_BASE
 QUIET = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", GEN_MODE_NONE)]})]}
 """IFLA_AF_SPEC for an interface that makes itself no IPv6 link-local address."""
 
+IPV6_MIN_MTU = 1280
+"""Bytes of the smallest MTU on which the kernel runs IPv6 (RFC 8200, section 5)."""
 REMOVAL_BASE = GROUP_BASE + (1 << 24)
 """Upper byte of the link groups of what is deleted together: above those of all clusters."""
 HINTS = {
     errno.EPERM: "The login needs root, or CAP_NET_ADMIN.",
     errno.EOPNOTSUPP: "The kernel lacks this kind of interface: modprobe bridge vxlan.",
     errno.EXFULL: "A bridge takes 1,023 ports (BR_MAX_PORTS).",
+    errno.EEXIST: "Somebody has this name, or this VNI on this UDP port, perhaps in another "
+    "network namespace: farswitch preflight names it.",
+    errno.EADDRINUSE: "Somebody has the tunnels' UDP port: farswitch preflight names it.",
     errno.EINVAL: "An MTU must be at most the underlay's, less what VXLAN adds.",
 }
 
@@ -38,8 +44,8 @@ class LinkError(FarswitchError):
         self.code = code
 
 
-def add_bridge(ipr: Session, want: Bridge) -> None:
-    """Make a bridge.
+def make_bridge(ipr: Session, want: Bridge) -> None:
+    """Make a bridge that is down, without anything that `finish` gives it.
 
     Only the link group is in force from the first moment on, so it is what marks the bridge as
     ours; alias and altname follow. The MTU follows too: a bridge made with one takes it for a
@@ -53,14 +59,10 @@ def add_bridge(ipr: Session, want: Bridge) -> None:
             "add", ifname=want.name, kind="bridge", group=want.group, arp=want.arp,
             br_stp_state=0, br_forward_delay=0,
         )  # fmt: skip
-    _finish(ipr, want)
-    if want.address:
-        add_address(ipr, want.name, want.address)
-    set_up(ipr, want.name)
 
 
-def add_tunnel(ipr: Session, want: Tunnel, *, device: int, master: int) -> None:
-    """Make a vxlan interface and enslave it to the bridge with the index `master`.
+def make_tunnel(ipr: Session, want: Tunnel, *, device: int, master: int) -> None:
+    """Make a vxlan interface that is down, and enslave it to the bridge with the index `master`.
 
     With the index of the underlay's device the kernel bounds the tunnel's MTU.
 
@@ -76,13 +78,43 @@ def add_tunnel(ipr: Session, want: Tunnel, *, device: int, master: int) -> None:
             vxlan_id=want.vxlan.vni, vxlan_port=want.vxlan.port, vxlan_link=device,
             vxlan_learning=int(want.vxlan.learning), **ends,
         )  # fmt: skip
-    _finish(ipr, want)
+
+
+def finish(ipr: Session, want: Bridge | Tunnel) -> None:
+    """Give an interface that was made its marks and its MTU, and bring it up.
+
+    Raises:
+        LinkError: The kernel refused.
+    """
+    # Before the interface is up, or it has its link-local address already.
+    if want.mtu < IPV6_MIN_MTU:
+        _set(ipr, want.name, "set up", mtu=want.mtu, ifalias=want.alias)
+    else:
+        set_quiet(ipr, want.name, mtu=want.mtu, ifalias=want.alias)
+    add_altname(ipr, want.name, want.altname)
     set_up(ipr, want.name)
 
 
 def set_mtu(ipr: Session, name: str, mtu: int) -> None:
     """Set the MTU, in bytes of IP packet."""
     _set(ipr, name, f"given MTU {mtu}", mtu=mtu)
+
+
+def set_mtu_quietly(ipr: Session, name: str, mtu: int, found: int) -> None:
+    """Set the MTU of an interface of ours that has `found`, so that it makes no IPv6 address.
+
+    Below `IPV6_MIN_MTU` the kernel takes IPv6 from an interface, its settings with it, and above
+    it begins anew: with an address, where the interface is up.
+    """
+    if not found < IPV6_MIN_MTU <= mtu:
+        set_mtu(ipr, name, mtu)
+        return
+    set_down(ipr, name)
+    try:
+        set_mtu(ipr, name, mtu)
+        set_quiet(ipr, name)
+    finally:
+        set_up(ipr, name)
 
 
 def set_up(ipr: Session, name: str) -> None:
@@ -115,9 +147,19 @@ def set_arp(ipr: Session, name: str, *, arp: bool) -> None:
     _set(ipr, name, f"set to ARP {'on' if arp else 'off'}", arp=arp)
 
 
-def set_quiet(ipr: Session, name: str) -> None:
-    """Stop an interface from making itself an IPv6 link-local address."""
-    _set(ipr, name, "set to make no IPv6 address", IFLA_AF_SPEC=QUIET)
+def set_quiet(ipr: Session, name: str, **more: Any) -> None:
+    """Stop an interface from making itself an IPv6 link-local address; set `more` along with it.
+
+    One that has no IPv6 makes none: its MTU is below `IPV6_MIN_MTU`, or the kernel has no IPv6
+    (`ipv6.disable=1`, a module that is not loaded).
+    """
+    try:
+        _set(ipr, name, "set to make no IPv6 address", IFLA_AF_SPEC=QUIET, **more)
+    except LinkError as error:
+        if error.code != errno.EAFNOSUPPORT:
+            raise
+        if more:
+            _set(ipr, name, "set up", **more)
 
 
 def set_bridge_off(ipr: Session, name: str, option: Literal["stp", "forward_delay"]) -> None:
@@ -183,12 +225,6 @@ def delete_group(ipr: Session, group: int) -> None:
     """Delete every interface of a link group in one request."""
     with _named(f"group {group}", "deleted"):
         ipr.link("del", group=group)
-
-
-def _finish(ipr: Session, want: Bridge | Tunnel) -> None:
-    # Before the interface is up, or it has its link-local address already.
-    _set(ipr, want.name, "set up", mtu=want.mtu, ifalias=want.alias, IFLA_AF_SPEC=QUIET)
-    add_altname(ipr, want.name, want.altname)
 
 
 def _set(ipr: Session, name: str, action: str, **attributes: Any) -> None:

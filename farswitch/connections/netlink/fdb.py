@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import errno
+import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 
 from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl import RTM_NEWNEIGH
 
+from farswitch.connections.netlink.attributes import attributes, number, undecoded
 from farswitch.connections.netlink.edit_links import LinkError
-from farswitch.connections.netlink.links import Session
+from farswitch.connections.netlink.kernel_numbers import Nda
+from farswitch.connections.netlink.links import Link, Session
 from farswitch.model.machines import Address
 
+_NDMSG = struct.Struct("=B3xiHBB")
+"""`struct ndmsg` of <linux/neighbour.h>: family, index, state, flags, type."""
 NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
 """States of <linux/neighbour.h>: a static entry; with PERMANENT a bridge keeps the frame itself."""
 NTF_SELF, NTF_MASTER = 0x02, 0x04
@@ -44,10 +50,12 @@ class Entry:
     index: int = 0
 
 
-def entries(ipr: Session) -> tuple[Entry, ...]:
-    """Read all entries of bridges and tunnels on a server."""
-    names = {message["index"]: message.get("ifname") for message in ipr.link("dump")}
-    every = (_entry(message, names) for message in ipr.fdb("dump"))
+def entries(ipr: Session, links: Iterable[Link]) -> tuple[Entry, ...]:
+    """Read all entries of bridges and tunnels on a server; `links` are its interfaces."""
+    names = {link.index: link.name for link in links}
+    with undecoded(ipr, RTM_NEWNEIGH):
+        messages = list(ipr.fdb("dump"))
+    every = (_entry(message.body, names) for message in messages)
     return tuple(entry for entry in every if entry.bridge or entry.far)
 
 
@@ -67,15 +75,16 @@ def delete(ipr: Session, entry: Entry) -> None:
         raise LinkError(entry.device, action, error.code, str(error.args[-1])) from error
 
 
-def _entry(message: Any, names: dict[int, str]) -> Entry:
-    far, state = message.get("NDA_DST"), message["state"]
+def _entry(body: bytes, names: Mapping[int, str]) -> Entry:
+    _, index, state, _, _ = _NDMSG.unpack_from(body)
+    values = attributes(body[_NDMSG.size :])
     return Entry(
-        mac=message.get("NDA_LLADDR") or "",
-        device=names.get(message["ifindex"], ""),
-        bridge=names.get(message.get("NDA_MASTER")),
+        mac=values.get(Nda.LLADDR, b"").hex(":"),
+        device=names.get(index, ""),
+        bridge=names.get(number(values.get(Nda.MASTER))),
         static=bool(state & (NUD_NOARP | NUD_PERMANENT)),
         local=bool(state & NUD_PERMANENT),
-        far=ip_address(far) if far else None,
-        elsewhere=any(message.get(name) is not None for name in ("NDA_PORT", "NDA_VNI")),
-        index=message["ifindex"],
+        far=ip_address(values[Nda.DST]) if values.get(Nda.DST) else None,
+        elsewhere=not values.keys().isdisjoint((Nda.PORT, Nda.VNI)),
+        index=index,
     )

@@ -13,12 +13,12 @@ import struct
 import threading
 
 from farswitch.connections.fence import Fence
+from farswitch.connections.netlink.attributes import HEADER, each_message
 from farswitch.connections.shell.protocol import ConnectionLostError, Process
 from farswitch.deadline import Deadline
 from farswitch.errors import FarswitchError
+from farswitch.pace import patient
 
-HEADER = struct.Struct("=IHHII")
-"""`struct nlmsghdr` (netlink(7)): length, type, flags, sequence number, port."""
 FRAME = struct.Struct("!I")
 TIMEVAL = struct.Struct("@ll")
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -78,8 +78,8 @@ class Relay:
                 self._set_receive_timeout()
                 request = self._ours.recv(DATAGRAM)
             except BlockingIOError:
-                if self._late():
-                    self._fail(f"netlink gave no answer within {self._seconds:g} s")
+                if late := self._late():
+                    self._fail(f"netlink gave no answer within {late.seconds:g} s")
                 continue
             except OSError:
                 return
@@ -122,16 +122,16 @@ class Relay:
     def _expect(self, request: bytes) -> None:
         """Remember whose answer is awaited."""
         with self._lock:
-            for _, flags, sequence in _messages(request):
-                if flags & (NLM_F_ACK | NLM_F_DUMP):
-                    self._pending[sequence] = Deadline(self._seconds)
+            for _, head in each_message(request):
+                if head.flags & (NLM_F_ACK | NLM_F_DUMP):
+                    self._pending[head.sequence] = Deadline(patient(self._seconds))
 
     def _resolve(self, datagram: bytes) -> None:
         """Forget what is answered to its end."""
         with self._lock:
-            for kind, _, sequence in _messages(datagram):
-                if kind in {NLMSG_ERROR, NLMSG_DONE}:
-                    self._pending.pop(sequence, None)
+            for _, head in each_message(datagram):
+                if head.kind in {NLMSG_ERROR, NLMSG_DONE}:
+                    self._pending.pop(head.sequence, None)
 
     def _set_receive_timeout(self) -> None:
         """Let the next receive wait until the first answer is late; without one, for ever.
@@ -145,9 +145,9 @@ class Relay:
         value = TIMEVAL.pack(*divmod(microseconds, 1_000_000))
         self._ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
 
-    def _late(self) -> bool:
+    def _late(self) -> Deadline | None:
         with self._lock:
-            return any(deadline.passed() for deadline in self._pending.values())
+            return next((one for one in self._pending.values() if one.passed()), None)
 
     def _fail(self, cause: str | FarswitchError) -> None:
         """Keep the first failure with the end of the agent's stderr, and answer all who wait."""
@@ -184,13 +184,3 @@ def _unframed(received: bytearray) -> bytes | None:
     datagram = bytes(received[FRAME.size : end])
     del received[:end]
     return datagram
-
-
-def _messages(datagram: bytes) -> list[tuple[int, int, int]]:
-    """Return type, flags and sequence number of each message in a datagram."""
-    headers, offset = [], 0
-    while offset + HEADER.size <= len(datagram):
-        length, kind, flags, sequence, _ = HEADER.unpack_from(datagram, offset)
-        headers.append((kind, flags, sequence))
-        offset += max(HEADER.size, (length + 3) & ~3)  # NLMSG_ALIGN
-    return headers

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import io
 import math
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from stat import S_IMODE, S_ISREG
+from time import monotonic
 
+from farswitch.connections.shell import together
+from farswitch.connections.shell.begin import BEGIN, MARK, OwnOutput
+from farswitch.connections.shell.login_shell import not_begun
 from farswitch.connections.shell.protocol import (
     CommandError,
     CommandTimeoutError,
     Completed,
     FileFacts,
     OutputLimitError,
-    PrivilegeError,
     Process,
+    Raw,
     Stream,
 )
+from farswitch.pace import patient
 from farswitch.remote import script
 
 OUTPUT_LIMIT = 64 << 20
@@ -34,19 +40,15 @@ FILE_SECONDS = 60.0
 """For reading or replacing a file, its way to the server included."""
 NO_FILE = 66
 """Our scripts' status when a file is not there (EX_NOINPUT of sysexits.h)."""
-NO_PROGRAM = 127
-"""A shell's status when there is no such program (POSIX, XCU 2.8.2)."""
+ENDED = {124, 137}
+"""The status of the far `timeout` when it ended a command: by SIGTERM, by SIGKILL (timeout(1))."""
 
 READ, FACTS, REPLACE = script("file_read"), script("file_facts"), script("file_replace")
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """What a program gave back, in bytes."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes
+def facts_script(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the script that prints what is known of files, and its arguments."""
+    return (FACTS, str(FILE_LIMIT + 1), *paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,9 @@ class _Stat:
 class Shell(ABC):
     """Commands and files of one host; every method may be called from many threads at once."""
 
-    def __init__(self, host: str, *, sudo: bool) -> None:
+    def __init__(self, host: str, *, user: str, sudo: bool) -> None:
         self.host = host
+        self.user = user
         self.sudo = sudo
 
     @abstractmethod
@@ -83,8 +86,8 @@ class Shell(ABC):
         """
 
     @abstractmethod
-    def start(self, argv: Sequence[str]) -> Process:
-        """Start a command as root that goes on until it is closed."""
+    def launch(self, argv: Sequence[str]) -> Process:
+        """Start the composed command, which goes on until it is closed."""
 
     @abstractmethod
     def channel(self, address: str, port: int, *, timeout: float) -> Stream:
@@ -102,13 +105,18 @@ class Shell(ABC):
         """Return the command as it is run: as root, in English, and bounded over there too.
 
         The far `timeout` ends a command whose login was lost. It starts later than ours and is
-        rounded up, so ours is always the one to raise.
+        rounded up, so ours is the one to raise, unless we are stopped meanwhile.
         """
-        composed = ["sudo", "-n", "--"] if self.sudo else []
+        # Without -k a password that was typed lately would do, for the time that it is remembered.
+        composed = ["sudo", "-k", "-n", "--"] if self.sudo else []
         composed += ["env", "LC_ALL=C"]
         # The first env speaks the login's language yet, also when a program is missing.
         bounded = ["env"] if timeout is None else ["timeout", "-k", "2", str(math.ceil(timeout))]
-        return [*composed, *bounded, *argv]
+        return [*composed, *BEGIN, *bounded, *argv]
+
+    def start(self, argv: Sequence[str]) -> Process:
+        """Start a command as root that goes on until it is closed."""
+        return OwnOutput(self.launch(self.compose(argv)))
 
     def run(
         self,
@@ -123,7 +131,8 @@ class Shell(ABC):
         Args:
             argv: The program and its arguments; nothing in them is interpreted by a shell.
             stdin: What the command reads.
-            timeout: Seconds for everything, the start and the input included.
+            timeout: Seconds for everything, the start and the input included; more of them where
+                machines are slow, see `farswitch.pace`.
             check: Raise when the status is not 0.
 
         Raises:
@@ -132,6 +141,7 @@ class Shell(ABC):
             ConnectionLostError: The login ended, or could not be made. Whether a command that had
                 started did its work is not known: observe again, then decide.
             OutputLimitError: The command wrote more than we keep.
+            LoginShellError: The login runs no commands.
             PrivilegeError: The user may not become root without a password.
         """
         raw = self._raw(argv, stdin.encode() if isinstance(stdin, str) else stdin, timeout)
@@ -169,7 +179,14 @@ class Shell(ABC):
         Raises:
             OutputLimitError: A file is larger than anything that we write.
         """
-        printed = self._script(FACTS, str(FILE_LIMIT + 1), *paths).stdout
+        return self.facts_printed(self._script(*facts_script(paths)).stdout, paths)
+
+    def facts_printed(self, printed: bytes, paths: Sequence[str]) -> dict[str, FileFacts | None]:
+        """Return what `facts_script` printed of the same paths.
+
+        Raises:
+            OutputLimitError: A file is larger than anything that we write.
+        """
         *flags, printed = printed.split(b"\n", len(paths))
         there = [path for path, flag in zip(paths, flags, strict=False) if flag == b"1"]
         *lines, contents = printed.split(b"\n", len(there))
@@ -183,6 +200,23 @@ class Shell(ABC):
         for path, stat in stats.items():
             facts[path] = FileFacts(content.get(path, b""), stat.mode, stat.owner)
         return facts
+
+    def together(self, scripts: Sequence[Sequence[str]]) -> list[Raw]:
+        """Run shell scripts one after the other in one round trip, whatever becomes of each.
+
+        Args:
+            scripts: The text of each, and its arguments; they read nothing.
+
+        Raises:
+            CommandError: They did not all run.
+        """
+        mark = secrets.token_hex(16)
+        raw = self._raw(together.command(mark, scripts), b"", FILE_SECONDS)
+        try:
+            return together.split(raw, mark, len(scripts))
+        except ValueError as error:
+            about, stderr = ("sh", "-c", "…"), raw.stderr.decode(errors="replace")
+            raise CommandError(self.host, about, raw.status, f"{error}: {stderr}") from error
 
     def _contents(self, sizes: Mapping[str, int], joined: bytes) -> dict[str, bytes]:
         """Cut joined files apart; read each alone where one changed meanwhile, or is of /proc."""
@@ -200,18 +234,16 @@ class Shell(ABC):
         return raw
 
     def _raw(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
+        timeout, began = patient(timeout), monotonic()
         try:
             raw = self.execute(self.compose(argv, timeout), stdin, timeout)
         except TimeoutError:
             raise CommandTimeoutError(self.host, argv, timeout) from None
         except OverflowError:
             raise OutputLimitError(self.host, f"Command '{argv[0]}'", OUTPUT_LIMIT) from None
-        if self.sudo and _refused(raw):
-            raise PrivilegeError(self.host, raw.stderr.decode(errors="replace"))
-        return raw
-
-
-def _refused(raw: Raw) -> bool:
-    """Return whether sudo refused the user, or is not there to be asked."""
-    refused = raw.status == 1 and raw.stderr.startswith(b"sudo: ")
-    return refused or (raw.status == NO_PROGRAM and b"sudo: " in raw.stderr)
+        if raw.status in ENDED and monotonic() - began >= timeout:  # we were stopped meanwhile
+            raise CommandTimeoutError(self.host, argv, timeout)
+        (_, begun, stdout), (_, _, stderr) = raw.stdout.partition(MARK), raw.stderr.partition(MARK)
+        if not begun:
+            raise not_begun(self.host, self.user, raw, sudo=self.sudo)
+        return Raw(raw.status, stdout, stderr)

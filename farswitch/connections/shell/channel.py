@@ -9,8 +9,8 @@ from typing import Any
 
 import paramiko  # type: ignore[import-untyped]
 
-from farswitch.connections.shell.base import OUTPUT_LIMIT, Raw
-from farswitch.connections.shell.protocol import TAIL
+from farswitch.connections.shell.base import OUTPUT_LIMIT
+from farswitch.connections.shell.protocol import TAIL, Raw
 from farswitch.deadline import Deadline
 
 BLOCK = 1 << 16
@@ -54,7 +54,7 @@ def exchange(channel: Any, stdin: bytes, deadline: Deadline) -> Raw:
 
 
 def _wait(event: threading.Event, deadline: Deadline) -> None:
-    if not event.wait(deadline.remaining()):
+    if not deadline.wait(event):
         raise TimeoutError
 
 

@@ -8,20 +8,22 @@ import selectors
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from typing import IO
 
+from farswitch import pace
 from farswitch.connections.fence import Fence
-from farswitch.connections.shell.base import OUTPUT_LIMIT, Raw, Shell
+from farswitch.connections.shell.base import OUTPUT_LIMIT, Shell
+from farswitch.connections.shell.errors_file import ErrorsFile
 from farswitch.connections.shell.protocol import (
-    TAIL,
     PrivilegeError,
     Process,
+    Raw,
     Stream,
     UnreachableError,
 )
 from farswitch.deadline import Deadline
+from farswitch.home import user_name
 
 BLOCK = 1 << 16
 ENDING = 2.0
@@ -37,7 +39,7 @@ class LocalShell(Shell):
     def __init__(
         self, host: str, prefix: Sequence[str] = (), *, fence: Fence | None = None
     ) -> None:
-        super().__init__(host, sudo=os.geteuid() != 0)
+        super().__init__(host, user=user_name(), sudo=os.geteuid() != 0)
         self.prefix = tuple(prefix)
         self._fence = fence or Fence()
 
@@ -51,7 +53,7 @@ class LocalShell(Shell):
         with self._spawn(argv, stderr=subprocess.PIPE) as process:
             try:
                 stdout, stderr = _exchange(process, stdin, deadline)
-                status = process.wait(deadline.remaining())
+                status = _status(process, deadline)
             except subprocess.TimeoutExpired:
                 raise TimeoutError from None
             finally:
@@ -59,10 +61,10 @@ class LocalShell(Shell):
                     _kill(process)
         return Raw(status, stdout, stderr)
 
-    def start(self, argv: Sequence[str]) -> Process:
-        """Start a command as root that goes on until it is closed."""
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        return LocalProcess(self._spawn(self.compose(argv), stderr=errors), errors)
+    def launch(self, argv: Sequence[str]) -> Process:
+        """Start the composed command, which goes on until it is closed."""
+        errors = ErrorsFile()
+        return LocalProcess(self._spawn(argv, stderr=errors.fileno()), errors)
 
     def channel(self, address: str, port: int, *, timeout: float) -> Stream:
         """Return a TCP connection from this machine."""
@@ -78,28 +80,29 @@ class LocalShell(Shell):
     def close(self) -> None:
         """Do nothing: there is no login."""
 
-    def _spawn(self, argv: Sequence[str], stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    def _spawn(self, argv: Sequence[str], stderr: int) -> subprocess.Popen[bytes]:
         self._fence.check()
         try:
-            return subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                bufsize=0,
-                start_new_session=True,
-            )
+            with pace.beginning(self.host):
+                return subprocess.Popen(
+                    argv,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    bufsize=0,
+                    start_new_session=True,
+                )
         except FileNotFoundError as error:  # every composed command begins with sudo, or with env
-            raise PrivilegeError(self.host, f"there is no program '{argv[0]}'") from error
+            cause = f"there is no program '{argv[0]}'"
+            raise PrivilegeError(self.host, self.user, cause, missing=True) from error
 
 
 class LocalProcess:
-    """A process of this machine; its standard error goes to an unnamed file, so it never blocks."""
+    """A process of this machine."""
 
-    def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], errors: ErrorsFile) -> None:
         self._process = process
         self._errors = errors
-        self._stderr = ""
 
     def read(self, limit: int) -> bytes:
         """Wait for output and return at most `limit` bytes of it; none at its end."""
@@ -113,15 +116,10 @@ class LocalProcess:
 
     def stderr_tail(self) -> str:
         """Return the end of what the process has written to its standard error."""
-        if not self._errors.closed:
-            size = self._errors.seek(0, os.SEEK_END)
-            self._errors.seek(max(0, size - TAIL))
-            self._stderr = self._errors.read().decode(errors="replace")
-        return self._stderr
+        return self._errors.tail()
 
     def close(self) -> None:
         """Close its input, and end the process group if that does not end it."""
-        self.stderr_tail()
         _pipe(self._process.stdin).close()
         try:
             self._process.wait(ENDING)
@@ -163,6 +161,15 @@ def _exchange(
                 raise OverflowError
     stdout, stderr = kept.values()
     return bytes(stdout), bytes(stderr)
+
+
+def _status(process: subprocess.Popen[bytes], deadline: Deadline) -> int:
+    while True:
+        try:
+            return process.wait(deadline.remaining())
+        except subprocess.TimeoutExpired:
+            if deadline.passed():
+                raise
 
 
 def _feed(pipe: IO[bytes], left: memoryview) -> memoryview:

@@ -4,29 +4,50 @@ from __future__ import annotations
 
 import logging
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from random import SystemRandom
 from typing import Any
 
 import paramiko  # type: ignore[import-untyped]
 
-from farswitch.connections.shell.host_keys import Refuse
-from farswitch.connections.shell.login_errors import NO_BANNER, explained
-from farswitch.connections.shell.login_key import login_key
+from farswitch.connections.shell.authenticate import authenticate
+from farswitch.connections.shell.login_errors import NO_BANNER, ProxyError, explained
+from farswitch.connections.shell.login_keys import login_keys
+from farswitch.connections.shell.proxy import Proxy
 from farswitch.connections.shell.target import Target
 from farswitch.deadline import Deadline, DeadlineError, wait_until
+from farswitch.pace import patient
 
 LOGIN_SECONDS = 20.0
 """For each of TCP, key exchange and authentication; a guest under emulation takes up to 3 s."""
 REFUSED_SECONDS = 20.0
 """How long a server is tried again that hangs up before its banner: sshd does so while too many
 others log in (MaxStartups of sshd_config(5)). Nothing has begun then, so trying again is safe."""
+CURVE = "curve25519-sha256"
 KEEPALIVE_SECONDS = 15
 UNANSWERED_MS = 30_000
 """TCP_USER_TIMEOUT (RFC 5482): a peer that acknowledges nothing for so long is gone."""
 
 # Without a handler Python prints its errors itself.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+class Transport(paramiko.Transport):  # type: ignore[misc]
+    """paramiko's, with the name in RFC 8731 of a key exchange that it knows by an older one.
+
+    It may be closed when what it runs over has ended before.
+    """
+
+    # Paramiko has no public way to add one.
+    _kex_info = paramiko.Transport._kex_info | {  # noqa: SLF001 - nobody changes it
+        CURVE: paramiko.Transport._kex_info[f"{CURVE}@libssh.org"],  # noqa: SLF001
+    }
+    _preferred_kex = (CURVE, *paramiko.Transport._preferred_kex)  # noqa: SLF001
+
+    def close(self) -> None:
+        """End the login, if it has not ended."""
+        with suppress(EOFError):
+            super().close()
 
 
 class Login:
@@ -40,17 +61,17 @@ class Login:
             ConnectionLostError: The host does not answer, or refuses us.
         """
         try:
-            self._client = _patient(target) if target.jump is None else _attempt(target)
+            direct = target.jump is None and not target.proxy
+            self.transport: Any = _patient(target) if direct else _attempt(target)
         except Exception as error:
             named = explained(target, error)
             if named is None:
                 raise
             raise named from error
-        self.transport: Any = self._client.get_transport()
 
     def close(self) -> None:
         """Log out."""
-        self._client.close()
+        self.transport.close()
 
 
 def _patient(target: Target) -> Any:
@@ -68,38 +89,47 @@ def _patient(target: Target) -> Any:
             return None
 
     try:
-        return wait_until(attempt, Deadline(REFUSED_SECONDS), what="The ssh banner", interval=apart)
+        return wait_until(
+            attempt, Deadline(patient(REFUSED_SECONDS)), what="The ssh banner", interval=apart
+        )
     except DeadlineError:
         raise last[0] from None
 
 
 def _attempt(target: Target) -> Any:
-    """Return paramiko's client, logged in; or raise paramiko's own error, or ours of the key."""
-    with login_key(target) as key:
-        return _connect(target, key)
-
-
-def _connect(target: Target, key: Any) -> Any:
-    """Return paramiko's client, logged in with this key."""
-    anyone = not (target.private_key or target.key_file)
-    with ExitStack() as failed:
-        client = paramiko.SSHClient()
-        failed.callback(client.close)
-        client.get_host_keys().update(target.host_keys())
-        client.set_missing_host_key_policy(Refuse())
-        stream = target.jump() if target.jump else None
-        if stream is not None:
-            failed.callback(stream.close)
-        client.connect(
-            target.hostname, target.port, target.user, target.password or None,
-            pkey=key, look_for_keys=anyone, allow_agent=anyone, sock=stream,
-            timeout=LOGIN_SECONDS, banner_timeout=LOGIN_SECONDS, auth_timeout=LOGIN_SECONDS,
-        )  # fmt: skip
+    """Return paramiko's transport, logged in; or raise paramiko's own error, or ours."""
+    seconds = patient(LOGIN_SECONDS)
+    with login_keys(target) as keys, ExitStack() as failed:
+        known = target.host_keys()
+        stream = _stream(target, seconds)
+        failed.callback(stream.close)
+        transport = Transport(stream)
+        failed.callback(transport.close)
+        transport.banner_timeout = transport.auth_timeout = seconds
+        options = transport.get_security_options()
+        options.key_types = known.sorted(options.key_types)
+        try:
+            transport.start_client(timeout=seconds)
+            known.check(target.alias or target.hostname, transport.get_remote_server_key())
+            authenticate(transport, target, keys)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            printed = stream.errors() if isinstance(stream, Proxy) else ""
+            if printed and not transport.is_active():
+                raise ProxyError(printed) from error
+            raise
         failed.pop_all()
-    transport = client.get_transport()
     transport.set_keepalive(KEEPALIVE_SECONDS)
-    if isinstance(transport.sock, socket.socket):
-        # Without it, Nagle's algorithm and delayed ACKs add 40 ms to most commands.
-        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
-    return client
+    return transport
+
+
+def _stream(target: Target, seconds: float) -> Any:
+    """Return what the login runs over."""
+    if target.jump is not None:
+        return target.jump()
+    if target.proxy:
+        return Proxy(target.proxy)
+    connection = socket.create_connection((target.hostname, target.port), seconds)
+    # Without it, Nagle's algorithm and delayed ACKs add 40 ms to most commands.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
+    return connection

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -18,7 +17,10 @@ from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.login import LOGIN_SECONDS
 from farswitch.connections.shell.protocol import ConnectionLostError, Stream, UnreachableError
 from farswitch.connections.shell.target import Target
+from farswitch.connections.shell.user_config import user_config
 from farswitch.errors import ConfigError, FarswitchError
+from farswitch.home import user_name
+from farswitch.pace import patient
 
 SSH_PORT = 22
 
@@ -28,9 +30,9 @@ class LoginOptions(BaseModel):
 
     Attributes:
         hostname: Nornir's parameter; needed unless the host is local.
-        username: Nornir's parameter; by default the user who runs this, as with ssh.
+        username: Nornir's parameter; by default as with ssh: its configuration, or our own user.
         password: Nornir's parameter; by default there is none.
-        port: Nornir's parameter; by default ssh's.
+        port: Nornir's parameter; by default as with ssh: its configuration, or 22.
         platform: Nornir's parameter; not used.
         configuration: Nornir's.
         name: What messages call the host; by default its hostname.
@@ -39,6 +41,7 @@ class LoginOptions(BaseModel):
         known_hosts: The file with the host's key; by default the user's and the system's.
         host_key: The host's public key itself, as in `ssh-ed25519 AAAA…`; no file is read then.
         private_key: The private key itself, as OpenSSH writes it; comes before `key_file`.
+        ssh_config: The file that is read in the place of ssh's own configuration, as by `ssh -F`.
         jump: The Nornir host through whose shell the login runs; an inventory plugin sets it.
         fence: Asked before each command of a run.
     """
@@ -59,6 +62,7 @@ class LoginOptions(BaseModel):
     known_hosts: Path | None = None
     host_key: str | None = None
     private_key: str | None = Field(default=None, repr=False)
+    ssh_config: Path | None = None
     jump: Host | None = None
     fence: Fence | None = None
 
@@ -93,9 +97,12 @@ class LoginOptions(BaseModel):
         return self.name or self.hostname or "localhost"
 
     def target(self) -> Target:
-        """Return how to log in to the host.
+        """Return how to log in to the host: what is given here goes before ssh's configuration.
+
+        A host behind another one's login is reached as is given here alone.
 
         Raises:
+            ConfigError: ssh cannot read its configuration.
             FarswitchError: Keys of the host are announced, but nobody filled them in yet.
         """
         if "" in {self.host_key, self.private_key}:
@@ -103,20 +110,38 @@ class LoginOptions(BaseModel):
                 f"The keys of guest '{self.host}' are not known.",
                 hint="The cluster's record has them; make it: farswitch build",
             )
-        address, port, through = self.hostname or "localhost", self.port or SSH_PORT, None
-        if self.jump is not None:
-            through = Through(self.host, self.jump, address, port, self.configuration)
-        return Target(
+        known_hosts = (self.known_hosts.expanduser(),) if self.known_hosts else None
+        given = Target(
             host=self.host,
-            hostname=address,
-            port=port,
-            user=self.username or getpass.getuser(),
+            hostname=self.hostname or "localhost",
+            port=self.port or SSH_PORT,
+            user=self.username or user_name(),
             password=self.password or "",
-            known_hosts=(self.known_hosts.expanduser(),) if self.known_hosts else (),
+            known_hosts=known_hosts,
             pinned=self.host_key or "",
             key_file=self.key_file and self.key_file.expanduser(),
             private_key=self.private_key or "",
-            jump=through,
+        )
+        if self.jump is not None:
+            way = Through(self.host, self.jump, given.hostname, given.port, self.configuration)
+            return replace(given, jump=way)
+        file = self.ssh_config and self.ssh_config.expanduser()
+        config = user_config(given.hostname, self.port, self.username, file)
+        return replace(
+            given,
+            given=given.hostname,
+            hostname=config.hostname,
+            port=config.port,
+            user=config.user,
+            known_hosts=known_hosts or config.known_hosts,
+            alias=config.alias,
+            known_hosts_command="" if known_hosts else config.known_hosts_command,
+            revoked_host_keys=config.revoked_host_keys,
+            proxy=config.proxy,
+            agent=config.agent,
+            identity_files=config.identity_files,
+            certificate_files=config.certificate_files,
+            identities_only=config.identities_only,
         )
 
 
@@ -138,7 +163,7 @@ class Through:
         """
         shell = cast("Shell", opened(self.jump, "shell", self.configuration))
         try:
-            return shell.channel(self.address, self.port, timeout=LOGIN_SECONDS)
+            return shell.channel(self.address, self.port, timeout=patient(LOGIN_SECONDS))
         except UnreachableError as error:  # the host is lost, and not the one before it
             cause = f"'{error.host}' does not reach {error.target}"
             raise ConnectionLostError(self.host, cause, hint=error.hint) from error

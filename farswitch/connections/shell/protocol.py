@@ -11,6 +11,8 @@ from farswitch.errors import ConfigError, FarswitchError
 
 TAIL = 400
 """Characters of a command's standard error that a message quotes."""
+NO_PROGRAM = 127
+"""A shell's status when there is no such program (POSIX, XCU 2.8.2)."""
 LONGEST_LINE = 1 << 20
 """Bytes that we wait for of one answer of a program that goes on."""
 
@@ -33,6 +35,15 @@ class Stream(Protocol):
     def close(self) -> None:
         """Close both directions."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a program gave back, in bytes."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +104,34 @@ class CommandError(FarswitchError):
         self.stderr = stderr
 
 
+class LoginShellError(ConfigError):
+    """A login runs no commands, or not as they are given: nothing was run."""
+
+    def __init__(self, host: str, message: str, *, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.host = host
+
+
 class PrivilegeError(ConfigError):
     """The login's user may not run commands as root without a password: nothing was run."""
 
-    def __init__(self, host: str, stderr: str) -> None:
+    def __init__(self, host: str, user: str, stderr: str, *, missing: bool = False) -> None:
         super().__init__(
             f"The user on '{host}' may not run commands as root: {stderr.strip()[-TAIL:]}",
-            hint="Allow it without a password (NOPASSWD in sudoers), or log in as root.",
+            hint=_sudo_hint(user, stderr, missing=missing),
         )
         self.host = host
         self.stderr = stderr
+
+
+def _sudo_hint(user: str, stderr: str, *, missing: bool) -> str:
+    """Return what to do about what sudo, or a shell that has none, printed."""
+    if missing:
+        return "Install sudo there and allow it without a password (NOPASSWD), or log in as root."
+    line = f"{user} ALL=(root) NOPASSWD: /usr/bin/env"
+    if "tty" in stderr:
+        line = f"Defaults:{user} !requiretty"
+    return f"Log in as root, or put this line at the end of sudoers there: {line}"
 
 
 class OutputLimitError(FarswitchError):
@@ -137,11 +166,15 @@ class ConnectionLostError(FarswitchError):
 
 
 class UnreachableError(ConnectionLostError):
-    """The host is there, but no TCP connection starts there to where one was asked for."""
+    """The host is there, but no TCP connection starts there to where one was asked for.
+
+    `prohibited`: the host's sshd refused, and did not try.
+    """
 
     def __init__(
         self, host: str, address: str, port: int, error: Exception, *, hint: str = ""
     ) -> None:
+        self.prohibited = False
         self.target = f"{address} port {port}: {error}"
         super().__init__(host, f"it does not reach {self.target}", hint=hint)
 

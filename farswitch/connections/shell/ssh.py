@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
-import shlex
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any, cast
 
 import paramiko  # type: ignore[import-untyped]
 
+from farswitch import pace
 from farswitch.connections.fence import Fence
-from farswitch.connections.shell.base import Raw, Shell
+from farswitch.connections.shell.base import Shell
+from farswitch.connections.shell.begin import login_line
 from farswitch.connections.shell.channel import ChannelProcess, exchange
 from farswitch.connections.shell.channel_gate import gated
 from farswitch.connections.shell.login import LOGIN_SECONDS, Login
+from farswitch.connections.shell.login_errors import ssh_command
 from farswitch.connections.shell.protocol import (
     CommandTimeoutError,
     ConnectionLostError,
     Process,
+    Raw,
     Stream,
     UnreachableError,
 )
+from farswitch.connections.shell.sessions import FAILURES, bounded, close, session
 from farswitch.connections.shell.target import Target
-from farswitch.deadline import Deadline, DeadlineError, wait_until
+from farswitch.connections.shell.try_login import try_login
+from farswitch.deadline import Deadline
+from farswitch.pace import patient
 
 COMMANDS, PROCESSES = 5, 4
 """Session channels at once, of the 10 that sshd allows a login (MaxSessions). What goes on has
 slots of its own, so that a thread which holds one can always run a command."""
-GRACE = 2.0
-"""Seconds after its deadline at which a call that still hangs takes its login down."""
 PROHIBITED = 1
 """SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254, section 5.1)."""
-FAILURES = (paramiko.SSHException, OSError, EOFError)
 
 
 class SshShell(Shell):
@@ -44,11 +46,12 @@ class SshShell(Shell):
     """
 
     def __init__(self, target: Target, fence: Fence | None = None) -> None:
-        super().__init__(target.host, sudo=target.user != "root")
+        super().__init__(target.host, user=target.user, sudo=target.user != "root")
         self._target = target
         self._fence = fence or Fence()
         self._login: Login | None = None
         self._closed = False
+        self._tried = False
         self._lock = threading.Lock()
         self._commands = threading.BoundedSemaphore(COMMANDS)
         self._processes = threading.BoundedSemaphore(PROCESSES)
@@ -65,19 +68,19 @@ class SshShell(Shell):
         try:
             with ExitStack() as bounds:
                 channel = self._begin(bounds, argv, deadline)
-                bounds.callback(_close, channel)
+                bounds.callback(close, channel)
                 return exchange(channel, stdin, deadline)
         finally:
             self._commands.release()
 
-    def start(self, argv: Sequence[str]) -> Process:
-        """Start a command as root that goes on until it is closed."""
-        deadline = Deadline(LOGIN_SECONDS)
+    def launch(self, argv: Sequence[str]) -> Process:
+        """Start the composed command, which goes on until it is closed."""
+        deadline = Deadline(patient(LOGIN_SECONDS))
         if not self._processes.acquire(timeout=deadline.remaining()):
             raise ConnectionLostError(self.host, f"{PROCESSES} processes hold its channels")
         try:
             with ExitStack() as bounds:
-                channel = self._begin(bounds, self.compose(argv), deadline)
+                channel = self._begin(bounds, argv, deadline)
         except TimeoutError:
             self._processes.release()
             raise CommandTimeoutError(self.host, argv, deadline.seconds) from None
@@ -96,9 +99,11 @@ class SshShell(Shell):
         except FAILURES as error:
             refused = isinstance(error, paramiko.ChannelException) and error.code == PROHIBITED
             hint = f"sshd of '{self.host}' allows no forwarding: AllowTcpForwarding, PermitOpen."
-            raise UnreachableError(
+            unreachable = UnreachableError(
                 self.host, address, port, error, hint=hint if refused else ""
-            ) from error
+            )
+            unreachable.prohibited = refused
+            raise unreachable from error
         return cast("Stream", gated(opened))
 
     def again(self) -> SshShell:
@@ -122,9 +127,10 @@ class SshShell(Shell):
         channel = self._channel(bounds, deadline)
         try:
             self._fence.check()
-            channel.exec_command(f"exec {shlex.join(argv)}")
+            with pace.beginning(self.host):
+                channel.exec_command(login_line(argv))
         except BaseException:
-            _close(channel)
+            close(channel)
             raise
         return channel
 
@@ -135,9 +141,9 @@ class SshShell(Shell):
         a lost lock ends its login too, and is the cause to name.
         """
         transport = self._transport()
-        bounds.enter_context(self._bounded(transport, deadline))
+        bounds.enter_context(bounded(self.host, transport, deadline))
         try:
-            return _place(transport, deadline)
+            return session(self.host, transport, deadline)
         except FAILURES as error:
             if not again or isinstance(error, TimeoutError) or deadline.passed():
                 raise
@@ -153,54 +159,17 @@ class SshShell(Shell):
                 self._login.close()
                 self._login = None
             if self._login is None:
-                self._login = Login(self._target)
+                self._login = self._logged_in()
             return self._login.transport
 
-    @contextmanager
-    def _bounded(self, transport: Any, deadline: Deadline) -> Iterator[None]:
-        """Hold a call to its deadline also where paramiko waits without one.
-
-        It waits for ever for the answer to a request, and for room in a full TCP buffer. Closing
-        the transport wakes it; a server that lets that happen is as good as gone.
-        """
-        watchdog = threading.Timer(deadline.remaining() + GRACE, transport.close)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            yield
-        except TimeoutError:
-            raise
-        except FAILURES as error:
-            if deadline.passed():
-                raise TimeoutError from error
-            cause = str(error) or "the login ended"
-            raise ConnectionLostError(self.host, cause) from error
-        finally:
-            watchdog.cancel()
-
-
-def _close(channel: Any) -> None:
-    with contextlib.suppress(*FAILURES):  # else the cause of a failure gets lost
-        channel.close()
-
-
-def _place(transport: Any, deadline: Deadline) -> Any:
-    """Open a session channel, and wait where sshd has no place for one.
-
-    It gives a place back a moment after a session's end, and some allow less than ten. Nothing has
-    begun when it refuses, so trying again is safe. Why it refused is not known: paramiko keeps
-    one reason a login, and another thread may have taken it.
-    """
-
-    def attempt() -> Any | None:
-        try:
-            return gated(transport.open_session(timeout=deadline.remaining()))
-        except paramiko.SSHException:
-            if not transport.is_active():
+    def _logged_in(self) -> Login:
+        """Return a new login, whose commands leave their input alone; guests' shells are ours."""
+        login = Login(self._target)
+        if not self._tried and self._target.jump is None:
+            try:
+                try_login(self, login.transport, ssh_command(self._target))
+            except BaseException:
+                login.close()
                 raise
-            return None
-
-    try:
-        return wait_until(attempt, deadline, what="A free session", interval=0.02)
-    except DeadlineError as error:
-        raise TimeoutError from error
+        self._tried = True
+        return login

@@ -16,6 +16,13 @@ TMPFILES = "/etc/tmpfiles.d/farswitch.conf"
 SERVER_UNIT = "nfs-server.service"
 MOUNT_TIMEOUT = 90
 """Seconds that the first access waits for the head: it may still be booting."""
+MOUNT_OPTIONS = ("vers=4.2", "noatime", "nosuid", "nodev", "lookupcache=none", "actimeo=1")
+"""A path is looked up on the head each time: what another node made, removed or renamed is seen at
+once. What a program knows of an open file, as its size, is at most 1 s old (nfs(5))."""
+MOUNTED_WITH = frozenset(
+    {*MOUNT_OPTIONS[:-1], "acregmin=1", "acregmax=1", "acdirmin=1", "acdirmax=1"}
+)
+"""The same as the kernel shows them: it spells `actimeo` out."""
 
 
 def unit_name(path: str, kind: str) -> str:
@@ -73,6 +80,10 @@ def share_files(share: Share, owner: Owner) -> tuple[File, ...]:
 
 def _file(path: str, name: str, share: Share, owner: Owner) -> File:
     content = render_template(
-        f"guests/files/{name}.j2", share=share, owner=owner, mount_timeout=MOUNT_TIMEOUT
+        f"guests/files/{name}.j2",
+        share=share,
+        owner=owner,
+        options=MOUNT_OPTIONS,
+        mount_timeout=MOUNT_TIMEOUT,
     )
     return File(path, content.encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 
 from farswitch.model.machines import Address, Guest, Server
-from tasks.checks.attack.frames import BROADCAST, echo, link_local, payload, vxlan
+from farswitch.proof.frames import BROADCAST, echo, link_local, payload, vxlan
 from tasks.checks.attack.kinds import (
     ROUNDS,
     FrameStream,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from farswitch.model.machines import DATA_NIC, MANAGEMENT_NIC, Address
+from farswitch.proof.frames import ALL_NODES, ALL_NODES_MAC, BROADCAST, arp, echo, link_local
 from tasks.checks.attack.forged_tunnels import matching, vni_direct, vni_nat
-from tasks.checks.attack.frames import ALL_NODES, ALL_NODES_MAC, BROADCAST, arp, echo, link_local
 from tasks.checks.attack.kinds import (
     EXTRA,
     ROUNDS,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Address, Guest
-from tasks.checks.attack.frames import payload
+from farswitch.proof.frames import payload
 
 ROUNDS = 100
 """Frames of each attack."""

@@ -12,6 +12,7 @@ from farswitch.model.cluster import Cluster
 from farswitch.model.machines import DATA_NIC, MANAGEMENT_NIC, Guest
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.fan_out import each_or_raise
+from farswitch.proof.frame_counts import TOKEN_BYTES
 from tasks.checks.attack.expected import guest_attacks, outside_attacks
 from tasks.checks.attack.forged_tunnels import outside_streams
 from tasks.checks.attack.from_guest import guest_streams
@@ -19,7 +20,6 @@ from tasks.checks.attack.judge import judge, judge_legitimate, legitimate
 from tasks.checks.attack.kinds import Kind, Outside, ServerAddresses, attack_pairs
 from tasks.checks.attack.traffic import Sender, send_and_count
 
-TOKEN_BYTES = 8
 THIRD = "a third host"
 
 

@@ -12,6 +12,7 @@ from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
+from farswitch.pace import factor, patient, whole
 from farswitch.proof.mpi_job import LapEnded, Started, mpi_job
 from farswitch.remote import shell_command, source
 from farswitch.remote_program import RemoteProgram, RemoteProgramError
@@ -35,11 +36,13 @@ class Watched:
         laps: When it ended a lap, in seconds after the moment.
         seconds: How long it was watched, or until it ended.
         ended: Why it ended; empty when it did not.
+        pace: How many times as long as on an idle machine everything was given.
     """
 
     laps: tuple[float, ...]
     seconds: float
     ended: str = ""
+    pace: float = 1.0
 
 
 @contextmanager
@@ -53,13 +56,13 @@ def running(
     Raises:
         FarswitchError: It did not run, or not on all of them.
     """
-    argv = ["python3", "-c", source("mpi_laps"), str(LIFE_SECONDS), word]
+    argv = ["python3", "-c", source("mpi_laps"), str(whole(LIFE_SECONDS)), word]
     with mpi_job(login, settings, guests, argv, LIFE_SECONDS) as job:
-        nodes = sorted(job.receive(Started, START_SECONDS).nodes)
+        nodes = sorted(job.receive(Started, patient(START_SECONDS)).nodes)
         if nodes != sorted(guest.name for guest in guests):
             raise FarswitchError(f"An MPI job ran on {', '.join(nodes)}: wanted every guest once.")
         for _ in range(FIRST_LAPS):
-            job.receive(LapEnded, START_SECONDS)
+            job.receive(LapEnded, patient(START_SECONDS))
         yield job
 
 
@@ -74,7 +77,9 @@ def await_lap(job: RemoteProgram) -> None:
 
 
 def watch(job: RemoteProgram, seconds: float) -> Watched:
-    """Note when a job ends its laps, for some seconds from now."""
+    """Note when a job ends its laps, for some seconds from now, more where machines are slow."""
+    pace = factor()
+    seconds *= pace
     began = time.monotonic()
     laps: list[float] = []
     while (passed := time.monotonic() - began) < seconds:
@@ -83,10 +88,10 @@ def watch(job: RemoteProgram, seconds: float) -> Watched:
         except RemoteProgramError as error:
             passed = time.monotonic() - began
             if passed < seconds:
-                return Watched(tuple(laps), passed, str(error))
+                return Watched(tuple(laps), passed, str(error), pace)
             break
         laps.append(time.monotonic() - began)
-    return Watched(tuple(laps), time.monotonic() - began)
+    return Watched(tuple(laps), time.monotonic() - began, pace=pace)
 
 
 def sweep(login: Shell, word: str) -> tuple[int, bool]:
@@ -95,7 +100,7 @@ def sweep(login: Shell, word: str) -> tuple[int, bool]:
     Returns:
         How many are left, and whether any had to be killed.
     """
-    argv = shell_command("mpi_processes", "sweep", str(SWEEP_SECONDS))
+    argv = shell_command("mpi_processes", "sweep", str(whole(SWEEP_SECONDS)))
     ended = login.run(argv, stdin=f"{word}\n", timeout=SWEEP_SECONDS + 20.0)
     count, killed = ended.stdout.split()
     return int(count), killed == "yes"

@@ -48,7 +48,7 @@ def judge_cut(
     A guest that could not ask has failed, whatever the others say.
     """
     wrong = _astray(guests, heard, cut=guest)
-    others = [one.name for one in guests if one != guest]
+    others = [other.name for other in guests if other != guest]
     alone = f"{guest.name} heard nobody and nobody heard it; the others heard each other"
     return Check(
         name="control.cut",
@@ -67,8 +67,9 @@ def judge_job(guest: Guest, watched: Watched, where: str, rebuild: str) -> Check
 
     `rebuild` is the command that pins MPI to the data NIC again.
     """
-    late = [lap for lap in watched.laps if lap > LAST_LAP]
-    stalled = watched.seconds >= STALL_SECONDS and not late
+    limit = STALL_SECONDS * watched.pace
+    late = [lap for lap in watched.laps if lap > LAST_LAP * watched.pace]
+    stalled = watched.seconds >= limit and not late
     if watched.ended:
         measured = f"it ended after {watched.seconds:.1f} s: {watched.ended}"
     elif late:
@@ -83,7 +84,7 @@ def judge_job(guest: Guest, watched: Watched, where: str, rebuild: str) -> Check
         host=guest.name,
         ok=bool(watched.ended) or stalled,
         measured=f"{where} down: {measured}",
-        expected=f"a running MPI job ends, or ends no more laps, within {STALL_SECONDS:.0f} s",
+        expected=f"a running MPI job ends, or ends no more laps, within {limit:.0f} s",
         cause="Its messages do not cross this port of the switch.",
         fix="" if watched.ended or stalled else rebuild,
     )
@@ -126,15 +127,15 @@ def judge_timer(guest: Guest, seconds: float, *, in_time: bool, bring_up: str) -
     )
 
 
-def judge_left(guest: Guest, found: tuple[int, bool] | FarswitchError | None) -> Check:
+def judge_left(guest: Guest, swept: tuple[int, bool] | FarswitchError | None) -> Check:
     """Return the verdict on what the jobs left on a guest.
 
-    `found` is how many processes are left, and whether any had to be killed; or why nobody knows.
+    `swept` is how many processes are left, and whether any had to be killed; or why nobody knows.
     """
-    left, killed = found if isinstance(found, tuple) else (1, False)
+    left, killed = swept if isinstance(swept, tuple) else (1, False)
     measured = f"{left} processes of the jobs" if left else "nothing"
-    if not isinstance(found, tuple):
-        measured = f"not probed: {found}"
+    if not isinstance(swept, tuple):
+        measured = f"not probed: {swept}"
     elif killed:
         measured += "; some had to be killed"
     return Check(
@@ -150,33 +151,34 @@ def judge_left(guest: Guest, found: tuple[int, bool] | FarswitchError | None) ->
 
 def _differences(guest: Guest, before: State, now: State) -> list[str]:
     """Return how a port is not what it was; what others' aged out of the FDB does not count."""
-    found = []
+    differences = []
     if before.link != now.link:
-        found.append(f"{guest.tunnel} is {now.link}, and was {before.link}")
+        differences.append(f"{guest.tunnel} is {now.link}, and was {before.link}")
     if before.written != now.written:
         changed = sorted(before.written ^ now.written)
-        found.append(f"the FDB's written entries differ: {changed[:SHOWN]}")
+        differences.append(f"the FDB's written entries differ: {changed[:SHOWN]}")
     at = now.places.get(guest.data_mac, frozenset())
     if at != {guest.tunnel}:
         where = ", ".join(sorted(at)) or "no port"
-        found.append(f"{guest.data_mac} of {guest.name} is on {where}, not {guest.tunnel}")
-    return found
+        differences.append(f"{guest.data_mac} of {guest.name} is on {where}, not {guest.tunnel}")
+    return differences
 
 
 def _astray(guests: Sequence[Guest], heard: Answers, cut: Guest | None) -> list[str]:
     """Return each ordered pair that heard of each other, or did not, against what is wanted."""
-    found = []
-    for one in guests:
-        answers = heard.get(one.name)
+    wrong = []
+    for guest in guests:
+        answers = heard.get(guest.name)
         if not isinstance(answers, frozenset):
-            found.append(f"{one.name} could not ask: {answers or 'not probed'}")
+            wrong.append(f"{guest.name} could not ask: {answers or 'not probed'}")
             continue
         for other in guests:
-            apart = cut in {one, other}
+            apart = cut in {guest, other}
             answered = str(other.data_address.ip) in answers
-            if other != one and answered == apart:
-                found.append(f"{one.name} {'heard' if answered else 'did not hear'} {other.name}")
-    return found
+            if other != guest and answered == apart:
+                verb = "heard" if answered else "did not hear"
+                wrong.append(f"{guest.name} {verb} {other.name}")
+    return wrong
 
 
 def _some(wrong: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from farswitch.connections.netlink.fdb import entries
 from farswitch.connections.netlink.links import dump
 from farswitch.errors import FarswitchError
 from farswitch.model.machines import Guest
+from farswitch.pace import patient
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.fan_out import each
@@ -69,14 +70,14 @@ def control(_task: Task, context: Context) -> Iterator[Check]:
     yield from context.left_out(CHECKS)
     if len(guests) < 2:  # noqa: PLR2004
         why = "one node has nobody to be cut off from"
-        yield from (skipped(name, one.name, why) for one in guests for name in CHECKS)
+        yield from (skipped(name, guest.name, why) for guest in guests for name in CHECKS)
         return
     word = f"farswitch-control-{secrets.token_hex(8)}"
     _alone(context)
     try:
         yield from _ports(context, guests, word)
     finally:
-        left = each((one.name for one in guests), lambda name: sweep(context.shell(name), word))
+        left = each((guest.name for guest in guests), lambda name: sweep(context.shell(name), word))
     yield from (judge_left(guest, left.get(guest.name)) for guest in guests)
 
 
@@ -95,7 +96,7 @@ def _ports(context: Context, guests: Sequence[Guest], word: str) -> Iterator[Che
             yield judge_job(guest, cut.watched, where, context.rebuild)
             jobs.close()
             with ThreadPoolExecutor(1) as pool:
-                asked = pool.submit(_ask, context, guests, BACK_SECONDS)
+                asked = pool.submit(_ask, context, guests, patient(BACK_SECONDS))
                 try:
                     job, why = jobs.enter_context(running(head, settings, guests, word)), ""
                 except FarswitchError as error:
@@ -120,14 +121,14 @@ def _cut(context: Context, guest: Guest, guests: Sequence[Guest], job: RemotePro
             await_lap(job)
             with context.netlink(switch).session() as ipr:
                 set_down(ipr, port)
-            asked = pool.submit(_ask, context, guests, ECHO_SECONDS)
+            asked = pool.submit(_ask, context, guests, patient(ECHO_SECONDS))
             watched = watch(job, STALL_SECONDS)
-            said = asked.result()
+            heard = asked.result()
         finally:
             with undo, context.netlink(switch).session() as ipr:
                 set_up(ipr, port)
             in_time = rollback.confirm(context.shell(switch), timer)
-    return Cut(said, watched, in_time, time.monotonic() - began)
+    return Cut(heard, watched, in_time, time.monotonic() - began)
 
 
 def _up(port: str) -> list[str]:
@@ -136,14 +137,14 @@ def _up(port: str) -> list[str]:
 
 def _ask(context: Context, guests: Sequence[Guest], seconds: float) -> Answers:
     """Let every guest ask every other for an echo, all at once."""
-    addresses = {one.name: str(one.data_address.ip) for one in guests}
+    addresses = {guest.name: str(guest.data_address.ip) for guest in guests}
 
-    def ask(name: str) -> frozenset[str]:
-        others = [address for one, address in addresses.items() if one != name]
+    def echoes(name: str) -> frozenset[str]:
+        others = [address for other, address in addresses.items() if other != name]
         argv = command("echo", str(seconds), *others)
         return answered(context.shell(name).run(argv, timeout=seconds + 20.0).stdout)
 
-    return each(addresses, ask)
+    return each(addresses, echoes)
 
 
 def _states(context: Context, guests: Sequence[Guest]) -> dict[str, State]:
@@ -154,27 +155,29 @@ def _states(context: Context, guests: Sequence[Guest]) -> dict[str, State]:
     """
     switch = context.cluster.switch.name
     with context.netlink(switch).session() as ipr:
-        links = {link.name: link for link in dump(ipr)}
-        known = [one for one in entries(ipr) if one.bridge == context.cluster.switch_bridge]
+        have = dump(ipr)
+        bridge = context.cluster.switch_bridge
+        fdb = [entry for entry in entries(ipr, have) if entry.bridge == bridge]
+    links = {link.name: link for link in have}
     places: defaultdict[str, set[str]] = defaultdict(set)
-    for one in known:
-        places[one.mac].add(one.device)
-    found = {
+    for entry in fdb:
+        places[entry.mac].add(entry.device)
+    states = {
         guest.name: State(
             link=links.get(guest.tunnel),
-            written=frozenset((one.mac, one.device) for one in known if one.static),
+            written=frozenset((entry.mac, entry.device) for entry in fdb if entry.static),
             places={mac: frozenset(ports) for mac, ports in places.items()},
         )
         for guest in guests
     }
     for guest in guests:
-        link = found[guest.name].link
+        link = states[guest.name].link
         if link is None or not link.up:
             raise FarswitchError(
                 f"Port '{guest.tunnel}' of '{switch}' is not up: it cannot be taken down.",
                 hint=context.command(switch, _up(guest.tunnel)),
             )
-    return found
+    return states
 
 
 def _alone(context: Context) -> None:

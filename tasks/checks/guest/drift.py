@@ -10,9 +10,11 @@ from typing import Any
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
+from farswitch.connections.shell.protocol import CommandTimeoutError
 from farswitch.errors import FarswitchError
 from farswitch.firewall import guest
 from farswitch.firewall.guest import GuestRules
+from farswitch.guests import observed
 from farswitch.guests.config import wanted_config
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
@@ -78,19 +80,26 @@ def judge_firewall(
 def observe(
     task: Task, context: Context
 ) -> tuple[dict[str, Result | FarswitchError], GuestRules | FarswitchError]:
-    """Ask each task of one guest; all files are read in one round trip before."""
+    """Ask each task of one guest; all is read in one round trip before.
+
+    Where something in it hangs, each task looks for itself: only one of them is to blame.
+    """
     cluster = context.cluster
     config = wanted_config(cluster, cluster.guest(task.host.name), context.record)
-    have = shell(task).facts(config.paths)
+    login = shell(task)
+    try:
+        have = observed.observe(login, config.share, config.paths)
+    except CommandTimeoutError:
+        have = None
     files: dict[str, Any] = {"owner": config.owner, "have": have, "dry_run": True}
     tasks: dict[str, Callable[[], Result]] = {
-        "guest.mtu": partial(mtu, task, context.mtu, dry_run=True),
+        "guest.mtu": partial(mtu, task, context.mtu, have=have, dry_run=True),
         "guest.ssh_keys": partial(ssh_keys, task, config.access, **files),
         "guest.nfs": partial(nfs, task, config.share, **files),
         "guest.mpi": partial(mpi, task, config.mpi, **files),
     }
     found = {name: attempt(dry_run) for name, dry_run in tasks.items()}
-    return found, attempt(partial(guest.observe, shell(task)))
+    return found, have.rules if have else attempt(partial(guest.observe, login))
 
 
 def verdicts(

@@ -29,8 +29,9 @@ def differences(guests: Sequence[Guest], wanted: str, text: str, resolved: str) 
     `resolved` has one line a name, as `getent hosts` prints them.
     """
     have, want = lines_of(text), lines_of(wanted)
-    wrong = [f"line '{line}' is not of the build" for line in have if line not in want]
-    wrong += [f"line '{line}' is missing" for line in want if line not in have]
+    ours, there = frozenset(want), frozenset(have)
+    wrong = [f"line '{line}' is not of the build" for line in have if line not in ours]
+    wrong += [f"line '{line}' is missing" for line in want if line not in there]
     answers: dict[str, str] = {}
     for line in resolved.splitlines():
         address, *names = line.split()

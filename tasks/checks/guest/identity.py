@@ -69,7 +69,10 @@ def differences(guest: Guest, found: Identity) -> dict[str, str]:
 
 def _of_nic(nic: str, found: Identity, mac: str, address: str) -> Mapping[str, str]:
     if nic not in found.macs:
-        return {f"no interface {nic}": ""}
+        other = next((name for name, have in found.macs.items() if have == mac), "")
+        lines = (f"{other} down", f"{other} name {nic}", f"{nic} up")
+        mend = "; ".join(f"ip link set dev {line}" for line in lines) if other else ""
+        return {f"no interface {nic}" + (f", '{other}' has its MAC" if other else ""): mend}
     wrong, have = {}, found.addresses.get(nic, [])
     if nic in found.down:
         wrong[f"{nic} is down"] = f"ip link set {nic} up"

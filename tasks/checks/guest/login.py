@@ -11,6 +11,7 @@ from nornir.core.task import Task
 
 from farswitch.connections.access import libvirt, shell
 from farswitch.guests.console import tail
+from farswitch.pace import whole
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observed, Probe, Proof, sound
@@ -45,7 +46,7 @@ def observe(task: Task, context: Context) -> DomainStates:
     ]
     if not addresses:
         return DomainStates(states, {})
-    argv = command("ssh_ports", str(SSH_SECONDS), *addresses)
+    argv = command("ssh_ports", str(whole(SSH_SECONDS)), *addresses)
     said = shell(task).run(argv, timeout=3 * SSH_SECONDS + 5).stdout
     return DomainStates(states, json.loads(said))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farswitch.model.machines import Guest
+from farswitch.pace import whole
 from farswitch.proof.check import Check
 
 RUNNING = "its domain is running"
@@ -75,9 +76,10 @@ def of_port(guest: Guest, answer: str) -> Dead | None:
     """Return what the hypervisor's look at a guest's port 22 means; None where ssh is there."""
     address = guest.management_address.ip
     kind, _, detail = answer.partition(": ")
+    limit = whole(SSH_SECONDS)
     said = {
         "refused": f"{address} refuses connections to port 22",
-        "silent": f"{address} takes a connection to port 22 and says nothing in {SSH_SECONDS} s",
-        "connect": f"{address} does not answer at port 22 ({detail or f'{SSH_SECONDS} s'})",
+        "silent": f"{address} takes a connection to port 22 and says nothing in {limit} s",
+        "connect": f"{address} does not answer at port 22 ({detail or f'{limit} s'})",
     }.get(kind)
     return Dead(kind, said) if said else None

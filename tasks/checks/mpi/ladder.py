@@ -11,30 +11,20 @@ from nornir.core.task import Task
 from farswitch.connections.access import shell
 from farswitch.errors import FarswitchError
 from farswitch.guests.mpi_launch import around_mtu, launch
-from farswitch.model.machines import DATA_NIC, Guest
+from farswitch.model.machines import Guest
+from farswitch.pace import patient
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
-from farswitch.proof.fan_out import each, each_or_raise
-from farswitch.proof.mpi_job import (
-    BarrierPassed,
-    Initialised,
-    PairTimes,
-    RingPassed,
-    Round,
-    RoundEnded,
-    mpi_job,
-)
+from farswitch.proof.mpi_job import BarrierPassed, Initialised, RingPassed, mpi_job
 from farswitch.proof.probe import Probe, of_one
-from farswitch.proof.round_robin import rounds
 from farswitch.remote import source
 from farswitch.remote_program import RemoteProgram
 from tasks.checks.mpi import sockets
-from tasks.checks.mpi.matrix import bandwidth, latency, matrix
+from tasks.checks.mpi.matrix import far_off, matrix, measures
+from tasks.checks.mpi.pairs import CAUSE, ROUND_SECONDS, Exchange, exchange
 from tasks.checks.path import counters
 
-PAYLOAD = 2 << 20
-"""Bytes that each node sends each other: many times what steering the job costs."""
-START_SECONDS, RUNG_SECONDS, ROUND_SECONDS = 60.0, 30.0, 60.0
+START_SECONDS, RUNG_SECONDS = 60.0, 30.0
 """Deadlines of a rung; under emulation the start takes 6 s and each other rung less than 1 s."""
 CHECKS = {
     "mpi.launcher": "The launcher starts processes on two nodes.",
@@ -42,7 +32,7 @@ CHECKS = {
     "mpi.barrier": "All ranks meet in a barrier.",
     "mpi.ring": "Messages of 1 B, around the MTU and 1 MB come around all nodes intact.",
     "mpi.ports": "The running job uses the site's ports on the data network, and no others.",
-    "mpi.pairs": "Each two nodes send each other 2 MiB intact; latency and bandwidth are measured.",
+    "mpi.pairs": "Pairs of nodes send each other 2 MiB intact; latency and bandwidth are measured.",
     "path.counters": "All of these bytes went in and out by both nodes' ports of the switch.",
     "path.once": "They went there once, and no other port carried them.",
     "path.nics": "They used data0 and its tunnel.",
@@ -60,7 +50,7 @@ CAUSES = {
     "mpi.barrier": "The ranks started but do not reach each other: MPICH is pinned to a NIC that "
     "does not lead to the others, or the payload's ports are closed.",
     "mpi.ring": "Small messages pass and large ones do not: an MTU on the way, or checksums.",
-    "mpi.pairs": "A pair of nodes does not reach each other.",
+    "mpi.pairs": CAUSE,
 }
 
 
@@ -70,8 +60,6 @@ class LadderState:
 
     checks: list[Check] = field(default_factory=list)
     rung: str = "mpi.init"
-    transfers: list[counters.Transfer] = field(default_factory=list)
-    pairs: list[PairTimes] = field(default_factory=list)
 
 
 def judge_ring(host: str, ring: RingPassed, nodes: int, fix: str) -> Check:
@@ -102,40 +90,8 @@ def judge_nodes(host: str, nodes: Sequence[str], guests: Sequence[Guest], fix: s
     )
 
 
-def judge_round(
-    guests: Sequence[Guest],
-    pairs: Sequence[tuple[int, int]],
-    times: Sequence[PairTimes],
-    fix: str,
-) -> Iterator[Check]:
-    """Yield the verdicts on both directions of each pair that was to meet in a round."""
-    measured = {(one.sender, one.receiver): one for one in times}
-    for pair in pairs:
-        for first, second in (pair, pair[::-1]):
-            yield judge_pair(guests[first], guests[second], measured.get((first, second)), fix)
-
-
-def judge_pair(first: Guest, second: Guest, times: PairTimes | None, fix: str) -> Check:
-    """Return the verdict on one direction of a pair; latency in µs, bandwidth in Mbit/s."""
-    if times is None or times.bytes != PAYLOAD:
-        sent = f"{times.bytes:,} B" if times else "nothing"
-        return Check("mpi.pairs", first.name, ok=False, measured=f"to {second.name}: {sent} sent",
-                     expected=f"to {second.name}: {PAYLOAD:,} B intact",
-                     cause=CAUSES["mpi.pairs"], fix=fix)  # fmt: skip
-    return Check(
-        name="mpi.pairs",
-        host=first.name,
-        ok=times.intact,
-        measured=f"to {second.name}: {latency(times):.0f} µs, {bandwidth(times):.0f} Mbit/s"
-        + ("" if times.intact else ", changed on the way"),
-        expected=f"to {second.name}: {times.bytes:,} B intact",
-        cause=CAUSES["mpi.pairs"],
-        fix=fix,
-    )
-
-
 def run(task: Task, context: Context) -> Iterator[Check]:
-    """Go from the launcher to all pairs, and judge the bytes' way by both servers' counters."""
+    """Go from the launcher to the pairs, and judge the bytes' way by both servers' counters."""
     host, guests = task.host.name, context.there()
     settings, state = context.cluster.settings, LadderState()
     yield from context.left_out(EACH)
@@ -144,9 +100,11 @@ def run(task: Task, context: Context) -> Iterator[Check]:
             yield skipped(name, host, "there are no two nodes that answer", sentence)
         return
     yield _launch(task, context, guests)
-    counted: counters.CountedTransfers | None = None
+    meetings = context.meetings()
+    made, counted = Exchange(guests, meetings), None
     sizes = [str(size) for size in around_mtu(context.mtu)]
-    seconds = int(2 * START_SECONDS + RUNG_SECONDS * len(sizes) + ROUND_SECONDS * len(guests))
+    seconds = int(2 * START_SECONDS + RUNG_SECONDS * len(sizes))
+    seconds += 2 * int(ROUND_SECONDS) * len(meetings.rounds)
     word = f"farswitch-mpi-{secrets.token_hex(8)}"
     # Python takes any name after -X: it marks our own job among those of others on these guests.
     argv = ["python3", "-X", word, "-c", source("mpi_ladder"), *sizes]
@@ -156,18 +114,23 @@ def run(task: Task, context: Context) -> Iterator[Check]:
             _lower_rungs(job, host, guests, state, context)
             state.checks += sockets.look(context, guests, word)
             state.rung = "mpi.pairs"
-            counted = _all_pairs(job, context, guests, state)
+            counted = exchange(job, context, made)
+            state.checks += made.judge(context.rebuild)
     except FarswitchError as error:
+        state.checks += made.judge(context.rebuild)
         state.checks += _fallen(state, host, error, guests, context.rebuild)
     yield from state.checks
     if counted is None:
         yield from _uncounted(guests, state.rung, context.rebuild)
         return
-    yield from counters.judge(context.cluster, guests, counted, context.rebuild)
-    for line in matrix(guests, state.pairs):
-        context.evidence.notes.append(line)
+    met = [(guests[first], guests[second]) for first, second in meetings.ordered()]
+    yield from counters.judge(context.cluster, guests, met, counted, context.rebuild)
+    context.evidence.measures["mpi"] = measures(guests, made.pairs)
+    context.evidence.notes += matrix(guests, made.pairs) + far_off(guests, made.pairs)
     left = [guest.name for guest in context.cluster.guests if guest not in guests]
-    context.evidence.conclusion = counters.conclude(context.cluster, guests, counted, left)
+    context.evidence.conclusion = counters.conclude(
+        context.cluster, guests, counted, meetings, left
+    )
 
 
 def _launch(task: Task, context: Context, guests: Sequence[Guest]) -> Check:
@@ -187,59 +150,18 @@ def _launch(task: Task, context: Context, guests: Sequence[Guest]) -> Check:
 def _lower_rungs(
     job: RemoteProgram, host: str, guests: Sequence[Guest], state: LadderState, context: Context
 ) -> None:
-    ranks = job.receive(Initialised, START_SECONDS).ranks
+    ranks = job.receive(Initialised, patient(START_SECONDS)).ranks
     state.checks.append(
         Check("mpi.init", host, ok=ranks == len(guests), measured=f"{ranks} ranks",
               expected=f"{len(guests)} ranks", cause=CAUSES["mpi.init"], fix=context.rebuild)
     )  # fmt: skip
     state.rung = "mpi.barrier"
-    nodes = job.receive(BarrierPassed, RUNG_SECONDS).nodes
+    nodes = job.receive(BarrierPassed, patient(RUNG_SECONDS)).nodes
     state.checks.append(judge_nodes(host, nodes, guests, context.rebuild))
     state.rung = "mpi.ring"
     for _ in around_mtu(context.mtu):
-        ring = job.receive(RingPassed, RUNG_SECONDS)
+        ring = job.receive(RingPassed, patient(RUNG_SECONDS))
         state.checks.append(judge_ring(host, ring, len(guests), context.rebuild))
-
-
-def _all_pairs(
-    job: RemoteProgram, context: Context, guests: Sequence[Guest], state: LadderState
-) -> counters.CountedTransfers:
-    """Let every two guests send each other the payload, with the counters read in between."""
-    inside = _nics(context, guests)
-    first = before = _counters(context, guests)
-    for pairs in rounds(len(guests)):
-        job.send(Round(bytes=PAYLOAD, pairs=pairs))
-        times = job.receive(RoundEnded, ROUND_SECONDS).pairs
-        after = _counters(context, guests)
-        for one in times:
-            sender, receiver = guests[one.sender], guests[one.receiver]
-            state.transfers.append(counters.Transfer(sender, receiver, one.bytes, after - before))
-        state.checks += judge_round(guests, pairs, times, context.rebuild)
-        state.pairs += times
-        before = after
-    nics = counters.growth(inside, _nics(context, guests))
-    return counters.CountedTransfers(state.transfers, before - first, nics)
-
-
-def _counters(context: Context, guests: Sequence[Guest]) -> counters.Reading:
-    """Read the switch's ports, the hypervisors' tunnels and all management taps, side by side."""
-    cluster = context.cluster
-    names = {cluster.switch.name: [guest.tunnel for guest in guests]}
-    for guest in guests:
-        here = names.setdefault(guest.hypervisor, [])
-        here += [guest.tunnel, guest.management_tap]
-    counts = each_or_raise(names, lambda name: counters.read(context.shell(name), names[name]))
-    switch = counts.pop(cluster.switch.name)
-    return counters.Reading(
-        switch, {name: one for found in counts.values() for name, one in found.items()}
-    )
-
-
-def _nics(context: Context, guests: Sequence[Guest]) -> dict[str, counters.Count]:
-    """Read each guest's own counters of its data NIC."""
-    names = [guest.name for guest in guests]
-    found = each(names, lambda name: counters.read(context.shell(name), [DATA_NIC])[DATA_NIC])
-    return {name: one for name, one in found.items() if isinstance(one, counters.Count)}
 
 
 def _fallen(

@@ -15,7 +15,7 @@ from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
-from farswitch.proof.packet_agent import Listen, Refused
+from farswitch.proof.packet_agent import listen
 from farswitch.proof.path_mtu import (
     OFFSETS,
     SMALL,
@@ -73,7 +73,9 @@ def observe(ipr: Session, cluster: Cluster, server: Server) -> ServerState:
         FarswitchError: It has no way to a peer.
     """
     links = dump(ipr)
-    routes = [(peer, route_to(ipr, peer.underlay)) for peer in peers(cluster, server)]
+    routes = [
+        (peer, route_to(ipr, peer.underlay, server.underlay)) for peer in peers(cluster, server)
+    ]
     learned = any(route.learned for _, route in routes if route)
     return ServerState({link.name: link for link in links}, judge(server, links, routes), learned)
 
@@ -101,24 +103,30 @@ def survey(_task: Task, context: Context) -> Survey:
 def measure(
     context: Context, states: Mapping[str, ServerState], agents: Agents
 ) -> dict[PacketPath, PathMtu]:
-    """Try the exact size on every path; where it fails, find the largest that passes."""
+    """Try the exact size on every path; where it fails, find the largest that passes.
+
+    Raises:
+        FarswitchError: A server cannot catch packets, or its program ends.
+    """
     for name, agent in agents.items():
         server = context.cluster.server(name)
         offset = OFFSETS[server.underlay.version]
         tunnels = {guest.tunnel: 0 for guest in guests_on(context, server)}
-        agent.ask(Listen(offsets={states[name].underlay.device: offset} | tunnels), Refused)
-    wanted: dict[PacketPath, tuple[int, ...]] = {}
+        wanted = {states[name].underlay.device: offset} | tunnels
+        # A tunnel that is not there has a verdict of its own.
+        listen(agent, name, {one: wanted[one] for one in wanted if one in states[name].links})
+    sizes: dict[PacketPath, tuple[int, ...]] = {}
     for sender, receiver in ends(context.cluster):
         under = context.mtu + states[sender.name].underlay.overhead
         more = (under + 1,) if states[sender.name].device_mtu == under else ()
         device = states[receiver.name].underlay.device
         for kind in ("udp", "icmp"):
             path = underlay_path(context.cluster, device, kind, sender, receiver)
-            wanted[path] = (SMALL, under, *more)
+            sizes[path] = (SMALL, under, *more)
         for guest in between(context, sender, receiver):
-            wanted[tunnel(context, guest, sender, receiver)] = (SMALL, context.mtu)
+            sizes[tunnel(context, guest, sender, receiver)] = (SMALL, context.mtu)
     results: dict[PacketPath, PathMtu] = {}
-    try_sizes(agents, wanted, results)
+    try_sizes(agents, sizes, results)
     search(agents, results)
     return results
 

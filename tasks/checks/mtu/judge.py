@@ -104,11 +104,14 @@ def judge_reach(direction: Direction, rebuild: str) -> Check:
     elif direction.udp.passed:
         host = receiver
         cause = (
-            f"It arrives at '{device}' and a rule of '{receiver}' drops it (see "
-            "'server.firewall'), or its tunnels are down or differ (see 'tunnel.ends')."
+            f"It arrives at '{device}' and a rule of '{receiver}' drops it, or a program on "
+            "it (see 'server.firewall'), or its tunnels are down or differ (see 'tunnel.ends')."
         )
     elif direction.icmp.passed:
-        cause = f"A firewall between the servers, or '{sender}' itself, drops UDP port {port}."
+        cause = (
+            f"A firewall between the servers, or a rule or program on a device of theirs (see "
+            f"'server.firewall'), drops UDP port {port}."
+        )
         fix = f"Allow UDP port {port} from '{sender}' to '{receiver}' wherever it is filtered."
     else:
         cause, fix = "The underlay lets nothing through.", _underlay_up(direction)

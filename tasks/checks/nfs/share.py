@@ -11,6 +11,7 @@ from nornir.core.task import Task
 from farswitch.connections.access import shell
 from farswitch.connections.shell.protocol import Completed
 from farswitch.guests.mpi_launch import as_user
+from farswitch.pace import whole
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observe, Observed, Probe, Proof, sound
@@ -47,7 +48,7 @@ class Folder:
         user = as_user(context.cluster.settings, [])
         token = self.token
         argv = shell_command("share_write", token.folder, token.word, task.host.name)
-        argv += [str(SECONDS), *user]
+        argv += [str(whole(SECONDS)), *user]
         return _text(shell(task).run(argv, timeout=2 * SECONDS + 10, check=False))
 
     def read(self, task: Task, context: Context) -> str:
@@ -97,8 +98,8 @@ def prove(context: Context) -> Proof:
 
 def unmounted(context: Context) -> set[str]:
     """Return the nodes that were found without the share: it may hang there."""
-    found = context.evidence.checks
-    return {one.host for one in found if one.name == "nfs.mount" and one.ok is False}
+    checks = context.evidence.checks
+    return {check.host for check in checks if check.name == "nfs.mount" and check.ok is False}
 
 
 def unless(names: Collection[str], observe: Observe) -> Observe:
@@ -122,7 +123,9 @@ def judge(
         if name not in read:
             yield skipped("nfs.read", name, "its 'nfs.write' failed")
     for name, text in read.items():
-        yield from judge_read(guests[name], [guests[one] for one in read], token, text, rebuild)
+        yield from judge_read(
+            guests[name], [guests[writer] for writer in read], token, text, rebuild
+        )
     others = [name for name in read if name != cluster.head.name]
     for name in others:
         root = outcome(wrote[name], "root")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
+from farswitch.pace import whole
 from farswitch.proof.check import Check
 
 SECONDS = 15
@@ -33,7 +34,7 @@ class Attempt:
     """How a try ended on a node: 0 is well; None means that it was not made."""
 
     status: int | None
-    said: str
+    message: str
 
     @property
     def hung(self) -> bool:
@@ -44,21 +45,21 @@ class Attempt:
 def outcome(text: str, what: str) -> Attempt:
     """Return how one try ended, from what the probe printed."""
     for line in text.splitlines():
-        word, _, rest = line.partition(" ")
-        status, _, said = rest.partition(" ")
+        word, _, ended = line.partition(" ")
+        status, _, message = ended.partition(" ")
         if word == what and status.isdecimal():
-            return Attempt(int(status), said.strip())
+            return Attempt(int(status), message.strip())
     return Attempt(None, text.strip()[-200:] or "not tried")
 
 
-def judge_write(guest: Guest, found: Attempt, fix: str) -> Check:
+def judge_write(guest: Guest, attempt: Attempt, fix: str) -> Check:
     """Return the verdict on a node's write."""
-    said = f"no answer within {SECONDS} s" if found.hung else found.said
+    message = f"no answer within {whole(SECONDS)} s" if attempt.hung else attempt.message
     return Check(
         name="nfs.write",
         host=guest.name,
-        ok=found.status == 0,
-        measured="written" if found.status == 0 else said or "not written",
+        ok=attempt.status == 0,
+        measured="written" if attempt.status == 0 else message or "not written",
         expected="written",
         cause="The export of the head or this node's mount is gone or hangs.",
         fix=fix,
@@ -76,7 +77,7 @@ def judge_read(
             host=guest.name,
             ok=f"{uid} {token.word} {other.name}" in lines,
             measured=next(
-                (one for one in lines if one.endswith(f" {other.name}")),
+                (line for line in lines if line.endswith(f" {other.name}")),
                 f"no file of {other.name}",
             ),
             expected=f"{uid} {token.word} {other.name}",
@@ -87,16 +88,16 @@ def judge_read(
     ]
 
 
-def judge_squash(head: Guest, other: Guest, found: Attempt, fix: str) -> Check:
+def judge_squash(head: Guest, other: Guest, attempt: Attempt, fix: str) -> Check:
     """Return the verdict on a file that root of another node wrote; the head's export decides."""
-    if found.status == 0:
-        measured = f"root of {other.name} wrote a file of uid {found.said}"
+    if attempt.status == 0:
+        measured = f"root of {other.name} wrote a file of uid {attempt.message}"
     else:
-        denied = "denied" in found.said or "not permitted" in found.said
+        denied = "denied" in attempt.message or "not permitted" in attempt.message
         word = "was refused" if denied else "was not tried"
-        measured = f"root of {other.name} {word}: {found.said}"
-    wrote = found.status == 0 and found.said.isdecimal() and found.said != "0"
-    refused = found.status not in {0, None} and "was refused" in measured
+        measured = f"root of {other.name} {word}: {attempt.message}"
+    wrote = attempt.status == 0 and attempt.message.isdecimal() and attempt.message != "0"
+    refused = attempt.status not in {0, None} and "was refused" in measured
     return Check(
         name="nfs.squash",
         host=head.name,

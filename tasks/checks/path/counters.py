@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from farswitch.connections.shell.base import Shell
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check
+from farswitch.proof.pairing import Meetings
 from farswitch.remote import shell_command
 
 MANAGEMENT_FLOOR, MANAGEMENT_SHARE = 50_000, 0.01
@@ -100,14 +102,22 @@ def growth(before: Counts, after: Counts) -> dict[str, Count]:
 
 
 def judge(
-    cluster: Cluster, guests: Sequence[Guest], traffic: CountedTransfers, fix: str
+    cluster: Cluster,
+    guests: Sequence[Guest],
+    met: Iterable[tuple[Guest, Guest]],
+    traffic: CountedTransfers,
+    fix: str,
 ) -> Iterator[Check]:
-    """Yield the verdicts: per ordered pair whether all crossed, per guest whether once, where."""
-    sent = {(one.sender.name, one.receiver.name): one for one in traffic.transfers}
-    for first in guests:
-        for second in guests:
-            if first is not second:
-                yield _crossed(cluster, sent.get((first.name, second.name)), first, second, fix)
+    """Yield the verdicts: per ordered pair whether all crossed, per guest whether once, where.
+
+    `met` are sender and receiver of all transfers that were to be made, each once or twice.
+    """
+    sent: dict[tuple[str, str], Transfer] = {}
+    for one in traffic.transfers:
+        key = one.sender.name, one.receiver.name
+        sent[key] = min(sent.get(key, one), one, key=attrgetter("crossed"))
+    for first, second in met:
+        yield _crossed(cluster, sent.get((first.name, second.name)), first, second, fix)
     for guest in guests:
         payload = sum(
             one.size
@@ -120,14 +130,19 @@ def judge(
 
 
 def conclude(
-    cluster: Cluster, guests: Sequence[Guest], traffic: CountedTransfers, left: Sequence[str] = ()
+    cluster: Cluster,
+    guests: Sequence[Guest],
+    traffic: CountedTransfers,
+    meetings: Meetings,
+    left: Sequence[str] = (),
 ) -> str:
-    """Return the sentence that verify ends with, and who of the cluster took no part."""
+    """Return the sentence that verify ends with: how many pairs of all, and who took no part."""
     wanted = sum(one.size for one in traffic.transfers)
     crossed = sum(one.crossed for one in traffic.transfers)
     management = sum(traffic.counted.hypervisors[guest.management_tap].total for guest in guests)
     return (
-        f"{crossed:,} of {wanted:,} payload bytes between {len(guests)} nodes crossed switch "
+        f"{crossed:,} of {wanted:,} payload bytes between {len(guests)} nodes "
+        f"{'' if meetings.made == meetings.possible else f'({meetings}) '}crossed switch "
         f"'{cluster.switch.name}'; management carried {management / 1e3:,.1f} kB."
         + (f" Left out: {', '.join(left)}." if left else "")
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from farswitch.errors import FarswitchError
 from farswitch.model.machines import Guest
@@ -16,18 +16,39 @@ NAMES = ("mtu.exact", "reach.icmp", "reach.tcp", "reach.mpi_ports")
 
 @dataclass(frozen=True, slots=True)
 class PairContext:
-    """What explains and mends: the MTU, all hops, the build, and the end of a tunnel's offload."""
+    """What explains and mends: the MTU, all hops, the build, and the end of a tunnel's offload.
+
+    `faults` are failed checks of guests, by their names: what mends one mends its pairs.
+    """
 
     mtu: int
     hops: Sequence[Hop]
     rebuild: str
     offload: str
+    faults: Mapping[str, Check] = field(default_factory=dict)
+
+    def of(self, *pair: Guest) -> PairContext:
+        """Return what explains and mends one pair."""
+        faults = {
+            guest.name: self.faults[guest.name] for guest in pair if guest.name in self.faults
+        }
+        fixes = [one.fix for one in faults.values() if one.fix]
+        return replace(self, faults=faults, rebuild=fixes[0] if fixes else self.rebuild)
+
+    def between(self, *pair: Guest) -> Iterator[Hop]:
+        """Yield the hops that the packets of a pair come through."""
+        names = {None, *(guest.name for guest in pair)}
+        return (hop for hop in self.hops if hop.guest in names)
 
 
 def judge(
-    guest: Guest, others: Sequence[Guest], found: Visit | FarswitchError | None, view: PairContext
+    guest: Guest,
+    others: Sequence[Guest],
+    found: Visit | FarswitchError | None,
+    view: PairContext,
+    met: Collection[Guest],
 ) -> Iterator[Check]:
-    """Yield the verdicts on one guest's way to each other one.
+    """Yield the verdicts on one guest's way to each other one; by TCP to those that it met.
 
     `found` is None where it was not asked.
     """
@@ -47,10 +68,12 @@ def judge(
             for name in NAMES:
                 yield skipped(name, guest.name, f"'{other.name}' cannot be logged in to")
             continue
-        yield _exact(guest, other, contact, view)
-        yield _icmp(guest, other, contact, view)
-        yield _tcp(guest, other, contact, view)
-        yield _ports(guest, other, contact, view)
+        pair = view.of(guest, other)
+        yield _exact(guest, other, contact, pair)
+        yield _icmp(guest, other, contact, pair)
+        if other in met:
+            yield _tcp(guest, other, contact, pair)
+            yield _ports(guest, other, contact, pair)
 
 
 def _exact(guest: Guest, other: Guest, one: Contact, view: PairContext) -> Check:
@@ -59,7 +82,8 @@ def _exact(guest: Guest, other: Guest, one: Contact, view: PairContext) -> Check
     if one.icmp and not one.exact:
         refused = f" ({one.error})" if one.error else ""
         fits += f"{refused}, the largest that does has {one.largest} B"
-    why = explain(hop for hop in view.hops if hop.guest in {None, guest.name, other.name})
+    good = one.exact and not one.more
+    why = None if good else explain(view.between(guest, other))
     if not one.icmp:
         cause = "Nothing passes, whatever its size: see 'reach.icmp'."
     elif one.more:
@@ -71,7 +95,7 @@ def _exact(guest: Guest, other: Guest, one: Contact, view: PairContext) -> Check
     return Check(
         name="mtu.exact",
         host=guest.name,
-        ok=one.exact and not one.more,
+        ok=good,
         measured=f"to {other.name}: {fits}, {mtu + 1} B {_passes(one.more)}",
         expected=f"to {other.name}: {mtu} B passes, {mtu + 1} B does not pass",
         cause=cause,
@@ -81,14 +105,18 @@ def _exact(guest: Guest, other: Guest, one: Contact, view: PairContext) -> Check
 
 def _icmp(guest: Guest, other: Guest, one: Contact, view: PairContext) -> Check:
     refused = f" ({one.error})" if one.error and not one.icmp else ""
+    said = [f"'{fault.name}' of '{name}' failed: {fault.measured}." for name, fault in
+            view.faults.items()]  # fmt: skip
     return Check(
         name="reach.icmp",
         host=guest.name,
         ok=one.icmp,
         measured=f"to {other.name}: {'answers' if one.icmp else f'no answer{refused}'}",
         expected=f"to {other.name}: answers",
-        cause="A tunnel or port of one of the two is down or wrong, or a rule drops its packets: "
-        "what failed in 'server', 'tunnel' and 'reach.tunnel' says which.",
+        cause=" ".join(said)
+        or "A tunnel or port of one of the two is down or wrong, a rule drops its packets, or the "
+        "network of a guest was changed: what failed in 'server', 'tunnel', 'guest' and "
+        "'reach.tunnel' says which.",
         fix=view.rebuild,
     )
 

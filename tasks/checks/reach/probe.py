@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.errors import FarswitchError
@@ -19,18 +19,23 @@ from tasks.checks.reach.judge import PairContext
 from tasks.checks.reach.visit import Visit
 
 Visits = Observed[Visit]
+Met = Mapping[str, Collection[Guest]]
+"""By guest: whom it was to meet by TCP."""
+EXPLAIN = frozenset({"guest.identity", "guest.network", "guest.firewall"})
+"""Checks of a guest that, where they failed, say why it does not reach others."""
 
 
 def prove(context: Context) -> Proof:
     """Measure between the servers and between the guests, then judge with all hops known."""
     switch = context.cluster.switch.name
+    met = {guest.name: context.partners(guest) for guest in context.there()}
     observed = yield {"switch": survey, "guests": visit.visit}
     visits = {name: one for name, one in observed.items() if name != switch}
-    return {switch: judge_all(context, observed[switch], visits)}
+    return {switch: judge_all(context, observed[switch], visits, met)}
 
 
 def judge_all(
-    context: Context, surveyed: Survey | FarswitchError, visits: Visits
+    context: Context, surveyed: Survey | FarswitchError, visits: Visits, met: Met
 ) -> Iterator[Check]:
     """Yield the verdicts on every hop and every pair; guests that were lost meanwhile are noted.
 
@@ -48,7 +53,7 @@ def judge_all(
         context.evidence.notes += table.table(hops)
         yield from mtu_hops.judge(hops)
         yield from surveyed.judge(context, hops)
-    yield from between_guests(context, visits, hops)
+    yield from between_guests(context, visits, met, hops)
     sound(surveyed)
 
 
@@ -72,14 +77,16 @@ def unasked(context: Context, visits: Visits) -> Iterator[Check]:
                         expected=f"MTU {context.mtu}", fix=one.hint)  # fmt: skip
 
 
-def between_guests(context: Context, visits: Visits, hops: list[Hop]) -> Iterator[Check]:
-    """Yield the verdicts on every ordered pair of guests, by kind of check."""
+def between_guests(context: Context, visits: Visits, met: Met, hops: list[Hop]) -> Iterator[Check]:
+    """Yield the verdicts on ordered pairs of guests, by kind of check."""
     guests = context.cluster.guests
     found: list[Check] = []
+    faults = {one.host: one for one in context.evidence.checks
+              if one.ok is False and one.name in EXPLAIN}  # fmt: skip
     for guest in guests:
         others = [other for other in guests if other is not guest]
-        view = PairContext(context.mtu, hops, context.rebuild, _offload(context, guest))
-        found += judge.judge(guest, others, visits.get(guest.name), view)
+        view = PairContext(context.mtu, hops, context.rebuild, _offload(context, guest), faults)
+        found += judge.judge(guest, others, visits.get(guest.name), view, met.get(guest.name, ()))
     for name in judge.NAMES:
         yield from (check for check in found if check.name == name)
 
@@ -98,8 +105,8 @@ PROBE = Probe(
         "mtu.exact": "The MTU passes with DF between each two guests, one byte more does not.",
         "reach.tunnel": "The tunnels' UDP port is open between the servers, both ways.",
         "reach.icmp": "Each guest pings each other one.",
-        "reach.tcp": "TCP carries far more than a packet from each guest to each other one.",
-        "reach.mpi_ports": "MPI's ports can be connected to from each guest to each other one.",
+        "reach.tcp": "TCP carries far more than a packet between guests, pair by pair.",
+        "reach.mpi_ports": "MPI's ports can be connected to between guests, pair by pair.",
     },
     prove,
     each=frozenset(judge.NAMES),

@@ -13,6 +13,7 @@ from farswitch.connections.shell.protocol import Completed
 from farswitch.errors import FarswitchError
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import DATA_NIC
+from farswitch.pace import patient, whole
 from farswitch.proof.context import Context
 from farswitch.remote import source
 
@@ -27,7 +28,8 @@ SECONDS = 30
 class Contact(BaseModel, frozen=True):
     """What one guest found out about another; an empty text means that it works.
 
-    `exact` and `more` are packets of the MTU and of one byte more, `largest` is what passes.
+    `exact` and `more` are packets of the MTU and of one byte more, `largest` is what passes. `tcp`
+    and `ports` were tried only where the two meet.
     """
 
     icmp: bool
@@ -53,14 +55,15 @@ def ports(cluster: Cluster) -> list[int]:
 
 
 def visit(task: Task, context: Context) -> Visit:
-    """Let a guest reach all others that are there, while they do the same."""
+    """Let a guest ping all others that are there and connect to those it meets, as they do."""
     name = task.host.name
     addresses = {guest.name: str(guest.data_address.ip) for guest in context.there()}
     asked = {
         "name": name, "nic": DATA_NIC, "address": addresses[name], "mtu": context.mtu,
         "peers": {other: to for other, to in addresses.items() if other != name},
+        "meets": [guest.name for guest in context.partners(context.cluster.guest(name))],
         "ports": ports(context.cluster), "bytes": PAYLOAD,
-        "answer": ANSWER, "patience": PATIENCE, "deadline": DEADLINE,
+        "answer": patient(ANSWER), "patience": patient(PATIENCE), "deadline": whole(DEADLINE),
     }  # fmt: skip
     argv = ["python3", "-", json.dumps(asked)]
     return parse(name, shell(task).run(argv, stdin=source("reach"), timeout=SECONDS, check=False))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from nornir.core.task import Result, Task
 
+from farswitch.connections.access import netlink
+from farswitch.connections.netlink.links import dump
 from farswitch.errors import FarswitchError, ForeignObjectError
 from farswitch.firewall.guard_wanted import wanted_guard
 from farswitch.firewall.traffic import wanted_flows
@@ -71,23 +73,27 @@ def refused(server: str, part: str, error: FarswitchError, fixes: Fixes) -> Chec
 
 def observe(task: Task, context: Context) -> dict[str, Result | FarswitchError]:
     """Ask each task that a build runs on a server what it would change."""
-    cluster, device = context.cluster, context.device(task.host.name)
+    cluster, underlay = context.cluster, context.underlay(task.host.name)
+    device = underlay.device
     server, owner = cluster.server(task.host.name), cluster.owner
     size = context.mtu
     bridges = wanted_bridges(cluster, server, mtu=size)
     guarded = wanted_guard(cluster, server, device)
-    mode, flows = cluster.settings.firewall, wanted_flows(cluster, server, device)
+    mode, flows = cluster.settings.firewall, wanted_flows(cluster, server, device, underlay.below)
     tunnels = wanted_tunnels(cluster, server, device=device, mtu=size)
     forwarding = wanted_forwarding(cluster, server)
+    ports, hops = wanted_ports(cluster, server), wanted_hops(cluster, server)
+    with netlink(task).session() as ipr:
+        have = dump(ipr)
     parts: dict[str, Callable[[], Result]] = {
         "sysctl": lambda: sysctl(task, owner, dry_run=True),
         "guard": lambda: guard(task, owner, guarded, dry_run=True),
         "firewall": lambda: firewall_reset(task, owner, mode, flows, dry_run=True),
-        "bridges": lambda: bridge(task, bridges, owner, dry_run=True),
-        "tunnels": lambda: vxlan(task, tunnels, owner, dry_run=True),
-        "ports": lambda: bridge_ports(task, wanted_ports(cluster, server), dry_run=True),
-        "fdb": lambda: fdb(task, forwarding, tunnels, owner, dry_run=True),
-        "mtu": lambda: mtu(task, size, wanted_hops(cluster, server), dry_run=True),
+        "bridges": lambda: bridge(task, bridges, owner, have=have, dry_run=True),
+        "tunnels": lambda: vxlan(task, tunnels, owner, have=have, dry_run=True),
+        "ports": lambda: bridge_ports(task, ports, have=have, dry_run=True),
+        "fdb": lambda: fdb(task, forwarding, tunnels, owner, have=have, dry_run=True),
+        "mtu": lambda: mtu(task, size, hops, have=have, dry_run=True),
     }
     return {part: attempt(dry_run) for part, dry_run in parts.items()}
 

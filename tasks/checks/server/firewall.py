@@ -11,46 +11,52 @@ from farswitch.connections.access import shell
 from farswitch.connections.shell.base import Shell
 from farswitch.errors import FarswitchError
 from farswitch.firewall import read
-from farswitch.firewall.evaluate import RuleClash, find_clash, seen_by
+from farswitch.firewall.evaluate import RuleClash, find_clashes, suspects
 from farswitch.firewall.iptables import KERNEL_FAMILY, LEGACY
 from farswitch.firewall.modes import converge
-from farswitch.firewall.ruleset import NFT, Ruleset
+from farswitch.firewall.obstacles import remedy, shortened
+from farswitch.firewall.ruleset import NFT, TC, TCX, XDP
 from farswitch.firewall.traffic import Flow, filtered, wanted_flows
+from farswitch.links.underlay import Underlay
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Probe, of_each
 from farswitch.sysctl import converge as sysctl
-from tasks.checks.server.rule_names import literal, removals, setter
+from tasks.checks.server.rule_names import removals, setter
 
 NAME = "server.firewall"
-TOOLS = (NFT, *KERNEL_FAMILY, *LEGACY)
+TOOLS = (NFT, *KERNEL_FAMILY, *LEGACY, TC, TCX, XDP)
 CALLS = {
     "net.bridge.bridge-nf-call-iptables": "ip",
     "net.bridge.bridge-nf-call-ip6tables": "ip6",
     "net.bridge.bridge-nf-call-arptables": "arp",
 }
 """The settings that show bridged frames to the tables of another family."""
-SHOWN = 3
-"""Flows that are named for one rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class InTheWay:
-    """A rule or policy: literally, who usually sets it, what it may drop, and why it can."""
+    """A rule or policy, who usually sets it, what it may drop, and why it can."""
 
     where: RuleClash
-    text: str
     setter: str
-    drops: tuple[str, ...]
+    drops: tuple[Flow, ...]
     by_call: bool = False
 
     def __str__(self) -> str:
-        drops = ", ".join(self.drops[:SHOWN])
-        more = f" and {len(self.drops) - SHOWN} more" if len(self.drops) > SHOWN else ""
         call = " (bridge-nf-call-* is 1)" if self.by_call else ""
-        return f"'{self.text}' in {self.where.chain} drops {drops}{more}{call}"
+        return f"{self.where} drops {shortened(self.drops)}{call}"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What is in the way on a server, programs that may be, and whether a build opens it."""
+
+    in_the_way: Sequence[InTheWay]
+    programs: Sequence[RuleClash]
+    mends: bool
 
 
 def called(values: Mapping[str, str]) -> frozenset[str]:
@@ -59,79 +65,80 @@ def called(values: Mapping[str, str]) -> frozenset[str]:
     return frozenset(families | ({"inet"} if families & {"ip", "ip6"} else set()))
 
 
-def blocked(have: Ruleset, wanted: Sequence[Flow]) -> list[tuple[RuleClash, tuple[str, ...]]]:
-    """Return each rule or policy that may drop something, with what it may drop; pure."""
-    found: dict[tuple[str, int | None], tuple[RuleClash, tuple[str, ...]]] = {}
-    for flow in wanted:
-        for chain in have.chains:
-            if seen_by(chain, flow) and (one := find_clash(have, chain, flow)):
-                _, drops = found.get(one.place, (one, ()))
-                found[one.place] = (one, (*drops, str(flow)))
-    return list(found.values())
-
-
 def judge(
-    server: str, found: Sequence[InTheWay], fix: Callable[[Sequence[InTheWay]], str]
+    server: str,
+    in_the_way: Sequence[InTheWay],
+    fix: Callable[[Sequence[InTheWay]], str],
+    programs: Sequence[RuleClash] = (),
 ) -> Iterator[Check]:
     """Yield one verdict a tool.
 
-    `fix` returns the command that takes some of it away.
+    `fix` returns the command that takes some of it away. The programs may drop something, which
+    'reach.tunnel' tries: they are named only.
     """
+    known = {rule.where.place for rule in in_the_way}
     for tool in TOOLS:
-        mine = [one for one in found if one.where.chain.tool == tool]
-        setters = dict.fromkeys(one.setter for one in mine)
+        named = [one for one in programs if one.chain.tool == tool and one.place not in known]
+        also = f"; to be tried: {', '.join(map(str, named))}" if named else ""
+        mine = [rule for rule in in_the_way if rule.where.chain.tool == tool]
+        setters = dict.fromkeys(rule.setter for rule in mine)
         yield Check(
             name=NAME,
             host=server,
             ok=not mine,
-            measured=f"{tool}: {'; '.join(map(str, mine)) or 'nothing in the way'}",
+            measured=f"{tool}: {'; '.join(map(str, mine)) or 'nothing in the way'}{also}",
             expected=f"{tool}: nothing that drops the tunnels' packets or bridged frames",
             cause=f"It is {', '.join(setters)}." if mine else "",
             fix=fix(mine) if mine else "",
         )
 
 
-def look(login: Shell, cluster: Cluster, server: Server, device: str) -> list[InTheWay]:
-    """Read all rules of a server, and name those that are in the way."""
+def look(
+    login: Shell, cluster: Cluster, server: Server, underlay: Underlay
+) -> tuple[list[InTheWay], tuple[RuleClash, ...]]:
+    """Read all rules of a server, and name those that are in the way, and programs that may be."""
     have = read.observe(login)
     families = called(sysctl.observe(login).values)
-    always = blocked(have, wanted_flows(cluster, server, device))
-    known = {one.place for one, _ in always}
-    by_call = blocked(have, filtered(cluster, server, families)) if families else []
-    return [
-        InTheWay(one, literal(login, one), setter(have, one), drops, one.place not in known)
-        for one, drops in (*always, *((o, d) for o, d in by_call if o.place not in known))
+    flows = wanted_flows(cluster, server, underlay.device, underlay.below)
+    always = find_clashes(have, flows)
+    known = {clash.place for clash, _ in always}
+    by_call = find_clashes(have, filtered(cluster, server, families)) if families else []
+    found = [
+        InTheWay(clash, setter(have, clash), drops, clash.place not in known)
+        for clash, drops in (*always, *(pair for pair in by_call if pair[0].place not in known))
     ]
+    return found, suspects(have, flows)
 
 
-def observe(task: Task, context: Context) -> tuple[list[InTheWay], bool]:
+def observe(task: Task, context: Context) -> Observed:
     """Read the firewall of a server, and whether a build opens what is in the way there."""
     login, cluster = shell(task), context.cluster
     server = cluster.server(task.host.name)
-    device = context.device(task.host.name)
-    found = look(login, cluster, server, device)
-    return found, not found or _mends(login, cluster, server, device)
+    underlay = context.underlay(task.host.name)
+    in_the_way, programs = look(login, cluster, server, underlay)
+    mends = not in_the_way or _mends(login, cluster, server, underlay)
+    return Observed(in_the_way, programs, mends=mends)
 
 
-def verdicts(
-    context: Context, server: str, observed: tuple[Sequence[InTheWay], bool]
-) -> Iterator[Check]:
+def verdicts(context: Context, server: str, observed: Observed) -> Iterator[Check]:
     """Yield the verdicts on a server's firewall."""
-    found, mends = observed
 
     def fix(mine: Sequence[InTheWay]) -> str:
         """A build opens what its mode allows, and keeps bridged frames from other tables."""
-        if mends or all(one.by_call for one in mine):
+        if observed.mends or all(rule.by_call for rule in mine):
             return context.rebuild
-        line = [one.where for one in mine if not one.by_call]
-        return removals(line, lambda argv: context.command(server, argv))
+        clashes = [rule.where for rule in mine if not rule.by_call]
+        if owned := [clash for clash in clashes if clash.chain.owner]:
+            return remedy(owned[0], context.cluster.settings.firewall, server)
+        return removals(clashes, lambda argv: context.command(server, argv))
 
-    return judge(server, found, fix)
+    return judge(server, observed.in_the_way, fix, observed.programs)
 
 
-def _mends(login: Shell, cluster: Cluster, server: Server, device: str) -> bool:
+def _mends(login: Shell, cluster: Cluster, server: Server, underlay: Underlay) -> bool:
     """Ask the build whether it can: in mode `check` it refuses, and where rules cannot return."""
-    mode, flows = cluster.settings.firewall, wanted_flows(cluster, server, device)
+    mode = cluster.settings.firewall
+    flows = wanted_flows(cluster, server, underlay.device, underlay.below)
     try:
         converge(login, cluster.owner, mode, flows, dry_run=True)
     except FarswitchError:

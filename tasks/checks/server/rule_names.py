@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from farswitch.connections.shell.base import Shell
 from farswitch.firewall.evaluate import RuleClash
+from farswitch.firewall.obstacles import removal
 from farswitch.firewall.ruleset import NFT, Ruleset
 
 SETTERS = (
@@ -47,35 +47,6 @@ def _known(names: Sequence[str]) -> str:
         if any(name.startswith(start) for name in names):
             return who
     return ""
-
-
-def literal(shell: Shell, found: RuleClash) -> str:
-    """Return a rule as its own tool prints it, or a policy."""
-    chain, rule = found.chain, found.rule
-    if rule is None:
-        return f"policy {chain.policy}"
-    if chain.tool != NFT or chain.nft is None:
-        return f"-A {chain.name} {rule.text}"
-    argv = ("nft", "-a", "list", "chain", *chain.nft.place)
-    for line in shell.run(argv, check=False).stdout.splitlines():
-        text, _, handle = line.partition("# handle ")
-        if handle.strip() == str(rule.handle):
-            return text.strip()
-    return rule.text
-
-
-def removal(found: RuleClash) -> list[str]:
-    """Return the program and arguments that take a rule or a closed policy away; pure."""
-    chain, rule = found.chain, found.rule
-    if chain.tool == NFT and chain.nft is not None:
-        family, table, name = chain.nft.place
-        if rule is not None:
-            return ["nft", "delete", "rule", family, table, name, "handle", str(rule.handle)]
-        return ["nft", f"chain {family} {table} {name} {{ policy accept; }}"]
-    start = [chain.tool, "-t", chain.table]
-    if found.at is None:
-        return [*start, "-P", chain.name, chain.open_policy.upper()]
-    return [*start, "-D", chain.name, str(found.at + 1)]
 
 
 def removals(found: Sequence[RuleClash], line: Callable[[Sequence[str]], str]) -> str:

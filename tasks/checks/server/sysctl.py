@@ -15,11 +15,11 @@ from farswitch.proof.fixes import Fixes
 from farswitch.proof.probe import Probe, of_each
 from farswitch.remote import shell_command
 from farswitch.sysctl.converge import observe
-from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, owners_in, stale
+from farswitch.sysctl.coupled import ALIAS, SWITCH
+from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, owners_in, parse_setting, stale
 from farswitch.sysctl.plan import SysctlState
 
 NAME = "server.sysctl"
-FORWARD = "net.ipv4.ip_forward"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,9 @@ class Setters:
         lines = []
         for line in text.splitlines():
             path, _, setting = line.partition(" ")
-            key, equal, value = setting.partition("=")
-            if equal:
-                key = key.strip().lstrip("-").strip().replace("/", ".")
-                lines.append((path, key, value.strip()))
+            if "=" in setting:
+                key, value = parse_setting(setting)
+                lines.append((path, SWITCH if key == ALIAS else key, value))
         return cls("DOCKER" in text.splitlines(), tuple(lines))
 
 
@@ -48,7 +47,7 @@ def cause_of(key: str, value: str, who: Setters) -> str:
     for path, name, set_to in who.lines:
         if (name, set_to) == (key, value) and path != SYSCTL_FILE:
             return f"'{path}' says so: somebody applied it (sysctl --system) after the build."
-    if key == FORWARD:
+    if key == SWITCH:
         return "Somebody, or a network manager at its start, switched routing off."
     if who.docker:
         return "Docker runs here: at its start it loads br_netfilter and sets this to 1."
@@ -65,7 +64,7 @@ def judge(
     for key, want in WANTED.items():
         value = have.values.get(key)
         later = next((one for one in have.later if one.startswith(f"{key} ")), "")
-        absent = value is None and key != FORWARD
+        absent = value is None and key != SWITCH
         shown = "not there: br_netfilter is not loaded" if absent else value or "not there"
         yield Check(
             name=NAME,

@@ -1,1 +1,1 @@
-"""Every guest logs in on every guest, by key alone."""
+"""Guests log in to each other by key alone."""

@@ -38,14 +38,14 @@ class Answer:
     """What one login gave: the status of ssh, and its last line."""
 
     status: int
-    said: str
+    message: str
 
     @property
     def kind(self) -> Kind:
         """What ended the login."""
         if self.status == 124:  # noqa: PLR2004 - timeout(1)'s own
             return "hangs"
-        return next((kind for sign, kind in _SIGNS if sign in self.said), "other")
+        return next((kind for sign, kind in _SIGNS if sign in self.message), "other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class Keys:
 
 def parse(text: str) -> dict[str, Answer]:
     """Return each target's answer."""
-    found = {}
+    answers = {}
     for line in text.splitlines():
-        name, _, rest = line.partition(" ")
-        status, _, said = rest.partition(" ")
+        name, _, ended = line.partition(" ")
+        status, _, message = ended.partition(" ")
         if status.isdecimal():
-            found[name] = Answer(int(status), said.strip())
-    return found
+            answers[name] = Answer(int(status), message.strip())
+    return answers
 
 
 def lacking(source: Guest, target: Guest, keys: Keys) -> tuple[str, str]:
@@ -94,7 +94,7 @@ def judge(
     for target in targets:
         answer = answers.get(target.name)
         expected = f"to {target.name}: '{target.name}'"
-        if answer and answer.status == 0 and answer.said == target.name:
+        if answer and answer.status == 0 and answer.message == target.name:
             yield Check("ssh.pair", source.name, ok=True, measured=expected, expected=expected)
             continue
         measured, cause = _failure(source, target, answer, keys_of)
@@ -110,8 +110,8 @@ def _failure(
     if answer is None:
         return "not probed", f"{source.name} did not come to it in time."
     if answer.status == 0:
-        return f"'{answer.said}' answers", f"{source.name}'s /etc/hosts names another node so."
-    measured = f"status {answer.status}, '{answer.said}'"
+        return f"'{answer.message}' answers", f"{source.name}'s /etc/hosts names another node so."
+    measured = f"status {answer.status}, '{answer.message}'"
     kind = answer.kind
     if kind == "refused":
         lacks, cause = lacking(source, target, keys_of(target))

@@ -1,9 +1,9 @@
-"""Does each node log in to every node, itself included, without a password?"""
+"""Does each node log in to itself and to the others that it meets, without a password?"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nornir.core.task import Task
@@ -12,6 +12,7 @@ from farswitch.connections.access import shell
 from farswitch.guests.mpi_launch import as_user
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
+from farswitch.pace import whole
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observed, Probe, Proof, sound
@@ -21,6 +22,7 @@ from tasks.checks.ssh.judge import Answer, Keys, judge, parse
 SECONDS = 45
 """For one node's login to another; an emulated one takes 1 to 2 s, a busy machine twenty times as
 long. A node that is gone ends it sooner, by ConnectTimeout."""
+CONNECT_SECONDS = 15
 SIDE_BY_SIDE = 2
 """Logins of one node at once: a node that is gone costs the others no time."""
 
@@ -34,33 +36,33 @@ class OwnKeys:
 
 
 def log_in(task: Task, context: Context) -> dict[str, Answer]:
-    """Log in from one guest to every guest that is there, itself included."""
-    there = context.there()
-    guest = context.cluster.guest(task.host.name)
-    names = [one.name for one in after(guest, context.cluster.guests) if one in there]
-    argv = shell_command("ssh_pairs", str(SECONDS), str(SIDE_BY_SIDE), *names)
+    """Log in from one guest to itself, and to whom it meets: in each round to another one."""
+    names = [other.name for other in targets(context, context.cluster.guest(task.host.name))]
+    argv = shell_command(
+        "ssh_pairs", str(whole(SECONDS)), str(whole(CONNECT_SECONDS)), str(SIDE_BY_SIDE), *names
+    )
     most = SECONDS * math.ceil(len(names) / SIDE_BY_SIDE) + 10
     settings = context.cluster.settings
     return parse(shell(task).run(as_user(settings, argv), timeout=most, check=False).stdout)
 
 
-def after(guest: Guest, guests: Sequence[Guest]) -> list[Guest]:
-    """Return all guests, from one on: so not all begin with a login to the same."""
-    at = guests.index(guest)
-    return [*guests[at:], *guests[:at]]
+def targets(context: Context, guest: Guest) -> list[Guest]:
+    """Return where a guest logs in, in this order: so no two begin with a login to the same."""
+    return [guest, *context.partners(guest)]
 
 
 def read_keys(task: Task, context: Context) -> OwnKeys:
     """Read a guest's private key, and the keys that it lets in."""
     paths = _paths(context.cluster.settings)
     facts = shell(task).facts(paths)
-    private, authorized = (found.content if (found := facts[path]) else b"" for path in paths)
+    private, authorized = (file.content if (file := facts[path]) else b"" for path in paths)
     return OwnKeys(private, authorized)
 
 
 def prove(context: Context) -> Proof:
-    """Log in from all to all; the keys are read where a login was refused."""
+    """Log in from all to those they meet; the keys are read where a login was refused."""
     there = context.there()
+    wanted = {guest.name: targets(context, guest) for guest in there}
     observed: Observed[dict[str, Answer]] = yield {"guests": log_in}
     refused = any(
         answer.kind == "refused"
@@ -85,8 +87,7 @@ def prove(context: Context) -> Proof:
                 public in there.authorized if isinstance(there, OwnKeys) else None,
             )
 
-        targets = [guest for guest in after(source, context.cluster.guests) if guest in there]
-        yield from judge(source, targets, answers, keys_of, context.rebuild)
+        yield from judge(source, wanted[name], answers, keys_of, context.rebuild)
 
     return {name: verdicts(name) for name in observed}
 
@@ -98,7 +99,7 @@ def _paths(settings: Settings) -> tuple[str, str]:
 
 PROBE = Probe(
     "guests",
-    {"ssh.pair": "Each node logs in to each node without a password."},
+    {"ssh.pair": "Nodes log in to each other, pair by pair, and to themselves, by key alone."},
     prove,
     needs=("reach.icmp",),
 )

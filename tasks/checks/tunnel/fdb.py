@@ -19,6 +19,7 @@ from farswitch.links.forwarding import Forwarding, astray, misplaced, of_tunnels
 from farswitch.links.wanted import wanted_forwarding
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
+from farswitch.pace import patient
 from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observed, Probe, Proof, of_all
@@ -135,7 +136,9 @@ def await_entries(task: Task, context: Context, announced: Collection[str]) -> T
             return None if any(missing(places, guest, found) for guest in guests) else found
 
         with suppress(DeadlineError):
-            return wait_until(all_known, Deadline(SETTLE), what="The entries of all guests")
+            return wait_until(
+                all_known, Deadline(patient(SETTLE)), what="The entries of all guests"
+            )
         return TunnelState.read(ipr, context, server)
 
 

@@ -44,7 +44,8 @@ class TunnelState:
         want = wanted_tunnels(context.cluster, server, device=device, mtu=context.mtu)
         command = partial(context.command, server.name)
         owner = context.cluster.owner
-        return cls(server, owner, dump(ipr), fdb.entries(ipr), want, command)
+        links = dump(ipr)
+        return cls(server, owner, links, fdb.entries(ipr, links), want, command)
 
     def link(self, name: str) -> Link | None:
         """Return an interface by its name."""

@@ -35,6 +35,8 @@ from farswitch.links.underlay import Underlay, judge, peers
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
+from farswitch.proof import path_mtu
+from tasks.checks.reach import visit
 from tests.netns.arguments import arguments
 
 CLONE_NEWNET = 0x40000000
@@ -112,6 +114,14 @@ def ping(namespace: str, target: str, *, size: int = 84, timeout: float = 0.4) -
 
 
 @pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for packets no longer than namespaces need."""
+    monkeypatch.setattr(visit, "PATIENCE", 1)
+    monkeypatch.setattr(visit, "ANSWER", 0.3)
+    monkeypatch.setattr(path_mtu, "PATIENCE", 0.2)
+
+
+@pytest.fixture
 def namespace() -> Iterator[Callable[[str], str]]:
     """Make namespaces that are gone after the test."""
     made: list[str] = []
@@ -184,7 +194,10 @@ class TwoServers:
         """Return what the underlay of a server is."""
         server = self.cluster.server(name)
         with self.endpoint(name).session() as ipr:
-            routes = [(peer, route_to(ipr, peer.underlay)) for peer in peers(self.cluster, server)]
+            routes = [
+                (peer, route_to(ipr, peer.underlay, server.underlay))
+                for peer in peers(self.cluster, server)
+            ]
             return judge(server, dump(ipr), routes)
 
     def build(self, tasks: Sequence[Callable[..., Any]], *, mtu: int, **options: Any) -> int:

@@ -16,16 +16,17 @@ from nornir.plugins.runners import SerialRunner
 
 from farswitch.connections.shell.local import LocalShell
 from farswitch.deadline import Deadline, wait_until
-from farswitch.proof import path_mtu
 from farswitch.proof.context import Context
+from farswitch.proof.pairing import Pairing
 from tasks.bridge import bridge
-from tasks.checks.reach import probe, visit
+from tasks.checks.reach import probe
 from tasks.mtu import mtu
 from tasks.vxlan import vxlan
 from tests.netns.arguments import arguments
 from tests.proving import checks_of
 
 pytestmark = pytest.mark.root
+ALL = Pairing(all_pairs=True)
 REBUILD = "python -m workflows.build"
 
 
@@ -139,10 +140,11 @@ class Net:
         argv = ["ip", "netns", "exec", self.spaces[check.host], "sh", "-c", check.fix]
         subprocess.run(argv, check=True)
 
-    def verify(self) -> list:
+    def verify(self, pairing: Pairing = ALL) -> list:
         """Run the probe as verify does."""
+        record = SimpleNamespace(mtu=self.mtu)
         context = Context(
-            self.cluster, SimpleNamespace(mtu=self.mtu), self.mtu, self.hosts, Path("/ssh"), REBUILD
+            self.cluster, record, self.mtu, self.hosts, Path("/ssh"), REBUILD, pairing=pairing
         )
         found = checks_of(context, probe.PROBE)
         assert {check.name for check in found} == set(probe.PROBE.checks)
@@ -153,11 +155,8 @@ class Net:
 
 
 @pytest.fixture
-def net(two_servers, monkeypatch):
+def net(two_servers, quick):
     """Make such a network."""
-    monkeypatch.setattr(visit, "PATIENCE", 1)
-    monkeypatch.setattr(visit, "ANSWER", 0.3)
-    monkeypatch.setattr(path_mtu, "PATIENCE", 0.2)
 
     def make(*, guests=2, v6=False, routed=False) -> Net:
         lab = two_servers(guests=guests, v6=v6)
@@ -255,3 +254,34 @@ def test_a_dead_switch_costs_bounded_time(net, monkeypatch):
     assert time.monotonic() - began < 20
     assert len([check for check in failed if check.name == "reach.icmp"]) == 6
     assert len([check for check in failed if check.name == "reach.tcp"]) == 6
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(("set", "fsv41", "down"), id="down"),
+        pytest.param(("del", "fsv41"), id="away"),
+    ],
+)
+def test_a_tunnel_that_carries_nothing_spoils_no_other_measurement(net, fault):
+    one = net()
+    one.lab.ip("server2", "link", *fault)
+    failed = one.failed()
+    assert "mtu.exact" in {check.name for check in failed}
+    assert "mtu.underlay" not in {check.name for check in failed}
+    assert not [check for check in failed if "packet agent" in str(check)]
+
+
+def test_a_server_that_may_not_catch_packets_is_named_and_no_path_is_blamed(net):
+    one = net()
+    space = one.spaces["server2"]
+    drop = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw")
+    shell = LocalShell("server2", prefix=("ip", "netns", "exec", space, *drop))
+    one.hosts["server2"].connections["shell"] = SimpleNamespace(connection=shell)
+    one.hosts["server2"].connections["netlink"] = SimpleNamespace(
+        connection=one.lab.endpoint("server2")
+    )
+    failed = one.failed()
+    assert {check.name for check in failed} >= {"mtu.underlay", "reach.tunnel"}
+    for check in failed:
+        assert "'server2' cannot catch packets on 'u0': Operation not permitted" in str(check)

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.build import AGAIN, GOAL, measures
+from bench.dataplane import PLACES, Sample
+from bench.dataplane import measures as dataplane_measures
 from bench.guests import command
-from bench.pairs import Bare, Build, Pair, middle, ratio, render
+from bench.pairs import Build, longest, middle
 from bench.processor import domains
 from bench.site import LAB, write_site
 from farswitch.guests.base_image import BaseImage
@@ -16,21 +19,9 @@ from farswitch.guests.domain import render as render_domain
 from farswitch.image.build import BuiltImage
 
 
-def pair(bare: float, build: float, **stages: float) -> Pair:
+def build(seconds: float, guests: float = 0.0, **stages: float) -> Build:
     rows = [{"name": name, "hosts": 3, "seconds": took} for name, took in stages.items()]
-    return Pair(Bare(bare, 3), Build(build, {"seconds": build - 1, "stages": rows}))
-
-
-@pytest.mark.parametrize(
-    ("pairs", "wanted"),
-    [
-        pytest.param([pair(10, 15)], 1.5, id="one"),
-        pytest.param([pair(10, 15), pair(20, 60), pair(10, 20)], 2.0, id="of-pairs-not-of-times"),
-        pytest.param([pair(10, 10), pair(10, 20)], 1.5, id="even-number"),
-    ],
-)
-def test_the_ratio_is_the_median_of_the_pairs(pairs: list[Pair], wanted: float):
-    assert ratio(pairs) == wanted
+    return Build(seconds, {"seconds": seconds - 1, "stages": rows}, 2.0, guests)
 
 
 @pytest.mark.parametrize(
@@ -38,18 +29,45 @@ def test_the_ratio_is_the_median_of_the_pairs(pairs: list[Pair], wanted: float):
     [([5], 5), ([9, 1, 5], 5), ([1, 9], 9)],
 )
 def test_the_stages_are_the_median_builds(builds: list[float], wanted: float):
-    assert middle([pair(1, build) for build in builds]).build.seconds == wanted
+    assert middle([build(seconds) for seconds in builds]).seconds == wanted
 
 
-def test_the_result_has_times_ratios_and_stages():
-    text = "\n".join(render([pair(10, 15, vm_boot=9.5), pair(8, 20, vm_boot=17), pair(9, 9)]))
-    lines = {line.split("  ")[0].strip(): line.split() for line in text.splitlines()}
-    assert lines["bare guests, to the ssh login"][-6:] == ["9.0", "s", "8.0", "s", "10.0", "s"]
-    assert lines["build, whole process"][-6:] == ["15.0", "s", "9.0", "s", "20.0", "s"]
-    assert lines["build / bare"][-4:] == ["1.50", "(1.50", "2.50", "1.00)"]
-    assert "vm_boot" in text
-    assert "9.5 s" in text
-    assert "17.0 s" not in text
+def test_the_longest_stages_are_named_longest_first():
+    stages = {f"stage{at}": float(at) for at in range(9)}
+    text = longest([build(15, **stages)])
+    assert text == (
+        "stage8 8.0 s, stage7 7.0 s, stage6 6.0 s, stage5 5.0 s, stage4 4.0 s, stage3 3.0 s "
+        "(overlapping); processor of our own processes 2.0 s."
+    )
+    assert "start and end of Python 1.0 s" in longest([build(15, ssh=0.5)])
+
+
+def test_a_build_is_compared_with_bare_guests_and_a_second_with_plain_logins():
+    took = {
+        "bare": (Build(10, {}, guests=8), Build(20, {}, guests=8)),
+        "build": (build(15, guests=16, vm_boot=9), build(60, guests=16)),
+        "again": (build(3), build(4)),
+        "logins": (Build(1, {}), Build(2, {})),
+        "teardown": (build(5), build(5)),
+    }
+    whole, processor, again, teardown = measures(4, took)
+    assert (whole.value, processor.value, again.value, teardown.value) == (2.25, 2.0, 2.5, 5)
+    assert (whole.goal, again.goal) == (GOAL, AGAIN)
+    assert "vm_boot" not in whole.found, "the slower of two is the median"
+
+
+def test_the_shares_of_the_data_path_multiply_to_the_whole():
+    figures = {"ours": 12.0, "no guard": 11.0, "no tracking": 11.5, "no tables": 10.5,
+               "by hand": 10.0, "calls": 13.0, "underlay": 5.0}  # fmt: skip
+    assert set(figures) == set(PLACES)
+    took = {kind: [Sample(us, 100 / us)] * 3 for kind, us in figures.items()}
+    trip, guard, tables, left, tracked, calls, way, flow, *_ = dataplane_measures(took)
+    assert trip.value == pytest.approx(guard.value * tables.value * left.value)
+    assert (trip.value, calls.value, way.value) == pytest.approx((1.2, 13 / 12, 2.0))
+    assert tracked.value == pytest.approx(12 / 11.5)
+    assert flow.value == pytest.approx(1.2), "throughput counts the other way round"
+    assert trip.reached is flow.reached is False
+    assert "the guard's share 1.091" in trip.found
 
 
 def test_the_processes_of_domains_are_found_by_their_name(tmp_path: Path):

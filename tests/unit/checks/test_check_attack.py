@@ -7,6 +7,7 @@ import pytest
 
 from farswitch.deadline import Deadline, wait_until
 from farswitch.errors import FarswitchError
+from farswitch.proof.frame_counts import ListenReport, Ready, listener
 from tasks.checks.attack import run
 from tasks.checks.attack.causes import cause_of
 from tasks.checks.attack.expected import guest_attacks, outside_attacks
@@ -14,7 +15,7 @@ from tasks.checks.attack.judge import Counted, Sent, judge, judge_legitimate
 from tasks.checks.attack.kinds import Kind, Label, Outside, Place, attack_pairs
 from tasks.checks.attack.probe import CHECKS
 from tasks.checks.attack.run import Third, unjudged
-from tasks.checks.attack.traffic import ListenReport, Ready, listener, merged, send_and_count
+from tasks.checks.attack.traffic import merged, send_and_count
 from tests.unit.checks.test_check_attack_frames import servers
 
 ALL = (1 << 100) - 1
@@ -187,13 +188,16 @@ def test_reports_of_all_listeners_are_one():
     found = merged(
         {
             "node2": ListenReport(
-                frames=[("data0", 1, 1, "ff"), ("data0", 77, 1, "1")], answers=[], lost=0
+                frames=[("data0", "in", None, 1, 1, "f"), ("data0", "in", 41, 1, 1, "f0"),
+                        ("data0", "out", None, 1, 1, "f00"), ("data0", "in", None, 77, 1, "1")],
+                answers=[], lost=0,
             ),
             "node1": ListenReport(
-                frames=[("data0", 1, 1, "3")], answers=[("mgmt0", "10.10.0.12", 4)], lost=0
+                frames=[("data0", "in", None, 1, 1, "3")],
+                answers=[("mgmt0", "10.10.0.12", 4)], lost=0,
             ),
         }
-    )
+    )  # fmt: skip
     label = Label(Kind.LEGITIMATE, 1)
     assert found.at(label, Place("node2", "data0")) == 8
     assert found.at(label, Place("node1", "data0")) == 2

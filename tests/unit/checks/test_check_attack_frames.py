@@ -8,10 +8,10 @@ import pytest
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
-from farswitch.remote.attack_listen import OFFSETS, FrameCounts, program
-from farswitch.remote.attack_send import numbered
+from farswitch.proof.frames import link_local, payload, vxlan
+from farswitch.remote.frame_counter import OFFSETS, FrameCounts, program
+from farswitch.remote.frame_sender import numbered
 from tasks.checks.attack.forged_tunnels import outside_streams
-from tasks.checks.attack.frames import link_local, payload, vxlan
 from tasks.checks.attack.from_guest import guest_streams
 from tasks.checks.attack.kinds import ROUNDS, Kind, Outside, ServerAddresses, attack_pairs
 
@@ -115,14 +115,22 @@ def accepted(code, frame):
 @pytest.mark.parametrize("v6", [False, True])
 def test_the_listener_hears_every_frame_and_knows_whose_it_is(v6):
     code = program(TOKEN)
-    for stream in everything(servers(v6=v6)):
+    place = servers(v6=v6)
+    for stream in everything(place):
         counts = FrameCounts(TOKEN)
         for number, frame in enumerate(stream.frames):
             sent = numbered(frame, TOKEN, number)
             assert accepted(code, sent)
             assert sent.index(TOKEN) in OFFSETS
             counts.take("nic", sent)
-        assert counts.frames == {("nic", *stream.label): (1 << len(stream.frames)) - 1}
+        assert sum(counts.frames.values()) == (1 << len(stream.frames)) - 1
+        assert {(*key[:2], *key[3:]) for key in counts.frames} == {("nic", "in", *stream.label)}
+        wrapped = {Kind.VNI_DIRECT, Kind.VNI_NAT, Kind.THIRD_HOST}
+        vnis = {vni for _, _, vni, _, _ in counts.frames}
+        if stream.label.kind in wrapped:
+            assert vnis <= {guest.vni for guest in place.cluster.guests}
+        else:
+            assert vnis == {None}
 
 
 @pytest.mark.parametrize("v6", [False, True])

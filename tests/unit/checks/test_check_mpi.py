@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,13 @@ from farswitch.errors import FarswitchError
 from farswitch.model.cluster import cluster
 from farswitch.proof.check import Check
 from farswitch.proof.mpi_job import PairTimes, RingPassed
+from farswitch.proof.pairing import Pairing
 from farswitch.proof.round_robin import rounds
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.mpi import device, ladder, sockets
-from tasks.checks.mpi.matrix import MATRIX, matrix
+from tasks.checks.mpi.matrix import MATRIX, NAMED, bandwidth, far_off, matrix
+from tasks.checks.mpi.pairs import PAYLOAD, Exchange, better, judge_pair
+from tasks.checks.path.counters import Reading
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")))
 NODE1, NODE2, NODE3 = CLUSTER.guests
@@ -21,7 +25,7 @@ PAIR = PairTimes.model_validate(
     {
         "from": 0,
         "to": 1,
-        "bytes": ladder.PAYLOAD,
+        "bytes": PAYLOAD,
         "seconds": 0.1,
         "latency": 0.0005,
         "intact": True,
@@ -34,6 +38,7 @@ def pair(**values: float) -> PairTimes:
     return PAIR.model_copy(update=values)
 
 
+EVERY = Pairing(all_pairs=True)
 SOCKETS = """\
 300 301
 200 299 300
@@ -56,17 +61,27 @@ def test_each_two_meet_once_and_nobody_is_in_two_pairs_of_a_round(count: int) ->
     assert len(met) <= max(0, count - 1 + count % 2)
 
 
+def exchanged(times: list[PairTimes], *, count: int = 3, pairing: Pairing = EVERY) -> Exchange:
+    """Return what is known after all have met once."""
+    guests = cluster(load_site(str(ROOT / "inventory/lab")), count).guests
+    made = Exchange(guests, pairing.of(count))
+    made.tried += [pair for pairs in made.meetings.rounds for pair in pairs]
+    made.ended(times, Reading({}, {}))
+    return made
+
+
 def test_a_pair_tells_latency_and_bandwidth() -> None:
-    check = ladder.judge_pair(NODE1, NODE2, PAIR, "fix")
+    check = judge_pair(NODE1, NODE2, PAIR, "fix")
     assert (check.ok, check.host, check.measured) == (True, "node1", "to node2: 500 µs, 168 Mbit/s")
-    spoiled = ladder.judge_pair(NODE1, NODE2, pair(intact=False), "fix")
+    spoiled = judge_pair(NODE1, NODE2, pair(intact=False), "fix")
     assert spoiled.ok is False
     assert "changed" in spoiled.measured
-    assert ladder.judge_pair(NODE1, NODE2, pair(bytes=1), "fix").ok is False
+    assert judge_pair(NODE1, NODE2, pair(bytes=1), "fix").ok is False
 
 
 def test_a_direction_of_which_nothing_was_told_has_failed() -> None:
-    (there, back) = ladder.judge_round(CLUSTER.guests, [(0, 1)], [PAIR], "fix")
+    made = exchanged([PAIR], count=2)
+    (there, back) = made.judge("fix")
     assert (there.ok, there.host) == (True, "node1")
     assert (back.ok, back.host, back.measured) == (False, "node2", "to node1: nothing sent")
 
@@ -125,6 +140,76 @@ def test_a_large_matrix_names_the_slowest_pair_of_each_sender() -> None:
     assert first.split()[2:6] == ["500", "500", "9000", "node5"]
     assert first.split()[6:] == ["17", "168", "168", "node8"]
     assert second.split() == ["from", "node2", *["-"] * 8]
+
+
+def every_pair(count: int, slow: set[tuple[int, int]], **worse: float) -> list[PairTimes]:
+    return [
+        pair(sender=one, receiver=other, **(worse if (one, other) in slow else {}))
+        for one in range(count)
+        for other in range(count)
+        if one != other
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "slow", "worse"),
+    [
+        pytest.param(3, {(0, 2), (1, 2)}, {"seconds": 3.2}, id="into-one-port"),
+        pytest.param(3, {(0, 2), (1, 2), (2, 0), (2, 1)}, {"seconds": 3.2}, id="a-port-both-ways"),
+        pytest.param(4, {(3, 1)}, {"seconds": 4.0, "latency": 0.05}, id="one-way"),
+    ],
+)
+def test_pairs_far_off_the_usual_are_named(count: int, slow: set[Any], worse: Any) -> None:
+    guests = cluster(load_site(str(ROOT / "inventory/lab")), count).guests
+    lines = far_off(guests, every_pair(count, slow, **worse))
+    named = {tuple(line.split()[2:5:2]) for line in lines}
+    assert named == {(guests[one].name, guests[other].name) for one, other in slow}
+    assert all("usual here are 500 and 168" in line for line in lines)
+
+
+def test_what_was_slow_for_a_moment_is_measured_once_more_and_not_shown() -> None:
+    made = exchanged(every_pair(4, {(0, 3), (2, 1)}, seconds=4.0), count=4)
+    assert sorted(pair for pairs in made.again() for pair in pairs) == [(0, 3), (1, 2)]
+    assert all(pairs for pairs in made.again())
+    made.ended([pair(sender=0, receiver=3), pair(sender=3, receiver=0)], Reading({}, {}))
+    made.ended([pair(sender=2, receiver=1, seconds=3.5)], Reading({}, {}))
+    (line,) = far_off(made.guests, made.pairs)
+    assert "node3 to node2" in line
+    assert len(made.transfers) == 12 + 3, "the second ones are counted too"
+    assert len(list(made.judge("fix"))) == 12, "one verdict a pair"
+
+
+def test_nothing_is_measured_again_where_all_are_alike() -> None:
+    assert list(exchanged(every_pair(4, set()), count=4).again()) == []
+
+
+def test_a_second_measure_hides_no_damage_of_the_first() -> None:
+    spoiled, fast = pair(intact=False, seconds=9.0), pair(seconds=0.05)
+    for first, second in ((spoiled, fast), (fast, spoiled)):
+        both = better(first, second)
+        assert (bandwidth(both), both.intact) == (bandwidth(fast), False)
+
+
+def test_pairs_that_are_not_to_meet_have_no_verdict() -> None:
+    made = exchanged(every_pair(8, set()), count=8, pairing=Pairing(1))
+    found = list(made.judge("fix"))
+    assert len(found) == 2 * 12
+    assert {check.host for check in found} == {guest.name for guest in made.guests}
+
+
+def test_many_of_them_are_counted() -> None:
+    guests = cluster(load_site(str(ROOT / "inventory/lab")), 8).guests
+    lines = far_off(guests, every_pair(8, {(7, one) for one in range(7)}, seconds=9.0))
+    assert len(lines) == NAMED + 1
+    assert lines[-1] == "Far off too: 2 more pairs."
+
+
+@pytest.mark.parametrize(
+    ("count", "worse"), [(3, {"seconds": 0.9}), (4, {"latency": 0.05}), (2, {"seconds": 30.0})]
+)
+def test_what_a_busy_machine_does_to_a_pair_is_not(count: int, worse: Any) -> None:
+    guests = cluster(load_site(str(ROOT / "inventory/lab")), count).guests
+    assert far_off(guests, every_pair(count, {(0, 1)}, **worse)) == []
 
 
 def test_a_jobs_sockets_are_told_from_others() -> None:

@@ -10,7 +10,9 @@ from farswitch.connections.netlink.links import Link
 from farswitch.links.underlay import Underlay
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
-from farswitch.proof.path_mtu import FORBIDDEN, SMALL, PathMtu
+from farswitch.proof import path_mtu
+from farswitch.proof.packet_agent import Arrivals, SendErrors
+from farswitch.proof.path_mtu import FORBIDDEN, SMALL, PacketPath, PathMtu, try_sizes
 from farswitch.remote.packet_bytes import between
 from tasks.checks.mtu.hops import Hop, ServerState
 from tasks.checks.mtu.judge import Direction, judge_reach, judge_tunnels, judge_underlay
@@ -144,3 +146,38 @@ def test_the_search_ends_at_every_size_within_three_rounds(size):
         stopped = [one for one in sizes if one > size]
         low, high, rounds = max([low, *passed]), min([high, *stopped]), rounds + 1
     assert (low, rounds <= 3) == (size, True)
+
+
+class OneRefusal:
+    """A server that at first cannot send packets with a mark; none arrives."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def send(self, message) -> None:
+        self.asked += 1
+        self.packets = getattr(message, "packets", ())
+
+    def receive(self, _kind):
+        if not self.packets:
+            return Arrivals(arrivals=frozenset())
+        refused = self.asked == 1
+        errors = ["No route" if refused and one.mark else None for one in self.packets]
+        return SendErrors(errors=errors)
+
+
+def test_an_error_is_forgotten_once_the_packet_was_sent(monkeypatch):
+    monkeypatch.setattr(path_mtu, "PATIENCE", 0.01)
+    refused, sent = (
+        PacketPath(
+            "server1", "server1", "eth1", "udp", mark, "198.51.100.12", 4789, "198.51.100.11"
+        )
+        for mark in (1, 0)
+    )
+    results: dict[PacketPath, PathMtu] = {}
+    try_sizes({"server1": OneRefusal()}, {refused: (SMALL,), sent: (SMALL,)}, results, attempts=1)
+    assert results[refused].errors == {SMALL: "No route"}
+    results.clear()
+    try_sizes({"server1": OneRefusal()}, {refused: (SMALL,), sent: (SMALL,)}, results, attempts=2)
+    assert results[refused].errors == {}
+    assert results[refused].stopped == results[sent].stopped == {SMALL}

@@ -26,7 +26,8 @@ HEAD = f"unit active\nfolder mpi\n{EXPORT}\n"
 MOUNT = """\
 unit active
 access nfs
-mount 10.0.0.11:/shared nfs4 rw,nosuid,nodev,noatime,vers=4.2,hard,addr=10.0.0.11
+mount 10.0.0.11:/shared nfs4 rw,nosuid,nodev,noatime,vers=4.2,acregmin=1,acregmax=1,acdirmin=1,\
+acdirmax=1,hard,lookupcache=none,addr=10.0.0.11
 """
 TOKEN = Token("/shared/.verify-w", "w")
 
@@ -66,6 +67,9 @@ def test_the_heads_side_is_told_by_what_is_wrong(old, new, words):
                      id="over-management"),
         pytest.param(MOUNT.replace("vers=4.2", "vers=4.1"), "vers=4.1", id="version"),
         pytest.param(MOUNT.replace("nfs4", "nfs"), "as nfs ", id="kind"),
+        pytest.param(MOUNT.replace("lookupcache=none,", ""), "without lookupcache=none",
+                     id="stale-names"),
+        pytest.param(MOUNT.replace("acregmax=1,", ""), "without acregmax=1", id="stale-sizes"),
         pytest.param("", "is not mounted", id="nothing-known"),
     ],
 )  # fmt: skip

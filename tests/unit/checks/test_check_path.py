@@ -7,6 +7,7 @@ import pytest
 from farswitch.connections.shell.local import LocalShell
 from farswitch.connections.shell.protocol import CommandError
 from farswitch.model.cluster import cluster
+from farswitch.proof.pairing import Pairing
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.path.counters import (
     Count,
@@ -20,6 +21,8 @@ from tasks.checks.path.counters import (
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), 2)
 NODE1, NODE2 = CLUSTER.guests
+MET = [(NODE1, NODE2), (NODE2, NODE1)]
+ALL = Pairing().of(2)
 SIZE = 1_000_000
 WIRE = 1_050_000
 """What a transfer of SIZE is on the wire."""
@@ -44,7 +47,7 @@ def traffic(counted: Reading, *, nic: int = WIRE, size: int = SIZE) -> CountedTr
 
 
 def failed(walked: CountedTransfers) -> set[tuple[str, str]]:
-    checks = list(judge(CLUSTER, CLUSTER.guests, walked, "fix"))
+    checks = list(judge(CLUSTER, CLUSTER.guests, MET, walked, "fix"))
     names = ["path.counters", "path.management", "path.nics", "path.once"]
     assert sorted({check.name for check in checks}) == names
     assert len(checks) == 8
@@ -58,22 +61,35 @@ def both(name: str) -> set[tuple[str, str]]:
 def test_bytes_on_both_ports_once_are_a_proof() -> None:
     walked = traffic(reading())
     assert failed(walked) == set()
-    assert conclude(CLUSTER, CLUSTER.guests, walked) == (
+    assert conclude(CLUSTER, CLUSTER.guests, walked, ALL) == (
         "2,000,000 of 2,000,000 payload bytes between 2 nodes crossed switch 'server2'; "
         "management carried 1.8 kB."
     )
 
 
 def test_the_sentence_names_who_took_no_part() -> None:
-    told = conclude(CLUSTER, CLUSTER.guests, traffic(reading()), ["node3"])
+    told = conclude(CLUSTER, CLUSTER.guests, traffic(reading()), ALL, ["node3"])
     assert told.endswith("Left out: node3.")
+
+
+def test_the_sentence_says_how_many_pairs_met_where_not_all_did() -> None:
+    told = conclude(CLUSTER, CLUSTER.guests, traffic(reading()), Pairing(1).of(8))
+    assert "between 2 nodes (12 of 28 pairs) crossed switch 'server2'" in told
+
+
+def test_of_two_transfers_of_a_pair_the_worse_is_judged() -> None:
+    good, bad = reading(), reading(there=SIZE - 1)
+    for first, second in ((good, bad), (bad, good)):
+        transfers = [Transfer(NODE1, NODE2, SIZE, first), Transfer(NODE1, NODE2, SIZE, second)]
+        walked = CountedTransfers([*transfers, Transfer(NODE2, NODE1, SIZE, good)], good, {})
+        assert ("path.counters", "node1") in failed(walked)
 
 
 def test_a_direction_that_the_ports_did_not_see_fails_for_its_sender() -> None:
     walked = traffic(reading(there=SIZE - 1))
     assert ("path.counters", "node1") in failed(walked)
     assert ("path.counters", "node2") not in failed(walked)
-    assert "1,999,999 of 2,000,000" in conclude(CLUSTER, CLUSTER.guests, walked)
+    assert "1,999,999 of 2,000,000" in conclude(CLUSTER, CLUSTER.guests, walked, ALL)
 
 
 def test_bytes_that_went_by_management_fail_twice() -> None:
@@ -100,7 +116,7 @@ def test_frames_that_were_flooded_to_an_idle_port_are_seen() -> None:
     walked = traffic(
         Reading({**counted.switch, **idle}, {**counted.hypervisors, **quiet}),
     )
-    checks = list(judge(three, three.guests, walked, "fix"))
+    checks = list(judge(three, three.guests, MET, walked, "fix"))
     assert ("path.once", "node3") in {(one.name, one.host) for one in checks if not one.ok}
 
 

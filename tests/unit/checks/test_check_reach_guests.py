@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from farswitch.errors import FarswitchError
 from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
+from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.mtu.hops import Hop
@@ -36,7 +38,7 @@ def contact(*, icmp=True, exact=True, more=False, largest=1450, error="", tcp=""
 
 
 def checks(one: Contact, view: PairContext = VIEW):
-    found = judge(ONE, [TWO], Visit(mtu=1450, peers={"node2": one}), view)
+    found = judge(ONE, [TWO], Visit(mtu=1450, peers={"node2": one}), view, [TWO])
     return {check.name: check for check in found}
 
 
@@ -86,15 +88,23 @@ def test_checksum_offload_is_switched_off_by_the_fix():
 
 def test_every_other_guest_gets_a_verdict_and_none_passes_unasked():
     visit = Visit(mtu=1450, peers={"node2": contact()})
-    found = list(judge(ONE, [TWO, THREE], visit, VIEW))
+    found = list(judge(ONE, [TWO, THREE], visit, VIEW, [TWO]))
     assert len(found) == 2 * len(NAMES)
     unasked = [check for check in found if check.ok is None]
     assert [check.name for check in unasked] == list(NAMES)
     assert all("'node3' cannot be logged in to" in check.measured for check in unasked)
-    assert [check.ok for check in judge(ONE, [TWO], None, VIEW)] == [None] * len(NAMES)
-    failed = list(judge(ONE, [TWO], FarswitchError("no python3", hint="Install it."), VIEW))
+    assert [check.ok for check in judge(ONE, [TWO], None, VIEW, [])] == [None] * len(NAMES)
+    failed = list(judge(ONE, [TWO], FarswitchError("no python3", hint="Install it."), VIEW, [TWO]))
     assert [(check.ok, check.fix) for check in failed] == [(False, "Install it.")] * len(NAMES)
     assert "not probed: no python3" in failed[0].measured
+
+
+def test_those_that_do_not_meet_are_judged_by_what_was_pinged_alone():
+    far = contact(tcp="no port opens", ports={"20000": "not tried"})
+    visit = Visit(mtu=1450, peers={"node2": contact(), "node3": far})
+    found = list(judge(ONE, [TWO, THREE], visit, VIEW, [TWO]))
+    assert all(check.ok for check in found)
+    assert [one.name for one in found] == [*NAMES, "mtu.exact", "reach.icmp"]
 
 
 def test_what_the_program_prints_is_read():
@@ -140,3 +150,17 @@ def test_guests_that_could_not_be_asked_at_all_are_no_skips(monkeypatch):
     found = checks_of(Context(site, None, 1450, hosts, Path("/logins")), probe.PROBE)
     assert {(one.name, one.ok) for one in found} == {(name, False) for name in probe.PROBE.checks}
     assert all("No program to run" in one.measured for one in found)
+
+
+NETWORK = Check(
+    "guest.network", "node2", ok=False, measured="route 'blackhole 10.0.0.11'", expected="",
+    fix="delete it there",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "fix"), [("node2", "delete it there"), ("node3", "build")])
+def test_a_guest_whose_own_network_is_wrong_explains_and_mends_its_pairs_alone(host, fix):
+    found = checks(DEAD, replace(VIEW, faults={host: replace(NETWORK, host=host)}))
+    assert {found[name].fix for name in ("mtu.exact", "reach.icmp", "reach.mpi_ports")} == {fix}
+    said = "'guest.network' of 'node2' failed: route 'blackhole 10.0.0.11'."
+    assert (found["reach.icmp"].cause == said) == (host == "node2")

@@ -7,15 +7,16 @@ from ipaddress import ip_address
 
 import pytest
 
-from farswitch.firewall.evaluate import RuleClash
+from farswitch.firewall.evaluate import RuleClash, find_clashes
 from farswitch.firewall.nft import NftChain, NftRule
+from farswitch.firewall.obstacles import removal
 from farswitch.firewall.ruleset import NFT, Chain, Rule, Ruleset
-from farswitch.firewall.traffic import filtered, wanted_flows
+from farswitch.firewall.traffic import Flow, filtered, wanted_flows
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
-from tasks.checks.server.firewall import TOOLS, InTheWay, blocked, called, judge
-from tasks.checks.server.rule_names import removal, removals, setter
+from tasks.checks.server.firewall import TOOLS, InTheWay, called, judge
+from tasks.checks.server.rule_names import removals, setter
 
 SETTINGS = Settings(cluster="t")
 ONE = Server("server1", "hypervisor", "h1", ip_address("198.51.100.11"))
@@ -26,7 +27,14 @@ DROP = {"drop": None}
 
 
 def iptables(name, *texts, policy="accept", tool="iptables-nft", table="filter", user=False):
-    return Chain(tool, table, name, tuple(map(Rule, texts)), policy, user)
+    return Chain(
+        tool,
+        table,
+        name,
+        tuple(Rule(text, shown=f"-A {name} {text}") for text in texts),
+        policy,
+        user,
+    )
 
 
 def bridged(hook, *exprs, tool=NFT, table="bridge x", policy="accept", kind="filter"):
@@ -43,7 +51,7 @@ def meta(key, name):
 def found(server, *chains, families=()):
     have = Ruleset(chains)
     wanted = (*wanted_flows(CLUSTER, server, "u0"), *filtered(CLUSTER, server, frozenset(families)))
-    return [(str(one), drops) for one, drops in blocked(have, wanted)]
+    return [(str(one), tuple(map(str, drops))) for one, drops in find_clashes(have, wanted)]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +105,7 @@ def test_dockers_policy_stops_bridged_frames_where_the_setting_says_so():
     chains = (iptables("FORWARD", *rules, policy="drop"), docker)
     assert found(ONE, *chains) == []
     ((what, drops),) = found(ONE, *chains, families={"ip", "inet"})
-    assert what == "policy drop of chain 'FORWARD' of table 'filter' (iptables-nft)"
+    assert what == "'policy drop' in chain 'FORWARD' of table 'filter' (iptables-nft)"
     assert drops == ("frames bridged from fsb41", "frames bridged from fsb42")
 
 
@@ -159,12 +167,27 @@ def test_later_rules_go_first_because_their_numbers_move():
 
 def test_every_tool_is_told_and_only_its_own_rules():
     chain = iptables("INPUT", "-j DROP")
-    one = InTheWay(RuleClash(chain, 0), "-A INPUT -j DROP", "somebody's own rule", ("a",) * 5)
+    one = InTheWay(
+        RuleClash(chain, 0), "somebody's own rule", (Flow("input", frozenset(), "a"),) * 5
+    )
     checks = list(judge("server1", [one], lambda mine: f"fix {len(mine)}"))
     assert [check.measured.partition(":")[0] for check in checks] == list(TOOLS)
     (failed,) = (check for check in checks if not check.ok)
     assert failed.measured == (
         "iptables-nft: '-A INPUT -j DROP' in chain 'INPUT' of table 'filter' (iptables-nft) "
-        "drops a, a, a and 2 more"
+        "drops frames from a, frames from a, frames from a and 2 more"
     )
     assert (failed.cause, failed.fix) == ("It is somebody's own rule.", "fix 1")
+
+
+def test_programs_that_only_a_packet_can_judge_are_named_and_no_failure():
+    rule = Rule("{}", shown="prog/xdpdrv id 7 name fw")
+    program = RuleClash(Chain("xdp", "u0", "ingress", (rule,), None, user=False), 0)
+    checks = list(judge("server1", [], lambda _: "", [program]))
+    assert all(check.ok for check in checks)
+    assert [check.measured for check in checks if "fw" in check.measured] == [
+        (
+            "xdp: nothing in the way; to be tried: 'prog/xdpdrv id 7 name fw' in ingress of device "
+            "'u0' (xdp)"
+        )
+    ]

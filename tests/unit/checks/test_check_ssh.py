@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, cast
+
 import pytest
 
 from farswitch.model.cluster import cluster
+from farswitch.proof.context import Context
+from farswitch.proof.pairing import Pairing
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.ssh.judge import Answer, Keys, judge, parse
-from tasks.checks.ssh.login import after
+from tasks.checks.ssh.login import targets
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE1, NODE2, _ = CLUSTER.guests
@@ -84,10 +89,16 @@ def test_a_refused_login_with_both_keys_points_at_modes(keys):
     assert "mode" in check.cause
 
 
-def test_no_two_nodes_begin_with_a_login_to_the_same_one():
-    orders = [after(one, CLUSTER.guests) for one in CLUSTER.guests]
-    assert [order[0] for order in orders] == list(CLUSTER.guests)
-    assert all(set(order) == set(CLUSTER.guests) for order in orders)
+@pytest.mark.parametrize("count", [2, 3, 8, 9])
+def test_at_no_time_two_nodes_log_in_to_the_same_one(count):
+    site = cluster(load_site(str(ROOT / "inventory/lab")), count)
+    context = Context(site, cast("Any", None), 1450, {}, Path("ssh_config"), pairing=Pairing(1))
+    orders = [targets(context, guest) for guest in site.guests]
+    assert [order[0] for order in orders] == list(site.guests)
+    if count % 2 == 0:  # with an odd count one pauses in each round
+        for side_by_side in zip(*orders, strict=True):
+            assert len(set(side_by_side)) == count
+    assert all(len(order) == len(set(order)) for order in orders)
 
 
 def test_every_target_has_a_verdict_whatever_the_probe_said():

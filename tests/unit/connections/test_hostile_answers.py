@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from farswitch.connections.netlink.relay import DATAGRAM, FRAME, HEADER, NLMSG_ERROR, Relay
+from farswitch.connections.netlink.attributes import HEADER
+from farswitch.connections.netlink.relay import DATAGRAM, FRAME, NLMSG_ERROR, Relay
 from farswitch.connections.shell.base import FILE_LIMIT
 from farswitch.connections.shell.local import LocalShell
 from farswitch.connections.shell.protocol import LONGEST_LINE, OutputLimitError
@@ -116,7 +117,7 @@ def flooded() -> Iterator[tuple[Relay, Endless, socket.socket]]:
     process = Endless(FRAME.pack(0xFFFFFFFF) + b"x" * 65_536)
     relay = Relay("server1", process, 30)
     near = socket.socket(fileno=relay.detach())
-    near.settimeout(10)
+    near.settimeout(60)
     yield relay, process, near
     near.close()
     relay.close()
@@ -127,7 +128,7 @@ def test_an_agent_that_announces_more_than_netlink_has_is_left(flooded):
     near.send(HEADER.pack(HEADER.size, 18, 0x5, 7, 0))  # RTM_GETLINK that wants an answer
     kind = HEADER.unpack_from(near.recv(DATAGRAM))[1]
     assert kind == NLMSG_ERROR
-    deadline = Deadline(10)
+    deadline = Deadline(60)
     while relay.failure is None:
         assert not deadline.passed()
     assert "no answer of netlink" in str(relay.failure)

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from farswitch.connections.shell.begin import BEGIN
 from farswitch.connections.shell.local import LocalShell
 from farswitch.connections.shell.protocol import (
     TAIL,
@@ -22,6 +23,7 @@ from farswitch.connections.shell.protocol import (
 from farswitch.connections.shell.ssh import SshShell
 from farswitch.connections.shell.target import Target
 from farswitch.deadline import Deadline, wait_until
+from tests.held import nothing_left
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def fake_sudo(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "sudo"
-    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$0.log"\nshift 2\nexec "$@"\n')
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$0.log"\nshift 3\nexec "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -47,8 +49,14 @@ def fake_sudo(tmp_path, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     ("user", "wanted"),
     [
-        ("root", ["env", "LC_ALL=C", "timeout", "-k", "2", "3", "ls", "a b"]),
-        ("me", ["sudo", "-n", "--", "env", "LC_ALL=C", "timeout", "-k", "2", "3", "ls", "a b"]),
+        ("root", ["env", "LC_ALL=C", *BEGIN, "timeout", "-k", "2", "3", "ls", "a b"]),
+        (
+            "me",
+            [
+                *("sudo", "-k", "-n", "--", "env", "LC_ALL=C", *BEGIN),
+                *("timeout", "-k", "2", "3", "ls", "a b"),
+            ],
+        ),
     ],
 )
 def test_only_users_other_than_root_go_through_sudo(user, wanted):
@@ -60,14 +68,15 @@ def test_the_prefix_is_behind_sudo_and_before_the_command(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     shell = LocalShell("here", ("ip", "netns", "exec", "x"))
     assert shell.compose(["ls"]) == [
-        *("sudo", "-n", "--", "env", "LC_ALL=C", "env", "ip", "netns", "exec", "x", "ls")
+        *("sudo", "-k", "-n", "--", "env", "LC_ALL=C", *BEGIN),
+        *("env", "ip", "netns", "exec", "x", "ls"),
     ]
 
 
 def test_a_user_other_than_root_runs_through_sudo(fake_sudo):
     assert LocalShell("here").run(["echo", "a b"]).stdout == "a b\n"
     noted = Path(f"{fake_sudo}.log").read_text().splitlines()
-    assert noted[:2] == ["-n", "--"]
+    assert noted[:3] == ["-k", "-n", "--"]
     assert noted[-2:] == ["echo", "a b"]
 
 
@@ -119,23 +128,23 @@ def gone(shell, command: str) -> None:
     """Wait for the end of a process that was killed."""
     wait_until(
         lambda: shell.run(["pgrep", "-fx", command], check=False).status == 1,
-        Deadline(5), what=f"The end of '{command}'",
+        Deadline(60), what=f"The end of '{command}'",
     )  # fmt: skip
 
 
 def test_output_without_end_is_an_error_and_ends_the_command(shell, monkeypatch):
     monkeypatch.setattr("farswitch.connections.shell.local.OUTPUT_LIMIT", 1 << 20)
     with pytest.raises(OutputLimitError, match="yes"):
-        shell.run(["yes", "fs-no-end"])
-    gone(shell, "yes fs-no-end")
+        shell.run(["yes", f"fs-no-end-{os.getpid()}"])
+    gone(shell, f"yes fs-no-end-{os.getpid()}")
 
 
 def test_a_deadline_ends_the_command_and_its_children(shell):
-    started = time.monotonic()
+    started, command = time.monotonic(), f"sleep 4713.{os.getpid()}"
     with pytest.raises(CommandTimeoutError, match="here"):
-        shell.run(["sh", "-c", "sleep 4713 & sleep 4713"], timeout=0.3)
-    assert time.monotonic() - started < 2
-    gone(shell, "sleep 4713")
+        shell.run(["sh", "-c", f"{command} & {command}"], timeout=0.3)
+    assert time.monotonic() - started < 20
+    gone(shell, command)
 
 
 def test_a_signal_gives_a_negative_status(shell):
@@ -160,31 +169,28 @@ def test_a_process_reads_writes_and_says_its_errors(shell):
 
 def test_a_process_that_ignores_its_inputs_end_is_killed(shell, monkeypatch):
     monkeypatch.setattr("farswitch.connections.shell.local.ENDING", 0.2)
-    shell.start(["sleep", "4714"]).close()
-    assert shell.run(["pgrep", "-fx", "sleep 4714"], check=False).status == 1
+    command = ["sleep", f"4714.{os.getpid()}"]
+    shell.start(command).close()
+    assert shell.run(["pgrep", "-fx", " ".join(command)], check=False).status == 1
 
 
 def test_calls_leave_no_descriptor_and_no_thread(shell):
-    def state() -> tuple[int, int]:
-        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
-
-    before = state()
-    for _ in range(20):
-        shell.run(["true"])
-        shell.start(["cat"]).close()
-    assert state() == before
+    with nothing_left():
+        for _ in range(20):
+            shell.run(["true"])
+            shell.start(["cat"]).close()
 
 
 def test_a_channel_is_a_connection_from_here(shell):
     with socket.create_server(("127.0.0.1", 0)) as server:
-        stream = shell.channel("127.0.0.1", server.getsockname()[1], timeout=2)
+        stream = shell.channel("127.0.0.1", server.getsockname()[1], timeout=60)
         accepted, _ = server.accept()
         stream.send(b"hello")
         assert accepted.recv(10) == b"hello"
         accepted.close()
         stream.close()
     with pytest.raises(ConnectionLostError, match="'here'"):
-        shell.channel("127.0.0.1", server_gone(), timeout=2)
+        shell.channel("127.0.0.1", server_gone(), timeout=60)
 
 
 def server_gone() -> int:
@@ -196,3 +202,56 @@ def server_gone() -> int:
 def test_a_long_command_is_cut_in_messages():
     assert shown([sys.executable, "-c", "x\n" * 2000]).endswith("…")
     assert len(shown(["x" * 2000])) == TAIL + 1
+
+
+def test_a_command_makes_folders_that_others_may_enter_whatever_our_umask(shell, tmp_path):
+    before = os.umask(0o077)
+    try:
+        shell.run(["mkdir", str(tmp_path / "made")])
+    finally:
+        os.umask(before)
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_command_finds_the_programs_of_administrators(shell, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert shell.run(["sh", "-c", "echo $PATH"]).stdout == "/usr/bin:/bin:/usr/sbin:/sbin\n"
+
+
+def test_a_user_without_a_name_goes_by_the_number(monkeypatch):
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4242")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.setattr(os, "getuid", lambda: 4242)
+    assert LocalShell("here").user == "4242"
+
+
+def test_libvirt_needs_no_home():
+    program = (
+        "import pathlib\n"
+        "def nowhere(): raise RuntimeError\n"
+        "pathlib.Path.home = nowhere\n"
+        "from farswitch.connections.libvirt import far_socket\n"
+        "from contextlib import ExitStack\n"
+        "with ExitStack() as stack: far_socket._listener(stack)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_scripts_run_together_each_with_its_own_arguments_and_end(shell):
+    first, second, third = shell.together(
+        [
+            ('set -e; echo "$# $1"; false; echo no', "a b", "$(c)"),
+            ('cat; printf "%s" "$1"; echo why >&2; exit 66', "half a line"),
+            ("head -c 3 /dev/zero; shift 5 2>/dev/null || echo end",),
+        ]
+    )
+    assert (first.status, first.stdout, first.stderr) == (1, b"2 a b\n", b"")
+    assert (second.status, second.stdout, second.stderr) == (66, b"half a line", b"why\n")
+    assert third.stdout.startswith(b"\0\0\0")
+
+
+def test_scripts_of_which_not_all_ran_are_no_answer(shell):
+    with pytest.raises(CommandError, match="1 of 3 scripts ran"):
+        shell.together([("echo one",), ("kill -9 $$",), ("echo three",)])

@@ -132,4 +132,4 @@ def test_chain_sees_what_comes_in(chain, seen):
 def test_obstacle_names_rule_and_chain():
     chain = legacy("-p tcp -j DROP", "-p udp -j DROP")
     found = find_clash(Ruleset(()), chain, TUNNEL)
-    assert str(found) == "rule 2 of chain 'INPUT' of table 'filter' (iptables-legacy)"
+    assert str(found) == "'-p udp -j DROP' in chain 'INPUT' of table 'filter' (iptables-legacy)"

@@ -1,5 +1,7 @@
 """What is taken away and given back, on rulesets made by hand; texts of the legacy tools."""
 
+import json
+
 from farswitch.firewall.iptables import (
     Given,
     comment,
@@ -11,10 +13,11 @@ from farswitch.firewall.iptables import (
 from farswitch.firewall.iptables import parse as parse_saved
 from farswitch.firewall.narrow import plan_narrow
 from farswitch.firewall.read import parse
-from farswitch.firewall.reset import HELD, RULES, plan_reset
+from farswitch.firewall.reset import plan_reset
 from farswitch.firewall.restore import plan_restore
 from farswitch.firewall.ruleset import Chain, Rule, Ruleset
 from farswitch.firewall.traffic import Flow
+from farswitch.state.keys import ChainKey, ResetKey, RulesKey
 from farswitch.state.saved_settings import Journal
 
 SAVED = """# Generated
@@ -27,12 +30,13 @@ SAVED = """# Generated
 -A MINE -m comment --comment "a \\"b\\" c" -j ACCEPT
 COMMIT
 """
-EMPTY = '{"nftables": [{"metainfo": {}}]}'
+PRINTED = {"rules": [], "tables": [], "chains": [], "text": "", "filters": [], "links": [],
+           "tcx": []}  # fmt: skip
 
 
 def ruleset(saved=SAVED) -> Ruleset:
-    text = f"=== nft\n{EMPTY}\n=== iptables-legacy\n{saved}\n=== again\n{EMPTY}\n"
-    return parse(text, server="s")
+    printed = {**PRINTED, "saved": {"iptables-legacy": saved}, "steady": True}
+    return parse(json.dumps(printed), server="s")
 
 
 def test_save_text_is_read_in_order():
@@ -44,8 +48,9 @@ def test_save_text_is_read_in_order():
 
 def test_reset_takes_foreign_rules_and_keeps_another_clusters_own():
     plan = plan_reset(ruleset(), Journal(), "lab", "farswitch:lab")
-    assert plan.journal.owners(HELD) == {"lab"}
-    assert plan.journal.claims[f"{RULES}iptables-legacy|filter|INPUT"].saved == ("-p tcp -j MINE",)
+    assert plan.journal.owners((ResetKey,)) == {"lab"}
+    taken = RulesKey(ChainKey("iptables-legacy", "filter", "INPUT"))
+    assert plan.journal.claims[taken].saved == ("-p tcp -j MINE",)
     assert flush_text(plan.legacy["iptables-legacy"]).splitlines() == [
         "*filter",
         ":INPUT ACCEPT [0:0]",

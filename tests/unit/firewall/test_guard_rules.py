@@ -44,14 +44,24 @@ def test_table_is_named_without_dashes():
 
 
 @pytest.mark.parametrize(("v6", "side"), [(False, "ip saddr"), (True, "ip6 saddr")])
-def test_tunnel_is_named_by_port_vni_device_and_peer(v6, side):
+def test_a_far_end_is_named_by_device_and_address_and_a_tunnel_by_its_vni(v6, side):
     cluster = cluster_of(v6=v6)
     one = cluster.server("one")
     text = render(cluster, one, "eth0")["inet"]
     (peer,) = tunnel_peers(cluster, one)
-    near = f'udp dport 4790 @th,96,24 {{ 41, 42 }} iifname "eth0" {side} {{ {peer} }} accept'
+    near = f'iifname "eth0" {side} {{ {peer} }} udp dport 4790 accept'
     assert near in text
     assert text.index(near) < text.index("udp dport 4790 @th,96,24 { 41, 42 } drop")
+
+
+@pytest.mark.parametrize("v6", [False, True])
+def test_fragments_of_tunnels_are_dropped_where_the_kernel_joins_them_later(v6):
+    cluster = cluster_of(v6=v6)
+    drop = "exthdr frag exists udp dport 4790 "
+    text = render(cluster, cluster.switch, "eth0")["inet"]
+    assert (f'accept comment "farswitch:a-b"\n  {drop}drop ' in text) == v6
+    forward = render(cluster, cluster.server("one"), "eth0")["inet"].partition("chain forward")[2]
+    assert (f"  {drop}ip6 daddr {{ 2001:db8::1, 2001:db8::2 }} drop " in forward) == v6
 
 
 def test_switch_has_no_bridge_table_and_hypervisor_without_guests_neither():
@@ -61,6 +71,26 @@ def test_switch_has_no_bridge_table_and_hypervisor_without_guests_neither():
     text = render(lonely, other, "e")
     assert set(text) == {"inet"}
     assert "{  }" not in text["inet"]
+
+
+def test_a_name_is_looked_up_only_where_it_starts_as_one_that_is_looked_for():
+    cluster = cluster_of(guests=12)
+    one = render(cluster, cluster.server("one"), "eth0")
+    assert '  oifname "fs*" oifname { "fsb41", ' in one["inet"]
+    assert '  iifname != "fsm*" accept ' in one["bridge"]
+    assert '  iifname "fsm*" iifname { "fsm41", ' in one["bridge"]
+
+
+def test_names_without_a_common_start_are_all_looked_up():
+    cluster = cluster_of()
+    want = wanted_guard(cluster, cluster.server("one"), "eth0")
+    assert want.management
+    nics = (replace(want.management.nics[0], tap="tap0"), replace(want.management.nics[1], tap="m"))
+    want = replace(want, management=replace(want.management, nics=nics), ports=("tap0",))
+    text = "".join(guard_tables(want, cluster.owner).values())
+    assert "*" not in text
+    assert '  oifname { "fsb41", "fsb42", "tap0" } drop ' in text
+    assert '  iifname { "tap0", "m" } oifname { "tap0", "m" } drop ' in text
 
 
 @pytest.mark.parametrize("anti_spoof", [False, True])
@@ -91,7 +121,7 @@ def test_canonical_form_ignores_numbers_counts_and_the_order_of_sets():
 
 
 BEFORE = Path(__file__).with_name("guard_before")
-"""The lab's guard as commit 9346752 wrote it."""
+"""The lab's guard, as a cluster that stands has it: what changes here, the next build replaces."""
 
 
 def in_one_order(text: str) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from farswitch.connections.shell.base import Raw
+from farswitch.connections.shell.begin import MARK
 from farswitch.connections.shell.local import LocalShell
+from farswitch.connections.shell.protocol import Raw
 from farswitch.guests import console
 from farswitch.guests.console import LINES, WIDTH, plain
 from farswitch.proof.check import Check
@@ -83,7 +84,7 @@ def test_of_a_huge_console_only_the_end_is_read(tmp_path: Path, monkeypatch: pyt
     class Counting(LocalShell):
         def execute(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
             raw = super().execute(argv, stdin, timeout)
-            read.append(len(raw.stdout))
+            read.append(len(raw.stdout.removeprefix(MARK)))
             return raw
 
     *_, last = console.tail(Counting("server1"), "lab-node1")

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 from nornir.core.inventory import Host
 
-from farswitch.connections.libvirt.domains import MARK_URI
+from farswitch.connections.libvirt.domains import MARK_URI, DomainState
+from farswitch.connections.libvirt.pools import PoolState
 from farswitch.guests.base_image import BaseImage
 from farswitch.guests.boot_plan import DOOMED
 from farswitch.guests.domain import Hardware, read_mark
@@ -32,7 +33,13 @@ class Hypervisor:
         return (self.domain("lab-node1"),)
 
     def domain(self, name):
-        return SimpleNamespace(name=name, xml=self.xml, active=False)
+        return DomainState(name, "uuid", "shut off", True, self.xml, "lab", "node1")
+
+    def pool(self, name):
+        return PoolState(name, "/pool", active=True, autostart=True, made=1)
+
+    def start_pool(self, _name):
+        return False
 
     def volumes(self, _pool):
         return [SimpleNamespace(name="lab.node1.3.qcow2", ours=True)]

@@ -40,6 +40,9 @@ class Hypervisor:
         self.did: list[str] = []
         self.states: list[str] = []
 
+    def qemu_user(self):
+        return 64055, 64055
+
     def ask_to_reboot(self, name):
         self.did.append("reboot")
 
@@ -55,7 +58,7 @@ class Hypervisor:
     def define(self, xml):
         self.states.append(read_mark(xml).state)
 
-    def upload(self, pool, name, content, size, *, mode):
+    def upload(self, pool, name, content, size, *, mode, owner):
         assert name == "lab.node2.seed.iso"
         self.did.append("seed")
 
@@ -138,7 +141,7 @@ def test_a_guest_that_was_never_ready_fails_as_it_is(monkeypatch):
     new = replace(READY, state="new")
     hypervisor, _, error = bring_up(monkeypatch, [SLOW], actions=["create"], mark=new)
     assert error is SLOW
-    assert (hypervisor.did, hypervisor.states) == ([], [])
+    assert (hypervisor.did, hypervisor.states) == (["log out"], []), "of the boot before"
 
 
 def test_what_its_console_said_is_told_before_a_restart_empties_it(monkeypatch):

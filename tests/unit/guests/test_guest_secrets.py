@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from nornir import InitNornir
 from nornir_utils.plugins.functions import print_result
 
 from farswitch.connections import access
+from farswitch.guests.files.nfs import Share
 from farswitch.model.guest_file import File
-from tasks.read_guest_files import read_guest_files
+from tasks.observe_guest import observe_guest
 
 
 def test_a_printed_result_names_the_files_and_not_the_keys_in_them(
@@ -26,10 +28,11 @@ def test_a_printed_result_names_the_files_and_not_the_keys_in_them(
     )
     options = {"host_file": str(tmp_path / "hosts.yaml")}
     inventory = {"plugin": "SimpleInventory", "options": options}
+    share = Share("/shared", "mpi", IPv4Network("10.0.0.0/24"), IPv4Address("10.0.0.11"))
     with InitNornir(inventory=inventory, logging={"enabled": False}) as nornir:
-        results = nornir.run(read_guest_files, paths=[str(key)])
+        results = nornir.run(observe_guest, share=share, paths=[str(key)])
         print_result(results)
-    assert results["node1"].result[str(key)].content == b"SECRET"
+    assert results["node1"].result.files[str(key)].content == b"SECRET"
     printed = capsys.readouterr().out
     assert str(key) in printed
     assert "content" not in printed, "pprint would cut the key into pieces"

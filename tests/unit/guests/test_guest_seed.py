@@ -22,6 +22,7 @@ NODE2 = CLUSTER.guests[1]
 CONFIG = wanted_config(CLUSTER, NODE2, complete(None, CLUSTER))
 HARDWARE = Hardware("qemu", 1450, "/pool", BaseImage("base-own-0123456789abcdef", "/pool", ""))
 SEED = seed_volume(NODE2)
+QEMU = (64055, 64055)
 
 
 class Hypervisor:
@@ -34,6 +35,15 @@ class Hypervisor:
         self.starts = starts
         self.runs = False
         self.suspended = False
+
+    def qemu_user(self):
+        return QEMU
+
+    def pool(self, name):
+        return None
+
+    def volume(self, pool, name, *, anew=False):
+        return None
 
     def is_suspended(self, name):
         return self.suspended
@@ -59,10 +69,12 @@ class Hypervisor:
             raise AssertionError("libvirt does not start a domain without its volume")
         self.runs = True
 
-    def create_overlay(self, pool, name, *, backing, capacity):
+    def create_overlay(self, pool, name, *, backing, capacity, owner):
+        assert owner == QEMU
         self.volumes[name] = 0o600
 
-    def upload(self, pool, name, content, size, *, mode=0o644):
+    def upload(self, pool, name, content, size, *, mode=0o644, owner=None):
+        assert owner == QEMU
         self.volumes[name] = mode
 
     def delete_volume(self, pool, name):

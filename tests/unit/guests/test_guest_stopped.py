@@ -7,9 +7,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from nornir.core.inventory import Host
 
 from farswitch.connections.libvirt.domains import DomainState
-from farswitch.connections.shell.protocol import ConnectionLostError
+from farswitch.connections.shell.protocol import CommandTimeoutError, ConnectionLostError
 from farswitch.guests import wait_ready
 from farswitch.guests.base_image import BaseImage
 from farswitch.guests.boot import Boot
@@ -67,3 +68,59 @@ def test_a_guest_that_does_not_run_is_no_reason_to_wait(monkeypatch, state, said
     assert said in str(error)
     assert "Its console is empty." in str(error)
     assert "within" not in str(error)
+
+
+def system(monkeypatch, answers, *, answer, logins=9):
+    """Wait for a guest that can be logged in to so often; return its end, and commands' bounds."""
+    bounds, left, made = [], list(answers), []
+
+    def run(argv, *, timeout, check):
+        assert not check
+        bounds.append(timeout)
+        if isinstance(ended := left.pop(0), Exception):
+            raise ended
+        return SimpleNamespace(status=0, stdout=ended)
+
+    def log_in(_task):
+        made.append(1)
+        if len(made) > logins:
+            raise ConnectionLostError("node2", "it does not reach 10.10.0.12 port 22")
+        return SimpleNamespace(run=run)
+
+    monkeypatch.setattr(wait_ready, "shell", log_in)
+    hypervisor = SimpleNamespace(domain=lambda _name: RUNNING)
+    server = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(status=0, stdout=""))
+    settings = SITE.settings.model_copy(update={"boot_timeout": 300})
+    boot = Boot(hypervisor, server, replace(NODE2, settings=settings), None, HARDWARE)
+    try:
+        wait_ready.wait_until_ready(SimpleNamespace(host=Host("node2")), boot, answer)
+    except BootError as error:
+        return error, bounds
+    return None, bounds
+
+
+READY = (
+    f"running\nnode2\n2: data0    inet {NODE2.data_address} \n"
+    f"3: mgmt0    inet {NODE2.management_address} \n2: {NODE2.data_mac}\n"
+)
+GONE = ConnectionLostError("node2", "the login ended")
+SILENT = CommandTimeoutError("node2", ["sh"], 65)
+
+
+def test_a_guest_that_died_after_its_login_is_silent_and_not_a_boot_that_hangs(monkeypatch):
+    error, bounds = system(monkeypatch, [SILENT], answer=0.3, logins=1)
+    assert error.step == "ssh", "so it is asked to reboot before its plug is pulled"
+    assert bounds == [pytest.approx(5.6)]
+
+
+def test_a_guest_that_reboots_meanwhile_is_logged_in_to_anew(monkeypatch):
+    ended, bounds = system(monkeypatch, [GONE, READY], answer=30)
+    assert ended is None
+    assert len(bounds) == 2
+
+
+def test_a_guest_that_lives_and_boots_for_long_is_asked_again(monkeypatch):
+    assert system(monkeypatch, ["", "\n", READY], answer=30) == (None, [65] * 3)
+    ended, (bound,) = system(monkeypatch, [READY], answer=None)
+    assert ended is None
+    assert bound > 300, "one that was just started has its whole boot"

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from farswitch.connections.shell.protocol import FileFacts
+from farswitch.connections.shell.protocol import FileFacts, Raw
 from farswitch.guests import converge_files
 from farswitch.guests.config import wanted_config
 from farswitch.model.cluster import cluster
@@ -31,12 +31,14 @@ class Guest:
         return {path: self.files.get(path) for path in paths}
 
     def run(self, argv: Sequence[str], **_: object) -> SimpleNamespace:
-        if argv[1] == "is-active":
-            return SimpleNamespace(status=0, stdout="active" if self.runs else "inactive")
         self.did.append(" ".join(argv))
         if argv[1] == "disable":
             self.runs = False
         return SimpleNamespace(status=0, stdout="", stderr="")
+
+    def together(self, scripts: Sequence[Sequence[str]]) -> list[Raw]:
+        active = b"active\n" if self.runs else b"inactive\n"
+        return [Raw(0, active if "is-active" in one[0] else b"", b"") for one in scripts]
 
     def remove(self, path: str) -> None:
         del self.files[path]

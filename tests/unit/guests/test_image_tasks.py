@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from farswitch.connections.libvirt.pools import PoolState
 from farswitch.guests import base_image, image_volumes
 from farswitch.guests.base_image import LocalImage, WantedImage
 from farswitch.model.settings import Image
@@ -24,31 +25,52 @@ class Hypervisor:
 
     host = "server1"
 
-    def __init__(self, *ours: str, theirs: tuple[str, ...] = ()) -> None:
-        self.ours, self.theirs = list(ours), theirs
+    def __init__(self, *ours: str, theirs: tuple[str, ...] = (), user: str = "") -> None:
+        self.ours, self.theirs, self.user = list(ours), theirs, user
         self.did: list[str] = []
+        self.state: PoolState | None = PoolState("pool", "/pool", True, True, 1) if ours else None
 
     def volumes(self, pool):
         assert pool == "pool"
-        volume = lambda name, ours: SimpleNamespace(name=name, ours=ours, complete=True)  # noqa: E731
+        volume = lambda name, ours: SimpleNamespace(  # noqa: E731
+            name=name, ours=ours, complete=True, replaced=False
+        )
         return [*(volume(name, True) for name in self.ours),
                 *(volume(name, False) for name in self.theirs)]  # fmt: skip
 
-    def ensure_pool(self, pool, path):
-        self.did.append(f"pool {pool} in {path}")
+    def ensure_pool(self, pool, path, *, missing):
+        made = self.state is None
+        if made:
+            self.did.append(f"pool {pool} in {path}")
+            self.state = PoolState(pool, path, True, True, missing)
+        return made
+
+    def pool(self, _pool):
+        return self.state
+
+    def start_pool(self, _pool):
+        return False
+
+    def list_domains(self):
+        xml = f"<disk type='volume'><source pool='{self.user}' volume='x.img'/></disk>"
+        return [SimpleNamespace(cluster=None, xml=xml)]
 
     def upload(self, _pool, name, source, size):
         assert len(source.read()) == size
         self.ours.append(name)
 
-    def owns_pool(self, _pool):
-        return True
-
     def delete_volume(self, _pool, name):
         self.ours.remove(name)
 
-    def remove_pool(self, pool):
+    def remove_pool(self, pool, _remove_folders):
         self.did.append(f"no {pool}")
+
+
+class Shell:
+    """A server without the pool's folder."""
+
+    def run(self, argv):
+        return SimpleNamespace(stdout="missing 1\n" if "storage" in argv else "")
 
 
 @pytest.fixture
@@ -79,7 +101,7 @@ def on(monkeypatch):
         for module in (image, image_remove, image_source):
             monkeypatch.setattr(module, "libvirt", lambda _task: hypervisor)
         for module in (image, image_remove):
-            monkeypatch.setattr(module, "shell", lambda _task: None)
+            monkeypatch.setattr(module, "shell", lambda _task: Shell())
 
         @contextmanager
         def shared_settings(_login, *, dry_run):
@@ -94,7 +116,8 @@ def on(monkeypatch):
 def test_an_image_alone_is_fetched_and_uploaded_and_a_second_run_changes_nothing(on, fetched):
     hypervisor = Hypervisor()
     done = image.image(on(hypervisor), WANTED)
-    assert (done.changed, done.count, done.diff) == (True, 1, f"+ volume {DISK}")
+    assert (done.changed, done.count) == (True, 2)
+    assert done.diff == f"+ pool pool\n+ volume {DISK}"
     assert (hypervisor.ours, hypervisor.did) == ([DISK], ["pool pool in /pool"])
     again = image.image(on(hypervisor), WANTED)
     assert (again.changed, again.count) == (False, 0)
@@ -114,7 +137,7 @@ def test_what_the_source_gave_is_not_fetched_again(on, fetched):
 def test_a_dry_run_fetches_and_uploads_nothing(on, fetched):
     hypervisor = Hypervisor()
     done = image.image(on(hypervisor, dry=True), WANTED)
-    assert (done.changed, done.diff) == (True, f"+ volume {DISK}")
+    assert (done.changed, done.diff) == (True, f"+ pool pool\n+ volume {DISK}")
     assert (hypervisor.ours, hypervisor.did, fetched) == ([], [], [])
 
 
@@ -127,13 +150,15 @@ def test_a_dry_run_fetches_and_uploads_nothing(on, fetched):
         pytest.param(Hypervisor(DISK), ("build",), [], id="a-build-counts-on-it"),
         pytest.param(Hypervisor(DISK), ("teardown",), [f"- volume {DISK}", "- pool pool"],
                      id="another-teardown"),
-        pytest.param(Hypervisor(DISK, theirs=("x.img",)), (), [f"- volume {DISK}"],
+        pytest.param(Hypervisor(DISK, theirs=("x.img",), user="pool"), (), [f"- volume {DISK}"],
                      id="others-use-the-pool-too"),
+        pytest.param(Hypervisor(DISK, theirs=("x.img",)), (), [f"- volume {DISK}", "- pool pool"],
+                     id="others-files-stay-without-the-pool"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("by", ["image", "image_remove"])
 def test_images_go_once_nobody_needs_them(on, hypervisor, runs, gone, by):
-    hypervisor = Hypervisor(*hypervisor.ours, theirs=hypervisor.theirs)
+    hypervisor = Hypervisor(*hypervisor.ours, theirs=hypervisor.theirs, user=hypervisor.user)
     before = list(hypervisor.ours)
     task = on(hypervisor, *runs)
     if by == "image":

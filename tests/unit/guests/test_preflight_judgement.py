@@ -13,12 +13,14 @@ from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.netlink.links import Link
 from farswitch.links.clashes import (
     ServerProbe,
+    able,
     domain_clashes,
     judge,
     link_clashes,
     parse,
     route_clashes,
 )
+from farswitch.links.requirements import system
 from farswitch.links.wanted_server import wanted_server
 from farswitch.lock.reserved import Reserved
 from farswitch.model.cluster import cluster
@@ -29,21 +31,24 @@ from farswitch.site.loader import ROOT, load_site
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 SERVER1, SERVER2 = CLUSTER.hypervisors[0], CLUSTER.switch
 WANT1, WANT2 = wanted_server(CLUSTER, SERVER1), wanted_server(CLUSTER, SERVER2)
-GOOD = ServerProbe(uid=0, memory=8192, disk=20000, kvm=False, missing=(), kernel=())
+GOOD = ServerProbe(uid=0, memory=8192, disk=20000, kvm=False)
 TUNNEL = VxlanAttrs(vni=42, local=None, remote=None, port=4789, device="eth1")
 
 
 def test_the_probe_runs_here_and_names_what_is_missing(tmp_path: Path):
     folder = str(tmp_path / "not" / "there")
-    argv = ["sh", "-c", script("preflight"), "preflight", folder, "sh", "no-such-tool"]
-    probe = parse(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
-    assert probe.missing == ("no-such-tool",)
+    argv = ["sh", "-c", script("preflight"), "preflight", folder, "4789", "sh", "no-such-tool"]
+    text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    probe = parse(text)
+    assert system(text).missing == ("no-such-tool",)
     assert min(probe.memory, probe.disk) > 0
 
 
 def test_the_probe_is_read():
     text = "uid 0\nmissing nft\nmissing qemu-img\nmemory 900\ndisk  1234\nkvm yes\nkernel vxlan\n"
-    assert parse(text) == ServerProbe(0, 900, 1234, True, ("nft", "qemu-img"), ("vxlan",))
+    assert parse(text) == ServerProbe(0, 900, 1234, True)
+    assert system(text).missing == ("nft", "qemu-img")
+    assert system(text).kernel == {"vxlan": ""}
 
 
 @pytest.mark.parametrize(
@@ -51,8 +56,6 @@ def test_the_probe_is_read():
     [
         pytest.param(GOOD, [], [], id="nothing-stands-against-it"),
         pytest.param(replace(GOOD, uid=1000), [], ["uid 1000"], id="no-privilege"),
-        pytest.param(replace(GOOD, missing=("nft",)), [], ["missing", "nft"], id="no-nft"),
-        pytest.param(replace(GOOD, kernel=("vxlan",)), [], ["vxlan"], id="no-vxlan"),
         pytest.param(replace(GOOD, memory=1000), [], ["1000 MiB", "wanted 1792"], id="no-memory"),
         pytest.param(replace(GOOD, disk=100), [], ["100 MiB of free disk"], id="no-disk"),
         pytest.param(
@@ -83,9 +86,10 @@ def test_the_probe_is_read():
     ],
 )
 def test_every_obstacle_is_named(probe: ServerProbe, links: list[Link], words: list[str]):
-    sentences = list(judge(WANT1, probe, links, {}))
-    assert len(sentences) == (1 if words else 0)
-    assert all(word in sentences[0] for word in words)
+    obstacles = [*able(SERVER1, probe), *judge(WANT1, probe, links, {})]
+    assert len(obstacles) == (1 if words else 0)
+    assert all(word in obstacles[0].what for word in words)
+    assert all(obstacle.remedy for obstacle in obstacles)
 
 
 @pytest.mark.parametrize(
@@ -133,14 +137,15 @@ def test_a_route_into_our_network_clashes_and_a_wider_one_does_not(server, route
 )
 def test_what_a_standing_cluster_has_is_taken(name, vnis, networks, words: str):
     standing = {name: Reserved(vnis=vnis, networks=networks)}
-    sentences = list(judge(WANT1, GOOD, [], standing))
-    assert len(sentences) == (1 if words else 0)
-    assert all(word in sentences[0] for word in (words, "'other'", "'server1'") if words)
+    obstacles = list(judge(WANT1, GOOD, [], standing))
+    assert len(obstacles) == (1 if words else 0)
+    assert all(word in obstacles[0].what for word in (words, "'other'", "'server1'") if words)
     assert list(judge(WANT2, GOOD, [], standing)) == [], "a switch has neither network"
 
 
 def test_an_interface_under_a_name_of_ours_is_somebody_elses():
-    (sentence,) = link_clashes(WANT2, [Link(3, "fsv42")])
-    assert "'server2' already has an interface 'fsv42'" in sentence
+    (obstacle,) = link_clashes(WANT2, [Link(3, "fsv42")])
+    assert "'server2' already has an interface 'fsv42'" in obstacle.what
+    assert obstacle.foreign
     ours = Link(3, "fsv42", group=CLUSTER.owner.link_group, alias="farswitch:lab:node2")
     assert list(link_clashes(WANT2, [ours])) == []

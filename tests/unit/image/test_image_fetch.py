@@ -183,6 +183,8 @@ def test_local_image_is_checked_and_used_where_it_is(tmp_path: Path) -> None:
     ("source", "sha256", "message"),
     [
         ("/nowhere/image", SHA256, "does not exist"),
+        ("/etc", SHA256, "'/etc' is no file"),
+        ("/etc/hostname/x", SHA256, "does not exist|cannot be read: Not a directory"),
         ("ftp://server/image", SHA256, "neither a path nor"),
         ("/etc/hostname", "abc", "64 hexadecimal digits"),
     ],

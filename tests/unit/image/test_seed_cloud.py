@@ -98,6 +98,16 @@ def test_nics_are_matched_by_mac_and_named() -> None:
     }
 
 
+@pytest.mark.parametrize("mtu", [576, 1279])
+def test_a_nic_too_small_for_ipv6_asks_for_none(mtu: int) -> None:
+    """Else systemd-networkd takes 1280 bytes for the least (IPV6_MIN_MTU)."""
+    small = replace(SEED, nics=[replace(nic, mtu=nic.mtu and mtu) for nic in SEED.nics])
+    ethernets = network_config(small)["ethernets"]
+    data, management = ethernets["data0"], ethernets["mgmt0"]
+    assert (data["mtu"], data["link-local"], data["accept-ra"]) == (mtu, [], False)
+    assert "link-local" not in management
+
+
 def test_no_account_has_a_password() -> None:
     document = user_data(SEED)
     accounts = {user["name"]: user for user in document["users"]}

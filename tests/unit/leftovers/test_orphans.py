@@ -22,6 +22,7 @@ from farswitch.run.cli import Options
 from farswitch.run.teardown_options import TeardownOptions
 from farswitch.site.loader import ROOT
 from farswitch.site.servers_only import parse_server
+from farswitch.state.keys import ResetKey
 from farswitch.state.saved_settings import Claim, Journal
 from farswitch.sysctl.files import SYSCTL_FILE, render
 from workflows import orphans as orphans_command
@@ -46,6 +47,10 @@ def tunnel(name: str, **more: object) -> Link:
 def domain(name: str, cluster: str | None, disk: str = "/pool/x") -> DomainState:
     xml = f"<domain><devices><disk><source file='{disk}'/></disk></devices></domain>"
     return DomainState(name, "uuid", "running", True, xml, cluster, None)
+
+
+def pool(name: str, path: str, made: int | None = None, *, active: bool = True) -> PoolState:
+    return PoolState(name, path, active, True, made)
 
 
 def volume(name: str, *, ours: bool = True) -> VolumeState:
@@ -91,8 +96,8 @@ def leftovers(observed: ObservedServer, bases: dict[str, int] | None = None) -> 
         pytest.param({"rules": chain("")}, None, id="another-rule"),
         pytest.param({"files": {SYSCTL_FILE: render(frozenset("a"))[SYSCTL_FILE]}}, ("a", "file"),
                      id="file"),
-        pytest.param({"journal": Journal({"k": Claim((), (), frozenset("a"))})}, ("a", "journal"),
-                     id="journal"),
+        pytest.param({"journal": Journal({ResetKey(): Claim((), (), frozenset("a"))})},
+                     ("a", "journal"), id="journal"),
         pytest.param({"records": frozenset("a")}, ("a", "record"), id="record"),
     ],
 )  # fmt: skip
@@ -117,13 +122,13 @@ def test_a_link_just_made_belongs_to_the_cluster_of_its_group():
 
 
 def test_volumes_are_looked_for_in_every_pool():
-    pools = [PoolState("farswitch", "/f", False), PoolState("ours", "/o", True),
-             PoolState("used", "/used", False), PoolState("theirs", "/theirs", False)]  # fmt: skip
+    pools = [pool("farswitch", "/f"), pool("ours", "/o", made=1), pool("used", "/used"),
+             pool("theirs", "/theirs"), pool("stopped", "/s", made=0, active=False)]  # fmt: skip
     disk = volume("a.n1.1.qcow2")
     theirs = volume("a.n2.1.qcow2", ours=False)
     volumes = {"used": [disk, theirs], "theirs": [theirs]}
-    found = in_pools(pools, lambda pool: volumes.get(pool, []))
-    assert found == {"farswitch": [], "ours": [], "used": [disk]}
+    found = in_pools(pools, lambda pool: volumes.get(pool.name, []))
+    assert found == {"farswitch": [], "ours": [], "used": [disk], "stopped": []}
 
 
 ORPHAN = leftovers(replace(NOTHING, links=[tunnel("fsv41", alias="farswitch:a:n1")]))
@@ -158,10 +163,10 @@ def test_age_is_that_of_the_file_or_at_most_the_kernels(path, age):
 @pytest.mark.parametrize(
     ("text", "user", "hostname", "port"),
     [
-        ("server1", "root", "server1", 22),
+        ("server1", "root", "server1", None),
         ("me@10.0.0.1:2222", "me", "10.0.0.1", 2222),
         ("root@[fd00::1]:22", "root", "fd00::1", 22),
-        ("local", "root", "local", 22),
+        ("local", "root", "local", None),
     ],
 )
 def test_a_server_is_named_as_for_ssh(text, user, hostname, port):

@@ -10,7 +10,7 @@ import pytest
 from farswitch.connections.netlink.links import Link
 from farswitch.connections.netlink.routes import Route
 from farswitch.errors import FarswitchError
-from farswitch.links.underlay import OVERHEAD_V4, OVERHEAD_V6, judge
+from farswitch.links.underlay import OVERHEAD_V4, OVERHEAD_V6, LowerDevice, judge, lower_devices
 from farswitch.model.machines import Server
 
 ONE = Server("server1", "hypervisor", "server1", ip_address("198.51.100.11"))
@@ -63,9 +63,15 @@ def test_an_ipv6_underlay_costs_twenty_bytes_more():
         pytest.param(LINKS, [(TWO, None)], "no route to .*198.51.100.12", id="no-route"),
         pytest.param(
             LINKS,
-            [(TWO, replace(ROUTE, source=ip_address("203.0.113.5")))],
-            "from 203.0.113.5, not 198.51.100.11",
+            [(TWO, replace(ROUTE, device=2, source=ip_address("203.0.113.5")))],
+            "from 203.0.113.5, not 198.51.100.11, and by 'eth0'",
             id="another-source",
+        ),
+        pytest.param(
+            [*LINKS[:1], replace(LINKS[1], master="blue"), Link(4, "blue", "vrf")],
+            [(TWO, ROUTE)],
+            "is on 'eth1', which is in VRF 'blue'",
+            id="vrf",
         ),
         pytest.param(LINKS, [(TWO, replace(ROUTE, local=True))], "itself", id="peer-is-itself"),
         pytest.param(
@@ -80,3 +86,17 @@ def test_what_cannot_carry_tunnels_is_refused_with_a_hint(links, ways, words):
     with pytest.raises(FarswitchError, match=words) as caught:
         judge(ONE, links, ways)
     assert caught.value.hint
+
+
+def test_vlans_on_bonds_below_a_bridge_are_followed_down():
+    links = [
+        Link(2, "eth0", master="bond0"),
+        Link(3, "eth1", master="bond0"),
+        Link(4, "bond0", "bond"),
+        Link(5, "bond0.5", "vlan", lower="bond0", master="br0"),
+        Link(6, "br0", "bridge"),
+        Link(7, "br0.7", "vlan", lower="br0"),
+    ]
+    bonded = [LowerDevice("bond0"), LowerDevice("eth0"), LowerDevice("eth1")]
+    assert list(lower_devices("br0", links)) == [LowerDevice("bond0.5", "br0"), *bonded]
+    assert lower_devices("br0.7", links)[:2] == (LowerDevice("br0"), LowerDevice("bond0.5", "br0"))

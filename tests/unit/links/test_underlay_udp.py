@@ -8,7 +8,7 @@ import pytest
 from nornir.core.inventory import Defaults, Host
 
 from farswitch.connections.shell.local import LocalShell
-from farswitch.errors import ConfigError, FarswitchError
+from farswitch.errors import FarswitchError, ObstaclesError
 from farswitch.proof.path_mtu import PacketPath
 from tasks.underlay_udp import underlay_udp
 
@@ -21,5 +21,5 @@ def test_why_a_server_cannot_listen_is_reported():
     words = r"^'server1' cannot catch packets on 'nowhere0': (No such device|Operation not permit)"
     with pytest.raises(FarswitchError, match=words) as failed:
         underlay_udp(SimpleNamespace(host=host), [path], {"server1": host})
-    assert not isinstance(failed.value, ConfigError)
+    assert not isinstance(failed.value, ObstaclesError)
     assert "packet sockets" in failed.value.hint

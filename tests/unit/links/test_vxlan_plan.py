@@ -43,8 +43,11 @@ HAVE = Link(
     link_local=False,
     vxlan=ENDS,
 )
-REPLACED = ["-/+ vxlan fsv41 (farswitch:lab:node1) mtu 1450"]
 ELSEWHERE = ip_address("198.51.100.99")
+
+
+def replaced(attribute: str, found: object, wanted: object) -> list[str]:
+    return [f"~ vxlan fsv41 made anew: {attribute} {found} -> {wanted}"]
 
 
 def changed(attribute: str, found: object, wanted: object) -> list[str]:
@@ -69,26 +72,32 @@ def changed(attribute: str, found: object, wanted: object) -> list[str]:
         ),
         pytest.param(
             [replace(HAVE, vxlan=replace(ENDS, remote=ELSEWHERE))],
-            REPLACED,
+            replaced("remote", ELSEWHERE, ENDS.remote),
             id="other-remote-is-replaced",
         ),
         pytest.param(
             [replace(HAVE, vxlan=replace(ENDS, local=ELSEWHERE))],
-            REPLACED,
+            replaced("local", ELSEWHERE, ENDS.local),
             id="other-local-is-replaced",
         ),
         pytest.param(
-            [replace(HAVE, vxlan=replace(ENDS, vni=99))], REPLACED, id="other-vni-is-replaced"
+            [replace(HAVE, vxlan=replace(ENDS, vni=99))],
+            replaced("vni", 99, ENDS.vni),
+            id="other-vni-is-replaced",
         ),
         pytest.param(
-            [replace(HAVE, vxlan=replace(ENDS, port=8472))], REPLACED, id="other-port-is-replaced"
+            [replace(HAVE, vxlan=replace(ENDS, port=8472))],
+            replaced("port", 8472, ENDS.port),
+            id="other-port-is-replaced",
         ),
         pytest.param(
-            [replace(HAVE, vxlan=replace(ENDS, device=None))], REPLACED, id="no-device-is-replaced"
+            [replace(HAVE, vxlan=replace(ENDS, device=None))],
+            replaced("device", None, ENDS.device),
+            id="no-device-is-replaced",
         ),
         pytest.param(
             [replace(HAVE, vxlan=replace(ENDS, learning=True))],
-            REPLACED,
+            replaced("learning", True, False),
             id="one-that-learns-is-replaced",
         ),
         pytest.param(

@@ -81,7 +81,7 @@ def test_of_two_that_begin_at_once_exactly_one_wins_and_the_other_names_it(folde
         assert winner.reply.held is not None
         assert loser.reply.busy.pid == winner.reply.held.pid
         assert {"user", "host", "since"} <= loser.reply.busy.model_fields_set
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         winner.release()
 
 
@@ -95,7 +95,7 @@ def test_the_lock_of_a_dead_run_is_taken_over_at_once(folder: str, holder: subpr
     holder.kill()
     holder.wait()
     lease = wait_until(
-        lambda: one if (one := take(folder, 1)).held else None, Deadline(2), what="The takeover"
+        lambda: one if (one := take(folder, 1)).held else None, Deadline(20), what="The takeover"
     )
     lease.release()
 
@@ -107,7 +107,7 @@ def test_a_stopped_run_loses_its_lock_and_a_living_one_does_not(
     os.kill(holder.pid, signal.SIGSTOP)
     began = time.monotonic()
     lease = wait_until(
-        lambda: one if (one := take(folder, 1)).held else None, Deadline(8), what="The takeover"
+        lambda: one if (one := take(folder, 1)).held else None, Deadline(60), what="The takeover"
     )
     assert time.monotonic() - began > 1
     mine.check()
@@ -122,7 +122,7 @@ def test_a_run_whose_lock_fell_is_told_and_its_fence_stays_shut(folder: str):
     fence.add(lease.check)
     fence.check()
     lease._process.close()
-    lease._reader.join(5)
+    lease._reader.join(60)
     with pytest.raises(LockLostError, match="Nothing more was changed"):
         fence.check()
     fence.open()
@@ -146,7 +146,7 @@ def test_a_run_that_ends_after_long_silence_knows_that_its_lock_may_be_anothers(
     assert lease.doubt() is None
     lease._process.close()
     lease._confirmed -= SILENCE
-    doubt = wait_until(lease.doubt, Deadline(5), what="The doubt")
+    doubt = wait_until(lease.doubt, Deadline(60), what="The doubt")
     assert isinstance(doubt, LockLostError)
     assert doubt.server == "here"
     lease.release()
@@ -181,11 +181,11 @@ def test_what_is_left_in_the_file_of_a_dead_run_is_nobodys_lock(folder: str, her
 def test_a_run_that_is_killed_or_stopped_leaves_no_lock(folder: str, holder: subprocess.Popen[str]):
     assert Path(folder, "c.lock").exists()
     holder.send_signal(signal.SIGSTOP)
-    wait_until(lambda: not Path(folder).exists(), Deadline(10), what="The end of its lock")
+    wait_until(lambda: not Path(folder).exists(), Deadline(60), what="The end of its lock")
     holder.send_signal(signal.SIGCONT)
     other = take(folder, 1)
     other.abandon()
-    wait_until(lambda: not Path(folder).exists(), Deadline(10), what="The end of the other")
+    wait_until(lambda: not Path(folder).exists(), Deadline(60), what="The end of the other")
 
 
 def test_the_second_of_two_clusters_sees_what_the_first_lays_claim_to(folder: str):
@@ -304,7 +304,7 @@ def test_a_run_on_this_very_machine_does_not_end_the_login_above_it(folder: str)
         told, pid = login.stdout.readline().split()
         assert told == "held"
         os.kill(int(pid), signal.SIGSTOP)
-        wait_until(lambda: not Path(folder).exists(), Deadline(20), what="The end of the lock")
+        wait_until(lambda: not Path(folder).exists(), Deadline(60), what="The end of the lock")
         said, _ = login.communicate()
     assert said == "alive\n"
 
@@ -327,7 +327,7 @@ def test_who_waits_for_a_run_that_is_gone_leaves_nothing(folder: str, action: tu
         with subprocess.Popen([*AGENT, name, folder, *rest], stdin=pipe, stdout=pipe) as waiting:
             if name == "hold":
                 path = Path(folder) / "c.lock"
-                wait_until(path.exists, Deadline(20), what="The cluster's lock")
+                wait_until(path.exists, Deadline(60), what="The cluster's lock")
             waiting.communicate()
         assert [path.name for path in Path(folder).iterdir()] == ["shared"]
         holder.communicate()

@@ -74,7 +74,7 @@ BAD_FILES = {
     ),
     "server-without-hostname": (
         ("hosts.yaml", "hostname: 127.0.0.1, ", ""),
-        "'server1.hostname' is missing, wanted an IP address or a DNS name.",
+        "'server1.hostname' is missing, wanted an IP address of that server, or its DNS name.",
     ),
     "no-digest": (
         ("defaults.yaml", "vni_base: 41", "image: {source: disk.qcow2, sha256: abc}"),
@@ -164,7 +164,7 @@ def test_a_bad_site_ends_with_2_and_one_sentence(
     assert not place.touched()
 
 
-@pytest.mark.parametrize("workflow", ["build", "verify", "teardown"])
+@pytest.mark.parametrize("workflow", ["build", "verify", "stop", "start", "teardown"])
 def test_a_site_that_is_not_there_ends_with_2(place: SiteOfTwoSockets, workflow: str):
     assert_refused(place.run(workflow, site="nowhere"), "'nowhere' is no site")
     assert not place.touched()
@@ -178,6 +178,13 @@ def test_more_nodes_than_addresses_end_with_2(place: SiteOfTwoSockets):
     assert not place.touched()
 
 
+@pytest.mark.parametrize("workflow", ["build", "start", "stop", "teardown", "orphans"])
+def test_the_exit_code_of_a_plan_is_for_dry_runs(place: SiteOfTwoSockets, workflow: str):
+    sentence = "--detailed-exitcode goes with --dry-run."
+    assert_refused(place.run(workflow, "--detailed-exitcode"), sentence)
+    assert not place.touched()
+
+
 def test_every_mistake_of_a_site_is_reported_in_one_run(place: SiteOfTwoSockets):
     place.spoil("defaults.yaml", "vni_base: 41", "vni_base: 0")
     place.spoil("hosts.yaml", "hostname: 127.0.0.1, ", "")
@@ -188,7 +195,7 @@ def test_every_mistake_of_a_site_is_reported_in_one_run(place: SiteOfTwoSockets)
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("workflow", ["build", "verify", "teardown"])
+@pytest.mark.parametrize("workflow", ["build", "verify", "stop", "start", "teardown"])
 def test_json_has_the_reason_why_there_was_no_run(place: SiteOfTwoSockets, workflow: str):
     ended = place.run(workflow, "--json", site="nowhere")
     assert ended.status == 2

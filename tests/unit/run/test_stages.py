@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-from nornir.core.task import Result, Task
+import logging
 
-from farswitch.run.stages import Stage, after, guests, servers, step
+import pytest
+from nornir.core import Nornir
+from nornir.core.inventory import Defaults, Groups, Host, Hosts, Inventory
+from nornir.core.task import Result, Task
+from nornir.plugins.runners import SerialRunner
+
+from farswitch.run.stages import Stage, after, guests, run_stages, servers, step
 
 
 def one(task: Task) -> Result:
@@ -57,3 +62,18 @@ def test_a_stage_is_asked_for_only_when_the_one_before_was_taken():
     stages = after(workflow(), "two", *OWN)
     assert [next(stages), next(stages), next(stages)] == [WORKFLOW[0], *OWN]
     assert asked == WORKFLOW[:1]
+
+
+def test_a_stage_that_no_host_is_chosen_for_is_passed_over(caplog: pytest.LogCaptureFixture):
+    hosts = Hosts({"a": Host("a")})
+    nornir = Nornir(Inventory(hosts, Groups(), Defaults()), runner=SerialRunner())
+    done: list[str] = []
+
+    def note(task: Task) -> Result:
+        done.append(task.host.name)
+        return Result(task.host)
+
+    nobody, everybody = (Stage(on, (step(note),)) for on in (lambda _: False, lambda _: True))
+    assert run_stages(nornir, [nobody, everybody])
+    assert done == ["a"]
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []

@@ -156,7 +156,7 @@ def test_an_installed_wheel_writes_a_site_that_it_finds_by_name(run: Run):
     servers = ("--server1", "198.18.0.1", "--server2", "198.18.0.2")
     ended = run("farswitch", "site", "new", "mine", *servers, "--user", "operator")
     assert ended.returncode == 0, ended.stderr
-    assert "farswitch build --site mine --dry-run" in ended.stdout
+    assert "farswitch preflight --site mine" in ended.stdout
     program = """\
 from farswitch.site.loader import load_site
 site = load_site("mine")

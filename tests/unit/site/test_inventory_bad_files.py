@@ -10,13 +10,10 @@ from farswitch.site.loader import load_site
 FILES = ["hosts.yaml", "groups.yaml", "defaults.yaml"]
 FILES_ROWS = {
     "syntax": (
-        5,
+        4,
         "[guest]}",
         "[guest]",
-        (
-            "this is no YAML: while parsing a flow mapping "
-            "expected ',' or '}', but got '<stream end>'."
-        ),
+        "this is no YAML: a { is opened here and not closed.",
     ),
     "no-mapping": (1, None, "- server1\n", "found no mapping, wanted 'key: value' lines."),
     "two-documents": (
@@ -61,6 +58,13 @@ def test_a_file_that_is_a_loop_of_links_is_named(site_folder, name):
     (site_folder / name).symlink_to(name)
     with pytest.raises(ConfigError, match=f"site/{name}: there is no such file, wanted"):
         load_site("site")
+
+
+@pytest.mark.parametrize("site", ["loop", "loop/x", "loop/x/y", "site/hosts.yaml/x"])
+def test_a_site_behind_a_loop_of_links_or_a_file_is_none(site_folder, site):
+    (site_folder.parent / "loop").symlink_to("loop")
+    with pytest.raises(ConfigError, match=f"^'{site}' is no site .*, wanted one of: "):
+        load_site(site)
 
 
 def test_a_missing_site_names_those_beside_it(site_folder):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-A_HOSTNAME = "wanted an IP address or a DNS name."
+A_HOSTNAME = "wanted an IP address of that server, or its DNS name."
 
 SERVERS_ROWS = {
     "no-hostname": (
@@ -54,7 +54,7 @@ SERVERS_ROWS = {
         2,
         "data: {",
         "data: {key_file: 'a b', ",
-        "'server1.key_file' is \"a b\", wanted a path of letters, digits and _@+=:,./-.",
+        "'server1.key_file' is \"a b\", wanted a file's path of letters, digits and _@+=:,./-.",
     ),
     "local": (
         2,

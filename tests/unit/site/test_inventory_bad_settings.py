@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 
 A_NETWORK = "wanted an IPv4 network from /8 to /28, its first address given, as 10.0.0.0/24."
-A_SOURCE = "wanted 'farswitch', an http(s) URL without a password, or a path without spaces."
-A_PATH = "wanted a path such as /shared or /srv/data, outside of the system's folders."
-A_USER = "wanted a user name of 1 to 32 of a-z, 0-9, '_' and '-' that is none of Debian's own."
+A_SOURCE = "wanted 'farswitch', an http(s) URL without a password, or a file's path without spaces."
+A_PATH = (
+    "wanted a path such as /shared or /srv/data, outside of the system's folders, "
+    "of 60 characters at most."
+)
+A_USER = (
+    "wanted a user name of 1 to 32 of a-z, 0-9, '_' and '-' "
+    "that is no user or group of the system's."
+)
+A_POOL_PATH = "wanted an absolute path of two folders or more, outside of the system's."
 A_RANGE = "wanted two ports from 1024 to 65535, as 20000-20099."
 A_DIGEST = "wanted 64 hexadecimal digits in lower case."
 DEFAULTS_ROWS = {
@@ -125,10 +132,24 @@ DEFAULTS_ROWS = {
             "wanted ranges apart."
         ),
     ),
+    "ports-of-nfs": (
+        "mpi: {payload_ports: 2000-3000}",
+        (
+            "'mpi.payload_ports' is 2000-3000, which contains 2049, the port of NFS on the head, "
+            "wanted a range without it."
+        ),
+    ),
+    "ports-up-to-nfs": (
+        "mpi: {launcher_ports: 2000-2049}",
+        (
+            "'mpi.launcher_ports' is 2000-2049, which contains 2049, the port of NFS on the head, "
+            "wanted a range without it."
+        ),
+    ),
     "pool": ("pool: a/b", "'pool' is \"a/b\", wanted a name of letters, digits, '.', '_' and '-'."),
     "pool-path": (
         "pool_path: /etc",
-        "'pool_path' is \"/etc\", wanted an absolute path of two folders or more.",
+        f"'pool_path' is \"/etc\", {A_POOL_PATH}",
     ),
     "mpi-no-mapping": ("mpi: 3", "'mpi' is 3, wanted a mapping with ranges of ports."),
     "tag": (

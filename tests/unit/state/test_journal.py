@@ -17,13 +17,25 @@ from farswitch.state.journal import (
     stored,
     tidy,
 )
+from farswitch.state.keys import (
+    ChainKey,
+    DefinitionKey,
+    FolderKey,
+    PolicyKey,
+    ResetKey,
+    RulesKey,
+    SettingKey,
+    UnknownKey,
+    parse_key,
+)
 from farswitch.state.saved_settings import Claim, Journal, claim, claim_more, release
 
 OLD, OURS, THEIRS = ("0",), ("1",), ("7",)
+KEY = SettingKey("k")
 
 
 def held(*owners: str, saved=OLD) -> Journal:
-    return Journal({"k": Claim(saved, OURS, frozenset(owners))})
+    return Journal({KEY: Claim(saved, OURS, frozenset(owners))})
 
 
 @pytest.mark.parametrize(
@@ -38,7 +50,7 @@ def held(*owners: str, saved=OLD) -> Journal:
     ],
 )
 def test_claim(before, have, after):
-    assert claim(before, "k", "a", have, OURS) == after
+    assert claim(before, KEY, "a", have, OURS) == after
 
 
 @pytest.mark.parametrize(
@@ -53,7 +65,7 @@ def test_claim(before, have, after):
     ],
 )
 def test_release(before, have, outcome, after):
-    released = release(before, "k", "a", have)
+    released = release(before, KEY, "a", have)
     assert (released.outcome, released.journal) == (outcome, after)
 
 
@@ -69,16 +81,16 @@ def test_value_is_right_after_every_sequence(events):
         if event == "admin":
             value = foreign = who
         elif event == "build":
-            journal = claim(journal, "k", who, (value,), OURS)
+            journal = claim(journal, KEY, who, (value,), OURS)
             value = "1"
             owners.add(who)
         else:
-            released = release(journal, "k", who, (value,))
+            released = release(journal, KEY, who, (value,))
             journal = released.journal
             if released.outcome == "restore":
                 value = released.saved[0]
             owners.discard(who)
-        assert journal.owners("k") == owners
+        assert journal.owners((SettingKey,)) == owners
         if not owners:
             assert value == foreign
     assert (journal == Journal()) == (not owners)
@@ -95,8 +107,8 @@ def test_value_is_right_after_every_sequence(events):
     ],
 )
 def test_claim_more(saved, have, after):
-    book = Journal({"k": Claim(saved, (), frozenset({"b"}))} if saved else {})
-    found = claim_more(book, "k", have, {"a"}).claims["k"]
+    book = Journal({KEY: Claim(saved, (), frozenset({"b"}))} if saved else {})
+    found = claim_more(book, KEY, have, {"a"}).claims[KEY]
     assert found.saved == after
     assert "a" in found.owners
 
@@ -110,7 +122,7 @@ CLAIMS = st.builds(
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.text(), CLAIMS))
+@given(st.dictionaries(st.text().map(parse_key), CLAIMS))
 def test_dump_and_parse_are_inverse(claims):
     assert parse(dump(Journal(claims))) == Journal(claims)
 
@@ -125,7 +137,7 @@ def test_file_and_folder_go_with_the_last_claim(shell, tmp_path):
     kept = store(shell, held("a"), folder=str(folder))
     assert (folder / "journal.json").stat().st_mode & 0o777 == 0o600
     assert load(shell, folder=str(folder)) == kept
-    store(shell, kept.put("k", None), folder=str(folder))
+    store(shell, kept.put(KEY, None), folder=str(folder))
     assert not folder.exists()
 
 
@@ -137,7 +149,7 @@ def test_empty_journal_makes_no_file(shell, tmp_path):
 def test_folder_with_other_files_stays(shell, tmp_path):
     (tmp_path / "other").touch()
     kept = store(shell, held("a"), folder=str(tmp_path))
-    store(shell, kept.put("k", None), folder=str(tmp_path))
+    store(shell, kept.put(KEY, None), folder=str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
@@ -145,7 +157,7 @@ def test_second_controller_is_refused(shell, tmp_path):
     mine = load(shell, folder=str(tmp_path))
     store(shell, held("b"), folder=str(tmp_path))
     with pytest.raises(JournalConflictError, match="'here'"):
-        store(shell, mine.put("k", Claim(OLD, OURS, frozenset({"a"}))), folder=str(tmp_path))
+        store(shell, mine.put(KEY, Claim(OLD, OURS, frozenset({"a"}))), folder=str(tmp_path))
     assert load(shell, folder=str(tmp_path)) == held("b")
 
 
@@ -173,6 +185,40 @@ def test_what_a_power_cut_left_beside_no_journal_goes(shell, tmp_path):
     kept = store(shell, held("a"), folder=str(folder))
     tidy(shell, folder=str(folder))
     assert load(shell, folder=str(folder)) == kept
+
+
+CHAIN = ChainKey("nft", "inet my table", "a|b")
+NAMES = {
+    "sysctl:net.ipv4.ip_forward": SettingKey("net.ipv4.ip_forward"),
+    "sysctl:/etc/udev/rules.d": FolderKey("/etc/udev/rules.d"),
+    "firewall:rules|nft|inet my table|a|b": RulesKey(CHAIN),
+    "firewall:policy|nft|inet my table|a|b": PolicyKey(CHAIN),
+    "firewall:chain|nft|inet my table|a|b": DefinitionKey(CHAIN),
+    "firewall:reset": ResetKey(),
+    "firewall:rules|nft": UnknownKey("firewall:rules|nft"),
+    "firewall:sets|nft|ip t|s": UnknownKey("firewall:sets|nft|ip t|s"),
+    "k": UnknownKey("k"),
+    "": UnknownKey(""),
+}
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_a_key_has_one_name_in_the_file(text):
+    assert parse_key(text) == NAMES[text]
+    assert str(NAMES[text]) == text
+
+
+def test_the_parts_of_one_chain_are_different_keys():
+    parts = [RulesKey(CHAIN), PolicyKey(CHAIN), DefinitionKey(CHAIN)]
+    assert len(set(parts)) == len(parts)
+    assert RulesKey(CHAIN) != PolicyKey(CHAIN)
+
+
+def test_a_claim_of_no_known_kind_stays(shell, tmp_path):
+    other = UnknownKey("switch:ports")
+    kept = store(shell, Journal({other: Claim(OLD, OURS, frozenset("a"))}), folder=str(tmp_path))
+    store(shell, claim(kept, KEY, "a", OLD, OURS), folder=str(tmp_path))
+    assert list(load(shell, folder=str(tmp_path)).claims) == [other, KEY]
 
 
 VERSION_1 = b"""\
@@ -217,13 +263,13 @@ VERSION_1 = b"""\
 
 def test_a_journal_of_the_release_before_is_read_and_kept_as_it_is():
     journal = parse(VERSION_1)
-    assert journal.claims["sysctl:net.ipv4.ip_forward"] == Claim(
-        ("0",), ("1",), frozenset({"lab", "other"})
-    )
-    assert journal.keys("firewall:", "lab") == (
-        "firewall:policy|iptables-legacy|filter|FORWARD",
-        "firewall:reset",
-    )
+    owners = frozenset({"lab", "other"})
+    forward = Claim(("0",), ("1",), owners)
+    policy = PolicyKey(ChainKey("iptables-legacy", "filter", "FORWARD"))
+    assert journal.claims[SettingKey("net.ipv4.ip_forward")] == forward
+    assert list(journal.claims)[1:] == [policy, ResetKey()]
+    assert journal.keys(PolicyKey, "lab") == (policy,)
+    assert journal.held() == {"lab": 3, "other": 1}
     assert dump(journal) == VERSION_1
     assert stored(journal)
 

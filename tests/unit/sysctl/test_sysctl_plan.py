@@ -4,7 +4,16 @@ import pytest
 
 from farswitch.errors import ForeignObjectError
 from farswitch.state.saved_settings import Journal
-from farswitch.sysctl.files import FOLDERS, SYSCTL_FILE, UDEV_FILE, WANTED, render, undone_by
+from farswitch.sysctl.coupled import REDIRECTS
+from farswitch.sysctl.files import (
+    FOLDERS,
+    SYSCTL_FILE,
+    UDEV_FILE,
+    WANTED,
+    declared,
+    render,
+    undone_by,
+)
 from farswitch.sysctl.plan import SysctlState, plan_absent, plan_present
 
 FORWARD, CALL = "net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables"
@@ -68,6 +77,8 @@ def test_files_name_every_owner_and_all_settings():
     [
         pytest.param(f"/etc/sysctl.conf {FORWARD}=0", True, id="read-last"),
         pytest.param("/etc/sysctl.conf net/ipv4/ip_forward = 0", True, id="with-slashes"),
+        pytest.param("/etc/sysctl.conf net.ipv4.conf.all.forwarding=0", True, id="other-name"),
+        pytest.param(f"/usr/lib/sysctl.d/99-zz.conf {FORWARD}=0", True, id="of-a-package"),
         pytest.param(f"/etc/sysctl.d/99-zz.conf -{CALL} = 1", True, id="name-after-ours"),
         pytest.param(f"/etc/sysctl.d/10-a.conf {FORWARD}=0", False, id="name-before-ours"),
         pytest.param(f"/etc/sysctl.conf {FORWARD} = 1", False, id="same-value"),
@@ -77,3 +88,15 @@ def test_files_name_every_owner_and_all_settings():
 )
 def test_file_that_undoes_ours_is_told(line, told):
     assert (undone_by(line) is not None) == told
+
+
+def test_last_file_counts_and_a_name_before_a_pattern():
+    lines = [
+        "/etc/sysctl.d/60-b.conf net.ipv4.conf.*.forwarding = 0",
+        "/usr/lib/sysctl.d/50-a.conf net/ipv4/conf/eth1.5/forwarding = 1",
+        "/etc/sysctl.conf net.ipv4.conf.eth2.forwarding=1",
+        "/etc/sysctl.d/99-z.conf net.ipv4.conf.eth2.forwarding=0",
+    ]
+    key = "net.ipv4.conf.{}.forwarding".format
+    found = declared(lines, [key("eth1/5"), key("eth2"), key("eth3"), REDIRECTS])
+    assert found == {key("eth1/5"): "1", key("eth2"): "1", key("eth3"): "0"}

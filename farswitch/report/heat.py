@@ -1,0 +1,57 @@
+"""The matrices of a verify: latency and bandwidth of each pair, as shades."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SHOWN = 16
+"""Nodes that a matrix has at most; of more, the slowest pairs are listed."""
+LISTED = 20
+"""Pairs that are listed then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Figures by sender and receiver; `shades` from 0, the least of all, to 1, the most."""
+
+    title: str
+    unit: str
+    nodes: tuple[str, ...]
+    figures: Mapping[tuple[str, str], float]
+    shades: Mapping[tuple[str, str], float]
+
+
+def matrices(pairs: Sequence[Mapping[str, Any]]) -> list[Matrix]:
+    """Return latency and bandwidth of the pairs of a run's report, where the nodes are few."""
+    nodes = _nodes(pairs)
+    if not pairs or len(nodes) > SHOWN:
+        return []
+    return [
+        _matrix("Latency", "µs", "latency_us", nodes, pairs),
+        _matrix("Bandwidth", "Mbit/s", "bandwidth_mbit", nodes, pairs),
+    ]
+
+
+def slowest(pairs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the pairs of least bandwidth, where the nodes are too many for a matrix."""
+    if len(_nodes(pairs)) <= SHOWN:
+        return []
+    return sorted(pairs, key=lambda pair: float(pair["bandwidth_mbit"]))[:LISTED]
+
+
+def _nodes(pairs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return all names in the order of their numbers: node2 before node10."""
+    names = {name for pair in pairs for name in (pair["from"], pair["to"])}
+    return tuple(sorted(names, key=lambda name: (len(name), name)))
+
+
+def _matrix(
+    title: str, unit: str, key: str, nodes: tuple[str, ...], pairs: Sequence[Mapping[str, Any]]
+) -> Matrix:
+    figures = {(pair["from"], pair["to"]): float(pair[key]) for pair in pairs}
+    least, most = min(figures.values()), max(figures.values())
+    spread = most - least or 1.0
+    shades = {pair: (figure - least) / spread for pair, figure in figures.items()}
+    return Matrix(title, unit, nodes, figures, shades)

@@ -1,0 +1,50 @@
+"""One self-contained HTML page of a run: no script, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from farswitch.report.heat import matrices, slowest
+from farswitch.report.waterfall import waterfall
+from farswitch.run.run_document import Run
+from farswitch.templates import render_template
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The checks of one family: how many passed, failed and were skipped."""
+
+    name: str
+    checks: tuple[Mapping[str, Any], ...]
+
+    def count(self, verdict: bool | None) -> int:  # noqa: FBT001 - None is a verdict, too
+        """Return how many checks have a verdict."""
+        return sum(check["ok"] is verdict for check in self.checks)
+
+
+def render(run: Run) -> str:
+    """Return the page."""
+    pairs = run.report.get("mpi", [])
+    picture = waterfall(run)
+    return render_template(
+        "report/page.html.j2",
+        run=run,
+        report=run.report,
+        waterfall=picture,
+        boots=[bar.work for _, bars in picture.rows for bar in bars if bar.parts],
+        looked=any(server.device for server in run.servers),
+        families=list(families(run.report["checks"])),
+        matrices=matrices(pairs),
+        slowest=slowest(pairs),
+    )
+
+
+def families(checks: Sequence[Mapping[str, Any]]) -> Iterator[Family]:
+    """Yield the families in the order of their first check."""
+    named: dict[str, list[Mapping[str, Any]]] = {}
+    for check in checks:
+        named.setdefault(str(check["name"]).partition(".")[0], []).append(check)
+    for name, own in named.items():
+        yield Family(name, tuple(own))

@@ -1,0 +1,449 @@
+"""The JSON documents that `--json` prints: what each has, in which type.
+
+The schemas in docs/schemas are made of them: python -m farswitch.run.documents docs/schemas
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Literal, NotRequired
+
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+closed = with_config(ConfigDict(extra="forbid"))
+"""A document has the fields that are named here, and no other."""
+
+
+@closed
+class StageEntry(TypedDict):
+    """A row of the table: `hosts` and `failed` count hosts."""
+
+    name: str
+    hosts: int
+    changed: int
+    failed: int
+    seconds: float
+
+
+@closed
+class ObstacleEntry(TypedDict):
+    """What keeps a server from carrying its part; `foreign`: somebody else's has a name of ours."""
+
+    what: str
+    remedy: str
+    foreign: bool
+
+
+@closed
+class FailureEntry(TypedDict):
+    """What went wrong on one host; without a host and stage, before the first one."""
+
+    host: str
+    stage: str
+    error: str
+    hint: str
+    obstacles: list[ObstacleEntry]
+
+
+@closed
+class CheckEntry(TypedDict):
+    """One verdict; `ok` is null where it was not judged, for the reason in `measured`."""
+
+    name: str
+    host: str
+    ok: bool | None
+    measured: str
+    expected: str
+    cause: str
+    fix: str
+    hint: str
+
+
+@closed
+class PlanEntry(TypedDict):
+    """One change."""
+
+    host: str
+    stage: str
+    action: Literal["add", "change", "remove"]
+    what: str
+
+
+@closed
+class Totals(TypedDict):
+    """How many changes of each kind."""
+
+    add: int
+    change: int
+    remove: int
+
+
+@closed
+class PairsEntry(TypedDict):
+    """How many of all pairs of nodes met; `seed` is null where all did."""
+
+    made: int
+    all: int
+    seed: int | None
+
+
+@closed
+class RemainsEntry(TypedDict):
+    """An object that bears farswitch's mark; `kept` is the reason why it stays, if it does."""
+
+    cluster: str
+    server: str
+    kind: str
+    name: str
+    age: str
+    kept: str
+
+
+@closed
+class RunDocument(TypedDict):
+    """What every run reports."""
+
+    workflow: str
+    cluster: str
+    ok: bool
+    changed: int
+    failed: int
+    skipped: int
+    seconds: float
+    dry_run: bool
+    stages: list[StageEntry]
+    notes: list[str]
+    warnings: list[str]
+    failures: list[FailureEntry]
+    checks: list[CheckEntry]
+
+
+@closed
+class BuildDocument(RunDocument):
+    """`build`, `start` and `stop`."""
+
+    plan: list[PlanEntry]
+    totals: Totals
+
+
+@closed
+class TeardownDocument(BuildDocument):
+    """`teardown` and `orphans`."""
+
+    remains: NotRequired[list[RemainsEntry]]
+
+
+@closed
+class PreflightDocument(RunDocument):
+    """`preflight`; `ready` has each server that can carry its part, with what was found there."""
+
+    ready: NotRequired[dict[str, str]]
+
+
+PairEntry = TypedDict(
+    "PairEntry", {"from": str, "to": str, "latency_us": float, "bandwidth_mbit": float}
+)
+"""One direction of a pair of nodes: latency in µs, bandwidth in Mbit/s."""
+closed(PairEntry)
+
+
+@closed
+class VerifyDocument(RunDocument):
+    """`verify`; `mpi` has what was measured of each pair that met by MPI."""
+
+    mpi: NotRequired[list[PairEntry]]
+
+    conclusion: NotRequired[str]
+    pairs: NotRequired[PairsEntry]
+
+
+@closed
+class TrafficEntry(TypedDict):
+    """What an interface received and sent since it was made: bytes, packets, dropped packets."""
+
+    received: int
+    received_packets: int
+    sent: int
+    sent_packets: int
+    dropped: int
+
+
+@closed
+class RatesEntry(TypedDict):
+    """Bits and packets a second since the last look."""
+
+    received: float
+    received_packets: float
+    sent: float
+    sent_packets: float
+
+
+@closed
+class GuestStatusEntry(TypedDict):
+    """A guest as it stands: MTU and memory in bytes, uptime and processor in seconds."""
+
+    name: str
+    hypervisor: str
+    management_address: str
+    data_address: str
+    vni: int
+    state: str
+    port: str
+    mtu: int | None
+    uptime: int | None
+    processor: float | None
+    memory: int | None
+    traffic: TrafficEntry | None
+    ok: bool
+    rates: NotRequired[RatesEntry]
+
+
+@closed
+class HopEntry(TypedDict):
+    """One interface that a guest's frames pass."""
+
+    server: str
+    what: str
+    name: str
+    state: str
+    mtu: int | None
+    shared: bool
+    traffic: TrafficEntry | None
+    rates: NotRequired[RatesEntry]
+
+
+@closed
+class ServerEntry(TypedDict):
+    """What a build would change on a server, a line a change."""
+
+    name: str
+    drift: list[str]
+
+
+@closed
+class StatusDocument(RunDocument):
+    """`status`: `guests`, or of one guest `guest` and `hops`; neither where the run failed."""
+
+    guests: NotRequired[list[GuestStatusEntry]]
+    guest: NotRequired[str]
+    hops: NotRequired[list[HopEntry]]
+    servers: NotRequired[list[ServerEntry]]
+
+
+@closed
+class WatchDocument(TypedDict):
+    """A line of `status --watch`; `at` is in seconds since 1970."""
+
+    cluster: str
+    at: float
+    guests: NotRequired[list[GuestStatusEntry]]
+    guest: NotRequired[str]
+    hops: NotRequired[list[HopEntry]]
+    failures: list[FailureEntry]
+
+
+@closed
+class NodeEntry(TypedDict):
+    """How a command ended on a guest: `status` is null where its time was up, then `late`."""
+
+    name: str
+    status: int | None
+    stdout: str
+    stderr: str
+    late: bool
+    cut: bool
+
+
+@closed
+class CopiedEntry(TypedDict):
+    """To which guests a file was copied."""
+
+    file: str
+    nodes: list[str]
+
+
+@closed
+class ExecDocument(RunDocument):
+    """`exec`; nothing of a command where the run failed before it."""
+
+    command: NotRequired[str]
+    copied: NotRequired[list[CopiedEntry]]
+    nodes: NotRequired[list[NodeEntry]]
+
+
+@closed
+class FramesEntry(TypedDict):
+    """Which frames were sent; `size` is of the IP packet, in bytes."""
+
+    count: int
+    size: int
+    tcp: bool
+
+
+@closed
+class TraceHopEntry(TypedDict):
+    """An interface on the way of the frames; `count` is null where nothing could be counted."""
+
+    host: str
+    what: str
+    name: str
+    way: Literal["in", "out", "through"]
+    vni: int | None
+    count: int | None
+
+
+@closed
+class TraceDocument(RunDocument):
+    """`trace`; no frames where the run failed before it sent any."""
+
+    frames: NotRequired[FramesEntry]
+    hops: NotRequired[list[TraceHopEntry]]
+
+
+@closed
+class GraphDocument(RunDocument):
+    """`graph`; `picture` is the text in that format."""
+
+    format: NotRequired[Literal["svg", "mermaid", "dot"]]
+    picture: NotRequired[str]
+
+
+@closed
+class RunEntry(TypedDict):
+    """A run that was kept; `started` as ISO 8601 writes it."""
+
+    run: str
+    started: str
+    workflow: str
+    cluster: str
+    ok: bool
+    dry_run: bool
+    changed: int
+    failed: int
+    seconds: float
+
+
+@closed
+class RunsDocument(TypedDict):
+    """`runs`, the latest first."""
+
+    workflow: Literal["runs"]
+    ok: bool
+    runs: list[RunEntry]
+
+
+@closed
+class DifferenceEntry(TypedDict):
+    """Something that differs; `ratio` is after / before where both are figures."""
+
+    kind: str
+    what: str
+    before: str
+    after: str
+    ratio: float | None
+
+
+@closed
+class PageDocument(TypedDict):
+    """`report`, where it wrote a page."""
+
+    workflow: Literal["report"]
+    ok: bool
+    run: str
+    page: str
+
+
+@closed
+class ComparisonDocument(TypedDict):
+    """`report --compare`."""
+
+    workflow: Literal["report"]
+    ok: bool
+    runs: list[str]
+    differences: list[DifferenceEntry]
+
+
+@closed
+class MemberEntry(TypedDict):
+    """A server of the lab; `libvirt` is null where none should run."""
+
+    name: str
+    address: str
+    underlay: str
+    pid: int | None
+    ssh: bool
+    libvirt: bool | None
+
+
+@closed
+class LabEntry(TypedDict):
+    """What is up of a lab."""
+
+    name: str
+    controller: str
+    connected: bool
+    members: list[MemberEntry]
+
+
+@closed
+class LabDocument(TypedDict):
+    """`lab up`, `down`, `restart` and `status`; `error` and `hint` where it failed."""
+
+    workflow: str
+    lab: str
+    ok: bool
+    seconds: float
+    changed: NotRequired[int]
+    changes: NotRequired[list[str]]
+    status: NotRequired[LabEntry]
+    error: NotRequired[str]
+    hint: NotRequired[str]
+
+
+@closed
+class SiteDocument(TypedDict):
+    """`site new`, where it did not fail."""
+
+    workflow: Literal["site new"]
+    site: str
+    ok: bool
+
+
+DOCUMENTS: dict[str, Any] = {
+    "build": BuildDocument,
+    "exec": ExecDocument,
+    "graph": GraphDocument,
+    "lab": LabDocument,
+    "orphans": TeardownDocument,
+    "preflight": PreflightDocument,
+    "report": PageDocument | ComparisonDocument | RunDocument,
+    "runs": RunsDocument | RunDocument,
+    "site": SiteDocument | RunDocument,
+    "start": BuildDocument,
+    "status": StatusDocument,
+    "status-watch": WatchDocument,
+    "stop": BuildDocument,
+    "teardown": TeardownDocument,
+    "trace": TraceDocument,
+    "verify": VerifyDocument,
+}
+"""By command: what its `--json` prints, as one document or a document a line."""
+
+
+def schema(name: str) -> dict[str, object]:
+    """Return the JSON schema of a command's document."""
+    made = TypeAdapter(DOCUMENTS[name]).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+
+
+def write(folder: Path) -> None:
+    """Write every schema into a folder, a file a command."""
+    for name in DOCUMENTS:
+        (folder / f"{name}.json").write_text(f"{json.dumps(schema(name), indent=1)}\n")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Where frames of one guest to another get lost: marked ones, counted at every hop."""

@@ -1,0 +1,77 @@
+"""Servers whose sshd forbids what guests are reached by: named before a build, with what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from farswitch.connections.shell.forwarding import forwarding_obstacles
+from farswitch.connections.shell.ssh import SshShell
+from tests.ssh.conftest import Sshd
+
+pytestmark = [pytest.mark.ssh, pytest.mark.root]
+GUESTS = ("127.0.0.1", "127.0.0.9")
+FORBIDS = {
+    "no": "AllowTcpForwarding no",
+    "remote-only": "AllowTcpForwarding remote",
+    "all": "DisableForwarding yes",
+    "other-places": "PermitOpen 198.51.100.7:22",
+    "the-first-guest-alone": "PermitOpen 127.0.0.1:22",
+    "none": "PermitOpen none",
+}
+KEYS = ("restrict", "no-port-forwarding", 'permitopen="198.51.100.7:22"')
+
+
+@pytest.fixture
+def login(make_sshd: Callable[..., Sshd]) -> Iterator[Callable[..., tuple[Sshd, SshShell]]]:
+    shells: list[SshShell] = []
+
+    def make(more: str = "") -> tuple[Sshd, SshShell]:
+        sshd = make_sshd("far", more=more)
+        shells.append(SshShell(sshd.target()))
+        return sshd, shells[-1]
+
+    yield make
+    for shell in shells:
+        shell.close()
+
+
+def lines_of(remedy: str) -> str:
+    """What the remedy says to append."""
+    return remedy.partition("restart its sshd:\n")[2].partition("\nIf that")[0]
+
+
+@pytest.mark.parametrize("more", FORBIDS.values(), ids=FORBIDS)
+def test_an_sshd_that_forbids_forwarding_is_named_and_its_remedy_helps(login, more):
+    sshd, shell = login(more)
+    (obstacle,) = forwarding_obstacles(shell, GUESTS)
+    assert "'root' on 'server1' may not lead on to guests" in obstacle.what
+    shell.close()
+    sshd.stop()
+    (sshd.folder / "log").unlink()
+    sshd.more += f"\n{lines_of(obstacle.remedy)}"
+    sshd.start()
+    again = SshShell(sshd.target())
+    assert list(forwarding_obstacles(again, GUESTS)) == []
+    again.close()
+
+
+@pytest.mark.parametrize("option", KEYS)
+def test_a_key_that_may_not_forward_is_named(login, option):
+    sshd, shell = login()
+    authorized = sshd.folder / "authorized"
+    authorized.write_text(f"{option} {authorized.read_text()}")
+    (obstacle,) = forwarding_obstacles(shell, GUESTS)
+    assert "authorized_keys" in obstacle.remedy
+    allowed = 'restrict,port-forwarding,permitopen="127.0.0.1:22",permitopen="127.0.0.9:22"'
+    authorized.write_text(f"{allowed} {sshd.user.public}\n")
+    again = SshShell(sshd.target())
+    assert list(forwarding_obstacles(again, GUESTS)) == []
+    again.close()
+
+
+def test_guests_that_are_not_there_yet_are_no_obstacle(login):
+    _, shell = login()
+    assert list(forwarding_obstacles(shell, GUESTS)) == []
+    assert list(forwarding_obstacles(shell, [])) == []
