@@ -244,12 +244,16 @@ class Session:
     def report(self, cluster: str | None = None) -> Report:
         """Return what was recorded so far, of the site's cluster or the one that is named."""
         places = {name: place for place, name in enumerate(self.nornir.inventory.hosts)}
+        steps = {name: place for place, name in enumerate(self.recorder.rows)}
         return Report(
             workflow=self.workflow,
             cluster=self.cluster.name if cluster is None else cluster,
             seconds=self.seconds,
             rows=tuple(self.recorder.rows.values()),
-            failures=tuple(self.recorder.failures),
+            failures=sorted(
+                self.recorder.failures,
+                key=lambda one: (steps.get(one.stage, 0), places.get(one.host, 0)),
+            ),
             checks=tuple(self.recorder.checks),
             diffs=tuple(sorted(self.recorder.diffs, key=lambda diff: places.get(diff[1], 0))),
             notes=[*self.recorder.notes, *self._slowness()],

@@ -63,6 +63,16 @@ class Run:
     def failed_checks(self) -> list[dict[str, Any]]:
         return [check for check in self.document["checks"] if not check["ok"]]
 
+    def crossed(self) -> tuple[int, int]:
+        """Return how many bytes crossed the switch, and of how many, as verify concludes.
+
+        A pair that was slow once is asked again: how many there are depends on the machine.
+        """
+        crossed, wanted = re.findall(r"([\d,]+) of ([\d,]+) payload", self.document["conclusion"])[
+            0
+        ]
+        return int(crossed.replace(",", "")), int(wanted.replace(",", ""))
+
 
 def warnings(log: Path, start: int) -> list[str]:
     """Return the lines of WARNING or above that were written since the log had this size.

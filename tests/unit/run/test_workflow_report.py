@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -13,11 +14,15 @@ from nornir.plugins.runners import ThreadedRunner
 
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.proof.check import Check
+from farswitch.run.cli import Options
 from farswitch.run.print_report import show
 from farswitch.run.recorder import Recorder
 from farswitch.run.report import Report
 from farswitch.run.rows import Failure, Row
+from farswitch.run.session import Session
 from farswitch.run.stages import PerHost, Stage, Step, guests, run_stages, servers, step
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -230,3 +235,12 @@ def test_failures_with_one_cause_are_counted_after_the_first(capsys):
     assert printed.count("measured: no answer") == 6
     assert "reach.icmp: 14 more with this cause, on node6, node7" in printed
     assert "Raise it." in printed
+
+
+def test_failures_stand_in_the_order_of_the_steps_and_the_sites_hosts():
+    session = Session("build", Options(site=str(ROOT / "inventory/lab")))
+    recorder, hosts = session.recorder, ["server1", "server2", "node1"]
+    recorder.rows = {name: Row(name, 0.0, 1.0) for name in ("preflight", "vm_boot")}
+    expected = [Failure(host, stage, "no", "") for stage in recorder.rows for host in hosts]
+    recorder.failures = list(reversed(expected))
+    assert session.report().failures == expected
