@@ -6,12 +6,13 @@ set -eu
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
-# For the program, whose libvirt module is built on the spot; for server1; for every server; for the
-# controller's logins; for guest images.
+# For the program, whose libvirt module is built on the spot; for server1; for every server; for
+# filters of captures; for the controller's logins; for guest images.
 packages='
     python3 python3-venv python3-dev gcc pkg-config libvirt-dev make git ca-certificates
     libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils
     iproute2 iptables nftables ebtables procps openssh-server sudo
+    tcpdump
     openssh-client
     mmdebstrap e2fsprogs syslinux syslinux-common mtools dosfstools fdisk cpio zstd
 '

@@ -304,6 +304,50 @@ class TraceDocument(RunDocument):
 
 
 @closed
+class CapturePointEntry(TypedDict):
+    """An interface, and how many frames of it were written; of an underlay `guest` is empty."""
+
+    host: str
+    name: str
+    what: Literal["tap", "tunnel", "underlay", "port"]
+    guest: str
+    received: int
+    sent: int
+
+
+@closed
+class ClockEntry(TypedDict):
+    """How far a server's clock is ahead of another's, and how wrong that can be, in nanoseconds."""
+
+    server: str
+    reference: str
+    offset_ns: int
+    bound_ns: int
+    there: int
+    back: int
+
+
+@closed
+class CaptureEntry(TypedDict):
+    """What was captured, by which bound it ended, and how many frames servers had no room for."""
+
+    file: str | None
+    frames: int
+    bytes: int
+    ending: Literal["time", "frames", "bytes", "interrupted", "reader", "disk", "server"]
+    interfaces: list[CapturePointEntry]
+    lost: dict[str, int]
+    clocks: list[ClockEntry]
+
+
+@closed
+class CaptureDocument(RunDocument):
+    """`capture`; nothing of it where the run failed before it began."""
+
+    capture: NotRequired[CaptureEntry]
+
+
+@closed
 class GraphDocument(RunDocument):
     """`graph`; `picture` is the text in that format."""
 
@@ -414,6 +458,7 @@ class SiteDocument(TypedDict):
 
 DOCUMENTS: dict[str, Any] = {
     "build": BuildDocument,
+    "capture": CaptureDocument,
     "exec": ExecDocument,
     "graph": GraphDocument,
     "lab": LabDocument,

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 SCALED = {"patient", "whole", "remaining"}
 """What makes a deadline follow the machines, or passes one on that does already."""
 FIXED = {
+    "farswitch/capture/frame_capture.py Deadline(self._limits.seconds)": "the user's: --seconds",
     "farswitch/connections/shell/ssh.py Deadline(timeout)": "the caller's: Shell made it patient",
     "farswitch/connections/shell/local.py Deadline(timeout)": "the caller's: Shell made it patient",
     "farswitch/guests/wait_ready.py Deadline(limit)": "the site's own: boot_timeout",

@@ -9,23 +9,30 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
+from io import FileIO
 from typing import Any
 
 import click
 import pytest
 
 from farswitch.__main__ import COMMANDS
+from farswitch.capture.clocks import ClockComparison, ClockOffset
+from farswitch.capture.frame_capture import CaptureLimits, FrameCapture
+from farswitch.capture.pcapng import PcapngWriter
+from farswitch.capture.points import TunnelFrames
 from farswitch.errors import Obstacle
 from farswitch.lab.addresses import DEFAULT_NAME
 from farswitch.proof.check import Check
 from farswitch.run import runs
 from farswitch.run.documents import DOCUMENTS, schema
+from farswitch.run.print_capture import document
 from farswitch.run.report import Report
 from farswitch.run.rows import Failure, Row
 from farswitch.site.loader import ROOT
 from farswitch.trace.frame import TracedFrames
 from farswitch.trace.hops import TraceHop
 from tests.schemas import SCHEMAS, assert_fits
+from tests.unit.capture.sightings import POINTS
 from tests.unit.report.runs import run
 
 LINES = {"status-watch"}
@@ -173,3 +180,20 @@ def test_the_documents_of_a_trace_fit():
     hop = asdict(TraceHop("server1", "tap", "fsd41", "in"))
     found = {"frames": asdict(TracedFrames()), "hops": [hop, hop | {"vni": 41, "count": 20}]}
     assert_fits("trace", Report("trace", "lab", dry_run=True, **FULL).document() | found)
+
+
+def test_the_documents_of_a_capture_fit(tmp_path):
+    refused = printed("capture", "node1", "--site", "nowhere")
+    assert refused["ok"] is False
+    assert_fits("capture", refused)
+    tunnels = TunnelFrames(4789, (41,), 4)
+    with FileIO(tmp_path / "a", "wb") as stream:
+        writer = PcapngWriter(stream, "farswitch 1")
+        limits, clocks = CaptureLimits(60, 1), ClockComparison(tunnels)
+        with FrameCapture(writer, clocks, limits, POINTS) as capture:
+            capture.end("time")
+    capture.lost["server1"] = 3
+    capture.offsets.append(ClockOffset("server2", "server1", -5, 9, 1, 2))
+    for file in ("a", None):
+        found = {"capture": document(capture, POINTS, file)}
+        assert_fits("capture", Report("capture", "lab", dry_run=True, **FULL).document() | found)
