@@ -56,7 +56,7 @@ def record(
 def _line(have: Record | None, want: Record) -> str:
     """Return the change of a record; never its keys, which are secret."""
     if have is None:
-        return f"+ record of {want.nodes} nodes"
+        return f"+ record of {want.nodes} node{'s' if want.nodes > 1 else ''}"
     pairs = ((name, getattr(have, name), getattr(want, name)) for name in ("nodes", "site", "mtu"))
     parts = [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
     return f"~ record {', '.join(parts) or 'keys or reserved networks'}"

@@ -70,6 +70,12 @@ def fold(names: Iterable[str]) -> str:
     return str(NodeSet.fromlist(list(names), resolver=RESOLVER_NOGROUP))
 
 
+def fold_hosts(names: Iterable[str]) -> str:
+    """Return names of any hosts for people: as a node set where all of them can be in one."""
+    names = list(names)
+    return fold(names) if all(map(NAME.fullmatch, names)) else ",".join(names)
+
+
 def check_name(name: str) -> None:
     """Raise a ConfigError when a server or guest cannot have this name."""
     if name in RESERVED:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import re
 from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
+from farswitch.model.cluster import cluster
+from farswitch.model.owner import Owner
 from farswitch.run.plan import PlanLine, plan_of, print_plan, totals
 from farswitch.run.print_report import show
 from farswitch.run.report import Report
 from farswitch.run.rows import Failure, Row
+from farswitch.site.loader import load_site
+from farswitch.state.record import complete
+from tasks import record
 
 DIFFS = [
     ("bridge", "server1", "+ bridge fsb41 mtu 1450\n~ bridge fsg41 up False -> True"),
@@ -69,6 +76,61 @@ def test_totals_count_each_line_once():
 @pytest.mark.parametrize("width", [20, 80, 140])
 def test_lines_stand_under_their_host_and_step_at_any_width(width):
     assert printed(width=width) == SCREEN
+
+
+SAME = """\
+~ bridge fsb41 mtu 1400 -> 1450
++ domain lab-{} (create)"""
+
+
+def test_equal_hosts_stand_once_with_their_number_and_count_each():
+    diffs = [
+        ("record", "server1", "+ record of 12 nodes"),
+        ("vm_boot", "node1", f"{SAME.format('node1')}\n+ /etc/exports of node10"),
+        *(("vm_boot", f"node{number}", SAME.format(f"node{number}")) for number in (2, 3, 4)),
+        ("vm_boot", "node10", SAME.format("node1")),
+        ("nfs", "node2", "+ /shared from node1"),
+        ("nfs", "node4", "+ /shared from node1"),
+    ]
+    file = StringIO()
+    print_plan(Console(file=file), plan_of(diffs))
+    assert (
+        file.getvalue()
+        == """\
+server1
+  record
+    + record of 12 nodes
+node1
+  vm_boot
+    ~ bridge fsb41 mtu 1400 -> 1450
+    + domain lab-node1 (create)
+    + /etc/exports of node10
+node[2,4] (2)
+  vm_boot
+    ~ bridge fsb41 mtu 1400 -> 1450
+    + domain lab-node[2,4] (create)
+  nfs
+    + /shared from node1
+node3
+  vm_boot
+    ~ bridge fsb41 mtu 1400 -> 1450
+    + domain lab-node3 (create)
+node10
+  vm_boot
+    ~ bridge fsb41 mtu 1400 -> 1450
+    + domain lab-node1 (create)
+"""
+    )
+    assert totals(plan_of(diffs)) == {"add": 9, "change": 5, "remove": 0}
+
+
+def test_the_document_names_each_host_of_those_that_stand_once(capsys):
+    both = [("vm_boot", name, f"+ domain lab-{name} (create)") for name in ("node1", "node2")]
+    show(plan(diffs=both), as_json=True, verbose=0)
+    printed = capsys.readouterr()
+    assert "node[1-2] (2)\n  vm_boot\n    + domain lab-node[1-2] (create)\n" in printed.err
+    assert [line["host"] for line in json.loads(printed.out)["plan"]] == ["node1", "node2"]
+    assert "Plan: 2 to add, 0 to change, 0 to remove." in printed.err
 
 
 def test_colours_are_of_terminals_alone(monkeypatch):
@@ -144,3 +206,14 @@ def test_the_document_has_the_lines_that_people_read(capsys, dry):
 )
 def test_the_exit_code_tells_of_changes_where_it_is_asked_for(report, code):
     assert report.exit_code == code
+
+
+@pytest.mark.parametrize(("nodes", "line"), [(1, "+ record of 1 node"), (4, "+ record of 4 nodes")])
+def test_a_plan_counts_one_node_as_one(
+    built_site: Path, monkeypatch: pytest.MonkeyPatch, nodes: int, line: str
+):
+    made = complete(None, cluster(load_site(str(built_site)), nodes), nodes, 1450)
+    monkeypatch.setattr(record, "shell", lambda _task: None)
+    monkeypatch.setattr(record, "read", lambda _login, _name: None)
+    task = SimpleNamespace(host=None, is_dry_run=lambda _dry: True)
+    assert record.record(task, Owner("test", 41), made).diff == line

@@ -56,7 +56,7 @@ def test_the_head_goes_last_and_what_was_forced_is_said(built_site, stopped):
 def test_a_dry_run_tells(built_site, stopped):
     ended = typed(stop, built_site, "--dry-run")
     assert ended.exit_code == 0
-    assert "- node3" in ended.stdout
+    assert "node[1-4] (4)\n  vm_stop\n    - node[1-4]\n" in ended.stdout
     assert "Plan: 0 to add, 0 to change, 4 to remove." in ended.stdout
 
 
