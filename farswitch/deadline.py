@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import TypeVar
 
@@ -59,6 +60,8 @@ class _AwakeClock:
 
 
 _CLOCK = _AwakeClock()
+_awaited: dict[int, Deadline] = {}
+"""By thread: the outermost deadline that it waits for."""
 
 
 def stood_still() -> float:
@@ -92,6 +95,19 @@ class Deadline:
                 return False
         return True
 
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Let `awaited_by` return it for this thread within the block, if that is in no other's."""
+        thread = threading.get_ident()
+        if thread in _awaited:
+            yield
+            return
+        _awaited[thread] = self
+        try:
+            yield
+        finally:
+            del _awaited[thread]
+
     def watch(self, act: Callable[[], object], *, grace: float = 0.0) -> Callable[[], None]:
         """Do something when the deadline passed, in a thread; return what calls that off.
 
@@ -107,6 +123,11 @@ class Deadline:
 
         threading.Thread(target=look, name="deadline", daemon=True).start()
         return over.set
+
+
+def awaited_by(thread: int) -> Deadline | None:
+    """Return the deadline of what a thread waits for now, if that has one."""
+    return _awaited.get(thread)
 
 
 def wait_until(
@@ -126,10 +147,11 @@ def wait_until(
     Raises:
         DeadlineError: The deadline passed.
     """
-    while True:
-        answer = probe()
-        if answer is not None and answer is not False:
-            return answer
-        if deadline.passed():
-            raise DeadlineError(what, deadline.seconds)
-        time.sleep(min(interval, deadline.remaining()))
+    with deadline.awaited():
+        while True:
+            answer = probe()
+            if answer is not None and answer is not False:
+                return answer
+            if deadline.passed():
+                raise DeadlineError(what, deadline.seconds)
+            time.sleep(min(interval, deadline.remaining()))

@@ -85,7 +85,8 @@ class RemoteProgram:
         deadline = Deadline(self._seconds if seconds is None else seconds)
         while True:
             try:
-                line = self._lines.get(timeout=max(0.001, deadline.remaining()))
+                with deadline.awaited():
+                    line = self._lines.get(timeout=max(0.001, deadline.remaining()))
             except queue.Empty:
                 if not deadline.passed():
                     continue

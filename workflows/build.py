@@ -72,6 +72,17 @@ from tasks.vm_remove import vm_remove
 from tasks.vxlan import vxlan
 from workflows.lab_up import ensure_lab
 
+STEPS = (
+    "preflight", "image_source", "underlay_udp", "record", "vm_remove",
+    "sysctl", "guard", "firewall_reset", "bridge", "vxlan", "bridge_ports", "fdb", "mtu_servers",
+    "image",
+    "vm_boot", "observe_guest", "mtu", "firewall_guests", "hosts_file", "ssh_keys", "nfs", "mpi",
+    "mpi_smoke",
+)  # fmt: skip
+"""What a build does, to be shown before its stages are made: each uses what an earlier one found.
+
+A run may leave some out."""
+
 
 def stages(session: Session) -> Iterator[Stage]:
     """Yield what a build does, in order; a later stage uses what an earlier one found out."""
@@ -314,6 +325,7 @@ def build(options: Options, stages: Callable[[Session], Iterator[Stage]] = stage
     with Session("build", options) as session:
         ensure_lab(session)
         with locked(session):
+            session.foresee(STEPS)
             session.read_record(follow_site=True)
             session.log_in_early()
             session.run(fenced(session, stages(session)))

@@ -16,6 +16,7 @@ from farswitch.model.node_names import expand, fold
 from farswitch.run.cli import Options, main, read_only
 from farswitch.run.command import Command
 from farswitch.run.echo import echo
+from farswitch.run.live import view_on_terminal
 from farswitch.run.local_files import LocalFile, read_local
 from farswitch.run.print_commands import document, print_commands, succeeded
 from farswitch.run.print_report import console_for, failures_on
@@ -85,7 +86,7 @@ def steps(extent: ExecExtent, user: str) -> tuple[Step, ...]:
 def run(options: Options, typed: dict[str, Any]) -> int:
     """Run and show."""
     extent = ExecExtent.parse(**typed)
-    with Session("exec", options, quiet=True) as session:
+    with Session("exec", options, view=view_on_terminal(console_for(as_json=True))) as session:
         check_lab(session)
         session.read_record()
         _ = session.built_record
@@ -97,6 +98,7 @@ def run(options: Options, typed: dict[str, Any]) -> int:
             return host.name in names
 
         session.run([Stage(on, steps(extent, user), vital=False)])
+        session.end_view()
         return _show(session, names, extent)
 
 

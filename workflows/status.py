@@ -23,6 +23,7 @@ from farswitch.run.locking import note_holder
 from farswitch.run.plan import plan_of
 from farswitch.run.print_report import console_for, failures_on
 from farswitch.run.print_status import Counters, document, guests_table, hops_table
+from farswitch.run.progress import can_draw_anew
 from farswitch.run.report import Report
 from farswitch.run.session import Session
 from farswitch.run.stages import PerHost, Stage, servers, step
@@ -159,7 +160,7 @@ def _watch(
             if session.options.json:
                 line = {"cluster": report.cluster, "at": time.time(), **now.document}
                 echo(json.dumps(line | {"failures": report.document()["failures"]}))
-            elif console.is_terminal:
+            elif can_draw_anew(console):
                 live.update(Group(now.table, *_troubles(report)), refresh=True)
             else:
                 console.print(now.table, *_troubles(report), soft_wrap=False)

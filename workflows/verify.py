@@ -95,6 +95,8 @@ def context_of(session: Session, pairing: Pairing) -> Context:
 def make(session: Session, chosen: frozenset[str], context: Context) -> None:
     """Make the checks, family by family; probes of the same hosts side by side."""
     runs = wanted(probes(), chosen)
+    families = [name for name, suite in SUITE.items() if any(probe in runs for probe in suite)]
+    session.foresee(families)
     for family, suite in SUITE.items():
         probes_here = (probe for probe in suite if probe in runs)
         for (_, _, together), alike in groupby(probes_here, attrgetter("on", "vital", "together")):

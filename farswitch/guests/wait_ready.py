@@ -63,8 +63,8 @@ def wait_until_ready(task: Task, boot: Boot, answer: float | None = None) -> Non
     first = Deadline(limit if answer is None else min(answer, limit))
 
     def booted() -> str:
-        login = _step(boot, "ssh", lambda: _login(task, boot, first))
-        return _step(boot, "system", lambda: _system(login, deadline, answer))
+        login = _step(boot, "ssh", lambda: _login(task, boot, first), first)
+        return _step(boot, "system", lambda: _system(login, deadline, answer), deadline)
 
     try:
         found = booted()
@@ -74,7 +74,7 @@ def wait_until_ready(task: Task, boot: Boot, answer: float | None = None) -> Non
             raise
         forget_login(task)  # it led to the boot before, or the guest has died
         found = booted()
-    _step(boot, "nics", lambda: _nics(found, boot.guest))
+    _step(boot, "nics", lambda: _nics(found, boot.guest), deadline)
 
 
 def forget_login(task: Task) -> None:
@@ -83,9 +83,9 @@ def forget_login(task: Task) -> None:
         forget(task.host, "shell")
 
 
-def _step(boot: Boot, name: str, work: Callable[[], T]) -> T:
+def _step(boot: Boot, name: str, work: Callable[[], T], deadline: Deadline) -> T:
     try:
-        with boot.timed(name):
+        with boot.timed(name), deadline.awaited():
             return work()
     except HostKeyError:
         raise

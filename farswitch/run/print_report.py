@@ -13,6 +13,7 @@ from rich.text import Text
 from farswitch.proof.check import Check
 from farswitch.run.echo import echo, write_nowhere
 from farswitch.run.plan import in_words, print_plan
+from farswitch.run.progress import can_draw_anew
 from farswitch.run.report import Report
 from farswitch.run.rows import Failure
 from farswitch.run.table import table_of, titles_of
@@ -40,13 +41,13 @@ def console_for(*, as_json: bool) -> Console:
 def show(report: Report, *, as_json: bool, verbose: int) -> None:
     """Print the report: people's on stdout, or JSON on stdout and people's on stderr.
 
-    Where it is no terminal, the rows were written when they ended.
+    Where nothing can be drawn anew, the rows were written when they ended.
     """
     console = console_for(as_json=as_json)
     if verbose or report.dry_run:
         _each_check(report, console)
         print_plan(console, report.plan)
-    if report.rows and console.is_terminal:
+    if report.rows and can_draw_anew(console):
         console.print(table_of(titles_of(report.rows), report.rows))
     if report.checks and verbose:
         console.print()

@@ -1,20 +1,14 @@
-"""What is shown while a run is under way: on a terminal its hosts, elsewhere its stages."""
+"""What is shown while a run is under way; where it is no terminal, a line a stage."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from contextlib import suppress
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.table import Table
+from rich.console import Console
 
 from farswitch.run.rows import Row
 from farswitch.run.table import table_of, titles_of
-from farswitch.run.terminal import shown
-
-REFRESHES = 4
-"""How often a second a terminal's view is drawn anew."""
 
 
 class View:
@@ -29,11 +23,17 @@ class View:
     def message(self, line: str) -> None:
         """Show how far something is that is not a step."""
 
-    def began(self, host: str, step: str) -> None:
-        """A host began a step."""
+    def foresee(self, steps: Sequence[str]) -> None:
+        """The run is to do these steps, in this order; one of them may be left out."""
 
-    def left(self, host: str) -> None:
-        """A host has nothing more to do in this stage."""
+    def stage(self, steps: Sequence[str], hosts: int) -> None:
+        """So many hosts are about to do these steps."""
+
+    def began(self, host: str, step: str) -> None:
+        """A host began a step, in the thread that calls this."""
+
+    def left(self, host: str, *, failed: bool) -> None:
+        """A host has nothing more to do in this stage: it did all of it, or failed."""
 
     def ended(self, row: Row) -> None:
         """All hosts ended a step, and another one began."""
@@ -53,49 +53,6 @@ class StageLines(View):
             self._console.print(table_of(self._titles, [row], header=self._titles != before))
 
 
-class HostLines(View):
-    """A line a host, with its step and for how long: for a terminal, gone at the end."""
-
-    def __init__(self, console: Console) -> None:
-        self._at_work: dict[str, tuple[str, float]] = {}
-        self._message = ""
-        self._live = Live(
-            console=console,
-            get_renderable=self.table,
-            refresh_per_second=REFRESHES,
-            transient=True,
-        )
-
-    def start(self) -> None:
-        """Draw from now on."""
-        self._live.start()
-
-    def stop(self) -> None:
-        """Wipe the view."""
-        self._live.stop()
-
-    def message(self, line: str) -> None:
-        """Show the line below the hosts, until a host begins a step."""
-        self._message = line
-
-    def began(self, host: str, step: str) -> None:
-        """Show the step and start its clock."""
-        self._message = ""
-        self._at_work[host] = step, time.monotonic()
-
-    def left(self, host: str) -> None:
-        """Take the host's line away."""
-        self._at_work.pop(host, None)
-
-    def table(self) -> RenderableType:
-        """Return what a terminal shows at this moment."""
-        grid = Table.grid(padding=(0, 2))
-        now = time.monotonic()
-        for host, (step, since) in self._at_work.copy().items():
-            grid.add_row(shown(host), shown(step), f"{now - since:.0f} s")
-        return Group(grid, shown(self._message)) if self._message else grid
-
-
-def view_on(console: Console) -> View:
-    """Return what shows a run on the console of its report."""
-    return HostLines(console) if console.is_terminal else StageLines(console)
+def can_draw_anew(console: Console) -> bool:
+    """Return whether what a console shows can be wiped: FORCE_COLOR makes no terminal of a log."""
+    return console.is_interactive and console.file.isatty()

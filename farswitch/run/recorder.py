@@ -41,8 +41,10 @@ class Recorder:
     def task_started(self, task: Task) -> None:
         """Take over the steps of the next stage: a row is over when no host has it ahead."""
         steps: Any = task.params.get("steps", ())
+        names, hosts = [step.name for step in steps], task.nornir.inventory.hosts
         with self._lock:
-            self._ahead = StepsAhead([step.name for step in steps], task.nornir.inventory.hosts)
+            self._ahead = StepsAhead(names, hosts)
+        self._view.stage(names, len(hosts))
 
     def task_completed(self, task: Task, result: AggregatedResult) -> None:
         """Nothing: each host was noted when it ended."""
@@ -59,7 +61,7 @@ class Recorder:
         if own.failed and not isinstance(own.exception, NornirSubTaskError):
             steps: Any = task.params.get("steps", ())
             self._add(steps[ended].name if steps[ended:] else task.name, host.name, own)
-        self._view.left(host.name)
+        self._view.left(host.name, failed=result.failed)
 
     def subtask_instance_started(self, task: Task, host: Host) -> None:
         """Note when a host began a step."""

@@ -25,10 +25,11 @@ from farswitch.model.machines import Guest
 from farswitch.model.node_names import fold, shown
 from farswitch.run.cli import Options
 from farswitch.run.configuration import configuration
+from farswitch.run.live import view_on
 from farswitch.run.logs import start_log
 from farswitch.run.print_report import console_for, show
 from farswitch.run.print_results import print_results
-from farswitch.run.progress import View, view_on
+from farswitch.run.progress import View
 from farswitch.run.recorder import Recorder
 from farswitch.run.report import Report
 from farswitch.run.run_document import run_of
@@ -51,10 +52,11 @@ class Session:
         *,
         inventory: dict[str, Any] | None = None,
         quiet: bool = False,
+        view: View | None = None,
     ) -> None:
         """Read and check the site, or Nornir's `inventory` instead; nothing is touched yet.
 
-        A `quiet` one shows nothing of what goes on.
+        A `quiet` one shows nothing of what goes on, another one by its own `view`, if it has one.
 
         Raises:
             ConfigError: The site or the options cannot be meant.
@@ -65,7 +67,8 @@ class Session:
         self._started = time.monotonic()
         self._stood_still = stood_still()
         pace.forget()
-        self._view = View() if quiet else view_on(console_for(as_json=options.json))
+        shown = View() if quiet else view_on(console_for(as_json=options.json))
+        self._view = view or shown
         self.record: Record | None = None
         """The cluster's; None before it is read. In a dry run it is as a build would write it."""
         self.recorder = Recorder(self._view)
@@ -200,6 +203,10 @@ class Session:
         at_once = self.nornir.config.runner.options.get("num_workers", 1)
         self._end_early_logins = open_early(built, "shell", at_once=at_once)
 
+    def foresee(self, steps: Sequence[str]) -> None:
+        """Show which steps there will be, in their order."""
+        self._view.foresee(steps)
+
     def run(self, stages: Iterable[Stage], *, on_failed: bool = False) -> bool:
         """Run the stages and return whether every vital one ended well."""
         return run_stages(self.nornir, stages, on_failed=on_failed)
@@ -216,14 +223,18 @@ class Session:
         It is about the site's cluster, or the one that is named. A preflight names the servers that
         are `ready`, with what was found there.
         """
-        self.recorder.close()
-        self._view.stop()
+        self.end_view()
         report = replace(self.report(cluster), conclusion=conclusion, ready=ready)
         self._keep(report)
         if self.options.verbose > 1:
             print_results(self.recorder.returned, on_stderr=self.options.json)
         show(report, as_json=self.options.json, verbose=self.options.verbose)
         return report.exit_code
+
+    def end_view(self) -> None:
+        """Leave the screen to what is printed from now on."""
+        self.recorder.close()
+        self._view.stop()
 
     def _keep(self, report: Report) -> None:
         """Keep the run on the controller; one that cannot be kept is no failure of its own."""

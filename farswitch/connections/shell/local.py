@@ -50,7 +50,7 @@ class LocalShell(Shell):
     def execute(self, argv: Sequence[str], stdin: bytes, timeout: float) -> Raw:
         """Run the composed command; the whole process group ends when time is up."""
         deadline = Deadline(timeout)
-        with self._spawn(argv, stderr=subprocess.PIPE) as process:
+        with deadline.awaited(), self._spawn(argv, stderr=subprocess.PIPE) as process:
             try:
                 stdout, stderr = _exchange(process, stdin, deadline)
                 status = _status(process, deadline)

@@ -66,7 +66,7 @@ class SshShell(Shell):
         if not self._commands.acquire(timeout=deadline.remaining()):
             raise TimeoutError
         try:
-            with ExitStack() as bounds:
+            with deadline.awaited(), ExitStack() as bounds:
                 channel = self._begin(bounds, argv, deadline)
                 bounds.callback(close, channel)
                 return exchange(channel, stdin, deadline)

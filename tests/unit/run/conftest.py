@@ -38,3 +38,18 @@ def built_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(session, "read", lambda _login, _name: record)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return folder
+
+
+@pytest.fixture
+def silent_site(tmp_path: Path) -> Path:
+    """Return a site whose servers are ports of this machine on which nobody listens."""
+    (tmp_path / "hosts.yaml").write_text(
+        "server1: {hostname: 127.0.0.1, port: 1, groups: [hypervisor],"
+        " data: {underlay: 198.51.100.1}}\n"
+        "server2: {hostname: 127.0.0.2, port: 1, groups: [switch],"
+        " data: {underlay: 198.51.100.2}}\n"
+        "node[1-3]: {groups: [guest]}\n"
+    )
+    (tmp_path / "groups.yaml").write_text("")
+    (tmp_path / "defaults.yaml").write_text(DEFAULTS)
+    return tmp_path
