@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
+
+from farswitch.run.c_locale import plain_in_c_locale
 
 
 class Command(click.Command):
@@ -22,6 +26,11 @@ class Command(click.Command):
             for before, argument in zip(["", *args], args, strict=False):
                 _refuse_empty(ctx, before, argument)
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, for the terminal that there is."""
+        plain_in_c_locale()
+        return super().invoke(ctx)
 
 
 def _refuse_empty(ctx: click.Context, before: str, argument: str) -> None:

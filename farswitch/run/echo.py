@@ -33,5 +33,6 @@ def write_nowhere(stream: IO[str]) -> None:
 
 def echo(text: str, *, err: bool = False, fg: str | None = None) -> None:
     """Print a text and a line's end on standard output, or on standard error."""
-    with reader_may_go(sys.stderr if err else sys.stdout):
-        click.secho(text, err=err, fg=fg)
+    stream = sys.stderr if err else sys.stdout
+    with reader_may_go(stream):
+        click.secho(text, file=stream, fg=fg)
