@@ -33,11 +33,12 @@ from farswitch.links.clashes import (
     route_clashes,
 )
 from farswitch.links.held import held, held_obstacles
+from farswitch.links.offloads import interfaces
 from farswitch.links.requirements import TOOLS, has_python, lacks, system
 from farswitch.links.underlay import judge as judge_underlay
 from farswitch.links.wanted_server import WantedServer
 from farswitch.lock.reserved import Reserved
-from farswitch.remote import script
+from farswitch.remote import shell_command, source
 from farswitch.state.record import Record, read_all
 
 _TOOLS = {"switch": TOOLS, "hypervisor": (*TOOLS, "qemu-img")}
@@ -86,8 +87,8 @@ def _check(
     flows: Sequence[Flow],
 ) -> Facts:
     server = want.server
-    argv = ["preflight", want.pool_path, str(want.udp_port), *_TOOLS[server.role]]
-    text = login.run(["sh", "-c", script("preflight"), *argv]).stdout
+    argv = (source("interfaces"), want.pool_path, str(want.udp_port), *_TOOLS[server.role])
+    text = login.run(shell_command("preflight", *argv)).stdout
     probe, installed = parse(text), system(text)
     unable = [*able(server, probe), *lacks(server.name, installed)]
     if not has_python(installed):  # netlink needs it
@@ -120,7 +121,10 @@ def _check(
         obstacles += foresee(login, want.owner, mode, placed)
     if obstacles:
         raise ObstaclesError(obstacles)
-    return Facts(underlay, accelerator, probe.memory, probe.disk, links)
+    return Facts(
+        underlay, accelerator, probe.memory, probe.disk, links,
+        interfaces=interfaces(text), versions=installed.versions,
+    )  # fmt: skip
 
 
 def _reserved(login: Shell) -> Mapping[str, Reserved | FarswitchError | None]:

@@ -57,6 +57,7 @@ from tasks.guest_firewall import guest_firewall
 from tasks.hosts_file import hosts_file
 from tasks.image import image
 from tasks.image_source import image_source
+from tasks.interfaces import interfaces
 from tasks.mpi import mpi
 from tasks.mpi_smoke import mpi_smoke
 from tasks.mtu import mtu
@@ -77,7 +78,7 @@ STEPS = (
     "sysctl", "guard", "firewall_reset", "bridge", "vxlan", "bridge_ports", "fdb", "mtu_servers",
     "image",
     "vm_boot", "observe_guest", "mtu", "firewall_guests", "hosts_file", "ssh_keys", "nfs", "mpi",
-    "mpi_smoke",
+    "interfaces", "mpi_smoke",
 )  # fmt: skip
 """What a build does, to be shown before its stages are made: each uses what an earlier one found.
 
@@ -99,6 +100,7 @@ def stages(session: Session) -> Iterator[Stage]:
     yield image_stage(session)
     yield from guests_stages(session, size)
     if not dry_run and session.recorder.changed:  # of a cluster that stands, verify proves it
+        yield Stage(servers, (step(interfaces),), vital=False)  # those that were made, too
         yield smoke_stage(session, size)
 
 

@@ -19,6 +19,7 @@ from farswitch.lab import control
 from farswitch.run.cli import Options, main, read_only
 from farswitch.run.command import Command
 from farswitch.run.echo import echo
+from farswitch.run.local_files import write_local
 from farswitch.run.print_report import console_for, failures_on
 from farswitch.run.session import Session
 from farswitch.run.terminal import shown
@@ -70,7 +71,7 @@ def run(options: Options, extent: GraphExtent) -> int:
         found = looks(session) if extent.state else None
         text = draw(picture(session.cluster, found), extent.form)
         if extent.output is not None:
-            extent.output.write_text(text, encoding="utf-8")
+            write_local(extent.output, text)
         report = session.report()
         console = console_for(as_json=True)
         for note in report.notes:

@@ -1,4 +1,4 @@
-"""A run as one HTML page, or what differs between two: `python -m workflows.report`."""
+"""A run, or what differs between two, as one HTML page: `python -m workflows.report`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from rich.table import Column, Table
 
 from farswitch.errors import ConfigError
 from farswitch.report.compare import Difference, differences
-from farswitch.report.page import render
+from farswitch.report.page import render, render_comparison
 from farswitch.run.cli import Options, main
 from farswitch.run.command import Command
 from farswitch.run.echo import echo
+from farswitch.run.local_files import write_local
 from farswitch.run.print_report import console_for
 from farswitch.run.runs import load, run_names
 from farswitch.run.terminal import shown
@@ -32,13 +33,7 @@ def page(options: Options, run: str, output: str) -> int:
         echo(text)
         return 0
     path = Path(output or f"{found.name}.html")
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"'{path}' cannot be written: {error.strerror}.",
-            hint="Choose another file: --output FILE",
-        ) from error
+    write_local(path, text)
     if options.json:
         echo(json.dumps({"workflow": "report", "ok": True, "run": found.name, "page": str(path)}))
     echo(f"The report of run {found.name}: {path.resolve()}", err=options.json)
@@ -46,8 +41,8 @@ def page(options: Options, run: str, output: str) -> int:
 
 
 @main("report")
-def compare(options: Options, runs: tuple[str, str]) -> int:
-    """Print what differs between two runs."""
+def compare(options: Options, runs: tuple[str, str], output: str) -> int:
+    """Print what differs between two runs, or write it as a page."""
     before, after = map(load, runs)
     if before.workflow != after.workflow:
         raise ConfigError(
@@ -56,16 +51,25 @@ def compare(options: Options, runs: tuple[str, str]) -> int:
             hint="All runs: farswitch runs",
         )
     found = differences(before, after)
+    text = render_comparison(before, after, found) if output else ""
+    if output == STANDARD_OUTPUT:
+        echo(text)
+        return 0
+    if output:
+        write_local(Path(output), text)
     if options.json:
         document = {"workflow": "report", "ok": True, "runs": [before.name, after.name]}
-        echo(json.dumps(document | {"differences": [dataclasses.asdict(one) for one in found]}))
+        document |= {"differences": [dataclasses.asdict(one) for one in found]}
+        echo(json.dumps(document | ({"page": output} if output else {})))
         return 0
     console = console_for(as_json=False)
     console.print(shown(f"{before.name} and {after.name}"))
-    if not found:
+    if output:
+        console.print(shown(f"What differs: {Path(output).resolve()}"))
+    elif found:
+        console.print(_table(found), soft_wrap=False)
+    else:
         console.print(shown("Nothing differs by more than runs do."))
-        return 0
-    console.print(_table(found), soft_wrap=False)
     return 0
 
 
@@ -96,11 +100,9 @@ def command(*, runs: tuple[str, ...], output: str, compared: bool, as_json: bool
     wanted = 2 if compared else 1
     if len(runs) > wanted or (compared and len(runs) < wanted):
         raise click.UsageError(f"{len(runs)} runs are named, wanted {wanted}.")
-    if compared and output:
-        raise click.UsageError("--output is for a page, and --compare makes none.")
     options = Options(json=as_json)
     if compared:
-        compare(options, runs=runs)
+        compare(options, runs=runs, output=output)
     else:
         page(options, run="".join(runs), output=output)
 

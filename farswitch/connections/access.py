@@ -37,6 +37,12 @@ def libvirt(where: Task | Host) -> Hypervisor:
     return cast("Hypervisor", _opened(where, "libvirt"))
 
 
+def libvirt_versions(host: Host) -> dict[str, str]:
+    """Return what a host's libvirt connection was told at its start; nothing where it has none."""
+    connection = host.connections.get("libvirt")
+    return cast("Hypervisor", connection.connection).versions if connection else {}
+
+
 def _opened(where: Task | Host, name: str, *, options_of: str = "") -> object:
     if isinstance(where, Task):
         return opened(where.host, name, where.nornir.config, options_of=options_of)

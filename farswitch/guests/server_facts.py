@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from farswitch.connections.netlink.links import Link
 from farswitch.errors import Obstacle
 from farswitch.guests.domain import MACHINE, Accelerator
+from farswitch.links.offloads import InterfaceFacts
 from farswitch.links.underlay import Underlay
 
 
@@ -16,6 +17,7 @@ class Facts:
     """What a server is; memory and disk are free MiB.
 
     `links` are all its interfaces, as preflight saw them: later steps need not look again.
+    `interfaces` has their offloads, and `versions` those of the kernel and of programs, by name.
     """
 
     underlay: Underlay
@@ -23,6 +25,8 @@ class Facts:
     memory: int
     disk: int
     links: Sequence[Link] = ()
+    interfaces: Sequence[InterfaceFacts] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return what a preflight reports of a server that is ready."""

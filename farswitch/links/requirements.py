@@ -47,6 +47,7 @@ class ServerSystem:
         no_modules: The folder of this kernel's modules is not there.
         no_loading: The kernel loads no more modules until it is booted.
         forbidden: Modules that modprobe does not load, and the line that says so, with its file.
+        filters: The versions of nft and iptables, where they are there.
     """
 
     uid: int
@@ -59,6 +60,12 @@ class ServerSystem:
     no_modules: bool
     no_loading: bool
     forbidden: Mapping[str, str]
+    filters: Mapping[str, str]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Those of the kernel and of the programs, by their names."""
+        return {"kernel": self.release, "Python": self.python, **self.filters}
 
 
 def system(text: str) -> ServerSystem:
@@ -79,6 +86,12 @@ def system(text: str) -> ServerSystem:
         no_modules="away" in modules,
         no_loading="disabled" in modules,
         forbidden=_by_first_word(value for word, value in pairs if word == "forbidden"),
+        filters={
+            name: words.partition(" ")[2].removeprefix("v")  # behind the program's own name
+            for name, words in _by_first_word(
+                value for word, value in pairs if word == "version"
+            ).items()
+        },
     )
 
 

@@ -1,13 +1,18 @@
 # shellcheck shell=sh
-# Prints what a server is, a word and a value a line: `sh preflight.sh FOLDER PORT PROGRAM...`.
-# FOLDER is that of the guests' disks, PORT the UDP port of the tunnels.
-folder=$1 port=$2
-shift 2
+# Prints what a server is, a word and a value a line: `sh preflight.sh INTERFACES FOLDER PORT
+# PROGRAM...`. INTERFACES is the text of interfaces.py, FOLDER that of the guests' disks, PORT the UDP
+# port of the tunnels.
+interfaces=$1 folder=$2 port=$3
+shift 3
 echo "uid $(id -u)"
 # os-release(5): "debian", "ubuntu debian", "rhel fedora", ...
 echo "system $(sed -n 's/^ID\(_LIKE\)\{0,1\}=//p' /etc/os-release 2>/dev/null | tr -d "\"'" | tr '\n' ' ')"
 for tool in "$@"; do command -v "$tool" >/dev/null || echo "missing $tool"; done
 echo "python $(python3 -IS -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>&1 | tail -n 1)"
+python3 -IS -c "$interfaces" 2>/dev/null
+for filter in nft iptables; do
+    command -v "$filter" >/dev/null && echo "version $filter $("$filter" --version 2>/dev/null | head -n 1)"
+done
 [ -x /usr/libexec/platform-python ] && echo "python-elsewhere /usr/libexec/platform-python"
 echo "memory $(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))"
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from farswitch.run.run_document import Run
+from farswitch.report.interfaces import offloads_of
+from farswitch.run.run_document import Run, RunServer
 
 NOISE = 0.05
 """Share by which times and rates differ from run to run of the same thing: not named."""
@@ -37,7 +38,7 @@ def _verdicts(before: Run, after: Run) -> Iterator[Difference]:
     if before.verdict != after.verdict:
         yield Difference("verdict", "run", before.verdict, after.verdict)
     old, new = _checks(before), _checks(after)
-    for key in old.keys() & new.keys():
+    for key in (key for key in old if key in new):
         if old[key] != new[key]:
             yield Difference("check", " ".join(key), old[key], new[key])
 
@@ -59,16 +60,29 @@ def _used(before: Run, after: Run) -> Iterator[Difference]:
     yield from _fields("image", {"image": before.image}, {"image": after.image})
     yield from _fields("setting", before.settings, after.settings)
     yield from _fields("package", before.packages, after.packages)
+    if before.mtu and after.mtu:
+        yield from _fields("data network", {"mtu": before.mtu}, {"mtu": after.mtu})
     numbers = {"nodes": len(before.guests)}, {"nodes": len(after.guests)}
     yield from _fields("setting", *numbers)
     old, new = ({one.name: one for one in run.servers} for run in (before, after))
     for name in sorted(old.keys() & new.keys()):
         # What is free changes all the time, and nothing was found where nobody looked.
-        left, right = (one[name].model_dump(exclude={"memory", "disk"}) for one in (old, new))
-        known = [field for field in left if left[field] and right[field]]
+        left, right = (_server(one[name]) for one in (old, new))
+        known = [field for field in left if left[field] and right.get(field)]
         yield from _fields(
             name, {one: left[one] for one in known}, {one: right[one] for one in known}
         )
+
+
+def _server(server: RunServer) -> dict[str, str]:
+    """Return what a server was and had, of each kind of interface what there is among them."""
+    fixed = server.model_dump(include={"role", "address", "device", "mtu", "accelerator"})
+    kinds: dict[str, set[str]] = {}
+    for one in server.interfaces:
+        kinds.setdefault(f"{one.what}, MTU", set()).add(str(one.mtu))
+        kinds.setdefault(f"{one.what}, offloads", set()).add(offloads_of(one))
+    parts = {kind: " or ".join(sorted(found)) for kind, found in kinds.items()}
+    return {name: str(value or "") for name, value in fixed.items()} | server.versions | parts
 
 
 def _fields(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:

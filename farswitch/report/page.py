@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a run: no script, and nothing from elsewhere."""
+"""Self-contained HTML pages of one run or of two: no script, and nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from farswitch.report.compare import Difference
 from farswitch.report.heat import matrices, slowest
+from farswitch.report.interfaces import alike_interfaces
+from farswitch.report.topology import topology
 from farswitch.report.waterfall import waterfall
 from farswitch.run.run_document import Run
 from farswitch.templates import render_template
@@ -34,11 +37,18 @@ def render(run: Run) -> str:
         report=run.report,
         waterfall=picture,
         boots=[bar.work for _, bars in picture.rows for bar in bars if bar.parts],
+        topology=topology(run),
+        alike=list(alike_interfaces(run.servers)),
         looked=any(server.device for server in run.servers),
         families=list(families(run.report["checks"])),
         matrices=matrices(pairs),
         slowest=slowest(pairs),
     )
+
+
+def render_comparison(before: Run, after: Run, found: Sequence[Difference]) -> str:
+    """Return the page of what differs between two runs."""
+    return render_template("report/comparison.html.j2", before=before, after=after, found=found)
 
 
 def families(checks: Sequence[Mapping[str, Any]]) -> Iterator[Family]:

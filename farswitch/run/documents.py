@@ -402,12 +402,13 @@ class PageDocument(TypedDict):
 
 @closed
 class ComparisonDocument(TypedDict):
-    """`report --compare`."""
+    """`report --compare`; `page` is where it wrote one."""
 
     workflow: Literal["report"]
     ok: bool
     runs: list[str]
     differences: list[DifferenceEntry]
+    page: NotRequired[str]
 
 
 @closed

@@ -1,4 +1,4 @@
-"""Files of the controller that a command line names: `FILE`, or `FILE:PATH` for another place."""
+"""Files of the controller that a command line names: to be read (`FILE:PATH`), or written."""
 
 from __future__ import annotations
 
@@ -48,3 +48,18 @@ def read_local(text: str) -> LocalFile:
     except (OSError, ValueError) as error:
         raise ConfigError(f"'{source}' cannot be read: {error}.") from error
     return LocalFile(Path(source).name, content, mode, path)
+
+
+def write_local(path: Path, text: str) -> None:
+    """Write a file.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"'{path}' cannot be written: {error.strerror}.",
+            hint="Choose another file: --output FILE",
+        ) from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import requires, version
 from typing import Any
@@ -15,6 +16,7 @@ from farswitch.guests.base_image import LocalImage
 from farswitch.guests.boot import BootTimes
 from farswitch.guests.server_facts import Facts
 from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Role
 from farswitch.run.recorder import Recorder
 
 _NAME = re.compile(r"[\w.-]+")
@@ -26,17 +28,34 @@ class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class RunInterface(_Document):
+    """An interface that guests' frames pass: "underlay", "tunnel", "port" or "tap"; MTU in bytes.
+
+    `offloads` are those that are on, by the names that `ethtool -K` takes.
+    """
+
+    what: str
+    name: str
+    mtu: int
+    offloads: list[str]
+
+
 class RunServer(_Document):
-    """A server; what preflight found of it, where there was one. Memory and disk in MiB."""
+    """A server; what preflight found of it, where there was one. Memory and disk in MiB.
+
+    `versions` are those of its kernel and of the programs there that matter, by name.
+    """
 
     name: str
-    role: str
+    role: Role
     address: str
     device: str = ""
     mtu: int | None = None
     accelerator: str = ""
     memory: int | None = None
     disk: int | None = None
+    versions: dict[str, str] = {}
+    interfaces: list[RunInterface] = []
 
 
 class RunGuest(_Document):
@@ -83,6 +102,7 @@ class Run(_Document):
         packages: The versions of what farswitch stands on.
         site: The folder of the site, as it was asked for; empty for the one of config.yaml.
         image: The guests' image, by its digest; empty of a run that needs none.
+        mtu: Of the data network, in bytes; None where the run did not learn it.
         settings: The cluster's.
         report: The document that the workflow prints with `--json`.
     """
@@ -95,6 +115,7 @@ class Run(_Document):
     packages: dict[str, str]
     site: str
     image: str
+    mtu: int | None = None
     settings: dict[str, Any]
     servers: list[RunServer]
     guests: list[RunGuest]
@@ -125,11 +146,14 @@ def run_of(
     site: str,
     started: datetime,
     began: float,
+    mtu: int | None = None,
+    versions: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Run:
     """Return the document of a run that has ended.
 
     The cluster is the site's, None where only servers were named; `began` is the run's start by the
-    monotonic clock.
+    monotonic clock, `mtu` that of the data network. `versions` has what connections were told of a
+    server, by its name.
     """
     servers = cluster.servers if cluster else ()
     guests = cluster.guests if cluster else ()
@@ -141,13 +165,18 @@ def run_of(
         packages=packages(),
         site=site,
         image=image(recorder.results.values()),
+        mtu=mtu,
         settings=cluster.settings.model_dump(mode="json") if cluster else {},
         servers=[
             RunServer(
                 name=server.name,
                 role=server.role,
                 address=str(server.underlay),
-                **facts(recorder.results.get(("preflight", server.name))),
+                **(facts(found, cluster) if (found := _facts(recorder, server.name)) else {}),
+                versions={
+                    **(found.versions if found else {}),
+                    **(versions or {}).get(server.name, {}),
+                },
             )
             for server in servers
         ],
@@ -181,17 +210,37 @@ def run_of(
     )
 
 
-def facts(found: object) -> dict[str, Any]:
-    """Return what a run keeps of what preflight found of a server."""
-    if not isinstance(found, Facts):
-        return {}
+def _facts(recorder: Recorder, server: str) -> Facts | None:
+    """Return what preflight found of a server, whichever step asked it, and as it became since."""
+    found: Facts | None = None
+    for (_, host), result in recorder.results.items():
+        several = result if isinstance(result, list) else [result]
+        if host == server:
+            found = next((one for one in several if isinstance(one, Facts)), found)
+    last = recorder.results.get(("interfaces", server))
+    return replace(found, interfaces=last) if found and last else found
+
+
+def facts(found: Facts, cluster: Cluster | None) -> dict[str, Any]:
+    """Return what a run keeps of what preflight found of a server, of its interfaces the hops."""
     underlay = found.underlay
+    parts = dict.fromkeys([underlay.device, *(one.name for one in underlay.below)], "underlay")
+    for guest in cluster.guests if cluster else ():
+        home = guest.hypervisor == underlay.server
+        parts |= {guest.tunnel: "tunnel" if home else "port", guest.data_tap: "tap"}
     return {
         "device": underlay.device,
         "mtu": underlay.mtu,
         "accelerator": found.accelerator,
         "memory": found.memory,
         "disk": found.disk,
+        "interfaces": [
+            RunInterface(
+                what=parts[one.name], name=one.name, mtu=one.mtu, offloads=list(one.offloads)
+            )
+            for one in found.interfaces
+            if one.name in parts
+        ],
     }
 
 

@@ -14,8 +14,8 @@ from nornir.core import Nornir
 from nornir.core.inventory import Host
 
 from farswitch import pace
+from farswitch.connections.access import libvirt_versions, shell
 from farswitch.connections.access import register as register_connections
-from farswitch.connections.access import shell
 from farswitch.connections.open_once import open_early
 from farswitch.deadline import stood_still
 from farswitch.errors import ConfigError, FarswitchError
@@ -34,7 +34,7 @@ from farswitch.run.recorder import Recorder
 from farswitch.run.report import Report
 from farswitch.run.run_document import run_of
 from farswitch.run.runs import new_name, runs_folder, save
-from farswitch.run.stages import Filter, Stage, guests, run_stages
+from farswitch.run.stages import Filter, Stage, guests, run_stages, servers
 from farswitch.site.nornir_data import cluster_of, site_of
 from farswitch.site.plugin import fill_in_keys, resize
 from farswitch.site.plugin import register as register_inventory
@@ -246,6 +246,8 @@ class Session:
             site=self.options.site or "",
             started=self._began,
             began=self._started,
+            mtu=self.record.mtu or None if self.record else None,
+            versions={host.name: libvirt_versions(host) for host in self.hosts(servers)},
         )
         try:
             save(run)

@@ -15,7 +15,7 @@ STAGES = [
     "preflight", "image_source", "underlay_udp", "record", "vm_remove", "sysctl", "guard",
     "firewall_reset", "bridge", "vxlan", "bridge_ports", "fdb", "mtu_servers", "image", "vm_boot",
     "observe_guest", "mtu", "firewall_guests", "hosts_file", "ssh_keys", "nfs", "mpi",
-    "mpi_smoke",
+    "interfaces", "mpi_smoke",
 ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ GUESTS = (
     "ssh_keys",
     "nfs",
     "mpi",
+    "interfaces",
     "mpi_smoke",
 )
 """Of a build, in guests that have booted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from abc import ABC, abstractmethod
 from typing import Any
@@ -12,6 +13,16 @@ import libvirt
 from farswitch.connections.libvirt.domains import errors_named
 
 _LABEL = re.compile(r"\+(\d+):\+(\d+)")
+
+
+def versions(connection: Any) -> dict[str, str]:
+    """Return the versions of libvirt and of its emulator, by name; none that it does not tell."""
+    found = {}
+    for name, ask in (("libvirt", connection.getLibVersion), ("QEMU", connection.getVersion)):
+        with contextlib.suppress(libvirt.libvirtError):
+            number = ask()  # 1,000,000 * major + 1,000 * minor + release
+            found[name] = f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+    return found
 
 
 class Capabilities(ABC):

@@ -11,7 +11,7 @@ from typing import Any
 import libvirt
 
 from farswitch.connections.fence import Fence
-from farswitch.connections.libvirt.capabilities import Capabilities
+from farswitch.connections.libvirt.capabilities import Capabilities, versions
 from farswitch.connections.libvirt.domains import Domains, LibvirtError
 from farswitch.connections.libvirt.far_socket import HELPER, FarSocket
 from farswitch.connections.libvirt.open import open_connection
@@ -31,7 +31,7 @@ NO_HELPER = (
 class Hypervisor(Domains, Volumes, Capabilities):
     """libvirt of one server; its methods may be called from many threads at once.
 
-    The fence is asked before each call.
+    The fence is asked before each call. `versions` are those of libvirt and QEMU there, by name.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Hypervisor(Domains, Volumes, Capabilities):
         self._fresh: set[str] = set()
         self._lock = threading.Lock()
         self._connection: Any = None
+        self.versions: dict[str, str] = {}
         self.connection()
 
     def connection(self) -> Any:
@@ -66,6 +67,7 @@ class Hypervisor(Domains, Volumes, Capabilities):
                 self._drop()
                 self._fresh.clear()
                 self._connection = self._opened()
+                self.versions = versions(self._connection)
             return self._connection
 
     def _opened(self) -> Any:

@@ -33,19 +33,19 @@ def judge(underlay: Underlay) -> Check:
     )
 
 
-def observe(task: Task, context: Context) -> Underlay:
+def observe(task: Task, context: Context) -> Facts:
     """Ask one server for its facts."""
     cluster = context.cluster
     server = cluster.server(task.host.name)
     facts: Facts = preflight(task, wanted_server(cluster, server), builds=False).result
-    return facts.underlay
+    return facts
 
 
-def verdicts(context: Context, server: str, found: Underlay | FarswitchError) -> Iterator[Check]:
+def verdicts(context: Context, server: str, found: Facts | FarswitchError) -> Iterator[Check]:
     """Yield the verdict on one server; where it has no facts, later probes leave it alone."""
     if not isinstance(found, FarswitchError):
-        context.evidence.underlays[server] = found
-        yield judge(found)
+        context.evidence.underlays[server] = found.underlay
+        yield judge(found.underlay)
         return
     context.evidence.lose(server, "'server.ready' failed")
     yield Check(
@@ -61,7 +61,7 @@ def verdicts(context: Context, server: str, found: Underlay | FarswitchError) ->
 
 def prove(context: Context) -> Proof:
     """Ask all servers, and judge."""
-    observed: Observed[Underlay] = yield {"servers": observe}
+    observed: Observed[Facts] = yield {"servers": observe}
     return {server: verdicts(context, server, found) for server, found in observed.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
@@ -20,12 +21,13 @@ from farswitch.links.clashes import (
     parse,
     route_clashes,
 )
+from farswitch.links.offloads import interfaces
 from farswitch.links.requirements import system
 from farswitch.links.wanted_server import wanted_server
 from farswitch.lock.reserved import Reserved
 from farswitch.model.cluster import cluster
 from farswitch.model.links import VxlanAttrs
-from farswitch.remote import script
+from farswitch.remote import shell_command, source
 from farswitch.site.loader import ROOT, load_site
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
@@ -37,11 +39,13 @@ TUNNEL = VxlanAttrs(vni=42, local=None, remote=None, port=4789, device="eth1")
 
 def test_the_probe_runs_here_and_names_what_is_missing(tmp_path: Path):
     folder = str(tmp_path / "not" / "there")
-    argv = ["sh", "-c", script("preflight"), "preflight", folder, "4789", "sh", "no-such-tool"]
+    argv = shell_command("preflight", source("interfaces"), folder, "4789", "sh", "no-such-tool")
     text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     probe = parse(text)
     assert system(text).missing == ("no-such-tool",)
     assert min(probe.memory, probe.disk) > 0
+    assert "lo" in {one.name for one in interfaces(text)}
+    assert system(text).versions["kernel"] == os.uname().release
 
 
 def test_the_probe_is_read():

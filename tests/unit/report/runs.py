@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from farswitch.run.run_document import Change, Run, RunGuest, RunServer, Work
+from farswitch.run.run_document import Change, Run, RunGuest, RunInterface, RunServer, Work
 
 BOOT = {"start": 0.6, "ssh": 8.2, "system": 1.1, "nics": 0.1}
 
@@ -23,12 +23,25 @@ def guests(count: int) -> list[RunGuest]:
     ]
 
 
-def servers() -> list[RunServer]:
+def interface(what: str, name: str, mtu: int, *offloads: str) -> RunInterface:
+    return RunInterface(what=what, name=name, mtu=mtu, offloads=list(offloads))
+
+
+def servers(count: int = 3) -> list[RunServer]:
     facts = {"device": "eth1", "mtu": 1500, "accelerator": "qemu", "memory": 20480, "disk": 81920}
+    under = interface("underlay", "eth1", 1500, "tx", "tso", "gso", "gro")
+    vnis = range(41, 41 + count)
+    own = [interface("tunnel", f"fsv{vni}", 1450, "tx", "tso", "gso", "gro") for vni in vnis]
+    taps = [interface("tap", f"fsd{vni}", 1450) for vni in vnis]
+    ports = [interface("port", one.name, one.mtu, *one.offloads) for one in own]
+    versions = {"kernel": "6.1.0-9-amd64", "nft": "1.0.6 (Lester Gooch #5)"}
+    more = {"libvirt": "9.0.0", "QEMU": "7.2.9"}
     return [
-        RunServer(name="server1", role="hypervisor", address="198.19.0.11", **facts),
-        RunServer(name="server2", role="switch", address="198.19.0.12", **facts),
-    ]
+        RunServer(name="server1", role="hypervisor", address="198.19.0.11", **facts,
+                  versions=versions | more, interfaces=[under, *own, *taps]),
+        RunServer(name="server2", role="switch", address="198.19.0.12", **facts,
+                  versions=versions, interfaces=[under, *ports]),
+    ]  # fmt: skip
 
 
 def work(step: str, host: str, began: float, seconds: float, **more: Any) -> Work:
@@ -85,6 +98,7 @@ def build(count: int = 3) -> Run:
         {"name": "vm_boot", "hosts": count, "changed": count, "failed": 0, "seconds": 11.2},
     ]
     return run(
+        servers=servers(count),
         guests=guests(count),
         timeline=timeline,
         changes=[Change(step="bridge", host="server1", lines=["+ bridge fsb41", "+ bridge fsb42"])],

@@ -1,6 +1,10 @@
 """Pages of runs, and what differs between two."""
 
+import xml.etree.ElementTree as ET
+from base64 import b64decode
 from html.parser import HTMLParser
+
+import pytest
 
 from farswitch.report.compare import differences
 from farswitch.report.heat import SHOWN, matrices, slowest
@@ -8,6 +12,8 @@ from farswitch.report.page import render
 from farswitch.report.waterfall import critical_path, waterfall
 from farswitch.run.run_document import RunServer
 from tests.unit.report.runs import build, check, report, run, servers, verify, work
+
+PICTURE = "data:image/svg+xml;base64,"
 
 
 class Page(HTMLParser):
@@ -58,11 +64,50 @@ def test_servers_come_first_and_marks_of_the_axis_stay_within_it():
     assert [name for name, _, _ in boots[0].parts] == ["start", "ssh", "system", "nics"]
 
 
-def test_a_page_loads_nothing_and_runs_nothing():
+def test_a_page_brings_all_that_it_shows_and_runs_nothing():
     for one in (build(), build(64), verify(), verify(40), run()):
         page = Page(render(one))
-        assert page.loads == []
+        (address,) = page.loads
+        assert address.startswith(PICTURE)
         assert "script" not in page.opened
+
+
+def picture_in(page: Page) -> set[str]:
+    """Return the words of the picture of the cluster."""
+    (address,) = page.loads
+    drawn = ET.fromstring(b64decode(address.removeprefix(PICTURE)))
+    return {one.text or "" for one in drawn.iter("{http://www.w3.org/2000/svg}text")}
+
+
+def test_the_picture_is_of_the_runs_own_cluster():
+    one = build(3)
+    words = picture_in(Page(render(one)))
+    for guest in one.guests:
+        assert {
+            guest.name,
+            f"VNI {guest.vni}",
+            guest.data_address,
+            guest.management_address,
+        } <= words
+    assert {server.name for server in one.servers} <= words
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"settings": {}, "servers": [], "guests": []}, {"settings": {"cluster": "lab", "colour": 1}}],
+    ids=["no-cluster", "settings-of-another-release"],
+)
+def test_a_run_of_which_no_cluster_is_known_has_a_page_without_a_picture(fields):
+    assert Page(render(run(**fields))).loads == []
+
+
+def test_versions_of_servers_and_offloads_of_interfaces_are_in_the_page():
+    words = " ".join(Page(render(build(3))).words)
+    assert "kernel 6.1.0-9-amd64 6.1.0-9-amd64 nft" in words
+    assert "QEMU 7.2.9" in words
+    assert "server1 tunnel fsv[41-43] 1450 tx tso gso gro" in words
+    assert "server1 tap fsd[41-43] 1450 none" in words
+    assert "server2 port fsv[41-43] 1450 tx tso gso gro" in words
 
 
 def test_a_page_says_what_failed_and_what_to_do():
@@ -76,13 +121,17 @@ def test_what_servers_and_guests_say_is_text_in_a_page():
     evil = "<script>alert(1)</script><img src=x onerror=alert(1)>"
     failure = {"host": evil, "stage": evil, "error": evil, "hint": evil, "obstacles": []}
     checks = [check("a.b", evil, ok=False, measured=evil, expected=evil, hint=evil)]
+    named = {"name": evil, "versions": {evil: evil}}
     hostile = run(
         timeline=[work("bridge", evil, 0, 1)],
         report=report("build", ok=False, failed=2, failures=[failure], checks=checks, notes=[evil],
                       warnings=[evil], conclusion=evil),
+        servers=[one.model_copy(update=named) for one in servers()],
     )  # fmt: skip
     page = Page(render(hostile))
-    assert not {"script", "img"} & set(page.opened)
+    assert "script" not in page.opened
+    assert page.opened.count("img") == 1, "our own picture"
+    assert evil in picture_in(page)
     assert "<script>alert(1)</script><img" in page.words
 
 
@@ -115,6 +164,8 @@ def test_verdicts_come_first_then_what_was_used_then_times_by_size():
         for name, seconds in stages
     ]
     changed = [RunServer(**one.model_dump() | {"mtu": 9000}) for one in servers()]
+    changed[0].versions["QEMU"] = "8.0.0"
+    changed[0].interfaces[1].offloads.remove("tso")
     after = run(
         servers=changed,
         packages={"nornir": "3.6.0", "libvirt-python": "12.8.0"},
@@ -126,6 +177,8 @@ def test_verdicts_come_first_then_what_was_used_then_times_by_size():
         ("verdict", "run", "done", "failed"),
         ("package", "nornir", "3.5.0", "3.6.0"),
         ("server1", "mtu", "1500", "9000"),
+        ("server1", "QEMU", "7.2.9", "8.0.0"),
+        ("server1", "tunnel, offloads", "tx tso gso gro", "tx gso gro or tx tso gso gro"),
         ("server2", "mtu", "1500", "9000"),
         ("time", "nfs", "0.0 s", "4.0 s"),
         ("time", "in all", "14.0 s", "40.0 s"),

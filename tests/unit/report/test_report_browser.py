@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from farswitch.report.page import render
-from farswitch.run.run_document import Run
-from tests.unit.report.runs import build, verify
+from farswitch.report.compare import differences
+from farswitch.report.page import render, render_comparison
+from tests.unit.report.runs import build, servers, verify
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 SECONDS = 120
@@ -27,6 +27,7 @@ axe.run().then(found => {{
   const verdict = {{ wide, violations, passes: found.passes.length, errors }};
   verdict.dark = matchMedia("(prefers-color-scheme: dark)").matches;
   verdict.width = innerWidth;
+  verdict.pictures = [...document.images].map(one => one.complete && one.naturalWidth > 0);
   parent.postMessage(JSON.stringify(verdict), "*");
 }});
 </script>
@@ -39,21 +40,28 @@ FRAME = """<!doctype html>
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+def comparison() -> str:
+    before, after = build(3), verify(3).model_copy(update={"servers": servers(2)})
+    return render_comparison(before, after, differences(before, after))
+
+
 @pytest.mark.parametrize(
-    ("run", "width", "scheme"),
+    ("text", "pictures", "width", "scheme"),
     [
-        pytest.param(build(4), 1280, "dark", id="build"),
-        pytest.param(verify(6), 1280, "light", id="verify"),
-        pytest.param(verify(6), 400, "dark", id="verify-narrow"),
-        pytest.param(build(64), 400, "light", id="build-of-64-narrow"),
+        pytest.param(render(build(4)), 1, 1280, "dark", id="build"),
+        pytest.param(render(verify(6)), 1, 1280, "light", id="verify"),
+        pytest.param(render(verify(6)), 1, 400, "dark", id="verify-narrow"),
+        pytest.param(render(build(64)), 1, 400, "light", id="build-of-64-narrow"),
+        pytest.param(comparison(), 0, 1280, "light", id="comparison"),
+        pytest.param(comparison(), 0, 400, "dark", id="comparison-narrow"),
     ],
 )
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(
-    run: Run, width: int, scheme: str, tmp_path: Path
+    text: str, pictures: int, width: int, scheme: str, tmp_path: Path
 ) -> None:
     judge = JUDGE.format(axe=files("axe_core_python").joinpath("axe.min.js").read_text("utf-8"))
     page = tmp_path / "page.html"
-    page.write_text(render(run).replace("</body>", f"{judge}</body>"), encoding="utf-8")
+    page.write_text(text.replace("</body>", f"{judge}</body>"), encoding="utf-8")
     frame = tmp_path / "frame.html"
     frame.write_text(FRAME.format(width=width), encoding="utf-8")
     argv = [
@@ -69,4 +77,5 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(
     assert verdict["passes"] > 10
     assert (verdict["errors"], verdict["violations"]) == ([], [])
     assert verdict["wide"] <= 0
+    assert verdict["pictures"] == [True] * pictures
     assert (verdict["width"], verdict["dark"]) == (width, scheme == "dark")

@@ -36,7 +36,7 @@ def test_80_columns_show_stages_hosts_and_deadlines():
         "       bridge 0.4 s, vxlan 0.4 s, bridge_ports 0.4 s, fdb 0.4 s,",
         "       mtu_servers 0.4 s, image 0.4 s",
         "now    vm_boot 12 s, observe_guest 1 s, mtu 0 s, 0 of 64 hosts done",
-        "ahead  firewall_guests, hosts_file, ssh_keys, nfs, mpi, mpi_smoke",
+        "ahead  firewall_guests, hosts_file, ssh_keys, nfs, mpi, interfaces, mpi_smoke",
         "node[3-64] (62)  vm_boot        9-12 s of 299 s",
         "node1            observe_guest  1 s",
         "node2            mtu            0 s",
@@ -71,7 +71,7 @@ def test_a_small_terminal_keeps_what_is_latest_and_what_is_next():
     assert text_of(MANY, 40, 6) == [
         "done   13 earlier, image 0.4 s",
         "now    3 earlier, 0 of 64 hosts done",
-        "ahead  firewall_guests, 5 more",
+        "ahead  firewall_guests, 6 more",
         "node[3-64] (62)  vm_boot  9-12 s of 299",
         "and 2 more hosts",
         "image: 17 %",

@@ -8,13 +8,20 @@ import pytest
 from click.testing import CliRunner
 
 from farswitch.errors import ConfigError
+from farswitch.guests.server_facts import Facts
+from farswitch.links.offloads import InterfaceFacts
+from farswitch.links.underlay import Underlay
+from farswitch.model.cluster import cluster
 from farswitch.run import runs
 from farswitch.run.cli import Options
-from farswitch.run.run_document import Run
+from farswitch.run.recorder import Recorder
+from farswitch.run.run_document import Run, run_of
 from farswitch.run.session import Session
 from farswitch.run.teardown_options import TeardownOptions
+from farswitch.site.loader import ROOT, load_site
 from farswitch.state.document import NewerDocumentError
-from tests.unit.report.runs import build, report, run, verify
+from tests.schemas import assert_fits
+from tests.unit.report.runs import build, interface, report, run, verify
 from workflows.report import command as report_command
 from workflows.runs import command as runs_command
 
@@ -121,7 +128,7 @@ def test_a_report_is_written_where_one_wants_it(tmp_path):
 
 
 @pytest.mark.log_tells("only two of one kind can be compared")
-def test_two_runs_of_one_kind_are_compared():
+def test_two_runs_of_one_kind_are_compared(tmp_path):
     first = keep(build())
     second = keep(run(name="20261129T110000Z-build-lab", report=report("build", seconds=30.0)))
     said = CliRunner().invoke(report_command, ["--compare", first.name, second.name])
@@ -131,6 +138,14 @@ def test_two_runs_of_one_kind_are_compared():
     ]
     same = CliRunner().invoke(report_command, ["--compare", first.name, first.name])
     assert "Nothing differs by more than runs do." in same.output
+    page = tmp_path / "a.html"
+    both = ["--compare", first.name, second.name, "--output"]
+    assert CliRunner().invoke(report_command, [*both, str(page)]).exit_code == 0
+    assert ">2.14<" in page.read_text()
+    assert CliRunner().invoke(report_command, [*both, "-"]).stdout == page.read_text() + "\n"
+    made = json.loads(CliRunner().invoke(report_command, [*both, str(page), "--json"]).stdout)
+    assert_fits("report", made)
+    assert made["page"] == str(page)
     other = keep(verify())
     refused = CliRunner().invoke(report_command, ["--compare", first.name, other.name])
     assert refused.exit_code == 2
@@ -138,7 +153,7 @@ def test_two_runs_of_one_kind_are_compared():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["a", "b"], ["--compare", "a"], ["--compare", "a", "b", "--output", "x"]]
+    "arguments", [["a", "b"], ["--compare", "a"], ["--compare", "a", "b", "c"]]
 )
 def test_arguments_that_cannot_be_meant_end_with_2(arguments):
     assert CliRunner().invoke(report_command, arguments).exit_code == 2
@@ -152,3 +167,30 @@ def test_a_run_without_a_site_is_kept_with_its_report_and_is_a_page(tmp_path):
     assert (kept.workflow, kept.cluster, kept.servers, kept.guests) == ("teardown", "mine", [], [])
     page = str(tmp_path / "a.html")
     assert CliRunner().invoke(report_command, ["--output", page]).exit_code == 0
+
+
+def test_what_a_look_at_a_server_found_is_in_the_run_whichever_step_looked():
+    site = load_site(str(ROOT / "inventory/lab"))
+    wanted = cluster(site, 1)
+    tx, none = InterfaceFacts("fsv41", 1450, ("tx",)), InterfaceFacts("fsv41", 1450, ())
+    under, other = InterfaceFacts("eth1", 1500, ("gro",)), InterfaceFacts("docker0", 1500, ())
+    recorder = Recorder()
+    for name, step, found in (
+        ("server1", "preflight", (under,)),
+        ("server2", "server", (under, tx)),
+    ):
+        way = Underlay(name, "eth1", wanted.server(name).underlay, 1500, 50)
+        facts = Facts(way, "qemu", 4096, 8192, (), (*found, other), {"kernel": "6.1"})
+        recorder.results[step, name] = facts if step == "preflight" else [None, facts]
+    recorder.results["interfaces", "server1"] = (under, none, other)
+    made = run_of(
+        recorder, report("build"), wanted, name="a", site="", started=BEGAN, began=0.0, mtu=1450,
+        versions={"server1": {"QEMU": "7.2.9"}},
+    )  # fmt: skip
+    first, second = made.servers
+    assert first.versions == {"kernel": "6.1", "QEMU": "7.2.9"}
+    assert second.versions == {"kernel": "6.1"}
+    underlay = interface("underlay", "eth1", 1500, "gro")
+    assert first.interfaces == [underlay, interface("tunnel", "fsv41", 1450)]
+    assert second.interfaces == [underlay, interface("port", "fsv41", 1450, "tx")]
+    assert (made.mtu, first.memory, second.disk) == (1450, 4096, 8192)
