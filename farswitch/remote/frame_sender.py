@@ -4,7 +4,8 @@ Usage: python3 frame_sender.py TOKEN GAP
 TOKEN is in hexadecimal digits, GAP the seconds of a round. It reads one line of JSON: {"streams":
 [[INTERFACE, COUNT, [FRAME, ...]], ...]}, frames in hexadecimal digits that are sent in turn. A
 frame has the token, 4 bytes that say what it is, then 4 bytes for its number. The reply is
-{"streams": [[SENT, ERROR], ...]}: how many frames were sent, and the first error.
+{"streams": [[SENT, ERROR], ...]}: how many frames were sent, and the first error. When its input
+ends before, it sends no more and reports nothing.
 
 Only what starts fast is imported: under emulation the library's larger modules cost seconds.
 """
@@ -12,6 +13,7 @@ Only what starts fast is imported: under emulation the library's larger modules 
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 import sys
@@ -57,7 +59,8 @@ def main() -> None:
         for stream in streams:
             stream.send(token, number)
         due += gap
-        time.sleep(max(0.0, due - time.monotonic()))
+        if select.select([sys.stdin], [], [], max(0.0, due - time.monotonic()))[0]:
+            return  # whoever asked has gone
     print(json.dumps({"streams": [[stream.sent, stream.error] for stream in streams]}), flush=True)
 
 
