@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from nornir.core.task import Result, Task
@@ -15,7 +16,7 @@ from farswitch.errors import FarswitchError
 from farswitch.links.underlay import judge
 from farswitch.model.machines import Server
 from farswitch.remote import shell_command
-from farswitch.status.observed import ServerLook
+from farswitch.status.observed import ServerLook, domain_processes
 
 
 def status(task: Task, server: Server, peers: Sequence[Server]) -> Result:
@@ -29,16 +30,18 @@ def status(task: Task, server: Server, peers: Sequence[Server]) -> Result:
     Returns:
         A result whose `result` is a `ServerLook`.
     """
-    with netlink(task).session() as ipr:
-        links, at = dump(ipr), time.monotonic()
-        routes = [(peer, route_to(ipr, peer.underlay, server.underlay)) for peer in peers]
-    try:
-        look = ServerLook(judge(server, links, routes), links, at)
-    except FarswitchError as error:
-        look = ServerLook(error, links, at)
-    if server.role == "hypervisor":
-        printed = shell(task).run(shell_command("domain_uptimes")).stdout
-        fields = (line.rpartition(" ") for line in printed.splitlines())
-        uptimes = {name: int(seconds) for name, _, seconds in fields}
-        look = replace(look, usages=libvirt(task).usages(), uptimes=uptimes)
+    with ThreadPoolExecutor(1) as aside:
+        runs_guests = server.role == "hypervisor"
+        states = aside.submit(lambda: libvirt(task).states()) if runs_guests else None
+        with netlink(task).session() as ipr:
+            links, at = dump(ipr), time.monotonic()
+            routes = [(peer, route_to(ipr, peer.underlay, server.underlay)) for peer in peers]
+        try:
+            look = ServerLook(judge(server, links, routes), links, at)
+        except FarswitchError as error:
+            look = ServerLook(error, links, at)
+        if states:
+            printed = shell(task).run(shell_command("domain_processes")).stdout
+            processes = domain_processes(printed)
+            look = replace(look, states=states.result(), processes=processes)
     return Result(host=task.host, result=look)

@@ -53,7 +53,7 @@ class GraphExtent:
 def looks(session: Session) -> Mapping[str, ServerLook] | None:
     """Return a look at every server; None, with a note, where nothing stands."""
     lab = lab_of(session.site)
-    if lab is not None and not control.status(lab).up:
+    if lab is not None and not control.stands(lab):
         session.note(f"Lab '{lab.name}' is down: this is the site alone.")
         return None
     session.read_record()

@@ -39,7 +39,7 @@ def check_lab(session: Session) -> None:
         FarswitchError: It is.
     """
     lab = lab_of(session.site)
-    if lab is not None and not control.status(lab).up:
+    if lab is not None and not control.stands(lab):
         raise FarswitchError(
             f"Lab '{lab.name}' is down, so there is nothing to look at.",
             hint="Raise it: farswitch lab up",

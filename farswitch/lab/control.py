@@ -49,6 +49,12 @@ def up(lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> tuple[str, ...
     return tuple(changes)
 
 
+def stands(lab: Lab) -> bool:
+    """Return whether the servers of a lab run and are connected; none of them is asked."""
+    found = container.find(lab)
+    return veth.connected(lab) and all(member.name in found for member in lab.members)
+
+
 def restart(name: str, lab: Lab | None = None, *, seconds: float = UP_SECONDS) -> None:
     """Switch a member of a lab that is up off and on: its disk is all that it keeps.
 

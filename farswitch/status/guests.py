@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from farswitch.connections.libvirt.domains import Usage
 from farswitch.connections.netlink.links import Link, Traffic
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
@@ -70,9 +69,8 @@ def _status(
     switch: ServerLook | None,
     port: Link | None,
 ) -> GuestStatus:
-    usage = hypervisor.usages.get(guest.domain) if hypervisor else None
-    state = (usage.state if usage else MISSING) if hypervisor else UNKNOWN
-    used = usage or Usage("no state")
+    state = hypervisor.states.get(guest.domain, MISSING) if hypervisor else UNKNOWN
+    process = hypervisor.processes.get(guest.domain) if hypervisor else None
     return GuestStatus(
         name=guest.name,
         hypervisor=guest.hypervisor,
@@ -82,9 +80,9 @@ def _status(
         state=state,
         port=_port(cluster, port) if switch else UNKNOWN,
         mtu=port.mtu if port else None,
-        uptime=hypervisor.uptimes.get(guest.domain) if hypervisor else None,
-        processor=used.processor,
-        memory=used.memory,
+        uptime=process.uptime if process else None,
+        processor=process.processor if process else None,
+        memory=process.memory if process else None,
         traffic=port.traffic if port else None,
         at=switch.at if switch else None,
     )

@@ -5,10 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from farswitch.connections.libvirt.domains import Usage
+from farswitch.connections.libvirt.domains import State
 from farswitch.connections.netlink.links import Link
 from farswitch.errors import FarswitchError
 from farswitch.links.underlay import Underlay
+
+
+@dataclass(frozen=True, slots=True)
+class DomainProcess:
+    """The process of a domain that runs.
+
+    Attributes:
+        uptime: In seconds.
+        processor: Seconds of its server's processors that it used.
+        memory: Bytes of its server's memory that it takes up.
+    """
+
+    uptime: int
+    processor: float
+    memory: int
+
+
+def domain_processes(text: str) -> dict[str, DomainProcess]:
+    """Read what `domain_processes.sh` printed, by the domains' names."""
+    rows = (line.rsplit(" ", 3) for line in text.splitlines())
+    return {
+        name: DomainProcess(int(uptime), int(milliseconds) / 1000, int(memory))
+        for name, uptime, milliseconds, memory in rows
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +43,15 @@ class ServerLook:
         underlay: Its side of the underlay, or why that is not what the site says.
         links: Every interface, with its counters.
         at: When they were counted, in seconds of the controller's monotonic clock.
-        usages: What each domain uses, by name; none on the switch.
-        uptimes: For how many seconds each running domain's process runs, by name.
+        states: Of each domain, by name; none on the switch.
+        processes: Of each domain that runs, by name.
     """
 
     underlay: Underlay | FarswitchError
     links: tuple[Link, ...]
     at: float
-    usages: Mapping[str, Usage] = field(default_factory=dict)
-    uptimes: Mapping[str, int] = field(default_factory=dict)
+    states: Mapping[str, State] = field(default_factory=dict)
+    processes: Mapping[str, DomainProcess] = field(default_factory=dict)
 
     def link(self, name: str) -> Link | None:
         """Return the interface of that name, if there is one."""

@@ -7,44 +7,13 @@ from pathlib import Path
 import pytest
 
 from farswitch.deadline import Deadline, DeadlineError, wait_until
-from farswitch.lab import container
 from farswitch.lab.addresses import Lab
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.monitors import listening
+from tests.lab_containers.measured import measure
 from tests.lab_containers.servers import build_servers, cycle
 
 pytestmark = pytest.mark.root
-
-MEASURE = r"""
-import collections, os, pathlib
-libvirt = ("/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
-for top in ("/etc", "/run", "/root", "/home", "/dev/shm", "/var/lib/farswitch", *libvirt):
-    count = size = 0
-    for folder, folders, names in os.walk(top):
-        for name in (*folders, *names):
-            try:
-                count, size = count + 1, size + os.lstat(os.path.join(folder, name)).st_size
-            except OSError:  # it has gone
-                continue
-    print(top, count, "files of", size, "bytes")
-for line in open("/proc/self/mounts"):
-    print("mount", line.strip())
-for process in pathlib.Path("/proc").glob("[0-9]*"):
-    if process.name == str(os.getpid()):
-        continue
-    try:
-        words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        print("process", words, len(os.listdir(process / "fd")), "descriptors")
-    except OSError:  # it has ended
-        continue
-"""
-
-
-def measure(lab: Lab) -> dict[str, list[str]]:
-    return {
-        name: sorted(container.execute(pid, ["python3", "-"], stdin=MEASURE).splitlines())
-        for name, pid in container.find(lab).items()
-    }
 
 
 @pytest.fixture

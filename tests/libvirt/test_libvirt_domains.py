@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from farswitch.connections.libvirt.domains import LibvirtError, Usage
+from farswitch.connections.libvirt.domains import LibvirtError
 from farswitch.connections.libvirt.plugin import Hypervisor
 
 DOMAIN = """\
@@ -93,11 +93,8 @@ def test_many_threads_share_one_connection(hypervisor):
     assert len(hypervisor.list_domains()) == 100
 
 
-def test_what_all_domains_use_is_one_answer_and_what_the_driver_does_not_say_is_none(hypervisor):
+def test_the_states_of_all_domains_are_one_answer(hypervisor):
     define(hypervisor, "node1")
     define(hypervisor, "node2")
     hypervisor.start("node1")
-    usages = hypervisor.usages()
-    assert usages["node1"] == Usage("running")
-    assert usages["node2"] == Usage("shut off")
-    assert set(usages) == {domain.name for domain in hypervisor.list_domains()}
+    assert hypervisor.states() == {"node1": "running", "node2": "shut off"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -62,18 +62,6 @@ class DomainState:
         return self.state not in {"shut off", "crashed", "no state"}
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a domain uses: seconds of processor since its start, and bytes of its server's memory.
-
-    None: the driver does not say.
-    """
-
-    state: State
-    processor: float | None = None
-    memory: int | None = None
-
-
 class Domains(ABC):
     """The part of a hypervisor that knows domains."""
 
@@ -89,13 +77,11 @@ class Domains(ABC):
             states = [_state(domain) for domain in self.connection().listAllDomains()]
         return tuple(sorted(filter(None, states), key=lambda state: state.name))
 
-    def usages(self) -> dict[str, Usage]:
-        """Return what every domain uses, by name, in one call."""
-        kinds = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
-        kinds |= libvirt.VIR_DOMAIN_STATS_BALLOON
-        with errors_named(self.host, "statistics of domains"):
-            found = self.connection().getAllDomainStats(kinds, 0)
-            return {domain.name(): _usage(values) for domain, values in found}
+    def states(self) -> dict[str, State]:
+        """Return the state of every domain, by name, in one call."""
+        with errors_named(self.host, "states of domains"):
+            found = self.connection().getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0)
+            return {domain.name(): STATES[values["state.state"]] for domain, values in found}
 
     def domain(self, name: str) -> DomainState | None:
         """Return one domain, or None when there is none of that name."""
@@ -216,16 +202,6 @@ def _state(domain: Any) -> DomainState | None:
         cluster=ours.get("cluster"),
         guest=ours.get("guest"),
         disk_failed=(number, reason) == DISK_FAILED,
-    )
-
-
-def _usage(values: Mapping[str, int]) -> Usage:
-    """Return what virConnectGetAllDomainStats says: nanoseconds and KiB."""
-    processor, memory = values.get("cpu.time"), values.get("balloon.rss")
-    return Usage(
-        STATES[values["state.state"]],
-        None if processor is None else processor / 1e9,
-        None if memory is None else memory << 10,
     )
 
 

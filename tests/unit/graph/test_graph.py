@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Collection
 from dataclasses import replace
@@ -11,7 +13,7 @@ from typing import get_args
 
 import pytest
 
-from farswitch.connections.libvirt.domains import Usage
+from farswitch.connections.libvirt.domains import State
 from farswitch.graph.picture import Format, Picture, picture
 from farswitch.graph.rows import MOST_ROWS, RANGES
 from farswitch.graph.text import draw
@@ -34,13 +36,13 @@ def looks(wanted: Cluster, gone: Collection[str] = ()) -> dict[str, ServerLook]:
         for guest in wanted.guests_of(one.name):
             own += [link(guest.data_tap, guest.bridge), link(guest.tunnel, guest.bridge)]
             own += [link(guest.bridge)]
-        usages = {
-            guest.domain: Usage("running", 1.0, 1 << 28)
+        states: dict[str, State] = {
+            guest.domain: "running"
             for guest in wanted.guests_of(one.name)
             if guest.name not in gone
         }
         there = tuple(one for one in own if one.name not in gone)
-        found[one.name] = ServerLook(underlay(one), there, 1.0, usages)
+        found[one.name] = ServerLook(underlay(one), there, 1.0, states)
     ports = tuple(link(guest.tunnel, wanted.switch_bridge) for guest in wanted.guests)
     far = (*ports, link(wanted.switch_bridge))
     found[wanted.switch.name] = ServerLook(underlay(wanted.switch), far, 1.0)
@@ -171,6 +173,22 @@ def test_several_hypervisors_have_their_own_rows():
     ]  # fmt: skip
     assert [row.name for row in found.switch.rows] == ["node1", "node2", "node3"]
     assert len(boxes(draw(found, "svg"))) == 3 * 4 + 2 + 1
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="no Graphviz is installed")
+@pytest.mark.parametrize("nodes", [1, 3, 64])
+def test_graphviz_draws_all_that_is_in_the_picture_without_a_complaint(nodes: int):
+    wanted = cluster(SITE, nodes)
+    found = picture(wanted, looks(wanted, {"node1"}))
+    done = subprocess.run(
+        ["dot", "-Tsvg"], input=draw(found, "dot"), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    told = "\n".join(one.text or "" for one in ET.fromstring(done.stdout).iter(f"{SVG}text"))
+    for row in found.switch.rows:
+        for name in (row.name, row.data, row.bridge, row.tunnel, f"VNI {row.vni}"):
+            assert name in told
+    assert "node1: missing" in told
 
 
 def test_the_makefile_makes_it_of_the_site_alone():

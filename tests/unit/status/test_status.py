@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from farswitch.connections.libvirt.domains import Usage
+from farswitch.connections.libvirt.domains import State
 from farswitch.connections.netlink.links import Link, Port, Traffic
 from farswitch.errors import FarswitchError
 from farswitch.links.underlay import Underlay
@@ -19,7 +19,7 @@ from farswitch.model.machines import Server
 from farswitch.model.settings import Settings
 from farswitch.run.print_status import WIDE, document, guests_table, hops_table, rates
 from farswitch.status.guests import guest_statuses
-from farswitch.status.observed import ServerLook
+from farswitch.status.observed import DomainProcess, ServerLook, domain_processes
 from farswitch.status.path import hops
 from tests.schemas import assert_fits
 
@@ -48,11 +48,11 @@ def looks() -> dict[str, ServerLook]:
         for guest in WANTED.guests
         for name in (guest.data_tap, guest.tunnel, guest.bridge)
     )
-    usages = {guest.domain: Usage("running", 12.5, 300 << 20) for guest in WANTED.guests}
-    uptimes = {guest.domain: 61 for guest in WANTED.guests}
+    states: dict[str, State] = {guest.domain: "running" for guest in WANTED.guests}
+    processes = {guest.domain: DomainProcess(61, 12.5, 300 << 20) for guest in WANTED.guests}
     wire = link("eth1", traffic=replace(SENT, received=9000))
     return {
-        "server1": ServerLook(underlay(HEAD), (*own, wire), 10.0, usages, uptimes),
+        "server1": ServerLook(underlay(HEAD), (*own, wire), 10.0, states, processes),
         "server2": ServerLook(
             underlay(FAR), (*ports, link(WANTED.switch_bridge), link("eth1")), 10.0
         ),
@@ -96,13 +96,22 @@ def test_a_port_that_carries_nothing_is_named(port, word):
 def test_domains_that_are_off_or_gone_are_named():
     found = looks()
     first, second, third = (guest.domain for guest in WANTED.guests)
-    usages = {first: Usage("shut off"), third: found["server1"].usages[third]}
-    head = replace(found["server1"], usages=usages, uptimes={third: 5})
+    head = found["server1"]
+    known: dict[str, State] = {first: "shut off", third: "running"}
+    head = replace(head, states=known, processes={third: head.processes[third]})
     states = guest_statuses(WANTED, found | {"server1": head})
     assert [status.state for status in states] == ["shut off", "missing", "running"]
     assert [status.ok for status in states] == [False, False, True]
     assert states[0].memory is states[1].uptime is None
-    assert second not in usages
+    assert second not in known
+
+
+def test_the_processes_of_domains_are_read_whatever_these_are_called():
+    found = domain_processes("lab-node1 61 12500 4096\nmy own one 0 10 8192\n")
+    assert found == {
+        "lab-node1": DomainProcess(61, 12.5, 4096),
+        "my own one": DomainProcess(0, 0.01, 8192),
+    }
 
 
 @pytest.mark.parametrize("lost", ["server1", "server2"])
