@@ -33,6 +33,28 @@ def test_build_tells_in_one_document_what_it_did(built: ClusterUnderTest) -> Non
     assert "node1, node2, node3" in built.runs[0].said
 
 
+def test_the_run_of_the_build_has_what_it_stood_on(built: ClusterUnderTest) -> None:
+    first = min((built.state / "farswitch/runs").glob("*-build-fst.json"))
+    kept = json.loads(first.read_text())
+    assert kept["mtu"] == 1450
+    kinds = {"server1": ["underlay", *["tunnel"] * 3, *["tap"] * 3],
+             "server2": ["underlay", *["port"] * 3]}  # fmt: skip
+    for server in kept["servers"]:
+        name, versions = server["name"], server["versions"]
+        assert versions["kernel"] == built.on(name, ["uname", "-r"]).strip()
+        for program in ("nft", "iptables"):
+            assert versions[program] in built.on(name, [program, "--version"])
+        links = {one["ifname"]: one for one in json.loads(built.on(name, ["ip", "-j", "link"]))}
+        assert sorted(one["what"] for one in server["interfaces"]) == sorted(kinds[name])
+        for one in server["interfaces"]:
+            assert one["mtu"] == links[one["name"]]["mtu"]
+            assert {"gso", "gro"} <= set(one["offloads"])
+    said = built.on("server1", ["virsh", "version"])
+    versions = kept["servers"][0]["versions"]
+    assert f"libvirt {versions['libvirt']}" in said
+    assert f"QEMU {versions['QEMU']}" in said
+
+
 def test_bridges_know_of_no_sender_but_the_guests(built: ClusterUnderTest) -> None:
     """Runs early: what a bridge said when it was made is forgotten after 300 s."""
     node1, *others = built.guests()

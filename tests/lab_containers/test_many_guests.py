@@ -133,7 +133,8 @@ def test_every_figure_of_each_is_the_servers_own(many: ClusterUnderTest) -> None
         if number < STARTED:
             least, most = (int(one[domain]["cpu.time"]) / 1e9 for one in (run, later))
             assert least <= guest["processor"] <= most
-            assert guest["memory"] > 0
+            kept = [int(one[domain]["balloon.rss"]) << 10 for one in (run, later)]
+            assert min(kept) <= guest["memory"] <= max(kept)
     assert words == {"up": 97, "down": 1, "in no bridge": 1, "missing": 1}
     drifts = {server["name"]: server["drift"] for server in told["servers"]}
     assert drifts["server1"] == []
@@ -208,7 +209,7 @@ def test_one_that_is_cut_off_leaves_nothing_on_the_servers(
 ) -> None:
     whole = timed(lambda: many.good("graph"))
     before, rules = measure(many.lab), snapshot(many.lab)
-    cut = [cut_off(many, words, by, whole * moment / 8) for moment in range(2, 8)]
+    cut = [cut_off(many, words, by, whole * moment / 8) for moment in (2, 4, 6)]
     assert any(cut)
     wait_until(lambda: measure(many.lab) == before, Deadline(20), what="The end of what was begun")
     assert difference(rules, snapshot(many.lab)) == []
