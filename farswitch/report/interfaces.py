@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from farswitch.model.node_names import fold
+from farswitch.model.node_names import fold_hosts
 from farswitch.run.run_document import RunInterface, RunServer
 
 
@@ -27,7 +27,7 @@ def alike_interfaces(servers: Sequence[RunServer]) -> Iterator[AlikeInterfaces]:
         for one in server.interfaces:
             found.setdefault((one.what, one.mtu, offloads_of(one)), []).append(one.name)
         for (what, mtu, offloads), names in found.items():
-            yield AlikeInterfaces(server.name, what, fold(names), mtu, offloads)
+            yield AlikeInterfaces(server.name, what, fold_hosts(names), mtu, offloads)
 
 
 def offloads_of(one: RunInterface) -> str:
