@@ -98,7 +98,7 @@ def test_the_inventories_beside_it_are_ansibles_and_nornirs(
     built: ClusterUnderTest, tmp_path: Path
 ) -> None:
     folder = built.guest(1).configuration.parent
-    done = run_script("d", tmp_path, str(folder))
+    done = run_script("on_guests.py", tmp_path, str(folder))
     assert done.returncode == 0, done.stdout + done.stderr
     printed = click.unstyle(done.stdout).splitlines()
     assert [line for line in printed if re.fullmatch(r"node\d", line)] == [

@@ -21,7 +21,12 @@ def test_netmiko_reaches_servers_and_guests_of_a_built_cluster(typed, tmp_path):
     source = tmp_path / "notes.txt"
     source.write_text("what the guests shall have\n")
     done = run_script(
-        "c", tmp_path, str(built.site), str(source), XDG_STATE_HOME=str(built.state), seconds=240
+        "netmiko_tasks.py",
+        tmp_path,
+        str(built.site),
+        str(source),
+        XDG_STATE_HOME=str(built.state),
+        seconds=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for guest in built.guests():

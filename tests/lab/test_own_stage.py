@@ -1,4 +1,4 @@
-"""The script (b) of docs/as-a-library.md: a stage of one's own in a build with real guests."""
+"""A script of docs/extend.md: a stage of one's own in a build with real guests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def built_with_motd(built: ClusterUnderTest):
 def test_a_stage_of_ones_own_is_part_of_a_build_and_idempotent(built_with_motd, tmp_path):
     cluster, state = built_with_motd, {"XDG_STATE_HOME": str(built_with_motd.state)}
     first, second = (
-        run_script("b", tmp_path, str(cluster.site), seconds=400, **state) for _ in range(2)
+        run_script("build_and_tell.py", tmp_path, str(cluster.site), seconds=400, **state)
+        for _ in range(2)
     )
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stdout.count("~ /etc/motd") == len(SERVERS)

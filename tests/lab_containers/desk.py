@@ -67,17 +67,13 @@ class Desk:
         self._run(str(Path(__file__).with_name("plant.py")), str(site), str(site / "log"))
         shutil.rmtree(site)
 
-    def teardown(self, *options: str, servers: tuple[str, ...] = ("server1", "server2")) -> Any:
-        """Run a teardown as a user does, and return its document."""
-        addresses = {member.name: self.lab.address(member).ip for member in MEMBERS}
-        named = [word for one in servers for word in ("--server", f"root@{addresses[one]}")]
-        keys = ["--key-file", str(self.lab.key), "--known-hosts", str(self.lab.known_hosts)]
-        argv = ("-m", "workflows.teardown", "--json", *options, *named, *keys)
-        return json.loads(self._run(*argv))
+    def teardown(self, *options: str) -> Any:
+        """Run a teardown as a user does, without a site, and return its document."""
+        return self._on_servers("teardown", *options)
 
     def found(self, *options: str, servers: tuple[str, ...] = ("server1", "server2")) -> Any:
         """Return what is listed of each cluster: server's number, kind and name; and why kept."""
-        document = self.teardown("--orphans", *options, servers=servers)
+        document = self._on_servers("orphans", *options, servers=servers)
         numbers = {str(self.lab.address(one).ip): one.name for one in MEMBERS}
         listed: dict[str, set[tuple[str, str, str]]] = {}
         kept = {}
@@ -86,6 +82,15 @@ class Desk:
             listed.setdefault(one["cluster"], set()).add(place)
             kept[one["cluster"]] = one["kept"]
         return listed, kept
+
+    def _on_servers(
+        self, command: str, *options: str, servers: tuple[str, ...] = ("server1", "server2")
+    ) -> Any:
+        addresses = {member.name: self.lab.address(member).ip for member in MEMBERS}
+        named = [word for one in servers for word in ("--server", f"root@{addresses[one]}")]
+        keys = ["--key-file", str(self.lab.key), "--known-hosts", str(self.lab.known_hosts)]
+        argv = ("-m", f"workflows.{command}", "--json", *options, *named, *keys)
+        return json.loads(self._run(*argv))
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run one of the project's programs."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from farswitch.run.cli import Options
 from farswitch.run.locking import fenced, locked
 from farswitch.run.session import Session
 from farswitch.run.stages import Stage
+from tests.documented import run_by
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import Snapshot, compare, observe, settle
 from tests.lab.foreign import plant
@@ -25,8 +25,6 @@ from tests.lab.guests import names
 from workflows import build
 
 pytestmark = pytest.mark.root
-ROOT = Path(__file__).parents[2]
-SECURITY = (ROOT / "docs/security.md").read_text(encoding="utf-8")
 NAME = "farswitch"
 GROUPS = """\
 hypervisor: {{username: farswitch, data: {{key_file: {lab.key}, known_hosts: {lab.known_hosts}}}}}
@@ -35,9 +33,8 @@ switch: {{username: farswitch, data: {{key_file: {lab.key}, known_hosts: {lab.kn
 
 
 def blocks(kind: str) -> list[str]:
-    """Return the blocks of a kind in the section of the docs, to the letter."""
-    section = SECURITY.partition("## A user other than root")[2].partition("\n## ")[0]
-    return re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL)
+    """Return the blocks of a language in the docs that this file runs, to the letter."""
+    return [block.text for block in run_by(__file__) if block.language == kind]
 
 
 def inside(lab: Lab, server: str, *argv: str, stdin: str = "") -> str:

@@ -17,6 +17,7 @@ from farswitch.errors import ConfigError, FarswitchError, ForeignObjectError
 from farswitch.lab import bridges, container, control
 from farswitch.lab.addresses import MEMBERS, Lab, Member
 from farswitch.lab.run import run
+from tests.documented import run_script
 from workflows.lab import command
 
 pytestmark = pytest.mark.root
@@ -153,10 +154,11 @@ def test_up_mends_what_is_damaged(lab, damage):
     assert control.up(lab) == ()
 
 
-def test_a_further_server_is_only_data(lab):
+def test_a_further_server_is_only_data(lab, tmp_path):
     before = container.find(lab)
     larger = replace(lab, members=(*MEMBERS, Member("server3", 13)))
-    assert "'server3' booted." in control.up(larger)
+    done = run_script("three_servers.py", tmp_path, lab.name, str(lab.control), str(lab.underlay))
+    assert "'server3' booted." in done.stdout, done.stderr
     assert control.status(larger).up
     assert {name: container.find(lab)[name] for name in before} == before
     container.kill(lab, "server3")

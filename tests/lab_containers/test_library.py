@@ -1,4 +1,4 @@
-"""The scripts (a) and (b) of docs/as-a-library.md, against the lab's two servers."""
+"""Scripts of docs/as-a-library.md and docs/extend.md, against the lab's two servers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_bridge_and_a_tunnel_for_any_inventory(lab: Lab, tmp_path: Path, own_t
         (tmp_path / "tasks").mkdir()
         for name in ("__init__", "bridge", "vxlan"):
             (tmp_path / f"tasks/{name}.py").write_text("raise AssertionError('not ours')\n")
-    made = run_script("a", tmp_path, hosts)
+    made = run_script("two_servers.py", tmp_path, hosts)
     assert made.returncode == 0, made.stdout + made.stderr
     for member, peer in zip(MEMBERS, reversed(MEMBERS), strict=True):
         assert f"{member.name} bridge: changed" in made.stdout
@@ -70,14 +70,14 @@ def test_a_bridge_and_a_tunnel_for_any_inventory(lab: Lab, tmp_path: Path, own_t
         assert ends["local"] == str(lab.underlay_address(member).ip)
         assert ends["remote"] == str(lab.underlay_address(peer).ip)
     assert [made.stdout.count(line) for line in FIRST] == [2, 2]
-    again = run_script("a", tmp_path, hosts)
+    again = run_script("two_servers.py", tmp_path, hosts)
     assert again.returncode == 0, again.stdout + again.stderr
     assert (again.stdout.count("as wanted"), "changed" in again.stdout) == (6, False)
-    gone = run_script("a", tmp_path, hosts, "remove")
+    gone = run_script("two_servers.py", tmp_path, hosts, "remove")
     assert gone.stdout.count("- bridge br-data") == 2, gone.stdout + gone.stderr
     for member in MEMBERS:
         assert links_of(lab, member.name).keys() == before[member.name].keys()
-    assert "changed" not in run_script("a", tmp_path, hosts, "remove").stdout
+    assert "changed" not in run_script("two_servers.py", tmp_path, hosts, "remove").stdout
 
 
 def test_a_stage_of_ones_own_runs_where_it_was_put_into_a_build(lab: Lab, tmp_path: Path):
@@ -85,7 +85,7 @@ def test_a_stage_of_ones_own_runs_where_it_was_put_into_a_build(lab: Lab, tmp_pa
     cluster.write_site()
     before = container.execute(container.find(lab)["server1"], ["sh", "-c", "cat /etc/motd || :"])
     state = {"XDG_STATE_HOME": str(cluster.state)}
-    done = run_script("b", tmp_path, str(cluster.site), "--dry-run", **state)
+    done = run_script("build_and_tell.py", tmp_path, str(cluster.site), "--dry-run", **state)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
     assert rows.index("mtu_servers") < rows.index("motd") < rows.index("image"), done.stdout

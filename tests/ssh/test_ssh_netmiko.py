@@ -1,4 +1,4 @@
-"""nornir-netmiko's own tasks on our inventory: the script of docs/as-a-library.md, section (c)."""
+"""nornir-netmiko's own tasks on our inventory, by the script of docs/as-a-library.md."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ class Site:
 
     def run(self) -> subprocess.CompletedProcess[str]:
         state = {"XDG_STATE_HOME": str(self.folder / "state")}
-        return run_script("c", self.folder, str(self.folder / "site"), str(self.source), **state)
+        return run_script(
+            "netmiko_tasks.py", self.folder, str(self.folder / "site"), str(self.source), **state
+        )
 
 
 @pytest.fixture

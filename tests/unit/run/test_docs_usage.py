@@ -2,18 +2,18 @@
 
 import importlib
 import re
-from pathlib import Path
 
 import click
 import pytest
 
 from farswitch.__main__ import COMMANDS
 from tasks.checks import probes
+from tests.documented import DOCUMENTS, ROOT, run_script
 
-ROOT = Path(__file__).parents[3]
 USAGE = (ROOT / "docs/usage.md").read_text(encoding="utf-8")
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 VERIFY = (ROOT / "docs/verify.md").read_text(encoding="utf-8")
 
 
@@ -51,15 +51,33 @@ def test_every_check_is_documented_and_every_documented_check_is_made():
     assert documented == names
 
 
+def anchors(document):
+    """Return what leads to the headings of a document, as GitHub names them."""
+    text = BLOCK.sub("", document.read_text(encoding="utf-8"))
+    headings = (re.sub(r"[^\w -]", "", one.lower()) for one in HEADING.findall(text))
+    return {heading.replace(" ", "-") for heading in headings}
+
+
+def test_a_check_of_ones_own_is_listed_with_the_others(tmp_path):
+    listed = run_script("verify_clocks.py", tmp_path, "--list").stdout
+    assert re.search("^server.clock +The server's clock agrees", listed, re.MULTILINE)
+    assert {line.split()[0] for line in listed.splitlines()} - {"server.clock"} == {
+        name for probe in probes() for name in probe.checks
+    }
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_to_files(document):
-    links = LINK.findall(document.read_text(encoding="utf-8"))
-    assert [link for link in links if not (document.parent / link).exists()] == []
+def test_links_lead_to_files_and_headings(document):
+    links = LINK.findall(BLOCK.sub("", document.read_text(encoding="utf-8")))
+    places = [(document.parent / file if file else document, anchor) for file, anchor in links]
+    assert [str(file) for file, _ in places if not file.exists()] == []
+    assert [f"{file}#{one}" for file, one in places if one and one not in anchors(file)] == []
 
 
 def test_readme_leads_to_every_document():
     links = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert {f"docs/{path.name}" for path in (ROOT / "docs").iterdir()} - set(links) == set()
+    documents = {f"docs/{path.name}" for path in (ROOT / "docs").iterdir()}
+    assert documents - {file for file, _ in links} == set()
 
 
 def test_make_help_names_every_target():

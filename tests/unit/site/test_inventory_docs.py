@@ -9,10 +9,12 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from farswitch.errors import ConfigError
 from farswitch.model.field_types import PortRange
-from farswitch.site.loader import ROOT
+from farswitch.site.loader import ROOT, load_site
 from farswitch.site.mistakes import model_of, wanted
 from farswitch.site.schema import DefaultsFile, GroupsFile, GuestFields, ServerFields
+from tests.documented import run_by
 
 ROW = re.compile(r"\| `([a-z0-9_.]+)` \| (.+?) \| (.+?) \|(.*)\|")
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -69,3 +71,17 @@ def test_every_meaning_is_the_models(section):
     meanings = {name: meaning.strip() for name, (_, _, meaning) in documented(section).items()}
     for name, info in leaves(SECTIONS[section]):
         assert meanings[name] == " ".join((info.description or f"{name} has none").split())
+
+
+def test_the_mistakes_that_are_shown_are_what_a_run_says(site_folder):
+    (block,) = run_by(__file__)
+    shown = block.text.replace("inventory/lab/", "site/").splitlines()
+    defaults, hosts = site_folder / "defaults.yaml", site_folder / "hosts.yaml"
+    defaults.write_text(defaults.read_text().replace("vni_base: 41", "vni_base: 0"))
+    with pytest.raises(ConfigError, match=re.escape(shown[0])):
+        load_site("site")
+    defaults.write_text(defaults.read_text().replace("vni_base: 0", "vni_base: 41"))
+    guests = "{groups: [guest], data: {hypervisor: server2}}"
+    hosts.write_text(hosts.read_text().replace("{groups: [guest]}", guests))
+    with pytest.raises(ConfigError, match=re.escape(shown[1])):
+        load_site("site")
