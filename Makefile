@@ -8,7 +8,7 @@ LOG     := $(VENV)/install.log
 SCRIPTS  = farswitch/image/guest/init $(shell find bench farswitch tests -name '*.sh')
 PIP     := $(BIN)/pip install --disable-pip-version-check
 
-.PHONY: help install demo test soak trial-house trial-field trial-speed check picture bench bench-full packages down clean
+.PHONY: help install demo test soak trial-house trial-field trial-speed trial-sight check picture bench bench-full packages down clean
 
 help:
 	@echo "make demo     install what is missing, raise the lab, build a cluster, verify it"
@@ -17,6 +17,7 @@ help:
 	@echo "make soak     kill the controller at 100 moments, stop it, let it race: two hours"
 	@echo "make trial-house  this code against an earlier commit's cluster and demo: half an hour"
 	@echo "make trial-field  real guests on hardened servers, and beside four busy loops: a quarter of an hour"
+	@echo "make trial-sight  a user's way by the docs: plan, faults that trace names, capture, report: a quarter of an hour"
 	@echo "make check    format, lint, types, imports, shell scripts: seconds"
 	@echo "make trial-speed  make bench, then a controller killed on the way: three quarters of an hour"
 	@echo "make bench    what guests, networks, builds, proofs and packets cost: half an hour"
@@ -59,6 +60,9 @@ trial-house: packages $(READY)
 trial-field: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_field.py tests/trials/test_field_load.py \
 	    tests/libvirt
+
+trial-sight: packages $(READY)
+	$(BIN)/python -m pytest -m trial tests/trials/test_sight.py
 
 check: packages $(READY)
 	$(BIN)/ruff format --check .
