@@ -48,7 +48,7 @@ def test_the_run_of_the_build_has_what_it_stood_on(built: ClusterUnderTest) -> N
         assert sorted(one["what"] for one in server["interfaces"]) == sorted(kinds[name])
         for one in server["interfaces"]:
             assert one["mtu"] == links[one["name"]]["mtu"]
-            assert {"gso", "gro"} <= set(one["offloads"])
+            assert "gso" in one["offloads"]
     said = built.on("server1", ["virsh", "version"])
     versions = kept["servers"][0]["versions"]
     assert f"libvirt {versions['libvirt']}" in said
