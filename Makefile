@@ -62,7 +62,8 @@ trial-field: packages $(READY)
 	    tests/libvirt
 
 trial-sight: packages $(READY)
-	$(BIN)/python -m pytest -m trial tests/trials/test_sight.py
+	$(BIN)/python -m pytest -m trial tests/trials/test_sight.py \
+	    tests/lab/test_docs_commands.py
 
 check: packages $(READY)
 	$(BIN)/ruff format --check .

@@ -1,4 +1,7 @@
-"""Every command of the documents that needs a cluster is typed, and does what they show."""
+"""Every command of the documents that needs a cluster is typed, and does what they show.
+
+A part of `make trial-sight`: it takes minutes.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from tests.documented import Block, Command, blocks, type_in
 from tests.lab.clusters import ROOT, ClusterUnderTest
 from tests.own_lab import FAILED
 
-pytestmark = [pytest.mark.lab, pytest.mark.root]
+pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
 SECONDS = 600.0
 A_BUILD = "20261129T100000Z-build-lab"
 """The run that the documents compare with."""
