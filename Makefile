@@ -16,8 +16,8 @@ help:
 	@echo "make test     install what is missing, run every test that this machine can run"
 	@echo "make soak     kill the controller at 100 moments, stop it, let it race: two hours"
 	@echo "make trial-house  this code against an earlier commit's cluster and demo: half an hour"
-	@echo "make trial-field  real guests on hardened servers, and beside four busy loops: a quarter of an hour"
-	@echo "make trial-sight  a user's way by the docs: plan, faults that trace names, capture, report: a quarter of an hour"
+	@echo "make trial-field  real guests on hardened servers, of a stock image, beside four busy loops: half an hour"
+	@echo "make trial-sight  a user's way by the docs: plan, faults that trace names, capture, report: half an hour"
 	@echo "make check    format, lint, types, imports, shell scripts: seconds"
 	@echo "make trial-speed  make bench, then a controller killed on the way: three quarters of an hour"
 	@echo "make bench    what guests, networks, builds, proofs and packets cost: half an hour"
@@ -59,11 +59,12 @@ trial-house: packages $(READY)
 
 trial-field: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_field.py tests/trials/test_field_load.py \
-	    tests/libvirt
+	    tests/lab/test_cluster_foreign_image.py tests/libvirt
 
 trial-sight: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_sight.py \
-	    tests/lab/test_docs_commands.py
+	    tests/lab/test_docs_commands.py tests/lab/test_cluster_cut_off.py \
+	    tests/lab_containers/test_many_guests.py
 
 check: packages $(READY)
 	$(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ import pytest
 from farswitch.deadline import Deadline, wait_until
 from tests.lab.clusters import ROOT, ClusterUnderTest
 
-pytestmark = [pytest.mark.lab, pytest.mark.root]
+pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
 
 FOREGROUND = ("env", "--default-signal=INT")
 """A job in a shell's background would not hear of Ctrl-C."""

@@ -12,7 +12,7 @@ from farswitch.lab.addresses import Lab
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.guests import names
 
-pytestmark = [pytest.mark.lab, pytest.mark.root]
+pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
 
 
 @pytest.fixture

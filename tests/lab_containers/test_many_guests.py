@@ -34,7 +34,7 @@ from tests.lab_containers.desk import difference, snapshot
 from tests.lab_containers.measured import measure
 from workflows.status import drift, look
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.trial, pytest.mark.root]
 
 GUESTS, STARTED = 100, 3
 FOREGROUND = ("env", "--default-signal=INT")
