@@ -25,7 +25,8 @@ def test_a_stage_of_ones_own_is_part_of_a_build_and_idempotent(built_with_motd, 
         for _ in range(2)
     )
     assert first.returncode == 0, first.stdout + first.stderr
-    assert first.stdout.count("~ /etc/motd") == len(SERVERS)
+    assert "~ /etc/motd" in first.stdout
+    assert f", {len(SERVERS)} changed.\n" in first.stdout
     for server in SERVERS:
         assert cluster.on(server, ["cat", "/etc/motd"]) == f"Carries cluster {cluster.name}.\n"
     assert second.returncode == 0, second.stdout + second.stderr
