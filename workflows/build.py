@@ -331,8 +331,7 @@ def build(options: Options, stages: Callable[[Session], Iterator[Stage]] = stage
             session.read_record(follow_site=True)
             session.log_in_early()
             session.run(fenced(session, stages(session)))
-        if not options.dry_run and "vm_boot" in session.recorder.rows:
-            write_login(session)
+        write_login(session)
         return session.finish()
 
 

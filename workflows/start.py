@@ -34,8 +34,7 @@ def start(options: Options) -> int:
             session.read_record()
             _ = session.built_record
             session.run(fenced(session, stages(session)))
-        if not options.dry_run and "vm_boot" in session.recorder.rows:
-            write_login(session)
+        write_login(session)
         return session.finish()
 
 

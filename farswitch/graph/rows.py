@@ -45,19 +45,23 @@ class GuestRow:
 
     @property
     def tap(self) -> str:
-        return f"fsd{self.vni}"
+        return self._through(self.guests[0].data_tap)
 
     @property
     def bridge(self) -> str:
-        return f"fsb{self.vni}"
+        return self._through(self.guests[0].bridge)
 
     @property
     def tunnel(self) -> str:
-        return f"fsv{self.vni}"
+        return self._through(self.guests[0].tunnel)
 
     @property
     def vni(self) -> str:
         return _range(str(self.guests[0].vni), str(self.guests[-1].vni))
+
+    def _through(self, first: str) -> str:
+        """Return a name of the first guest's as that of all: they end with the VNI."""
+        return first + self.vni.removeprefix(str(self.guests[0].vni))
 
     @property
     def data(self) -> str:

@@ -135,8 +135,9 @@ def _replace(path: Path, text: str) -> None:
 
 
 def write_login(session: Session) -> None:
-    """Save the way in and print it, when the cluster has a record."""
-    if session.record is None:
+    """Save the way in and print it, when a run came as far as the boot of guests."""
+    booted = not session.options.dry_run and "vm_boot" in session.recorder.rows
+    if session.record is None or not booted:
         return
     path = save(session.cluster, session.record)
     head = session.cluster.head.name
