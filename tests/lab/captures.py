@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from farswitch.deadline import Deadline, wait_until
-from tests.lab.clusters import ROOT, ClusterUnderTest
+from tests.lab.clusters import ClusterUnderTest
 
 PROGRAM = "Copy the frames that a filter"
 """What the copying programs' command lines have."""
@@ -21,12 +19,8 @@ Process = subprocess.Popen[bytes]
 @contextmanager
 def started(cluster: ClusterUnderTest, *options: str) -> Iterator[Process]:
     """Start a capture of two guests, which listens on both servers in the block."""
-    argv = [sys.executable, "-m", "workflows.capture", "node1", "node3", *options]
-    process = subprocess.Popen(
-        [*argv, "--site", str(cluster.site)], cwd=ROOT, stdin=subprocess.DEVNULL,
-        env=os.environ | {"XDG_STATE_HOME": str(cluster.state)},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    streams = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    process = cluster.start("capture", "node1", "node3", *options, **streams)
     call_off = Deadline(120).watch(process.kill)
     with process:
         try:

@@ -20,6 +20,8 @@ from tests.schemas import assert_fits
 
 ROOT = Path(__file__).parents[2]
 COMMAND_SECONDS = 900.0
+FOREGROUND = ("env", "--default-signal=INT")
+"""A job in a shell's background would not hear of Ctrl-C."""
 LINE = re.compile(r"\d{4}-\S+ \S+ \d+ .*? ([\w.]+) (DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
 """A line of the log: who wrote it, and how bad it is."""
 
@@ -149,14 +151,27 @@ class ClusterUnderTest:
         lines = defaults.read_text().splitlines(keepends=True)
         defaults.write_text("".join(line for line in lines if not line.startswith("  lab: ")))
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"XDG_STATE_HOME": str(self.state)}
+
+    def argv(self, workflow: str, *words: str) -> list[str]:
+        """Return a command as a user types it."""
+        return [sys.executable, "-m", f"workflows.{workflow}", "--site", str(self.site), *words]
+
+    def start(self, workflow: str, *words: str, **streams: Any) -> subprocess.Popen[Any]:
+        """Start a command, which Ctrl-C ends; its streams lead nowhere unless they are given."""
+        nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        argv = [*FOREGROUND, *self.argv(workflow, *words)]
+        return subprocess.Popen(argv, cwd=ROOT, env=self.environment, **(nowhere | streams))
+
     def run(self, workflow: str, *options: str) -> Run:
         """Run a workflow as a user does, with `--json`."""
-        argv = [sys.executable, "-m", f"workflows.{workflow}", "--site", str(self.site), "--json"]
-        environment = os.environ | {"XDG_STATE_HOME": str(self.state)}
         log = self.state / f"farswitch/{workflow}.log"
         before = log.stat().st_size if log.exists() else 0
         ended = subprocess.run(
-            [*argv, *options], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+            self.argv(workflow, "--json", *options), cwd=ROOT, env=self.environment,
+            stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
         )  # fmt: skip
         document = json.loads(ended.stdout) if ended.stdout.strip() else {}
@@ -169,9 +184,8 @@ class ClusterUnderTest:
 
     def follow(self, fix: str) -> None:
         """Type the command that a check gives as its fix, as a user does."""
-        environment = os.environ | {"XDG_STATE_HOME": str(self.state)}
         ended = subprocess.run(
-            ["sh", "-c", fix], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+            ["sh", "-c", fix], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
         )  # fmt: skip
         assert ended.returncode == 0, f"{fix}: {ended.stdout}{ended.stderr}"

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from farswitch.deadline import Deadline, wait_until
-from tests.lab.clusters import ROOT, ClusterUnderTest
+from tests.lab.clusters import ClusterUnderTest
 
 pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
 
-FOREGROUND = ("env", "--default-signal=INT")
-"""A job in a shell's background would not hear of Ctrl-C."""
 COUNTER, SENDER = "Count the frames that pass", "Send numbered frames as they"
 RUNNER, LINE = "Run a line of shell as a user", "sleep 4711"
 """What the command lines of our programs have, and a line of the test's own."""
@@ -49,12 +44,7 @@ def test_nothing_goes_on_after_its_end(
     built: ClusterUnderTest, words: tuple[str, ...], begun: tuple[str, str], by: signal.Signals
 ) -> None:
     (workflow, *options), (host, word) = words, begun
-    argv = [*FOREGROUND, sys.executable, "-m", f"workflows.{workflow}", *options]
-    process = subprocess.Popen(
-        [*argv, "--site", str(built.site), "--json"],
-        cwd=ROOT, env=os.environ | {"XDG_STATE_HOME": str(built.state)},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = built.start(workflow, *options, "--json")
     with contextlib.ExitStack() as at_the_end:
         at_the_end.callback(process.wait)
         at_the_end.callback(process.kill)

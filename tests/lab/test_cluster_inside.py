@@ -8,7 +8,6 @@ import re
 import select
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,18 +26,10 @@ LEAVE = b"\x1d"
 """What leaves a console: Ctrl and ]."""
 
 
-def argv(cluster: ClusterUnderTest, command: str, *words: str) -> list[str]:
-    return [sys.executable, "-m", f"workflows.{command}", "--site", str(cluster.site), *words]
-
-
-def environment(cluster: ClusterUnderTest) -> dict[str, str]:
-    return os.environ | {"XDG_STATE_HOME": str(cluster.state)}
-
-
 def typed(cluster: ClusterUnderTest, command: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Type a command as a user does, and wait for its end."""
     return subprocess.run(
-        argv(cluster, command, *words), cwd=ROOT, env=environment(cluster), timeout=SECONDS * 2,
+        cluster.argv(command, *words), cwd=ROOT, env=cluster.environment, timeout=SECONDS * 2,
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -70,11 +61,7 @@ def test_a_command_runs_on_every_guest_and_equal_output_is_one_group(
 
 
 def test_a_command_ends_there_with_its_caller(built: ClusterUnderTest) -> None:
-    words = argv(built, "exec", "--timeout", "1000", "--on", "node3", SLEEP)
-    with subprocess.Popen(
-        words, cwd=ROOT, env=environment(built), stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as caller:  # fmt: skip
+    with built.start("exec", "--timeout", "1000", "--on", "node3", SLEEP) as caller:
         try:
             wait_until(lambda: sleeps(built), Deadline(SECONDS), what="The start of the command")
             caller.terminate()  # as Ctrl-C, which a run in the background does not get
@@ -146,7 +133,7 @@ def read_until(fd: int, pattern: str, already: str = "") -> str:
 
 
 def test_the_console_is_the_guests_until_it_is_left(built: ClusterUnderTest) -> None:
-    with terminal(argv(built, "console", "node2"), environment(built)) as (process, fd):
+    with terminal(built.argv("console", "node2"), built.environment) as (process, fd):
         shown = read_until(fd, r"Escape character is \^\]")
         assert "Console of 'node2' on 'server1'. Leave it: Ctrl and ]" in shown
         built.guest(2).root("echo token-of-node2 > /dev/console")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from contextlib import ExitStack
 
 import pytest
 
 from farswitch.deadline import Deadline
-from tests.lab.clusters import ROOT, ClusterUnderTest
+from tests.lab.clusters import ClusterUnderTest
 from tests.schemas import assert_fits
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
@@ -78,12 +76,11 @@ def test_a_port_that_is_down_is_told_with_what_a_build_would_do(built: ClusterUn
 
 
 def test_watching_tells_what_crosses_the_switch_until_it_is_ended(built: ClusterUnderTest) -> None:
-    argv = [sys.executable, "-m", "workflows.status", "--site", str(built.site), "--json"]
-    environment = os.environ | {"XDG_STATE_HOME": str(built.state)}
-    with subprocess.Popen(
-        [*argv, "node1", "--watch", "--interval", "0.5"],
-        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-    ) as watch, ExitStack() as at_the_end:  # fmt: skip
+    words = ("--json", "node1", "--watch", "--interval", "0.5")
+    with (
+        built.start("status", *words, stdout=subprocess.PIPE, stderr=None, text=True) as watch,
+        ExitStack() as at_the_end,
+    ):
         at_the_end.callback(watch.kill)
         assert watch.stdout is not None
         assert_fits("status-watch", json.loads(watch.stdout.readline()))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +15,7 @@ from farswitch.deadline import Deadline, wait_until
 from farswitch.lab import container
 from farswitch.rollback.timer import FOLDER, RollbackTimer, confirm, list_timers
 from tasks.checks.control.judge import TIMER_SECONDS
-from tests.lab.clusters import ROOT, ClusterUnderTest
+from tests.lab.clusters import ClusterUnderTest
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 
@@ -39,12 +37,7 @@ def switch(built: ClusterUnderTest) -> LocalShell:
 @contextlib.contextmanager
 def with_a_port_down(built: ClusterUnderTest) -> Iterator[subprocess.Popen[bytes]]:
     """Run a control, and yield it when it has taken a port down."""
-    argv = [sys.executable, "-m", "workflows.verify", "--site", str(built.site)]
-    environment = os.environ | {"XDG_STATE_HOME": str(built.state)}
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(
-        [*argv, "--only", "control"], cwd=ROOT, env=environment, stdout=quiet, stderr=quiet,
-    )  # fmt: skip
+    process = built.start("verify", "--only", "control")
     try:
         wait_until(
             lambda: down(built) or None, Deadline(90), what="A port to go down", interval=0.1

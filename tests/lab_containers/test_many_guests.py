@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,7 +27,7 @@ from farswitch.lab import control
 from farswitch.lab.addresses import Lab
 from farswitch.run.cli import Options
 from farswitch.run.session import Session
-from tests.lab.clusters import ROOT, ClusterUnderTest
+from tests.lab.clusters import ClusterUnderTest
 from tests.lab_containers.desk import difference, snapshot
 from tests.lab_containers.measured import measure
 from workflows.status import drift, look
@@ -37,8 +35,6 @@ from workflows.status import drift, look
 pytestmark = [pytest.mark.trial, pytest.mark.root]
 
 GUESTS, STARTED = 100, 3
-FOREGROUND = ("env", "--default-signal=INT")
-"""What a shell in the background has its commands ignore ends them."""
 INTERRUPTED = 130
 BAD = "#cf222e"
 SWITCH = "fss5401"
@@ -220,12 +216,7 @@ def cut_off(
 ) -> bool:
     """Run a command as a user does, for some seconds; return whether it was ended by the signal."""
     workflow, *options = words
-    argv = [*FOREGROUND, sys.executable, "-m", f"workflows.{workflow}", *options]
-    process = subprocess.Popen(
-        [*argv, "--site", str(cluster.site), "--json"],
-        cwd=ROOT, env=os.environ | {"XDG_STATE_HOME": str(cluster.state)},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = cluster.start(workflow, *options, "--json")
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     process.send_signal(by)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from farswitch.deadline import Deadline, wait_until
 from farswitch.lab import container, control
-from tests.lab.clusters import ROOT, ClusterUnderTest, Run, warnings
+from tests.lab.clusters import FOREGROUND, ROOT, ClusterUnderTest, Run, warnings
 from tests.lab.comparison import Snapshot, compare, observe
 from tests.soak.moments import RUN_SECONDS, Moment, Running, When, await_moment
 
@@ -26,8 +26,6 @@ QUIET_SECONDS = 100.0
 """More than a timer of the firewall runs (60 s), or a lock's process hears nothing (40 s)."""
 END_SECONDS = 15.0
 """For what the controller had started itself, as its ssh to libvirt."""
-FOREGROUND = ("env", "--default-signal=INT")
-"""A job in a shell's background would not hear of Ctrl-C."""
 TENTATIVE = ("ip", "-6", "-o", "address", "show", "tentative")
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from farswitch.lab import container
 from farswitch.lab.addresses import Lab
+from tests.lab_containers.measured import PROCESSES
 
 INSIDE = r"""
-import os, pathlib
+import os
 for line in sorted(open("/proc/self/mounts")):
     device, place, kind, *_ = line.split()
     print("mount", line.strip())
@@ -20,16 +21,8 @@ for line in sorted(open("/proc/self/mounts")):
             for name in names:
                 found = os.lstat(os.path.join(folder, name))
                 print("file", os.path.join(folder, name), found.st_size, 512 * found.st_blocks)
-for process in pathlib.Path("/proc").glob("[0-9]*"):
-    if process.name == str(os.getpid()):
-        continue
-    try:
-        words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        print("process", words, len(os.listdir(process / "fd")), "descriptors")
-    except OSError:  # it has ended
-        continue
 """
-"""Runs on a server: its mounts, the files that it has in memory, its processes."""
+"""Runs on a server: its mounts, and the files that it has in memory."""
 
 
 def measure(lab: Lab) -> dict[str, list[str]]:
@@ -42,9 +35,9 @@ def measure(lab: Lab) -> dict[str, list[str]]:
     """
     found = {}
     for name, pid in container.find(lab).items():
-        said = container.execute(pid, ["python3", "-"], stdin=INSIDE, timeout=60.0).splitlines()
+        said = container.execute(pid, ["python3", "-"], stdin=INSIDE + PROCESSES, timeout=60.0)
         member = next(one for one in lab.members if one.name == name)
-        found[name] = sorted([*said, *files(lab.storage(member) / "upper")])
+        found[name] = sorted([*said.splitlines(), *files(lab.storage(member) / "upper")])
     return found
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ import pytest
 from farswitch.lab import control
 from farswitch.lab.addresses import Lab
 from tests.busy import busy
-from tests.lab.clusters import ROOT, ClusterUnderTest
+from tests.lab.clusters import ClusterUnderTest
 from tests.own_lab import WITH_GUESTS, own_lab
 
 pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
@@ -70,11 +68,7 @@ def test_a_guest_that_stands_still_for_a_while_is_slow_and_not_at_fault(
 
 
 def test_a_controller_that_is_stopped_blames_nobody(cluster: ClusterUnderTest) -> None:
-    argv = [sys.executable, "-m", "workflows.verify", "--site", str(cluster.site), "--json"]
-    environment = os.environ | {"XDG_STATE_HOME": str(cluster.state)}
-    with subprocess.Popen(
-        argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    ) as run:
+    with cluster.start("verify", "--json", stdout=subprocess.PIPE, stderr=None, text=True) as run:
         time.sleep(8.0)
         run.send_signal(signal.SIGSTOP)
         time.sleep(STILL)
