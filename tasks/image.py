@@ -50,7 +50,8 @@ def image(
 
 def _pool(hypervisor: Hypervisor, login: Shell, wanted: WantedImage, *, dry: bool) -> list[str]:
     """Have the pool; return a diff's lines."""
-    changes = not is_ready(hypervisor.pool(wanted.pool))
-    if not dry:
+    if dry:
+        changes = not is_ready(hypervisor.pool(wanted.pool))
+    else:
         changes = ensure(hypervisor, login, wanted.pool, wanted.pool_path)
     return [f"+ pool {wanted.pool}"] if changes else []

@@ -78,9 +78,9 @@ def vm_boot(
     boot = Boot(libvirtd, server, guest, config, hardware)
     definition = boot.definition(have.mark if have else None)
     disk_gone = have is not None and boot.disk_is_gone(have.mark)
-    if have is not None and disk_gone and have.state.active and have.mark.state not in DOOMED:
-        raise disk_error(boot, have.mark)
     if have is not None and disk_gone and have.mark.state not in DOOMED:
+        if have.state.active:
+            raise disk_error(boot, have.mark)
         boot.check_mark_of_disk(have.mark)
     actions = plan(have, definition, plugged=plugged, disk_gone=disk_gone)
     done: list[str] = []

@@ -33,11 +33,11 @@ from farswitch.run.rows import Failure
 from farswitch.run.session import Session
 from farswitch.run.stages import PerHost, Stage, step
 from farswitch.run.terminal import shown
+from farswitch.status.observed import underlay_devices
 from tasks.capture import capture as copy
 from tasks.translate_filter import translate_filter
 from workflows.lab_up import ensure_lab
-from workflows.status import look
-from workflows.trace import underlay_device
+from workflows.look import look
 
 OUTER = 14 + 40 + 8 + 8
 """Bytes around a guest's frame in a tunnel over IPv6, which are kept beside it."""
@@ -101,7 +101,7 @@ class Capturing:
         looks = look(session)
         if len(looks) < len(cluster.servers):
             return
-        devices = {one.name: underlay_device(one, looks[one.name]) for one in cluster.servers}
+        devices = underlay_devices(cluster, looks)
         self.points, missing = capture_points(cluster, self._guests, looks, devices)
         for one in missing:
             session.note(f"The {one} is not there: nothing is captured at it.")

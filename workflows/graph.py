@@ -25,7 +25,7 @@ from farswitch.run.session import Session
 from farswitch.run.terminal import shown
 from farswitch.status.observed import ServerLook
 from workflows.lab_up import lab_of
-from workflows.status import look
+from workflows.look import look
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from nornir.core.inventory import Host
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from farswitch.links.underlay import peers
 from farswitch.model.machines import Guest
 from farswitch.run.cli import Options, main, read_only
 from farswitch.run.command import Command
@@ -26,14 +24,13 @@ from farswitch.run.print_status import Counters, document, guests_table, hops_ta
 from farswitch.run.progress import can_draw_anew
 from farswitch.run.report import Report
 from farswitch.run.session import Session
-from farswitch.run.stages import PerHost, Stage, servers, step
+from farswitch.run.stages import servers
 from farswitch.run.terminal import shown
 from farswitch.status.guests import guest_statuses
-from farswitch.status.observed import ServerLook
 from farswitch.status.path import hops
-from tasks.status import status
 from workflows.build import servers_stage
 from workflows.lab_up import ensure_lab
+from workflows.look import look
 
 Before = Mapping[str, Counters]
 """What was counted at the look before, by guest, or by server and interface."""
@@ -57,26 +54,13 @@ class Shown:
     counted: Before
 
 
-def look(session: Session) -> dict[str, ServerLook]:
-    """Look at every server once, side by side, and return what was found on those that answered."""
-    cluster = session.cluster
-
-    def of(host: Host) -> Any:
-        return cluster.server(host.name)
-
-    one = step(status, server=PerHost(of), peers=PerHost(lambda host: peers(cluster, of(host))))
-    session.run([Stage(servers, (one,), vital=False)])
-    found = session.recorder.results
-    names = [server.name for server in cluster.servers]
-    return {name: found["status", name] for name in names if ("status", name) in found}
-
-
 def drift(session: Session) -> dict[str, list[str]]:
     """Return what a build would change on each server that answered, in its own words."""
     session.run([servers_stage(session, session.built_record.mtu, looked="status")])
     names = [host.name for host in session.hosts(servers)]
+    plan = plan_of(session.recorder.diffs)
     return {
-        name: [str(line) for line in plan_of(session.recorder.diffs) if line.host == name]
+        name: [str(line) for line in plan if line.host == name]
         for name in names
         if ("mtu_servers", name) in session.recorder.results
     }

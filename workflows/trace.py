@@ -13,7 +13,7 @@ from nornir.core.inventory import Host
 
 from farswitch.errors import ConfigError
 from farswitch.links.underlay import Underlay
-from farswitch.model.machines import Guest, Server
+from farswitch.model.machines import Guest
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.pairing import Pairing
@@ -27,7 +27,7 @@ from farswitch.run.print_trace import trace_table
 from farswitch.run.session import Session
 from farswitch.run.stages import Stage, step
 from farswitch.run.terminal import shown
-from farswitch.status.observed import ServerLook
+from farswitch.status.observed import ServerLook, underlay_devices
 from farswitch.trace.frame import LEAST, MOST, SMALL, TracedFrames
 from farswitch.trace.hops import Trace, hops
 from farswitch.trace.judge import GUESTS, SERVERS, UNDERLAY, Gap, fitting, gap, judge
@@ -35,7 +35,7 @@ from tasks.checks.mtu import hops as mtu_hops
 from tasks.trace import trace
 from tasks.underlay_udp import underlay_udp
 from workflows.lab_up import ensure_lab
-from workflows.status import look
+from workflows.look import look
 from workflows.verify import context_of, make
 
 MOST_FRAMES = 1000
@@ -58,14 +58,6 @@ class TraceExtent:
         if self.sender == self.receiver:
             raise ConfigError(f"'{self.sender}' would send to itself: name two guests.")
         return session.guest(self.sender), session.guest(self.receiver)
-
-
-def underlay_device(server: Server, look: ServerLook) -> str:
-    """Return the underlay's device of a server, also where it is not as it should be."""
-    if isinstance(look.underlay, Underlay):
-        return look.underlay.device
-    own = (link.name for link in look.links if server.underlay in {a.ip for a in link.addresses})
-    return next(own, "?")
 
 
 def too_narrow(context: Context, looks: Mapping[str, ServerLook], size: int) -> Iterator[Check]:
@@ -149,8 +141,7 @@ def _trace(
     cluster = session.cluster
     if len(looks) < len(cluster.servers):
         return None
-    devices = {one.name: underlay_device(one, looks[one.name]) for one in cluster.servers}
-    way = hops(cluster, sender, receiver, devices)
+    way = hops(cluster, sender, receiver, underlay_devices(cluster, looks))
     hosts: Mapping[str, Host] = session.nornir.inventory.hosts
     one = step(trace, frames=frames, way=way, hosts=hosts, sender=sender, receiver=receiver)
     if not session.run([Stage(session.is_head, (one,))]):

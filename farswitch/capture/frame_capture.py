@@ -86,7 +86,7 @@ class FrameCapture:
 
     def __enter__(self) -> Self:
         """Write the file's head."""
-        self._try(lambda: self._writer.begin("", self._points))
+        self._try(lambda: self._writer.begin(self._points))
         self._ticker = threading.Thread(target=self._tick, name="capture", daemon=True)
         self._ticker.start()
         return self

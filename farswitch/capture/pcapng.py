@@ -73,12 +73,10 @@ class PcapngWriter:
         """Bytes that `end` writes at most."""
         return COUNT * len(self._numbers) + ROOM + 4
 
-    def begin(self, comment: str, points: list[CapturePoint]) -> None:
-        """Write the section's block and those of its interfaces."""
+    def begin(self, points: list[CapturePoint]) -> None:
+        """Write the section's block, with room for a comment, and those of its interfaces."""
         fixed = struct.pack("<IHHq", BYTE_ORDER, 1, 0, -1)
-        options = option(COMMENT, comment_of(comment)) + option(
-            APPLICATION, self._application.encode()
-        )
+        options = option(COMMENT, comment_of("")) + option(APPLICATION, self._application.encode())
         self.add(block(SECTION, fixed + options + option(END, b"")))
         for number, point in enumerate(points):
             self._numbers[point] = number

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from farswitch.graph.rows import GuestRow, good, rows, states
+from farswitch.graph.rows import GuestRow, rows, states
 from farswitch.links.underlay import Underlay
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
@@ -49,18 +49,6 @@ class Picture:
     live: bool
     hypervisors: tuple[PicturedServer, ...]
     switch: PicturedServer
-
-    @property
-    def all_good(self) -> bool:
-        """Whether nothing in it is known to be wrong."""
-        row_states = [
-            state
-            for row in self.switch.rows
-            for state in (row.state.guest, row.state.tap, row.state.bridge, row.state.tunnel,
-                          row.state.port)
-        ]  # fmt: skip
-        own = [server.state for server in (*self.hypervisors, self.switch)]
-        return all(good(state) is not False for state in (*row_states, *own))
 
 
 def picture(cluster: Cluster, looks: Mapping[str, ServerLook] | None) -> Picture:

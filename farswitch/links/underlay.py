@@ -91,7 +91,7 @@ def judge(
     """
     _check_device(server, links)
     names = {link.index: link.name for link in links}
-    own = {link.index for link in _with_address(server, links)}
+    own = {link.index for link in with_address(server, links)}
     if own <= {link.index for link in links if link.name == "lo" or link.kind == "dummy"}:
         own = set(names)  # an address that every device may send from
     usable = [_usable(server, peer, route, own, names) for peer, route in routes]
@@ -114,7 +114,7 @@ def judge(
 
 def _check_device(server: Server, links: Sequence[Link]) -> None:
     """Refuse an address that is nowhere, and a device that carries nothing."""
-    devices = _with_address(server, links)
+    devices = with_address(server, links)
     if not devices:
         raise FarswitchError(
             f"The underlay address {server.underlay} is on no interface of '{server.name}'.",
@@ -153,7 +153,7 @@ def _is_port(server: Server, device: str, master: str, kind: str) -> FarswitchEr
     )
 
 
-def _with_address(server: Server, links: Sequence[Link]) -> list[Link]:
+def with_address(server: Server, links: Sequence[Link]) -> list[Link]:
     """Return the interfaces that have the server's underlay address."""
     return [link for link in links if server.underlay in {one.ip for one in link.addresses}]
 

@@ -71,15 +71,15 @@ def main() -> None:
     if missing:
         print(json.dumps({"missing": missing[0]}))
         return
-    before = generation()
+    before, known = generation(), tables()
     tools = [tool for tool in NFT_TOOLS if shutil.which(f"{tool}-save")]
     tools += [program[: -len("-save")] for program in needed[1:]]
     links = output("ip", "-j", "link", "show")
     print(
         json.dumps(
             {
-                "rules": listing(),
-                "tables": tables(),
+                "rules": listing(known),
+                "tables": known,
                 "chains": [chain for chain in chains() if chain[3]],
                 "text": output("nft", "-a", "list", "ruleset"),
                 "saved": {tool: output(f"{tool}-save") for tool in tools},

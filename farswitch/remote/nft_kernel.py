@@ -139,13 +139,12 @@ def generation() -> int:
     return next((number(found[GENERATION]) for _, found in dump(GET_GENERATION)), 0)
 
 
-def listing() -> list[dict[str, dict[str, object]]]:
-    """Return what `nft -j list ruleset` lists.
+def listing(known: list[list[object]]) -> list[dict[str, dict[str, object]]]:
+    """Return what `nft -j list ruleset` lists, of the tables that `tables` returned.
 
     nft before 1.0.7 prints of a table with flags what happens to lie in its memory: where there is
     one, the objects are listed without their tables.
     """
-    known = tables()
     if not any(flags for _, _, flags, _ in known):
         return nft("list", "ruleset")
     found: list[dict[str, dict[str, object]]] = [

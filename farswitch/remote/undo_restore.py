@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 
-from farswitch.remote.nft_kernel import listing
+from farswitch.remote.nft_kernel import listing, tables
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
     last, after = json.load(sys.stdin)
     handles = {tuple(chain): handle for chain, handle in last}
     gone = []
-    for listed in listing():
+    for listed in listing(tables()):
         rule = listed.get("rule", {})
         place = {key: rule.get(key) for key in ("family", "table", "chain")}
         if rule and rule["handle"] > handles.get(tuple(place.values()), rule["handle"]):

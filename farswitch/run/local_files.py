@@ -1,7 +1,9 @@
-"""Files of the controller that a command line names: to be read (`FILE:PATH`), or written."""
+"""Files of the controller: those that a command line names, and those that are its user's alone."""
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_IMODE
@@ -63,3 +65,22 @@ def write_local(path: Path, text: str) -> None:
             f"'{path}' cannot be written: {error.strerror}.",
             hint="Choose another file: --output FILE",
         ) from error
+
+
+def replace_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, whole: others may read it at any moment.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with suppress(OSError, ValueError):
+        if path.read_text(encoding="utf-8") == text:
+            return
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    beside.touch(mode=0o600)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from farswitch.errors import ConfigError
+from farswitch.run.local_files import replace_private
 from farswitch.run.run_document import VERSION, Run
 from farswitch.site.state_folder import state_folder
 from farswitch.state.document import load_versioned, reason
@@ -40,11 +41,7 @@ def save(run: Run) -> Path:
     """
     path = _path(run.name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    beside.touch(mode=0o600)
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(run.model_dump_json(indent=1))
-    beside.replace(path)
+    replace_private(path, run.model_dump_json(indent=1))
     for old in run_names()[KEPT:]:
         _path(old).unlink(missing_ok=True)
     return path

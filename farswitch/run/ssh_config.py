@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from farswitch.connections.shell.user_config import user_config
@@ -14,6 +12,7 @@ from farswitch.guests.files.ssh import known_hosts, wanted_access
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
 from farswitch.run.guest_inventories import ansible, nornir_groups, nornir_hosts
+from farswitch.run.local_files import replace_private
 from farswitch.run.session import Session
 from farswitch.site.state_folder import login_folder
 from farswitch.state.record import Record
@@ -115,23 +114,8 @@ def save(cluster: Cluster, record: Record) -> Path:
         folder / "hosts.yaml": nornir_hosts(cluster),
         folder / "groups.yaml": nornir_groups(cluster, configuration),
     }.items():
-        _replace(path, text)
+        replace_private(path, text)
     return configuration
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file that only its owner reads, whole: ssh may read it at any moment."""
-    with suppress(OSError, ValueError):
-        if path.read_text(encoding="utf-8") == text:
-            return
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.unlink(missing_ok=True)
-    beside.touch(mode=0o600)
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_login(session: Session) -> None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from farswitch.connections.libvirt.domains import State
 from farswitch.connections.netlink.links import Link
 from farswitch.errors import FarswitchError
-from farswitch.links.underlay import Underlay
+from farswitch.links.underlay import Underlay, with_address
+from farswitch.model.cluster import Cluster
+from farswitch.model.machines import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +58,15 @@ class ServerLook:
     def link(self, name: str) -> Link | None:
         """Return the interface of that name, if there is one."""
         return next((link for link in self.links if link.name == name), None)
+
+
+def underlay_devices(cluster: Cluster, looks: Mapping[str, ServerLook]) -> dict[str, str]:
+    """Return each server's device of the underlay, also where that is not as it should be."""
+
+    def device(server: Server) -> str:
+        look = looks[server.name]
+        if isinstance(look.underlay, Underlay):
+            return look.underlay.device
+        return next((link.name for link in with_address(server, look.links)), "?")
+
+    return {server.name: device(server) for server in cluster.servers}

@@ -83,11 +83,15 @@ def key_of(path: str) -> str:
 
 
 def parse_setting(line: str) -> tuple[str, str]:
-    """Return key (or pattern) and value of a line of sysctl.d(5); its first separator counts."""
+    """Return key (or pattern) and value of a line of sysctl.d(5); its first separator counts.
+
+    The key of what has two is that of `WANTED`.
+    """
     name, _, value = line.partition("=")
     name = name.strip().lstrip("-").strip()
     first = next((letter for letter in name if letter in "./"), ".")
-    return key_of(name) if first == "/" else name, value.strip()
+    key = key_of(name) if first == "/" else name
+    return SWITCH if key == ALIAS else key, value.strip()
 
 
 def declared(lines: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
@@ -114,7 +118,6 @@ def undone_by(line: str) -> str | None:
     """
     path, _, setting = line.partition(" ")
     key, value = parse_setting(setting)
-    key = SWITCH if key == ALIAS else key
     if _order(path) <= _order(SYSCTL_FILE) or WANTED.get(key, value) == value:
         return None
     return f"{key} will be {value} after a reboot, until the next build: '{path}' says so."

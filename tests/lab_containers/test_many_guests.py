@@ -30,7 +30,8 @@ from farswitch.run.session import Session
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab_containers.desk import difference, snapshot
 from tests.lab_containers.measured import measure
-from workflows.status import drift, look
+from workflows.look import look
+from workflows.status import drift
 
 pytestmark = [pytest.mark.trial, pytest.mark.root]
 

@@ -29,6 +29,8 @@ class Capabilities(ABC):
     """The part of a hypervisor that knows its emulators."""
 
     host: str
+    _labels: tuple[str, ...] | None = None
+    """Of QEMU's users, of the present connection; None before somebody asks."""
 
     @abstractmethod
     def connection(self) -> Any:
@@ -50,8 +52,11 @@ class Capabilities(ABC):
 
         They are those of qemu.conf.
         """
-        for label in self._capabilities().iterfind("host/secmodel[model='dac']/baselabel"):
-            if found := _LABEL.fullmatch(label.text or ""):
+        if self._labels is None:
+            labels = self._capabilities().iterfind("host/secmodel[model='dac']/baselabel")
+            self._labels = tuple(label.text or "" for label in labels)
+        for label in self._labels:
+            if found := _LABEL.fullmatch(label):
                 return int(found[1]), int(found[2])
         return None
 

@@ -66,6 +66,7 @@ class Hypervisor(Domains, Volumes, Capabilities):
             if self._connection is None or not self._connection.isAlive():
                 self._drop()
                 self._fresh.clear()
+                self._labels = None
                 self._connection = self._opened()
                 self.versions = versions(self._connection)
             return self._connection

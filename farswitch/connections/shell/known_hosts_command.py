@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from farswitch.errors import ConfigError
@@ -20,13 +20,18 @@ def wants_key(command: str) -> bool:
     return any(token[1] in OF_KEY for token in re.findall("%.", command))
 
 
-def expanded(command: str, expand: Callable[[str], str]) -> str:
+def expand(text: str, tokens: Mapping[str, str]) -> str:
+    """Replace the tokens of ssh_config(5), such as %h; unknown ones stay."""
+    return re.sub("%(.)", lambda token: tokens.get(token[1], token[0]), text)
+
+
+def expanded(command: str, of_argument: Callable[[str], str]) -> str:
     """Return a command with its arguments expanded, each as a whole; like ssh, not its program."""
     try:
         program, *arguments = shlex.split(command)
     except ValueError:
         return command
-    return shlex.join([program, *map(expand, arguments)])
+    return shlex.join([program, *map(of_argument, arguments)])
 
 
 def known_hosts_command(command: str, name: str) -> str:
@@ -37,16 +42,12 @@ def known_hosts_command(command: str, name: str) -> str:
     Raises:
         ConfigError: It fails, as ssh does then.
     """
-    values = {"%%": "%", "%H": name, "%I": "HOSTNAME", **{f"%{one}": "NONE" for one in OF_KEY}}
+    tokens = {"%": "%", "H": name, "I": "HOSTNAME", **dict.fromkeys(OF_KEY, "NONE")}
     try:
         program, *arguments = shlex.split(command)
         if not Path(program).is_absolute():
             raise _failed(command, "its program is named by no absolute path")
-        filled = (
-            re.sub("%.", lambda token: values.get(token[0], token[0]), argument)
-            for argument in arguments
-        )
-        argv = [program, *filled]
+        argv = [program, *(expand(argument, tokens) for argument in arguments)]
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
             timeout=SECONDS, check=False,

@@ -57,24 +57,24 @@ def _of_files(target: Target, agents: list[Any]) -> LoginKeys:
     for path in (path.expanduser() for path in files):
         if path != target.key_file and not (os.access(path, os.F_OK) and path.is_file()):
             continue
-        with _certificates(target, path) as certificates:
-            agent_key = by_fingerprint.get(_fingerprint(path)) if agents else None
-            if agent_key is not None:
-                matched += [*_certified(agent_key, certificates), agent_key]
-                continue
-            try:
-                key = _parsed(target, _content(target.host, path), path)
-            except paramiko.PasswordRequiredException as error:
-                if target.key_file:
-                    raise _encrypted(target) from error
-                found.encrypted.append(path)
-                continue
-            except ConnectionLostError:
-                if target.key_file:
-                    raise
-                continue  # as ssh does, with another user's key
-            if key is not None:
-                found.keys += [*_certified(key, certificates), key]
+        certificates = _certificates(target, path)
+        agent_key = by_fingerprint.get(_fingerprint(path)) if agents else None
+        if agent_key is not None:
+            matched += [*_certified(agent_key, certificates), agent_key]
+            continue
+        try:
+            key = _parsed(target, _content(target.host, path), path)
+        except paramiko.PasswordRequiredException as error:
+            if target.key_file:
+                raise _encrypted(target) from error
+            found.encrypted.append(path)
+            continue
+        except ConnectionLostError:
+            if target.key_file:
+                raise
+            continue  # as ssh does, with another user's key
+        if key is not None:
+            found.keys += [*_certified(key, certificates), key]
     only = target.identities_only or target.key_file
     others = [] if only else [key for key in agents if key not in matched]
     found.keys = [*matched, *others, *found.keys]
@@ -88,12 +88,11 @@ def _given(target: Target) -> Any:
         raise _encrypted(target) from error
 
 
-@contextmanager
-def _certificates(target: Target, path: Path) -> Iterator[list[Path]]:
-    """Yield the certificates of a key file: those that the user names, else the one beside it."""
+def _certificates(target: Target, path: Path) -> list[Path]:
+    """Return the certificates of a key file: those that the user names, else the one beside it."""
     beside = Path(f"{path}-cert.pub")
     named = [one for one in target.certificate_files if one.is_file()]
-    yield [*named, *([beside] if beside.is_file() else [])]
+    return [*named, *([beside] if beside.is_file() else [])]
 
 
 def _certified(key: Any, certificates: list[Path]) -> Iterator[Any]:

@@ -172,9 +172,16 @@ class UnreachableError(ConnectionLostError):
     """
 
     def __init__(
-        self, host: str, address: str, port: int, error: Exception, *, hint: str = ""
+        self,
+        host: str,
+        address: str,
+        port: int,
+        error: Exception,
+        *,
+        hint: str = "",
+        prohibited: bool = False,
     ) -> None:
-        self.prohibited = False
+        self.prohibited = prohibited
         self.target = f"{address} port {port}: {error}"
         super().__init__(host, f"it does not reach {self.target}", hint=hint)
 

@@ -99,11 +99,9 @@ class SshShell(Shell):
         except FAILURES as error:
             refused = isinstance(error, paramiko.ChannelException) and error.code == PROHIBITED
             hint = f"sshd of '{self.host}' allows no forwarding: AllowTcpForwarding, PermitOpen."
-            unreachable = UnreachableError(
-                self.host, address, port, error, hint=hint if refused else ""
-            )
-            unreachable.prohibited = refused
-            raise unreachable from error
+            raise UnreachableError(
+                self.host, address, port, error, hint=hint if refused else "", prohibited=refused
+            ) from error
         return cast("Stream", gated(opened))
 
     def again(self) -> SshShell:

@@ -53,12 +53,8 @@ class Target:
 
     def host_keys(self) -> KnownKeys:
         """Return the keys that the host may show."""
-        if self.pinned:
-            keys = pinned_key(self.hostname, self.pinned)
-            return replace(keys, revocations=self.revoked_host_keys)
-        keys = known_keys(
-            *(self.hostname, self.port, self.known_hosts),
-            alias=self.alias,
-            command=self.known_hosts_command,
-        )
+        keys = pinned_key(self.hostname, self.pinned) if self.pinned else known_keys(
+            self.hostname, self.port, self.known_hosts,
+            alias=self.alias, command=self.known_hosts_command,
+        )  # fmt: skip
         return replace(keys, revocations=self.revoked_host_keys)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
-from farswitch.connections.shell.known_hosts_command import expanded
+from farswitch.connections.shell.known_hosts_command import expand, expanded
 from farswitch.errors import ConfigError
 
 SECONDS = 20.0
@@ -171,18 +171,6 @@ def _proxy(one: Mapping[str, str], tokens: Mapping[str, str], file: Path | None)
     target = f"[{tokens['h']}]:{tokens['p']}"
     through = (*(("-F", str(file)) if file else ()), *through)
     return (*JUMP, *through, "-W", target, "--", last if "://" in last else f"ssh://{last}")
-
-
-def expand(text: str, tokens: Mapping[str, str]) -> str:
-    """Replace the tokens of ssh_config(5), such as %h; unknown ones stay."""
-    parts = text.split("%")
-    expanded, rest = parts[0], iter(parts[1:])
-    for part in rest:
-        if not part:  # two signs stand for one
-            expanded += "%" + next(rest, "")
-        else:
-            expanded += tokens.get(part[0], f"%{part[0]}") + part[1:]
-    return expanded
 
 
 @lru_cache(maxsize=256)

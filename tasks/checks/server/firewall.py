@@ -15,9 +15,8 @@ from farswitch.firewall.evaluate import RuleClash, find_clashes, suspects
 from farswitch.firewall.iptables import KERNEL_FAMILY, LEGACY
 from farswitch.firewall.modes import converge
 from farswitch.firewall.obstacles import remedy, shortened
-from farswitch.firewall.ruleset import NFT, TC, TCX, XDP
+from farswitch.firewall.ruleset import NFT, TC, TCX, XDP, Ruleset
 from farswitch.firewall.traffic import Flow, filtered, wanted_flows
-from farswitch.links.underlay import Underlay
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
 from farswitch.proof.check import Check
@@ -94,12 +93,10 @@ def judge(
 
 
 def look(
-    login: Shell, cluster: Cluster, server: Server, underlay: Underlay
+    login: Shell, cluster: Cluster, server: Server, have: Ruleset, flows: Sequence[Flow]
 ) -> tuple[list[InTheWay], tuple[RuleClash, ...]]:
-    """Read all rules of a server, and name those that are in the way, and programs that may be."""
-    have = read.observe(login)
+    """Name the rules of a server that are in the way, and programs that may be."""
     families = called(sysctl.observe(login).values)
-    flows = wanted_flows(cluster, server, underlay.device, underlay.below)
     always = find_clashes(have, flows)
     known = {clash.place for clash, _ in always}
     by_call = find_clashes(have, filtered(cluster, server, families)) if families else []
@@ -115,8 +112,10 @@ def observe(task: Task, context: Context) -> Observed:
     login, cluster = shell(task), context.cluster
     server = cluster.server(task.host.name)
     underlay = context.underlay(task.host.name)
-    in_the_way, programs = look(login, cluster, server, underlay)
-    mends = not in_the_way or _mends(login, cluster, server, underlay)
+    have = read.observe(login)
+    flows = wanted_flows(cluster, server, underlay.device, underlay.below)
+    in_the_way, programs = look(login, cluster, server, have, flows)
+    mends = not in_the_way or _mends(login, cluster, have, flows)
     return Observed(in_the_way, programs, mends=mends)
 
 
@@ -135,12 +134,11 @@ def verdicts(context: Context, server: str, observed: Observed) -> Iterator[Chec
     return judge(server, observed.in_the_way, fix, observed.programs)
 
 
-def _mends(login: Shell, cluster: Cluster, server: Server, underlay: Underlay) -> bool:
+def _mends(login: Shell, cluster: Cluster, have: Ruleset, flows: Sequence[Flow]) -> bool:
     """Ask the build whether it can: in mode `check` it refuses, and where rules cannot return."""
     mode = cluster.settings.firewall
-    flows = wanted_flows(cluster, server, underlay.device, underlay.below)
     try:
-        converge(login, cluster.owner, mode, flows, dry_run=True)
+        converge(login, cluster.owner, mode, flows, have=have, dry_run=True)
     except FarswitchError:
         return False
     return True

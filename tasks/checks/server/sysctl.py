@@ -15,7 +15,7 @@ from farswitch.proof.fixes import Fixes
 from farswitch.proof.probe import Probe, of_each
 from farswitch.remote import shell_command
 from farswitch.sysctl.converge import observe
-from farswitch.sysctl.coupled import ALIAS, SWITCH
+from farswitch.sysctl.coupled import SWITCH
 from farswitch.sysctl.files import SYSCTL_FILE, UDEV_FILE, WANTED, owners_in, parse_setting, stale
 from farswitch.sysctl.plan import SysctlState
 
@@ -37,8 +37,7 @@ class Setters:
         for line in text.splitlines():
             path, _, setting = line.partition(" ")
             if "=" in setting:
-                key, value = parse_setting(setting)
-                lines.append((path, SWITCH if key == ALIAS else key, value))
+                lines.append((path, *parse_setting(setting)))
         return cls("DOCKER" in text.splitlines(), tuple(lines))
 
 

@@ -70,7 +70,7 @@ def test_a_tag_that_the_kernel_keeps_beside_a_frame_is_put_back():
 def written(path: Path, *frames: CapturedFrame, comment: str = "end") -> bytes:
     with FileIO(path, "wb") as stream:
         writer = PcapngWriter(stream, "farswitch 1", "icmp")
-        writer.begin("", [TAP, BARE, FAR, PORT])
+        writer.begin([TAP, BARE, FAR, PORT])
         for frame in frames:
             writer.add(writer.packet(frame))
         writer.end(comment, START, {TAP: len(frames)})
@@ -146,7 +146,7 @@ def test_a_flush_without_room_leaves_what_was_whole(tmp_path):
     path = tmp_path / "a"
     with Full(path, "wb") as stream:
         writer = PcapngWriter(stream, "farswitch 1")
-        writer.begin("", [TAP])
+        writer.begin([TAP])
         writer.add(writer.packet(seen(TAP, FRAME, 1)))
         writer.flush()
         whole, stream.room = path.read_bytes(), False
