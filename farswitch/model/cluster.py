@@ -21,6 +21,7 @@ from farswitch.model.settings import (
     LabNetworks,
     Settings,
 )
+from farswitch.model.switch import SwitchPort, bridge_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class Cluster:
 
     @property
     def switch_bridge(self) -> str:
-        """The software switch on the switch server."""
-        return f"fss{self.settings.vni_base}"
+        """The bridge on the switch server that is the switch, where the site wants one."""
+        return bridge_name(self.owner)
 
     @property
     def management_bridge(self) -> str:
@@ -64,6 +65,22 @@ class Cluster:
     def owner(self) -> Owner:
         """The marks of the cluster's objects."""
         return Owner(self.name, self.settings.vni_base)
+
+    def switch_ports(self, mtu: int) -> tuple[SwitchPort, ...]:
+        """Return the ports of the switch; the MTU is in bytes of IP packet."""
+        plain = self.settings.switch.traits.attaches == "plain port"
+        return tuple(
+            SwitchPort(
+                number=guest.index,
+                guest=guest.name,
+                tunnel=guest.tunnel,
+                device=guest.port_end if plain else guest.tunnel,
+                mac=guest.data_mac,
+                vni=guest.vni,
+                mtu=mtu,
+            )
+            for guest in self.guests
+        )
 
     def guest(self, name: str) -> Guest:
         """Return the guest of that name, which must be one of the cluster's."""

@@ -6,6 +6,7 @@ A validator returns the value, or raises a ValueError, which becomes "wanted" an
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Any
@@ -54,6 +55,13 @@ class Fields(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """Beside a field whose value is made of a mapping by a validator: that mapping's model."""
+
+    model: Callable[[], type[BaseModel]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,21 @@ class Guest:
         return f"fsv{self.vni}"
 
     @property
+    def port_bridge(self) -> str:
+        """The bridge on the switch server that joins the tunnel to a plain port."""
+        return f"fsn{self.vni}"
+
+    @property
+    def port_near(self) -> str:
+        """The end of a plain port that is in that bridge."""
+        return f"fsp{self.vni}"
+
+    @property
+    def port_end(self) -> str:
+        """The other end of a plain port, which is the switch's."""
+        return f"fsx{self.vni}"
+
+    @property
     def data_tap(self) -> str:
         return f"fsd{self.vni}"
 

@@ -6,9 +6,9 @@ Nothing in them depends on a machine. The sentence below a field is its row in d
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer, PlainValidator
 
 from farswitch.model.field_types import (
     PORT_MAX,
@@ -16,6 +16,7 @@ from farswitch.model.field_types import (
     Fields,
     Flag,
     Mtu,
+    Nested,
     Network,
     PoolPath,
     PortRange,
@@ -26,6 +27,7 @@ from farswitch.model.field_types import (
     number,
     text,
 )
+from farswitch.model.switch import choices, parse_switch, written
 
 FIRST_GUEST_OFFSET = 10
 """Addresses before the first guest's: .1 is the gateway, .2 to .10 are the user's."""
@@ -39,6 +41,13 @@ PORTS_PER_BRIDGE = 900
 frame overruns net.core.netdev_max_backlog (1000), which the oldest ports miss; 900 all get it."""
 
 
+SwitchChoice = Annotated[
+    Any,
+    PlainValidator(parse_switch),
+    PlainSerializer(written),
+    Nested(choices),
+    Field(title="'bridge', or a mapping with the name of a switch and its settings"),
+]
 Sha256 = Annotated[str, text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
 ClusterName = Annotated[
     str,
@@ -99,6 +108,9 @@ class Settings(Fields):
     mtu: Mtu = None
     """bytes of an IP packet on the data network; `auto` is the underlay's less 50 (IPv4) or 70
     (IPv6). An underlay that shrank since the build is refused, not followed"""
+    switch: SwitchChoice = Field(default="bridge", validate_default=True)
+    """what carries the frames on the switch server: `bridge`, or a mapping with the name of another
+    one and its settings ([switches.md](switches.md))"""
     data_network: Network = IPv4Network("10.0.0.0/24")
     """what MPI and NFS use: through the switch"""
     management_network: Network = IPv4Network("10.10.0.0/24")

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from farswitch.errors import ConfigError
+from farswitch.model.field_types import Nested
 from farswitch.model.node_names import SHOWN_LENGTH, shown
 from farswitch.site.yaml_lines import Document, Place
 
@@ -112,5 +113,8 @@ def _field(model: type[BaseModel], location: tuple[int | str, ...]) -> FieldInfo
 
 def model_of(info: FieldInfo) -> type[BaseModel] | None:
     """Return the model of the mapping that a field holds, if it holds one."""
+    for note in info.metadata:
+        if isinstance(note, Nested):
+            return note.model()
     kinds = (info.annotation, *get_args(info.annotation))
     return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
