@@ -10,6 +10,7 @@ from farswitch.connections import access
 from farswitch.connections.netlink.links import dump
 from farswitch.leftovers.find import find
 from farswitch.leftovers.observe import first_vnis, observe, times_of
+from farswitch.model.switch import switch_leftovers
 from farswitch.state.document import NewerDocumentError
 from farswitch.state.record import read_all
 
@@ -31,6 +32,7 @@ def find_leftovers(task: Task) -> Result:
         links = dump(ipr)
     records = read_all(shell)
     observed = observe(shell, links, records, lambda: access.libvirt(task))
+    observed = replace(observed, switches=switch_leftovers(task.host))
     times, bases = times_of(shell, observed), first_vnis(records)
     found = find(observed, times, bases, server=task.host.name)
     newer = {name: one for name, one in records.items() if isinstance(one, NewerDocumentError)}

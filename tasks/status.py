@@ -15,17 +15,28 @@ from farswitch.connections.netlink.routes import route_to
 from farswitch.errors import FarswitchError
 from farswitch.links.underlay import judge
 from farswitch.model.machines import Server
+from farswitch.model.owner import Owner
+from farswitch.model.switch import Switch
 from farswitch.remote import shell_command
 from farswitch.status.observed import ServerLook, domain_processes
 
 
-def status(task: Task, server: Server, peers: Sequence[Server]) -> Result:
+def status(
+    task: Task,
+    server: Server,
+    peers: Sequence[Server],
+    *,
+    owner: Owner | None = None,
+    adapter: Switch | None = None,
+) -> Result:
     """Read a server's interfaces with their counters, and what its virtual machines use.
 
     Args:
         task: Nornir's task on a server.
         server: As the site has it.
         peers: The servers that its tunnels lead to.
+        owner: Whose switch is looked at.
+        adapter: The kind of that switch; None where there is none, or its ports say it all.
 
     Returns:
         A result whose `result` is a `ServerLook`.
@@ -40,6 +51,8 @@ def status(task: Task, server: Server, peers: Sequence[Server]) -> Result:
             look = ServerLook(judge(server, links, routes), links, at)
         except FarswitchError as error:
             look = ServerLook(error, links, at)
+        if adapter and owner:
+            look = replace(look, switch=adapter.observe(task.host, owner))
         if states:
             printed = shell(task).run(shell_command("domain_processes")).stdout
             processes = domain_processes(printed)

@@ -27,6 +27,7 @@ from farswitch.links.wanted import (
     wanted_hops,
     wanted_ports,
     wanted_tunnels,
+    wanted_veths,
 )
 from farswitch.links.wanted_server import wanted_server
 from farswitch.proof.path_mtu import tunnel_paths
@@ -42,6 +43,7 @@ from farswitch.run.stages import (
     Step,
     guests,
     hypervisors,
+    is_switch,
     resolve,
     servers,
     step,
@@ -66,8 +68,11 @@ from tasks.observe_guest import observe_guest
 from tasks.preflight import preflight
 from tasks.record import record
 from tasks.ssh_keys import ssh_keys
+from tasks.switch import switch
+from tasks.switch_remove import switch_remove
 from tasks.sysctl import sysctl
 from tasks.underlay_udp import underlay_udp
+from tasks.veth import veth
 from tasks.vm_boot import vm_boot
 from tasks.vm_remove import vm_remove
 from tasks.vxlan import vxlan
@@ -75,8 +80,8 @@ from workflows.lab_up import ensure_lab
 
 STEPS = (
     "preflight", "image_source", "underlay_udp", "record", "vm_remove",
-    "sysctl", "guard", "firewall_reset", "bridge", "vxlan", "bridge_ports", "fdb", "mtu_servers",
-    "image",
+    "sysctl", "guard", "firewall_reset", "bridge", "veth", "vxlan", "bridge_ports", "fdb",
+    "mtu_servers", "switch", "switch_remove", "image",
     "vm_boot", "observe_guest", "mtu", "firewall_guests", "hosts_file", "ssh_keys", "nfs", "mpi",
     "interfaces", "mpi_smoke",
 )  # fmt: skip
@@ -97,6 +102,7 @@ def stages(session: Session) -> Iterator[Stage]:
     session.take_record(session.result("record", session.head_host.name))
     yield removal_stage(session)
     yield servers_stage(session, size)
+    yield switch_stage(session, size)
     yield image_stage(session)
     yield from guests_stages(session, size)
     if not dry_run and session.recorder.changed:  # of a cluster that stands, verify proves it
@@ -173,12 +179,13 @@ def servers_stage(session: Session, size: int, looked: str = "preflight") -> Sta
         _on_server(session, wanted_bridges, mtu=size),
         _on_server(session, wanted_ports),
     )
-    hops = _on_server(session, wanted_hops)
+    ends, hops = _on_server(session, wanted_veths, mtu=size), _on_server(session, wanted_hops)
     have = PerHost(lambda host: session.result(looked, host.name).links)
     made = PerHost(lambda host: session.result("bridge", host.name))
+    joined = PerHost(lambda host: session.result("veth", host.name))
     ready = PerHost(lambda host: session.result("vxlan", host.name))
     if not session.options.dry_run:  # what is there is what the steps before have left
-        made = ready = have
+        made = joined = ready = have
     return Stage(
         servers,
         (
@@ -186,12 +193,23 @@ def servers_stage(session: Session, size: int, looked: str = "preflight") -> Sta
             step(guard, owner=owner, want=_on_server(session, wanted_guard, device=device)),
             step(firewall_reset, owner=owner, mode=cluster.settings.firewall, flows=flows),
             step(bridge, bridges=bridges, owner=owner, have=have),
-            step(vxlan, tunnels=tunnels, owner=owner, have=made),
+            step(veth, ends=ends, owner=owner, have=made),
+            step(vxlan, tunnels=tunnels, owner=owner, have=joined),
             step(bridge_ports, ports=ports, have=ready),
             step(fdb, forwarding=forwarding, tunnels=tunnels, owner=owner, have=have),
             step(mtu, name="mtu_servers", size=size, hops=hops, have=ready),
         ),
     )
+
+
+def switch_stage(session: Session, size: int) -> Stage:
+    """Return the switch itself, which takes the ports; `size` is the MTU in bytes."""
+    cluster = session.cluster
+    adapter, ports = cluster.settings.switch, cluster.switch_ports(size)
+    holder = step(switch, adapter=adapter, ports=ports, owner=cluster.owner)
+    holds = () if cluster.attachment == "bridge" else (holder,)  # its ports are all of it
+    earlier = step(switch_remove, owner=cluster.owner, spared=adapter.kind)
+    return Stage(is_switch, (*holds, earlier))
 
 
 def image_stage(session: Session) -> Stage:

@@ -31,6 +31,7 @@ from tasks.guard import guard
 from tasks.image_remove import image_remove
 from tasks.links_remove import links_remove
 from tasks.record import record
+from tasks.switch_remove import switch_remove
 from tasks.sysctl import sysctl
 from tasks.vm_remove import vm_remove
 from workflows.lab_up import lab_is_gone
@@ -75,6 +76,7 @@ def stages(
 
 def server_stages(on: Filter, owner: Owner) -> Iterator[Stage]:
     """Yield what removes a cluster's network from servers and restores their settings."""
+    yield Stage(on, (step(switch_remove, owner=owner),))
     yield Stage(on, (step(links_remove, name="links", owner=owner),))
     yield Stage(on, (step(firewall_reset, owner=owner, present=False),))
     yield Stage(on, (step(guard, owner=owner, present=False),))

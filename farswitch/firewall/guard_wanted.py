@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 from itertools import takewhile
 
 from farswitch.links.underlay import peers
+from farswitch.links.wanted import switch_bridges
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Address, Server
 from farswitch.model.owner import Owner
@@ -54,6 +55,7 @@ class GuardWanted:
         peers: The underlay addresses from which tunnels come to this server.
         servers: The underlay addresses of all servers.
         bridges: Carry the data network on this server.
+        ends: Carry it too, each by itself to a switch that gets a copy of its frames.
         ports: Carry it too; the server itself sends nothing out there.
         management: None on the switch.
         data_nics: The NICs whose senders are pinned on the data network too.
@@ -65,6 +67,7 @@ class GuardWanted:
     peers: tuple[Address, ...]
     servers: tuple[Address, ...] = ()
     bridges: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     management: GuardManagement | None = None
     data_nics: tuple[GuardedNic, ...] = ()
@@ -94,9 +97,17 @@ def wanted_guard(cluster: Cluster, server: Server, device: str) -> GuardWanted:
     settings = cluster.settings
     vnis, peers = tuple(guest.vni for guest in cluster.guests), tunnel_peers(cluster, server)
     if server.role == "switch":
-        tunnels = tuple(guest.tunnel for guest in cluster.guests)
-        bridges = (cluster.switch_bridge,)
-        return GuardWanted(device, settings.udp_port, vnis, peers, bridges=bridges, ports=tunnels)
+        ports = [cluster.port_links(guest) for guest in cluster.guests]
+        socket = settings.switch.traits.holds == "socket"
+        return GuardWanted(
+            device=device,
+            udp_port=settings.udp_port,
+            vnis=vnis,
+            peers=peers,
+            bridges=tuple(switch_bridges(cluster)),
+            ends=tuple(list(links)[-1] for links in ports) if socket else (),
+            ports=tuple(name for links in ports for name in links),
+        )
     guests = cluster.guests_of(server.name)
     nics = tuple(
         GuardedNic(guest.management_tap, guest.management_mac, guest.management_address.ip)

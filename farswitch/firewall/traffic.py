@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from farswitch.firewall.guard_wanted import tunnel_peers
 from farswitch.firewall.nft import Json
 from farswitch.links.underlay import LowerDevice
+from farswitch.links.wanted import switch_bridges
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Address, Server
 
@@ -184,7 +185,7 @@ def filtered(cluster: Cluster, server: Server, families: frozenset[str]) -> tupl
     The families are those that the settings `bridge-nf-call-*` name.
     """
     if server.role == "switch":
-        bridges = [cluster.switch_bridge]
+        bridges = list(switch_bridges(cluster))
     else:
         bridges = [guest.bridge for guest in cluster.guests_of(server.name)]
     return tuple(Flow("forward", families, name, bridge=name, out=name) for name in bridges)
@@ -206,7 +207,12 @@ def _bridged(cluster: Cluster, server: Server) -> Iterable[Flow]:
     frames = frozenset({"bridge", "netdev"})
     if server.role == "switch":
         for guest in cluster.guests:
-            yield from _through(frames, guest.tunnel, cluster.switch_bridge)
+            for name, bridge in cluster.port_links(guest).items():
+                if bridge:
+                    yield from _through(frames, name, bridge)
+                else:
+                    yield Flow("input", frozenset({"netdev"}), name)
+                    yield Flow("output", frozenset({"netdev"}), name)
         return
     routed, bridge = frozenset({"ip", "inet", "netdev"}), cluster.management_bridge
     yield Flow("input", routed, bridge, state="established")

@@ -23,8 +23,8 @@ class PicturedServer:
     Attributes:
         address: On the underlay.
         device: The underlay's there, where it was looked at.
-        bridge: The bridge that all its guests have in common: management, or the switch.
-        state: Of that bridge; empty where nobody looked.
+        bridge: What all its guests have in common: the bridge of management, or the switch.
+        state: Of that; empty where nobody looked.
         answers: Whether it could be looked at; None where nobody tried.
         rows: Of its guests; of the switch those of all.
     """
@@ -60,6 +60,8 @@ def picture(cluster: Cluster, looks: Mapping[str, ServerLook] | None) -> Picture
         underlay = look.underlay if look else None
         device = underlay.device if isinstance(underlay, Underlay) else ""
         state = "" if looks is None else _state(look, bridge)
+        if look and look.switch:
+            state = "down" if look.switch.fault else UP
         answers = None if looks is None else look is not None
         return PicturedServer(one.name, str(one.underlay), device, bridge, state, answers, shown)
 
@@ -75,7 +77,7 @@ def picture(cluster: Cluster, looks: Mapping[str, ServerLook] | None) -> Picture
         data_network=str(cluster.settings.data_network),
         live=looks is not None,
         hypervisors=hypervisors,
-        switch=server(cluster.switch, cluster.switch_bridge, every),
+        switch=server(cluster.switch, cluster.switch_name, every),
     )
 
 

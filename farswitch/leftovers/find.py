@@ -7,7 +7,7 @@ in our pools, comments of firewall rules, headers of files, the journal and the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.libvirt.pools import PoolState
@@ -20,6 +20,7 @@ from farswitch.firewall.ruleset import Ruleset
 from farswitch.guests.base_image import GUESTS, OURS
 from farswitch.leftovers.orphans import UNNAMED, Leftover, Leftovers, Times, named
 from farswitch.links.ownership import PREFIX
+from farswitch.links.plan import KINDS
 from farswitch.model.machines import Address
 from farswitch.model.owner import GROUP_BASE
 from farswitch.model.settings import DEFAULT_POOL, VNI_MAX
@@ -28,12 +29,14 @@ from farswitch.state.saved_settings import Journal
 from farswitch.sysctl.files import owners_of
 
 DEFINITIONS = "/etc/libvirt/qemu"
-_KINDS = {"bridge", "vxlan"}
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedServer:
-    """What was read of a server; domains and volumes only where libvirt runs."""
+    """What was read of a server; domains and volumes only where libvirt runs.
+
+    `switches` is by cluster, and without interfaces, which are among the links.
+    """
 
     links: Sequence[Link]
     tables: Sequence[nft.Json]
@@ -41,6 +44,7 @@ class ObservedServer:
     files: Mapping[str, str]
     journal: Journal
     records: frozenset[str]
+    switches: Mapping[str, Sequence[str]] = field(default_factory=dict)
     domains: Sequence[DomainState] = ()
     volumes: Mapping[str, Sequence[VolumeState]] | None = None
 
@@ -60,6 +64,11 @@ def find(
     records = sorted(observed.records)
     objects = (
         *_links(links, bases),
+        *(
+            Leftover(owner, "switch", name)
+            for owner, names in observed.switches.items()
+            for name in names
+        ),
         *_domains(observed.domains),
         *_volumes(observed.volumes or {}),
         *_tables(observed.tables),
@@ -100,7 +109,7 @@ def in_pools(
 def _group_base(link: Link) -> int | None:
     """Return the first VNI that a link's group stands for; None for a link that is not ours."""
     base = link.group - GROUP_BASE
-    ours = link.kind in _KINDS and link.name.startswith(PREFIX) and 0 < base <= VNI_MAX
+    ours = link.kind in KINDS and link.name.startswith(PREFIX) and 0 < base <= VNI_MAX
     return base if ours else None
 
 
@@ -123,7 +132,7 @@ def _links(links: Iterable[Link], bases: Mapping[str, int]) -> Iterator[Leftover
     by_base = {base: name for name, base in bases.items()}
     for link in links:
         base, owner = _group_base(link), _owner(link.alias)
-        if link.kind in _KINDS and owner:
+        if link.kind in KINDS and owner:
             yield Leftover(owner, link.kind, link.name)
         elif base is not None:
             yield Leftover(by_base.get(base, UNNAMED), link.kind, link.name)

@@ -15,7 +15,7 @@ from farswitch.connections.netlink.links import Link, Session, dump
 from farswitch.errors import FarswitchError
 from farswitch.links.ownership import our_altnames
 from farswitch.links.plan import Add, LinkChange, Remove, Set, Wanted
-from farswitch.model.links import Bridge, Tunnel
+from farswitch.model.links import Bridge, VethEnd
 
 C = TypeVar("C")
 """What a plan lists: changes of links, ports or MTUs."""
@@ -119,8 +119,12 @@ def _make(ipr: Session, want: Wanted, index: Mapping[str, int]) -> None:
     if isinstance(want, Bridge):
         edit_links.make_bridge(ipr, want)
         return
+    master = index_of(index, want.master, want.name) if want.master else 0
+    if isinstance(want, VethEnd):
+        if want.master:  # the other end comes with it
+            edit_links.make_pair(ipr, want, master=master)
+        return
     device = index_of(index, want.device or "", want.name)
-    master = index_of(index, want.master, want.name)
     edit_links.make_tunnel(ipr, want, device=device, master=master)
 
 
@@ -135,11 +139,11 @@ def _set(ipr: Session, change: Set, index: Mapping[str, int]) -> None:
             edit_links.add_altname(ipr, name, want.altname)
         case "link_local":
             edit_links.set_quiet(ipr, name)
-        case "arp" if isinstance(want, Bridge):
-            edit_links.set_arp(ipr, name, arp=want.arp)
+        case "arp":
+            edit_links.set_arp(ipr, name, arp=bool(change.wanted))
         case "stp" | "forward_delay" as attribute:
             edit_links.set_bridge_off(ipr, name, attribute)
-        case "master" if isinstance(want, Tunnel):
+        case "master" if not isinstance(want, Bridge) and want.master:
             edit_links.set_master(ipr, name, index_of(index, want.master, name))
         case "mtu":
             edit_links.set_mtu_quietly(ipr, name, want.mtu, change.link.mtu)

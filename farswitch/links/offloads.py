@@ -21,3 +21,15 @@ def interfaces(text: str) -> tuple[InterfaceFacts, ...]:
         InterfaceFacts(name, int(mtu), tuple(offloads))
         for word, name, mtu, *offloads in (line for line in lines if line[:1] == ["interface"])
     )
+
+
+def differing(text: str) -> list[str]:
+    """Return what `whole_frames.py` printed, a line of a plan an interface.
+
+    An interface that is made has its offloads on: to set them is no change of its own.
+    """
+    words = {"0": "off", "1": "on"}
+    by_name: dict[str, list[str]] = {}
+    for name, offload, found, wanted in map(str.split, text.splitlines()):
+        by_name.setdefault(name, []).append(f"{offload} {words[found]} -> {words[wanted]}")
+    return [f"~ veth {name} {', '.join(parts)}" for name, parts in by_name.items()]

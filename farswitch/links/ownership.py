@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from farswitch.connections.netlink.links import Link
 from farswitch.errors import FarswitchError
-from farswitch.model.links import Bridge, Tunnel
+from farswitch.model.links import Bridge, Tunnel, VethEnd
 from farswitch.model.owner import Owner
 
-W = TypeVar("W", bound=Bridge | Tunnel)
+W = TypeVar("W", bound=Bridge | Tunnel | VethEnd)
 PREFIX = "fs"
 """What the names of our interfaces start with."""
 
@@ -35,7 +35,7 @@ def complete(want: W, owner: Owner, have: Sequence[Link], server: str) -> W:
     Raises:
         FarswitchError: No interface has that address.
     """
-    noun = "bridge" if isinstance(want, Bridge) else "tunnel"
+    noun = {Bridge: "bridge", Tunnel: "tunnel", VethEnd: "end"}[type(want)]
     marked = replace(
         want,
         group=want.group or owner.link_group,

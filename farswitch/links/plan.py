@@ -1,4 +1,4 @@
-"""Bridges and tunnels: what differs from what is wanted, as a list of changes."""
+"""Bridges, tunnels and veths: what differs from what is wanted, as a list of changes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
+from farswitch.connections.netlink.edit_links import is_mute
 from farswitch.connections.netlink.links import Link
 from farswitch.errors import ForeignObjectError
 from farswitch.links.ownership import complete, our_altnames, owns
-from farswitch.model.links import Bridge, Tunnel, VxlanAttrs
+from farswitch.model.links import Bridge, Tunnel, VethEnd, VxlanAttrs
 from farswitch.model.owner import Owner
 
-Wanted: TypeAlias = Bridge | Tunnel
+Wanted: TypeAlias = Bridge | Tunnel | VethEnd
+KINDS = frozenset(one.kind for one in (Bridge, Tunnel, VethEnd))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,8 @@ def plan(
 ) -> list[LinkChange]:
     """Compare the interfaces of a server with what is wanted of one kind.
 
-    The kind is `bridge` or `vxlan`; ours of another kind are left alone. Unless `present` none of
-    ours may be left. The changes come in the order in which they can be made.
+    The kind is `bridge`, `vxlan` or `veth`; ours of another kind are left alone. Unless `present`
+    none of ours may be left. The changes come in the order in which they can be made.
 
     Raises:
         ForeignObjectError: Somebody else's interface has a name, an altname or a VNI of ours.
@@ -113,8 +115,8 @@ def foreseen(have: Sequence[Link], changes: Sequence[LinkChange]) -> tuple[Link,
 
 
 def plan_removal(have: Sequence[Link], owner: Owner) -> list[LinkChange]:
-    """List the bridges and tunnels of an owner."""
-    return [Remove(link) for link in have if owns(owner, link) and link.kind in {"bridge", "vxlan"}]
+    """List the bridges, tunnels and veths of an owner."""
+    return [Remove(link) for link in have if owns(owner, link) and link.kind in KINDS]
 
 
 def _refuse_foreign(
@@ -139,6 +141,8 @@ def _refuse_foreign(
 
 def _same(have: Link, want: Wanted) -> bool:
     """Tell whether what cannot be changed in place is right."""
+    if isinstance(want, VethEnd):
+        return have.peer == want.peer
     return isinstance(want, Bridge) or have.vxlan == want.vxlan
 
 
@@ -149,6 +153,8 @@ def _unlike(have: Link, want: Wanted) -> Iterator[str]:
             found, wanted = getattr(have.vxlan, field.name), getattr(want.vxlan, field.name)
             if found != wanted:
                 yield f"{field.name} {found} -> {wanted}"
+    if isinstance(want, VethEnd) and have.peer != want.peer:
+        yield f"other end {have.peer or 'elsewhere'} -> {want.peer}"
 
 
 def _made(want: Wanted) -> Link:
@@ -160,7 +166,8 @@ def _made(want: Wanted) -> Link:
         group=want.group,
         alias=want.alias,
         altnames=(want.altname,),
-        master=want.master if isinstance(want, Tunnel) else None,
+        master=None if isinstance(want, Bridge) else want.master,
+        peer=want.peer if isinstance(want, VethEnd) else None,
         vxlan=want.vxlan if isinstance(want, Tunnel) else None,
         link_local=False,
     )
@@ -186,8 +193,10 @@ def _differences(have: Link, want: Wanted) -> Iterator[Set]:
         pairs.append(("arp", have.arp, want.arp))
         pairs.append(("stp", have.stp, False))
         pairs.append(("forward_delay", have.forward_delay, 0))
-    else:
+    elif want.master is not None:
         pairs.append(("master", have.master, want.master))
+    elif is_mute(want):
+        pairs.append(("arp", have.arp, False))
     pairs.append(("mtu", have.mtu, want.mtu))
     pairs.append(("up", have.up, True))
     if isinstance(want, Bridge) and want.address and want.address not in have.addresses:

@@ -1,10 +1,10 @@
-"""The bridges, tunnels and ports of a cluster that a server should have."""
+"""The bridges, tunnels, veths and ports of a cluster that a server should have."""
 
 from __future__ import annotations
 
 from farswitch.links.forwarding import Forwarding
 from farswitch.model.cluster import Cluster
-from farswitch.model.links import Bridge, BridgePort, MtuHop, Tunnel
+from farswitch.model.links import Bridge, BridgePort, MtuHop, Tunnel, VethEnd
 from farswitch.model.machines import Guest, Server
 
 MANAGEMENT_MTU = 1500
@@ -14,10 +14,12 @@ MANAGEMENT_MTU = 1500
 def wanted_bridges(cluster: Cluster, server: Server, *, mtu: int) -> tuple[Bridge, ...]:
     """List the bridges that the cluster has on a server; the MTU is in bytes of IP packet.
 
-    On the switch that is one; on a hypervisor a management bridge and the bridges of its guests.
+    On the switch that is one, or one for each plain port, or none; on a hypervisor a management
+    bridge and the bridges of its guests.
     """
     if server.role == "switch":
-        return (_bridge(cluster, cluster.switch_bridge, "switch", mtu=mtu),)
+        names = switch_bridges(cluster)
+        return tuple(_bridge(cluster, name, what, mtu=mtu) for name, what in names.items())
     management = Bridge(
         name=cluster.management_bridge,
         alias=f"{cluster.owner.mark}:management",
@@ -29,6 +31,16 @@ def wanted_bridges(cluster: Cluster, server: Server, *, mtu: int) -> tuple[Bridg
     guests = cluster.guests_of(server.name)
     own = (_bridge(cluster, guest.bridge, guest.name, mtu=mtu) for guest in guests)
     return (management, *own)
+
+
+def switch_bridges(cluster: Cluster) -> dict[str, str]:
+    """Return the bridges on the switch server, each with what it is for: a guest, or the switch."""
+    return {
+        bridge: "switch" if bridge == cluster.switch_bridge else guest.name
+        for guest in cluster.guests
+        for bridge in cluster.port_links(guest).values()
+        if bridge
+    }
 
 
 def _bridge(cluster: Cluster, name: str, what: str, *, mtu: int) -> Bridge:
@@ -44,7 +56,10 @@ def wanted_ports(cluster: Cluster, server: Server) -> tuple[BridgePort, ...]:
     """List the ports that the cluster's bridges have on a server."""
     if server.role == "switch":
         return tuple(
-            BridgePort(guest.tunnel, cluster.switch_bridge, guest.name) for guest in cluster.guests
+            BridgePort(name, bridge, guest.name)
+            for guest in cluster.guests
+            for name, bridge in cluster.port_links(guest).items()
+            if bridge
         )
     return tuple(
         port
@@ -59,6 +74,31 @@ def wanted_ports(cluster: Cluster, server: Server) -> tuple[BridgePort, ...]:
                 tap=True,
                 isolated=True,
             ),
+        )
+    )
+
+
+def wanted_veths(cluster: Cluster, server: Server, *, mtu: int) -> tuple[VethEnd, ...]:
+    """List the ends of the plain ports on a server; the MTU is in bytes of IP packet."""
+    if server.role != "switch" or cluster.attachment != "plain port":
+        return ()
+
+    def end(guest: Guest, name: str, peer: str, master: str | None) -> VethEnd:
+        return VethEnd(
+            name=name,
+            peer=peer,
+            master=master,
+            mtu=mtu,
+            alias=f"{cluster.owner.mark}:{guest.name}",
+            altname=f"farswitch-{cluster.name}-{guest.name}-{'port' if master else 'switch'}",
+        )
+
+    return tuple(
+        one
+        for guest in cluster.guests
+        for one in (
+            end(guest, guest.port_near, guest.port_end, guest.port_bridge),
+            end(guest, guest.port_end, guest.port_near, None),
         )
     )
 
@@ -86,7 +126,8 @@ def _tunnel(cluster: Cluster, server: Server, guest: Guest, *, device: str, mtu:
         vni=guest.vni,
         local=server.underlay,
         remote=far.underlay,
-        master=cluster.switch_bridge if on_switch else guest.bridge,
+        master=cluster.port_links(guest)[guest.tunnel] if on_switch else guest.bridge,
+        arp=not (on_switch and cluster.settings.switch.traits.holds == "socket"),
         mtu=mtu,
         port=cluster.settings.udp_port,
         device=device,
@@ -96,8 +137,8 @@ def _tunnel(cluster: Cluster, server: Server, guest: Guest, *, device: str, mtu:
 def wanted_hops(cluster: Cluster, server: Server) -> tuple[MtuHop, ...]:
     """List the interfaces of a server that a guest's frame crosses."""
     if server.role == "switch":
-        tunnels = (MtuHop(guest.tunnel) for guest in cluster.guests)
-        return (*tunnels, MtuHop(cluster.switch_bridge))
+        links = (name for guest in cluster.guests for name in cluster.port_links(guest))
+        return tuple(map(MtuHop, (*links, *switch_bridges(cluster))))
     return tuple(
         hop
         for guest in cluster.guests_of(server.name)
@@ -111,10 +152,20 @@ def wanted_hops(cluster: Cluster, server: Server) -> tuple[MtuHop, ...]:
 
 def wanted_forwarding(cluster: Cluster, server: Server) -> Forwarding:
     """Return the port of each bridge of the data network that leads to each guest's address."""
-    if server.role == "switch":
-        return {cluster.switch_bridge: {guest.data_mac: guest.tunnel for guest in cluster.guests}}
     addresses = [guest.data_mac for guest in cluster.guests]
+    if server.role == "hypervisor":
+        guests = cluster.guests_of(server.name)
+        ways = {guest.bridge: (guest.data_mac, guest.data_tap, guest.tunnel) for guest in guests}
+    elif cluster.attachment == "plain port":
+        ways = {
+            guest.port_bridge: (guest.data_mac, guest.tunnel, guest.port_near)
+            for guest in cluster.guests
+        }
+    elif cluster.attachment == "bridge":
+        return {cluster.switch_bridge: {guest.data_mac: guest.tunnel for guest in cluster.guests}}
+    else:
+        return {}
     return {
-        guest.bridge: {**dict.fromkeys(addresses, guest.tunnel), guest.data_mac: guest.data_tap}
-        for guest in cluster.guests_of(server.name)
+        bridge: {**dict.fromkeys(addresses, beyond), own: here}
+        for bridge, (own, here, beyond) in ways.items()
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from farswitch.links.underlay import peers
+from farswitch.links.wanted import switch_bridges
 from farswitch.lock.reserved import Reserved, reserved_by
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
@@ -23,7 +24,7 @@ class WantedServer:
         guests: Those that run there.
         vnis: Of all guests.
         udp_port: Of all tunnels.
-        links: The names of the bridges and tunnels.
+        links: The names of the bridges, tunnels and veths.
         networks: Those that nobody else may have there, by the names of their settings.
         own_device: Whose routes into these networks are no clash.
         pool_path: The folder of the guests' disks.
@@ -46,7 +47,8 @@ class WantedServer:
 def wanted_server(cluster: Cluster, server: Server) -> WantedServer:
     """Return what the cluster wants of one of its servers."""
     settings, guests = cluster.settings, cluster.guests_of(server.name)
-    names = [cluster.switch_bridge, *(guest.tunnel for guest in cluster.guests)]
+    names = [name for guest in cluster.guests for name in cluster.port_links(guest)]
+    names += switch_bridges(cluster)
     networks = {"data_network": settings.data_network}
     if server.role == "hypervisor":
         names = [cluster.management_bridge, *(guest.tunnel for guest in guests)]

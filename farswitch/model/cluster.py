@@ -21,7 +21,7 @@ from farswitch.model.settings import (
     LabNetworks,
     Settings,
 )
-from farswitch.model.switch import SwitchPort, bridge_name
+from farswitch.model.switch import Attachment, SwitchPort, bridge_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,52 @@ class Cluster:
         """The marks of the cluster's objects."""
         return Owner(self.name, self.settings.vni_base)
 
+    @property
+    def attachment(self) -> Attachment:
+        """How the tunnels come to the switch."""
+        return self.settings.switch.traits.attaches
+
+    def port_links(self, guest: Guest) -> dict[str, str | None]:
+        """Return a guest's interfaces on the switch server, in the order of the way to the switch.
+
+        Each with the bridge that it is a port of: the switch, or one that only leads there.
+        """
+        match self.attachment:
+            case "bridge":
+                return {guest.tunnel: self.switch_bridge}
+            case "plain port":
+                bridge = guest.port_bridge
+                return {guest.tunnel: bridge, guest.port_near: bridge, guest.port_end: None}
+            case "tunnel":
+                return {guest.tunnel: None}
+
+    @property
+    def switch_name(self) -> str:
+        """What the switch is called where hops of a frame are: its bridge, or its kind."""
+        return self.switch_bridge if self.attachment == "bridge" else self.settings.switch.kind
+
+    def way_to_switch(self, guest: Guest) -> dict[str, str]:
+        """Return the interfaces that a frame of a guest passes on the switch server, up to it.
+
+        By what each is, in the order of the way.
+        """
+        if self.attachment != "plain port":
+            return {"port": guest.tunnel}
+        return {
+            "port": guest.tunnel,
+            "port bridge": guest.port_bridge,
+            "near end": guest.port_near,
+            "far end": guest.port_end,
+        }
+
     def switch_ports(self, mtu: int) -> tuple[SwitchPort, ...]:
         """Return the ports of the switch; the MTU is in bytes of IP packet."""
-        plain = self.settings.switch.traits.attaches == "plain port"
         return tuple(
             SwitchPort(
                 number=guest.index,
                 guest=guest.name,
                 tunnel=guest.tunnel,
-                device=guest.port_end if plain else guest.tunnel,
+                device=list(self.port_links(guest))[-1],
                 mac=guest.data_mac,
                 vni=guest.vni,
                 mtu=mtu,

@@ -1,4 +1,4 @@
-"""The network interfaces that a server should have, as values: bridges, tunnels and ports."""
+"""The network interfaces that a server should have, as values: bridges, tunnels, veths, ports."""
 
 from __future__ import annotations
 
@@ -60,17 +60,19 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """A wanted vxlan interface: one end of a tunnel, enslaved to the bridge `master`.
+    """A wanted vxlan interface: one end of a tunnel.
 
     Attributes:
         name: At most 15 characters (IFNAMSIZ).
         vni: From 1 to 2^24 - 1, unique on the server and UDP port.
         local: The server's own address on the underlay.
         remote: That of the other end.
-        master: The bridge, which must be there.
+        master: The bridge that it is a port of, which must be there. None: a switch that is no
+            bridge takes it, and may set a master of its own.
         mtu: In bytes of IP packet, at most the underlay's less 50 over IPv4, 70 over IPv6.
         port: UDP port.
         device: The underlay's; the one that has the address `local` where not given.
+        arp: Whether the server answers ARP on it, where it has no master.
         alias, altname, group: As of a `Bridge`.
     """
 
@@ -79,10 +81,11 @@ class Tunnel:
     vni: int
     local: Address | str
     remote: Address | str
-    master: str
+    master: str | None
     mtu: int = 1450
     port: int = UDP_PORT
     device: str | None = None
+    arp: bool = True
     alias: str = ""
     altname: str = ""
     group: int = 0
@@ -92,6 +95,29 @@ class Tunnel:
         """What the kernel should show of it."""
         local, remote = ip_address(self.local), ip_address(self.remote)
         return VxlanAttrs(self.vni, local, remote, self.port, self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class VethEnd:
+    """A wanted end of a veth pair; the other end is wanted, too.
+
+    Attributes:
+        name: At most 15 characters (IFNAMSIZ).
+        peer: The other end's name.
+        master: The bridge that it is a port of, which must be there. The pair is made with the end
+            that has one; the other end is a switch's, and the server is mute there.
+        mtu: In bytes of IP packet.
+        alias, altname, group: As of a `Bridge`.
+    """
+
+    kind: ClassVar[str] = "veth"
+    name: str
+    peer: str
+    master: str | None = None
+    mtu: int = 1450
+    alias: str = ""
+    altname: str = ""
+    group: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Nothing in them depends on a machine. The sentence below a field is its row in d
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
@@ -27,7 +27,7 @@ from farswitch.model.field_types import (
     number,
     text,
 )
-from farswitch.model.switch import choices, parse_switch, written
+from farswitch.model.switch import Switch, choices, parse_switch, written
 
 FIRST_GUEST_OFFSET = 10
 """Addresses before the first guest's: .1 is the gateway, .2 to .10 are the user's."""
@@ -42,7 +42,7 @@ frame overruns net.core.netdev_max_backlog (1000), which the oldest ports miss; 
 
 
 SwitchChoice = Annotated[
-    Any,
+    Switch,
     PlainValidator(parse_switch),
     PlainSerializer(written),
     Nested(choices),

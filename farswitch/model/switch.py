@@ -131,6 +131,15 @@ def adapters() -> Mapping[str, type[Switch]]:
     return dict(sorted(found.items()))
 
 
+def switch_leftovers(host: Host) -> dict[str, list[str]]:
+    """Return what bears our mark of switches of all kinds on a server, by cluster."""
+    found: dict[str, list[str]] = {}
+    for kind in adapters().values():
+        for owner, names in kind.leftovers(host).items():
+            found.setdefault(owner, []).extend(names)
+    return found
+
+
 @cache
 def choices() -> type[BaseModel]:
     """Return the model of the mapping that names one adapter and has its settings."""

@@ -79,6 +79,11 @@ def hypervisors(host: Host) -> bool:
     return host.has_parent_group("hypervisor")
 
 
+def is_switch(host: Host) -> bool:
+    """Whether the host carries the switch."""
+    return host.has_parent_group("switch")
+
+
 def guests(host: Host) -> bool:
     """Whether the host is a virtual machine."""
     return host.has_parent_group("guest")

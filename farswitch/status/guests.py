@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from farswitch.connections.netlink.links import Link, Traffic
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
+from farswitch.model.switch import SwitchState
 from farswitch.status.observed import ServerLook
 
 UNKNOWN, MISSING = "unknown", "missing"
@@ -22,8 +23,8 @@ class GuestStatus:
     Attributes:
         hypervisor: The server that it runs on.
         state: libvirt's word for its domain; "missing", "unknown".
-        port: Of its port of the switch: "up", "down", "missing", "unknown", or in which bridge else
-            it is.
+        port: Of its port of the switch: "up", "down", "missing", "unknown", in which bridge else it
+            is, or that the switch does not hold it.
         mtu: Of that port, in bytes.
         uptime: In seconds, of its virtual machine's process.
         processor: Seconds of its server's processors that it used since its start.
@@ -57,7 +58,7 @@ def guest_statuses(cluster: Cluster, looks: Mapping[str, ServerLook]) -> tuple[G
     switch = looks.get(cluster.switch.name)
     ports = {link.name: link for link in switch.links} if switch else {}
     return tuple(
-        _status(cluster, guest, looks.get(guest.hypervisor), switch, ports.get(guest.tunnel))
+        _status(cluster, guest, looks.get(guest.hypervisor), switch, ports)
         for guest in cluster.guests
     )
 
@@ -67,8 +68,9 @@ def _status(
     guest: Guest,
     hypervisor: ServerLook | None,
     switch: ServerLook | None,
-    port: Link | None,
+    ports: Mapping[str, Link],
 ) -> GuestStatus:
+    port = ports.get(guest.tunnel)
     state = hypervisor.states.get(guest.domain, MISSING) if hypervisor else UNKNOWN
     process = hypervisor.processes.get(guest.domain) if hypervisor else None
     return GuestStatus(
@@ -78,7 +80,7 @@ def _status(
         data_address=str(guest.data_address.ip),
         vni=guest.vni,
         state=state,
-        port=_port(cluster, port) if switch else UNKNOWN,
+        port=_port(cluster, guest, ports, switch.switch) if switch else UNKNOWN,
         mtu=port.mtu if port else None,
         uptime=process.uptime if process else None,
         processor=process.processor if process else None,
@@ -88,10 +90,19 @@ def _status(
     )
 
 
-def _port(cluster: Cluster, port: Link | None) -> str:
-    if port is None:
-        return MISSING
-    if port.master != cluster.switch_bridge:
-        return f"in {port.master}" if port.master else "in no bridge"
-    forwarding = port.port is not None and port.port.forwarding
-    return UP if port.up and port.running and forwarding else "down"
+def _port(
+    cluster: Cluster, guest: Guest, links: Mapping[str, Link], state: SwitchState | None
+) -> str:
+    wanted = cluster.port_links(guest)
+    for name, master in wanted.items():
+        link = links.get(name)
+        if link is None:
+            return MISSING
+        if master and link.master != master:
+            return f"in {link.master}" if link.master else "in no bridge"
+        forwarding = not master or (link.port is not None and link.port.forwarding)
+        if not (link.up and link.running and forwarding):
+            return "down"
+    if state is None or list(wanted)[-1] in state.held:
+        return UP
+    return f"not held by {cluster.switch_name}"

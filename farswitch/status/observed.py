@@ -11,6 +11,7 @@ from farswitch.errors import FarswitchError
 from farswitch.links.underlay import Underlay, with_address
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Server
+from farswitch.model.switch import SwitchState
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class ServerLook:
         at: When they were counted, in seconds of the controller's monotonic clock.
         states: Of each domain, by name; none on the switch.
         processes: Of each domain that runs, by name.
+        switch: Of the switch that holds the ports; None on a hypervisor, and where a bridge is the
+            switch, whose ports say it all.
     """
 
     underlay: Underlay | FarswitchError
@@ -54,6 +57,7 @@ class ServerLook:
     at: float
     states: Mapping[str, State] = field(default_factory=dict)
     processes: Mapping[str, DomainProcess] = field(default_factory=dict)
+    switch: SwitchState | None = None
 
     def link(self, name: str) -> Link | None:
         """Return the interface of that name, if there is one."""

@@ -18,12 +18,19 @@ Counts = Literal["as seen", "turned", "none"]
 nothing: a bridge counts only what is for its server."""
 
 
+COUNTS: Mapping[str, Counts] = {
+    "port": "as seen", "port bridge": "none", "near end": "turned", "far end": "as seen",
+}  # fmt: skip
+"""Of what a frame passes on the switch server."""
+
+
 @dataclass(frozen=True, slots=True)
 class PathHop:
     """One interface that a guest's frames pass.
 
     Attributes:
-        what: "tap", "bridge", "tunnel", "underlay", "port" or "switch".
+        what: "tap", "bridge", "tunnel", "underlay", "port", "port bridge", "near end", "far end" or
+            "switch".
         state: "up", "down", "missing" or "unknown".
         mtu: In bytes.
         shared: Whether frames of others are counted too.
@@ -55,17 +62,23 @@ def hops(cluster: Cluster, guest: Guest, looks: Mapping[str, ServerLook]) -> Ite
         (hypervisor, "tunnel", guest.tunnel, "turned"),
         (hypervisor, "underlay", below.get(hypervisor, "?"), "turned"),
         (switch, "underlay", below.get(switch, "?"), "as seen"),
-        (switch, "port", guest.tunnel, "as seen"),
-        (switch, "switch", cluster.switch_bridge, "none"),
+        *(
+            (switch, what, name, COUNTS[what])
+            for what, name in cluster.way_to_switch(guest).items()
+        ),
+        (switch, "switch", cluster.switch_name, "none"),
     )
     for server, what, name, counts in way:
         look = looks.get(server)
         link = look.link(name) if look else None
+        state = _state(link) if look else UNKNOWN
+        if what == "switch" and look and look.switch:
+            state = "down" if look.switch.fault else UP
         yield PathHop(
             server=server,
             what=what,
             name=name,
-            state=_state(link) if look else UNKNOWN,
+            state=state,
             mtu=link.mtu if link else None,
             shared=what == "underlay",
             traffic=_traffic(link, counts),

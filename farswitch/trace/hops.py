@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,7 +20,8 @@ class TraceHop:
     """One interface that a frame passes.
 
     Attributes:
-        what: "NIC", "tap", "bridge", "tunnel", "underlay", "port" or "switch".
+        what: "NIC", "tap", "bridge", "tunnel", "underlay", "port", "port bridge", "near end",
+            "far end" or "switch".
         vni: Of the tunnel that the frame is within there; None where it is as its guest sent it.
         count: How many frames passed; of a bridge those that left it for the next hop, as it counts
             nothing itself. None where nobody could count.
@@ -69,9 +70,9 @@ def hops(
         TraceHop(near, "tunnel", sender.tunnel, "out"),
         TraceHop(near, "underlay", devices[near], "out", sender.vni),
         TraceHop(switch, "underlay", middle, "in", sender.vni),
-        TraceHop(switch, "port", sender.tunnel, "in"),
-        TraceHop(switch, "switch", cluster.switch_bridge, "through"),
-        TraceHop(switch, "port", receiver.tunnel, "out"),
+        *_to_switch(cluster, sender, ("in", "through", "out", "in")),
+        TraceHop(switch, "switch", cluster.switch_name, "through"),
+        *reversed(_to_switch(cluster, receiver, ("out", "through", "in", "out"))),
         TraceHop(switch, "underlay", middle, "out", receiver.vni),
         TraceHop(far, "underlay", devices[far], "in", receiver.vni),
         TraceHop(far, "tunnel", receiver.tunnel, "in"),
@@ -79,6 +80,15 @@ def hops(
         TraceHop(far, "tap", receiver.data_tap, "out"),
         TraceHop(receiver.name, "NIC", DATA_NIC, "in"),
     )
+
+
+def _to_switch(cluster: Cluster, guest: Guest, ways: Sequence[Way]) -> list[TraceHop]:
+    """Return a guest's hops on the switch server, from its tunnel to the switch."""
+    links = cluster.way_to_switch(guest).items()
+    server = cluster.switch.name
+    return [
+        TraceHop(server, what, name, way) for (what, name), way in zip(links, ways, strict=False)
+    ]
 
 
 def counted(way: Iterable[TraceHop], found: CountedFrames) -> tuple[TraceHop, ...]:

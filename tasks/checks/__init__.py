@@ -20,6 +20,7 @@ from tasks.checks.server import (
     isolation,
     queues,
     ready,
+    switch,
     sysctl,
 )
 from tasks.checks.ssh import login as ssh_login
@@ -30,6 +31,7 @@ SUITE: dict[str, tuple[Probe, ...]] = {
     "server": (
         ready.PROBE,
         bridges.PROBE,
+        switch.PROBE,
         queues.PROBE,
         guard.PROBE,
         isolation.PROBE,

@@ -20,6 +20,7 @@ def arguments(
     forwarding = wanted.wanted_forwarding(cluster, server)
     values: dict[str, dict[str, Any]] = {
         "bridge": {"bridges": wanted.wanted_bridges(cluster, server, mtu=mtu), "owner": owner},
+        "veth": {"ends": wanted.wanted_veths(cluster, server, mtu=mtu), "owner": owner},
         "vxlan": {"tunnels": tunnels, "owner": owner},
         "bridge_ports": {"ports": wanted.wanted_ports(cluster, server)},
         "fdb": {"forwarding": forwarding, "tunnels": tunnels, "owner": owner},

@@ -25,7 +25,7 @@ from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from tasks.bridge import bridge
 from tasks.bridge_ports import bridge_ports
-from tasks.checks.server import bridges, isolation, queues
+from tasks.checks.server import bridges, isolation, queues, switch
 from tasks.checks.server import drift as server_drift
 from tasks.checks.server import firewall as server_firewall
 from tasks.checks.server import guard as server_guard
@@ -36,6 +36,7 @@ from tasks.fdb import fdb
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
 from tasks.sysctl import sysctl
+from tasks.veth import veth
 from tasks.vxlan import vxlan
 from tests.netns.arguments import arguments
 from tests.netns.inside import NetnsEndpoint
@@ -46,7 +47,7 @@ REBUILD = "build-again"
 PROBES = [
     one.PROBE
     for one in (
-        bridges, queues, server_drift, server_firewall, server_guard, isolation,
+        bridges, queues, switch, server_drift, server_firewall, server_guard, isolation,
         server_sysctl, tunnel, tunnel_fdb,
     )
 ]  # fmt: skip
@@ -88,7 +89,7 @@ class Net:
 
     def build(self) -> list[str]:
         """Run the build's own tasks on both servers and return the changes."""
-        steps = (sysctl, guard, firewall_reset, bridge, vxlan, bridge_ports, fdb)
+        steps = (sysctl, guard, firewall_reset, bridge, veth, vxlan, bridge_ports, fdb)
         done = [
             self.task(server, step, **arguments(step, self.cluster, server, mtu=MTU))
             for server in ("server1", "server2")
@@ -142,9 +143,14 @@ def plugs(cluster: Cluster, *, apart: bool) -> Iterator[tuple[str, str, str, str
         yield guest.management_tap, bridge, guest.management_mac, management, home
 
 
-def two_servers(boxes_of: Callable[[], LocalShell], folder: Path, *, apart: bool = False) -> Net:
-    """Make two servers, and two guests whose NICs are in one namespace, or `apart` in two."""
-    settings = Settings(cluster="t")
+def two_servers(
+    boxes_of: Callable[[], LocalShell], folder: Path, *, apart: bool = False, **more: object
+) -> Net:
+    """Make two servers, and two guests whose NICs are in one namespace, or `apart` in two.
+
+    `more` are settings of the site.
+    """
+    settings = Settings(cluster="t", **more)
     one = Server("server1", "hypervisor", "server1", ip_address("198.51.100.11"))
     two = Server("server2", "switch", "server2", ip_address("198.51.100.12"))
     guests = tuple(Guest(f"node{at}", at, "server1", settings) for at in (1, 2))

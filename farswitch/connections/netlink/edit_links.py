@@ -13,7 +13,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from farswitch.connections.netlink.kernel_numbers import GEN_MODE_NONE
 from farswitch.connections.netlink.links import Link, Port, Session
 from farswitch.errors import FarswitchError
-from farswitch.model.links import Bridge, Tunnel
+from farswitch.model.links import Bridge, Tunnel, VethEnd
 from farswitch.model.owner import GROUP_BASE
 
 QUIET = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", GEN_MODE_NONE)]})]}
@@ -62,7 +62,7 @@ def make_bridge(ipr: Session, want: Bridge) -> None:
 
 
 def make_tunnel(ipr: Session, want: Tunnel, *, device: int, master: int) -> None:
-    """Make a vxlan interface that is down, and enslave it to the bridge with the index `master`.
+    """Make a vxlan interface that is down, in the bridge with the index `master`; 0 is none.
 
     With the index of the underlay's device the kernel bounds the tunnel's MTU.
 
@@ -80,7 +80,20 @@ def make_tunnel(ipr: Session, want: Tunnel, *, device: int, master: int) -> None
         )  # fmt: skip
 
 
-def finish(ipr: Session, want: Bridge | Tunnel) -> None:
+def make_pair(ipr: Session, want: VethEnd, *, master: int) -> None:
+    """Make both ends of a veth pair, down, the wanted one in the bridge with the index `master`.
+
+    Raises:
+        LinkError: The kernel refused.
+    """
+    with _named(want.name, "made an end of a veth pair"):
+        ipr.link(
+            "add", ifname=want.name, kind="veth", group=want.group, mtu=want.mtu, master=master,
+            peer={"ifname": want.peer, "mtu": want.mtu, "group": want.group},
+        )  # fmt: skip
+
+
+def finish(ipr: Session, want: Bridge | Tunnel | VethEnd) -> None:
     """Give an interface that was made its marks and its MTU, and bring it up.
 
     Raises:
@@ -92,7 +105,21 @@ def finish(ipr: Session, want: Bridge | Tunnel) -> None:
     else:
         set_quiet(ipr, want.name, mtu=want.mtu, ifalias=want.alias)
     add_altname(ipr, want.name, want.altname)
+    if is_mute(want):
+        set_arp(ipr, want.name, arp=False)
     set_up(ipr, want.name)
+
+
+def is_mute(want: Bridge | Tunnel | VethEnd) -> bool:
+    """Tell whether the server answers no ARP on an interface that is no bridge, and has no master.
+
+    A switch's socket gets a copy of each frame, and the server's own stack the other one.
+    """
+    return (
+        not isinstance(want, Bridge)
+        and want.master is None
+        and not (isinstance(want, Tunnel) and want.arp)
+    )
 
 
 def set_mtu(ipr: Session, name: str, mtu: int) -> None:

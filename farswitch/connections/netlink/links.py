@@ -122,6 +122,8 @@ class Link:
     port: Port | None = None
     lower: str | None = None
     """The device that it is made on, of a VLAN or its like; None where that is not on this side."""
+    peer: str | None = None
+    """The other end, of a veth; None where that is in another network namespace."""
     far: bool = False
     """Its other end, or the device that it is made on, is in another network namespace."""
     queue_length: int = 1000
@@ -191,6 +193,7 @@ def _link(
         if text(info.get(Info.SLAVE_KIND)) == "bridge"
         else None,
         lower=names.get(number(values.get(Ifla.LINK))) if kind in STACKED and not far else None,
+        peer=names.get(number(values.get(Ifla.LINK))) if kind == "veth" and not far else None,
         far=far,
         queue_length=number(values.get(Ifla.TXQLEN)),
         traffic=Traffic.parse(values[Ifla.STATS64]),

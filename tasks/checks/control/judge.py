@@ -32,12 +32,12 @@ class State:
     Attributes:
         link: The interface; None when it is not there.
         written: The entries of the FDB that were written, not learnt, as (address, device).
-        places: Where the guests' addresses are: by address the ports.
+        places: Where the guests' addresses are: by address the ports. None: no bridge holds them.
     """
 
     link: Link | None
     written: frozenset[tuple[str, str]]
-    places: Mapping[str, frozenset[str]]
+    places: Mapping[str, frozenset[str]] | None
 
 
 def judge_cut(
@@ -157,6 +157,8 @@ def _differences(guest: Guest, before: State, now: State) -> list[str]:
     if before.written != now.written:
         changed = sorted(before.written ^ now.written)
         differences.append(f"the FDB's written entries differ: {changed[:SHOWN]}")
+    if now.places is None:
+        return differences
     at = now.places.get(guest.data_mac, frozenset())
     if at != {guest.tunnel}:
         where = ", ".join(sorted(at)) or "no port"

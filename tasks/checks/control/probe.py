@@ -19,6 +19,7 @@ from farswitch.connections.netlink.edit_links import set_down, set_up
 from farswitch.connections.netlink.fdb import entries
 from farswitch.connections.netlink.links import dump
 from farswitch.errors import FarswitchError
+from farswitch.links.wanted import wanted_forwarding
 from farswitch.model.machines import Guest
 from farswitch.pace import patient
 from farswitch.proof.check import Check, skipped
@@ -148,7 +149,7 @@ def _ask(context: Context, guests: Sequence[Guest], seconds: float) -> Answers:
 
 
 def _states(context: Context, guests: Sequence[Guest]) -> dict[str, State]:
-    """Read the guests' ports, and what their bridge knows.
+    """Read the guests' ports, and what the bridges of the data network know.
 
     Raises:
         FarswitchError: A port is not up: there is nothing to take down.
@@ -156,17 +157,19 @@ def _states(context: Context, guests: Sequence[Guest]) -> dict[str, State]:
     switch = context.cluster.switch.name
     with context.netlink(switch).session() as ipr:
         have = dump(ipr)
-        bridge = context.cluster.switch_bridge
-        fdb = [entry for entry in entries(ipr, have) if entry.bridge == bridge]
+        bridges = wanted_forwarding(context.cluster, context.cluster.switch)
+        fdb = [entry for entry in entries(ipr, have) if entry.bridge in bridges]
     links = {link.name: link for link in have}
     places: defaultdict[str, set[str]] = defaultdict(set)
+    tunnels = {guest.tunnel for guest in context.cluster.guests}
     for entry in fdb:
-        places[entry.mac].add(entry.device)
+        if entry.device in tunnels:
+            places[entry.mac].add(entry.device)
     states = {
         guest.name: State(
             link=links.get(guest.tunnel),
             written=frozenset((entry.mac, entry.device) for entry in fdb if entry.static),
-            places={mac: frozenset(ports) for mac, ports in places.items()},
+            places={mac: frozenset(ports) for mac, ports in places.items()} if bridges else None,
         )
         for guest in guests
     }

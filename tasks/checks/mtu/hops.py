@@ -110,8 +110,10 @@ def _set_mtu(device: str, mtu: int) -> list[str]:
 def _ours(cluster: Cluster, server: Server) -> Iterator[tuple[str, str, str | None]]:
     if server.role == "switch":
         for guest in cluster.guests:
-            yield guest.tunnel, f"switch port '{guest.tunnel}' of '{guest.name}'", guest.name
-        yield cluster.switch_bridge, f"switch bridge '{cluster.switch_bridge}'", None
+            for what, name in cluster.way_to_switch(guest).items():
+                yield name, f"switch {what} '{name}' of '{guest.name}'", guest.name
+        if cluster.attachment == "bridge":
+            yield cluster.switch_bridge, f"switch bridge '{cluster.switch_bridge}'", None
         return
     for guest in cluster.guests_of(server.name):
         yield guest.data_tap, f"tap '{guest.data_tap}' of '{guest.name}'", guest.name

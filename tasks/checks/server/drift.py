@@ -17,6 +17,7 @@ from farswitch.links.wanted import (
     wanted_hops,
     wanted_ports,
     wanted_tunnels,
+    wanted_veths,
 )
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
@@ -28,7 +29,9 @@ from tasks.fdb import fdb
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
 from tasks.mtu import mtu
+from tasks.switch import switch
 from tasks.sysctl import sysctl
+from tasks.veth import veth
 from tasks.vxlan import vxlan
 
 NAME = "server.drift"
@@ -81,7 +84,7 @@ def observe(task: Task, context: Context) -> dict[str, Result | FarswitchError]:
     guarded = wanted_guard(cluster, server, device)
     mode, flows = cluster.settings.firewall, wanted_flows(cluster, server, device, underlay.below)
     tunnels = wanted_tunnels(cluster, server, device=device, mtu=size)
-    forwarding = wanted_forwarding(cluster, server)
+    forwarding, ends = wanted_forwarding(cluster, server), wanted_veths(cluster, server, mtu=size)
     ports, hops = wanted_ports(cluster, server), wanted_hops(cluster, server)
     with netlink(task).session() as ipr:
         have = dump(ipr)
@@ -90,11 +93,15 @@ def observe(task: Task, context: Context) -> dict[str, Result | FarswitchError]:
         "guard": lambda: guard(task, owner, guarded, dry_run=True),
         "firewall": lambda: firewall_reset(task, owner, mode, flows, dry_run=True),
         "bridges": lambda: bridge(task, bridges, owner, have=have, dry_run=True),
+        "veths": lambda: veth(task, ends, owner, have=have, dry_run=True),
         "tunnels": lambda: vxlan(task, tunnels, owner, have=have, dry_run=True),
         "ports": lambda: bridge_ports(task, ports, have=have, dry_run=True),
         "fdb": lambda: fdb(task, forwarding, tunnels, owner, have=have, dry_run=True),
         "mtu": lambda: mtu(task, size, hops, have=have, dry_run=True),
     }
+    if server.role == "switch" and cluster.attachment != "bridge":
+        adapter, held = cluster.settings.switch, cluster.switch_ports(size)
+        parts["switch"] = lambda: switch(task, adapter, held, owner, dry_run=True)
     return {part: attempt(dry_run) for part, dry_run in parts.items()}
 
 

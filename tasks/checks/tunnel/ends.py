@@ -33,7 +33,8 @@ def describe(name: str, link: Link | None) -> str:
 
 def wanted(tunnel: Tunnel) -> str:
     """Return the same of an end that is as it should be."""
-    return f"{tunnel.name} {_attributes(tunnel.vxlan)}, up, in {tunnel.master}"
+    place = f", in {tunnel.master}" if tunnel.master else ""
+    return f"{tunnel.name} {_attributes(tunnel.vxlan)}, up{place}"
 
 
 def faults(link: Link | None, want: Tunnel) -> dict[str, str]:
@@ -60,7 +61,7 @@ def faults(link: Link | None, want: Tunnel) -> dict[str, str]:
         found["it is down"] = CAUSES["down"]
     elif not link.running:
         found["it has no carrier"] = CAUSES["carrier"]
-    if link.master != want.master:
+    if want.master and link.master != want.master:
         found[f"it is in {link.master or 'no bridge'} instead of {want.master}"] = CAUSES["bridge"]
     return found
 

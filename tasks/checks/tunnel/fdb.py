@@ -64,13 +64,16 @@ def judge_fdb(
     places, far = wanted_forwarding(cluster, state.server), of_tunnels(state.entries)
     tunnels = {tunnel.name: tunnel for tunnel in state.tunnels}
     earlier = announcements.before.get(state.server.name, ())
+    if not places:
+        yield skipped(NAME, state.server.name, _untold(cluster), NAME)
+        return
     for guest in cluster.guests:
         mine = [one for one in state.entries if _of(one, guest, places)]
         wrong = [one for one in (*earlier, *mine) if _of(one, guest, places, stray=True)]
         own = tunnels.get(guest.tunnel)
         led = list(astray(own, far.get(own.name, ()))) if own and state.link(own.name) else []
         found = [*dict.fromkeys(map(_shown, wrong)), *led]
-        absent = [] if found else missing(places, guest, state)
+        absent = [] if found else missing(cluster, places, guest, state)
         who = f"{guest.name} ({guest.data_mac}): "
         if absent and (why := announcements.silent.get(guest.name)):
             yield skipped(NAME, state.server.name, f"{guest.name} said nothing: {why}", NAME)
@@ -89,14 +92,23 @@ def judge_fdb(
         )
 
 
-def missing(places: Forwarding, guest: Guest, state: TunnelState) -> list[str]:
-    """Return the bridges of a server that do not know where a guest is."""
+def _untold(cluster: Cluster) -> str:
+    return f"the switch '{cluster.settings.switch.kind}' holds the tunnels itself"
+
+
+def missing(cluster: Cluster, places: Forwarding, guest: Guest, state: TunnelState) -> list[str]:
+    """Return the bridges of a server that do not know where a guest is, and have to.
+
+    A switch that is no bridge may keep announcements to itself.
+    """
+    own = {guest.bridge, guest.port_bridge}
+    asked = [name for name in places if cluster.attachment == "bridge" or name in own]
     known = {
         one.bridge
         for one in state.entries
         if _of(one, guest, places) and not misplaced(one, places)
     }
-    return [bridge for bridge in places if bridge not in known]
+    return [bridge for bridge in asked if bridge not in known]
 
 
 def _of(entry: Entry, guest: Guest, places: Forwarding, *, stray: bool = False) -> bool:
@@ -133,7 +145,8 @@ def await_entries(task: Task, context: Context, announced: Collection[str]) -> T
 
         def all_known() -> TunnelState | None:
             found = TunnelState.read(ipr, context, server)
-            return None if any(missing(places, guest, found) for guest in guests) else found
+            late = any(missing(context.cluster, places, guest, found) for guest in guests)
+            return None if late else found
 
         with suppress(DeadlineError):
             return wait_until(

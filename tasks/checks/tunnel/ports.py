@@ -86,7 +86,7 @@ def _foreign(
     for link in state.links:
         if link.master not in bridges or (link.name, link.master) in places:
             continue
-        mends = link.kind == "vxlan" and owns(state.owner, link)
+        mends = link.kind in {"vxlan", "veth"} and owns(state.owner, link)
         leave = state.command(["ip", "link", "set", "dev", link.name, "nomaster"])
         yield Check(
             name="tunnel.ports",
