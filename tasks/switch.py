@@ -8,7 +8,7 @@ from nornir.core.task import Result, Task
 
 from farswitch.errors import FarswitchError
 from farswitch.model.owner import Owner
-from farswitch.model.switch import Switch, SwitchPort
+from farswitch.model.switch import Switch, SwitchPort, remove_switches
 
 
 def switch(
@@ -21,6 +21,8 @@ def switch(
     dry_run: bool | None = None,
 ) -> Result:
     """Converge the switch of a server; its ports' devices must be there.
+
+    When it holds them, the owner's switches of other kinds are ended.
 
     Args:
         task: The Nornir task of the server.
@@ -37,14 +39,16 @@ def switch(
     Raises:
         FarswitchError: It could not be made to hold all ports; the adapter's words say why.
     """
-    wanted = ports if present else ()
+    wanted, dry = ports if present else (), task.is_dry_run(dry_run)
     have = adapter.observe(task.host, owner)
     changes = adapter.plan(have, wanted, owner)
-    if changes and not task.is_dry_run(dry_run):
+    if changes and not dry:
         adapter.apply(task.host, owner, changes)
         _prove(task.host.name, adapter, adapter.observe(task.host, owner).held, wanted)
-    lines = "\n".join(map(str, changes))
-    return Result(task.host, result=have, changed=bool(changes), diff=lines, count=len(changes))
+    lines = [*map(str, changes)]
+    lines += remove_switches(task.host, owner, spared=adapter.kind, dry_run=dry)
+    diff = "\n".join(lines)
+    return Result(task.host, result=have, changed=bool(lines), diff=diff, count=len(lines))
 
 
 def _prove(

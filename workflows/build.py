@@ -69,7 +69,6 @@ from tasks.preflight import preflight
 from tasks.record import record
 from tasks.ssh_keys import ssh_keys
 from tasks.switch import switch
-from tasks.switch_remove import switch_remove
 from tasks.sysctl import sysctl
 from tasks.underlay_udp import underlay_udp
 from tasks.veth import veth
@@ -81,7 +80,7 @@ from workflows.lab_up import ensure_lab
 STEPS = (
     "preflight", "image_source", "underlay_udp", "record", "vm_remove",
     "sysctl", "guard", "firewall_reset", "bridge", "veth", "vxlan", "bridge_ports", "fdb",
-    "mtu_servers", "switch", "switch_remove", "image",
+    "mtu_servers", "switch", "image",
     "vm_boot", "observe_guest", "mtu", "firewall_guests", "hosts_file", "ssh_keys", "nfs", "mpi",
     "interfaces", "mpi_smoke",
 )  # fmt: skip
@@ -207,9 +206,7 @@ def switch_stage(session: Session, size: int) -> Stage:
     cluster = session.cluster
     adapter, ports = cluster.settings.switch, cluster.switch_ports(size)
     holder = step(switch, adapter=adapter, ports=ports, owner=cluster.owner)
-    holds = () if cluster.attachment == "bridge" else (holder,)  # its ports are all of it
-    earlier = step(switch_remove, owner=cluster.owner, spared=adapter.kind)
-    return Stage(is_switch, (*holds, earlier))
+    return Stage(is_switch, (holder,))
 
 
 def image_stage(session: Session) -> Stage:

@@ -140,6 +140,19 @@ def switch_leftovers(host: Host) -> dict[str, list[str]]:
     return found
 
 
+def remove_switches(
+    host: Host, owner: Owner, *, spared: str = "", dry_run: bool = False
+) -> list[str]:
+    """End an owner's switches on a server, but those of the kind that is spared; return a plan."""
+    lines = []
+    for name, kind in adapters().items():
+        found = kind.leftovers(host).get(owner.cluster, ()) if name != spared else ()
+        lines += [f"- switch {one}" for one in found]
+        if found and not dry_run:
+            kind.remove(host, owner)
+    return lines
+
+
 @cache
 def choices() -> type[BaseModel]:
     """Return the model of the mapping that names one adapter and has its settings."""

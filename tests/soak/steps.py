@@ -10,10 +10,12 @@ BUILD = (
     "guard",
     "firewall_reset",
     "bridge",
+    "veth",
     "vxlan",
     "bridge_ports",
     "fdb",
     "mtu_servers",
+    "switch",
     "image",
     "vm_boot",
 )

@@ -25,7 +25,10 @@ NEWER = NewerDocumentError("The record 'x' on server 's1'", 99, 2)
 HYPERVISOR = SimpleNamespace(name="s1", has_parent_group=lambda name: name == "hypervisor")
 SWITCH = SimpleNamespace(name="s2", has_parent_group=lambda name: name == "switch")
 SITE = Settings(cluster="a")
-STEPS = ["vm_remove", "image_remove", "links", "firewall_reset", "guard", "sysctl", "record"]
+STEPS = [
+    "vm_remove", "image_remove", "switch_remove", "links", "firewall_reset", "guard", "sysctl",
+    "record",
+]  # fmt: skip
 
 
 def run(by_server: dict[str, Leftovers], *, errors=(), fails="", **how):
