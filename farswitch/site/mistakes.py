@@ -78,14 +78,14 @@ def _sentence(model: type[BaseModel], details: ErrorDetails, place: Place) -> st
 
 
 def wanted(info: FieldInfo) -> str:
-    """Return a field's title; that of `Kind | None` stands in the kind's own annotation."""
+    """Return a field's title or docstring; the title of `Kind | None` is in Kind's annotation."""
     inner = (
         note.title
         for kind in get_args(info.annotation)
         for note in getattr(kind, "__metadata__", ())
         if isinstance(note, FieldInfo)
     )
-    return info.title or next((text for text in inner if text), "another value")
+    return info.title or next(filter(None, inner), info.description or "another value")
 
 
 def _unknown_key(known: list[str], name: str, place: Place) -> str:

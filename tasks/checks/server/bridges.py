@@ -13,7 +13,7 @@ from farswitch.links.plan import Add, LinkChange, Set, plan
 from farswitch.links.wanted import wanted_bridges
 from farswitch.model.links import Bridge
 from farswitch.model.owner import Owner
-from farswitch.proof.check import Check
+from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.fixes import Fixes
 from farswitch.proof.probe import Probe, of_each
@@ -89,7 +89,9 @@ def verdicts(context: Context, server: str, have: Sequence[Link]) -> Iterator[Ch
     """Yield the verdicts on a server's bridges."""
     cluster = context.cluster
     want = wanted_bridges(cluster, cluster.server(server), mtu=context.mtu)
-    return judge(server, have, want, cluster.owner, Fixes.of(context, server))
+    if not want:
+        yield skipped("server.bridges", server, "the switch holds the tunnels itself")
+    yield from judge(server, have, want, cluster.owner, Fixes.of(context, server))
 
 
 PROBE = Probe(

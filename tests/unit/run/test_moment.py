@@ -47,7 +47,7 @@ def test_80_columns_show_stages_hosts_and_deadlines():
 def test_140_columns_need_fewer_lines():
     lines = text_of(MANY, 140)
     assert [line.split(", ")[-1] for line in lines[:2]] == ["guard 0.4 s,", "switch 0.4 s,"]
-    assert len(lines) == 8
+    assert len(lines) == 9
 
 
 @pytest.mark.parametrize("width", [80, 140])
