@@ -129,7 +129,8 @@ def _round(
 def _counters(context: Context, guests: Sequence[Guest]) -> counters.Reading:
     """Read the switch's ports, the hypervisors' tunnels and all management taps, side by side."""
     cluster = context.cluster
-    names = {cluster.switch.name: [guest.tunnel for guest in guests]}
+    ends = [guest.port_end for guest in guests if cluster.attachment == "plain port"]
+    names = {cluster.switch.name: [*(guest.tunnel for guest in guests), *ends]}
     for guest in guests:
         here = names.setdefault(guest.hypervisor, [])
         here += [guest.tunnel, guest.management_tap]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from operator import attrgetter
 
 from farswitch.connections.shell.base import Shell
@@ -22,16 +23,18 @@ ONCE_FLOOR, ONCE_SHARE = 50_000, 1.5
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Bytes that an interface received and sent."""
+    """Bytes that an interface received and sent, and how many frames they were."""
 
     received: int = 0
     sent: int = 0
+    frames_in: int = 0
+    frames_out: int = 0
 
     def __add__(self, other: Count) -> Count:
-        return Count(self.received + other.received, self.sent + other.sent)
+        return Count(*map(operator.add, astuple(self), astuple(other)))
 
     def __sub__(self, earlier: Count) -> Count:
-        return Count(self.received - earlier.received, self.sent - earlier.sent)
+        return Count(*map(operator.sub, astuple(self), astuple(earlier)))
 
     @property
     def total(self) -> int:
@@ -93,7 +96,7 @@ def read(login: Shell, names: Sequence[str]) -> dict[str, Count]:
     """Read the counters of interfaces of a host; one that is not there is an error."""
     said = login.run(shell_command("nic_counters", *names)).stdout
     fields = (line.split() for line in said.splitlines())
-    return {name: Count(int(received), int(sent)) for name, received, sent in fields}
+    return {name: Count(*map(int, numbers)) for name, *numbers in fields}
 
 
 def growth(before: Counts, after: Counts) -> dict[str, Count]:
