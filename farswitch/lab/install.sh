@@ -7,12 +7,13 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
 # For the program, whose libvirt module is built on the spot; for server1; for every server; for
-# filters of captures; for the controller's logins; for guest images.
+# filters of captures; for a switch on server2; for the controller's logins; for guest images.
 packages='
     python3 python3-venv python3-dev gcc pkg-config libvirt-dev make git ca-certificates
     libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils
     iproute2 iptables nftables ebtables procps openssh-server sudo
     tcpdump
+    openvswitch-switch
     openssh-client
     mmdebstrap e2fsprogs syslinux syslinux-common mtools dosfstools fdisk cpio zstd
 '
