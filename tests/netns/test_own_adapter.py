@@ -15,12 +15,11 @@ from farswitch.model import switch
 from farswitch.model.settings import Settings
 from farswitch.remote import command
 from farswitch.site.loader import load_site
-from tests.documented import ROOT, blocks
+from tests.documented import ROOT, run_by
 from tests.netns.built_servers import PROBES, Net, sh, two_servers
 
 pytestmark = pytest.mark.root
-HERE = "tests/netns/test_own_adapter.py"
-BLOCKS = {block.language: block.text for block in blocks() if HERE in block.files}
+BLOCKS = {block.language: block.text for block in run_by(__file__)}
 
 
 @pytest.fixture(scope="module")
