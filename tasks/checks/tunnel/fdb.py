@@ -16,7 +16,6 @@ from farswitch.connections.netlink.fdb import Entry
 from farswitch.deadline import Deadline, DeadlineError, wait_until
 from farswitch.errors import FarswitchError
 from farswitch.links.forwarding import Forwarding, astray, misplaced, of_tunnels
-from farswitch.links.wanted import wanted_forwarding
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 from farswitch.pace import patient
@@ -24,7 +23,7 @@ from farswitch.proof.check import Check, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observed, Probe, Proof, of_all
 from farswitch.remote import command
-from tasks.checks.tunnel.observed import TunnelState
+from tasks.checks.tunnel.observed import TunnelState, wanted_places
 from tasks.checks.tunnel.probe import observe
 
 NAME = "tunnel.fdb"
@@ -61,7 +60,7 @@ def judge_fdb(
     cluster: Cluster, state: TunnelState, rebuild: str, announcements: Announcements
 ) -> Iterator[Check]:
     """Yield one verdict a guest of a server: of its address there, and of its tunnel's far end."""
-    places, far = wanted_forwarding(cluster, state.server), of_tunnels(state.entries)
+    places, far = wanted_places(cluster, state.server), of_tunnels(state.entries)
     tunnels = {tunnel.name: tunnel for tunnel in state.tunnels}
     earlier = announcements.before.get(state.server.name, ())
     if not places:
@@ -101,7 +100,7 @@ def missing(cluster: Cluster, places: Forwarding, guest: Guest, state: TunnelSta
 
     A switch that is no bridge may keep announcements to itself.
     """
-    own = {guest.bridge, guest.port_bridge}
+    own = {guest.bridge, guest.port_bridge, cluster.settings.switch.kind}
     asked = [name for name in places if cluster.attachment == "bridge" or name in own]
     known = {
         one.bridge
@@ -139,7 +138,7 @@ def announce(task: Task, context: Context) -> None:
 def await_entries(task: Task, context: Context, announced: Collection[str]) -> TunnelState:
     """Return what a server has once its bridges know all guests that spoke, or at the deadline."""
     server = context.cluster.server(task.host.name)
-    places = wanted_forwarding(context.cluster, server)
+    places = wanted_places(context.cluster, server)
     guests = [guest for guest in context.cluster.guests if guest.name in announced]
     with netlink(task).session() as ipr:
 

@@ -9,12 +9,29 @@ from functools import partial
 from farswitch.connections.netlink import fdb
 from farswitch.connections.netlink.fdb import Entry
 from farswitch.connections.netlink.links import Link, Session, dump
+from farswitch.links.forwarding import Forwarding
 from farswitch.links.ownership import owns
-from farswitch.links.wanted import wanted_tunnels
+from farswitch.links.wanted import wanted_forwarding, wanted_tunnels
+from farswitch.model.cluster import Cluster
 from farswitch.model.links import Tunnel
 from farswitch.model.machines import Guest, Server
 from farswitch.model.owner import Owner
 from farswitch.proof.context import Context
+
+
+def tells(cluster: Cluster, server: Server) -> bool:
+    """Tell whether a server carries a switch that is no bridge, and says at which port who is."""
+    traits = cluster.settings.switch.traits
+    return server.role == "switch" and traits.attaches != "bridge" and traits.places
+
+
+def wanted_places(cluster: Cluster, server: Server) -> Forwarding:
+    """Return where each address belongs on a server, by bridge; such a switch by its kind."""
+    places = wanted_forwarding(cluster, server)
+    if not tells(cluster, server):
+        return places
+    own = {guest.data_mac: list(cluster.port_links(guest))[-1] for guest in cluster.guests}
+    return {**places, cluster.settings.switch.kind: own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +42,7 @@ class TunnelState:
         server: Which.
         owner: Whose interfaces are ours there.
         links: All its interfaces.
-        entries: All entries of its bridges and tunnels.
+        entries: All entries of its bridges and tunnels, and of a switch that knows where who is.
         tunnels: The tunnels that are wanted there.
         command: Makes the line that runs a program there as root.
     """
@@ -45,7 +62,12 @@ class TunnelState:
         command = partial(context.command, server.name)
         owner = context.cluster.owner
         links = dump(ipr)
-        return cls(server, owner, links, fdb.entries(ipr, links), want, command)
+        entries = [*fdb.entries(ipr, links)]
+        if tells(context.cluster, server):
+            switch = context.cluster.settings.switch
+            places = switch.places(context.hosts[server.name], owner)
+            entries += [Entry(mac, device, bridge=switch.kind) for mac, device in places.items()]
+        return cls(server, owner, links, entries, want, command)
 
     def link(self, name: str) -> Link | None:
         """Return an interface by its name."""
