@@ -1,0 +1,125 @@
+"""`make trial-switch`: each kind of switch in the path of real guests, proved, broken and removed.
+
+One cluster has them one after the other. The figures go into the summary; the machine is too noisy
+for limits.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from farswitch.lab import control
+from farswitch.lab.addresses import Lab
+from tests.lab.clusters import ClusterUnderTest
+from tests.lab.comparison import Snapshot, compare, observe, settle
+from tests.own_lab import WITH_GUESTS, own_lab
+
+pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
+
+VNI = 8901
+EXAMPLES = Path(__file__).parents[2] / "examples"
+Figure = Callable[[str, object], None]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with own_lab("fsw", (*WITH_GUESTS, "gcc", "ovs-vsctl")) as lab:
+        control.up(lab)
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def untouched(lab: Lab) -> Snapshot:
+    settle(lab)
+    return observe(lab)
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    lab: Lab, untouched: Snapshot, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ClusterUnderTest]:
+    """Return a cluster that the first of the tests here builds."""
+    made = ClusterUnderTest(
+        "fsw", VNI, "10.96.0", "10.96.1", lab, tmp_path_factory.mktemp("switch")
+    )
+    yield made
+    made.run("teardown")
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """Return what the site says of each switch, by what this trial calls it."""
+    folder = tmp_path_factory.mktemp("programs")
+    compiled = folder / "switch"
+    subprocess.run(
+        ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", compiled, EXAMPLES / "switch.c"],
+        check=True,
+    )
+    script = shutil.copy(EXAMPLES / "switch.py", folder)
+    return {
+        "bridge": "bridge",
+        "openvswitch": {"openvswitch": {"datapath": "netdev", "tso": True}},
+        "C": program(str(compiled), "{file}"),
+        "Python": program(str(script), "python3", "{file}"),
+    }
+
+
+def program(file: str, *words: str) -> dict[str, object]:
+    return {"program": {"file": file, "command": [*words, "{ports}"], "ready": "ready"}}
+
+
+def choose(cluster: ClusterUnderTest, switch: object) -> None:
+    cluster.write_site(f"switch: {json.dumps(switch)}")
+
+
+@pytest.mark.parametrize("name", ["bridge", "openvswitch", "C", "Python"])
+def test_a_cluster_is_built_and_proved_on_each(
+    cluster: ClusterUnderTest, kinds: dict[str, object], name: str, record_property: Figure
+) -> None:
+    choose(cluster, kinds[name])
+    began = time.monotonic()
+    built = cluster.good("build")
+    took = time.monotonic() - began
+    assert built.changed > 0
+    assert cluster.good("build").changed == 0
+    began = time.monotonic()
+    proved = cluster.good("verify", "--attack", "--control")
+    record_property(
+        "figure",
+        f"{name}: build {took:.1f} s, verify --attack --control {time.monotonic() - began:.1f} s; "
+        f"{proved.document['conclusion']}",
+    )
+    crossed, wanted = proved.crossed()
+    assert crossed == wanted > 0
+    skipped = {check["name"] for check in proved.document["checks"] if check["ok"] is None}
+    assert not {one for one in skipped if one.startswith(("reach.", "mtu.", "mpi."))}
+    guests = cluster.good("status").document["guests"]
+    assert [guest["port"] for guest in guests] == ["up"] * 3
+    counts = [one["count"] for one in cluster.good("trace", "node1", "node3").document["hops"]]
+    assert set(counts) == {20}
+
+
+def test_a_program_that_is_killed_is_named_at_once_and_started_by_a_build(
+    cluster: ClusterUnderTest,
+) -> None:
+    pids = cluster.on("server2", ["pgrep", "-f", "[s]witch.py fsx"]).split()
+    cluster.on("server2", ["kill", "-9", *pids])
+    run = cluster.run("verify", "--only", "server")
+    (check,) = [one for one in run.failed_checks() if one["name"] == "server.switch"]
+    assert "was killed by signal 9" in check["measured"]
+    ports = [guest["port"] for guest in cluster.run("status").document["guests"]]
+    assert ports == ["not held by program"] * 3
+    cluster.follow(check["fix"])
+    assert cluster.good("verify", "--only", "server,path").failed_checks() == []
+
+
+def test_servers_are_given_back(cluster: ClusterUnderTest, lab: Lab, untouched: Snapshot) -> None:
+    cluster.good("teardown")
+    assert compare(untouched, observe(lab)) == []
