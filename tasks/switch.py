@@ -33,8 +33,8 @@ def switch(
         dry_run: True: report the changes, make none. None: as the run says.
 
     Returns:
-        A result whose `count` is the number of changes, and whose `result` is the `SwitchState`
-        before them.
+        A result whose `count` is the number of changes, and whose `result` is an `ObservedSwitch`;
+        None in a dry run.
 
     Raises:
         FarswitchError: It could not be made to hold all ports; the adapter's words say why.
@@ -44,11 +44,14 @@ def switch(
     changes = adapter.plan(have, wanted, owner)
     if changes and not dry:
         adapter.apply(task.host, owner, changes)
-        _prove(task.host.name, adapter, adapter.observe(task.host, owner).held, wanted)
     lines = [*map(str, changes)]
     lines += remove_switches(task.host, owner, spared=adapter.kind, dry_run=dry)
     diff = "\n".join(lines)
-    return Result(task.host, result=have, changed=bool(lines), diff=diff, count=len(lines))
+    found = None
+    if not dry:
+        found = adapter.look(task.host, owner, have=None if changes else have)
+        _prove(task.host.name, adapter, found.state.held, wanted)
+    return Result(task.host, result=found, changed=bool(lines), diff=diff, count=len(lines))
 
 
 def _prove(

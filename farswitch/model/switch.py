@@ -77,6 +77,14 @@ class SwitchState:
     fault: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ObservedSwitch:
+    """A switch as it was found, and what its adapter has to say of it."""
+
+    state: SwitchState
+    description: Mapping[str, str]
+
+
 class Switch(Fields, ABC):
     """An adapter as a site chose it: its fields are its settings."""
 
@@ -110,6 +118,11 @@ class Switch(Fields, ABC):
     @abstractmethod
     def describe(self, host: Host, owner: Owner) -> Mapping[str, str]:
         """Return what a run's document keeps of it: version, settings, digests."""
+
+    def look(self, host: Host, owner: Owner, have: SwitchState | None = None) -> ObservedSwitch:
+        """Describe it as it was observed, or is now."""
+        about = {"kind": self.kind, **self.describe(host, owner)}
+        return ObservedSwitch(have or self.observe(host, owner), about)
 
     @classmethod
     def leftovers(cls, _host: Host) -> Mapping[str, Sequence[str]]:

@@ -82,6 +82,7 @@ def _server(server: RunServer) -> dict[str, str]:
         kinds.setdefault(f"{one.what}, MTU", set()).add(str(one.mtu))
         kinds.setdefault(f"{one.what}, offloads", set()).add(offloads_of(one))
     parts = {kind: " or ".join(sorted(found)) for kind, found in kinds.items()}
+    parts |= {f"switch, {name}": value for name, value in server.switch.items()}
     return {name: str(value or "") for name, value in fixed.items()} | server.versions | parts
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import requires, version
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,8 +17,10 @@ from farswitch.guests.boot import BootTimes
 from farswitch.guests.server_facts import Facts
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Role
+from farswitch.model.switch import ObservedSwitch
 from farswitch.run.recorder import Recorder
 
+T = TypeVar("T")
 _NAME = re.compile(r"[\w.-]+")
 VERSION = 1
 """Of the document that we write."""
@@ -43,7 +45,8 @@ class RunInterface(_Document):
 class RunServer(_Document):
     """A server; what preflight found of it, where there was one. Memory and disk in MiB.
 
-    `versions` are those of its kernel and of the programs there that matter, by name.
+    `versions` are those of its kernel and of the programs there that matter, by name; `switch` is
+    what the adapter says of the switch, where there is one.
     """
 
     name: str
@@ -55,6 +58,7 @@ class RunServer(_Document):
     memory: int | None = None
     disk: int | None = None
     versions: dict[str, str] = {}
+    switch: dict[str, str] = {}
     interfaces: list[RunInterface] = []
 
 
@@ -173,6 +177,7 @@ def run_of(
                 role=server.role,
                 address=str(server.underlay),
                 **(facts(found, cluster) if (found := _facts(recorder, server.name)) else {}),
+                switch=_switch(recorder, server.name),
                 versions={
                     **(found.versions if found else {}),
                     **(versions or {}).get(server.name, {}),
@@ -210,13 +215,24 @@ def run_of(
     )
 
 
-def _facts(recorder: Recorder, server: str) -> Facts | None:
-    """Return what preflight found of a server, whichever step asked it, and as it became since."""
-    found: Facts | None = None
+def _last(recorder: Recorder, server: str, kind: type[T]) -> T | None:
+    """Return the last of a kind that a step found of a server, whichever step it was."""
+    found: T | None = None
     for (_, host), result in recorder.results.items():
         several = result if isinstance(result, list) else [result]
         if host == server:
-            found = next((one for one in several if isinstance(one, Facts)), found)
+            found = next((one for one in several if isinstance(one, kind)), found)
+    return found
+
+
+def _switch(recorder: Recorder, server: str) -> dict[str, str]:
+    found = _last(recorder, server, ObservedSwitch)
+    return dict(found.description) if found else {}
+
+
+def _facts(recorder: Recorder, server: str) -> Facts | None:
+    """Return what preflight found of a server, and as it became since."""
+    found = _last(recorder, server, Facts)
     last = recorder.results.get(("interfaces", server))
     return replace(found, interfaces=last) if found and last else found
 

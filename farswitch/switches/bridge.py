@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from nornir.core.inventory import Host
 
-from farswitch.connections.access import netlink, shell
+from farswitch.connections.access import netlink
 from farswitch.connections.netlink.fdb import entries
 from farswitch.connections.netlink.links import dump
 from farswitch.model.owner import Owner
@@ -46,10 +46,6 @@ class BridgeSwitch(Switch):
             found = entries(ipr, dump(ipr))
         return {entry.mac: entry.device for entry in found if entry.bridge == name}
 
-    def describe(self, host: Host, _owner: Owner) -> Mapping[str, str]:
-        """Return the kernel, whose part it is."""
-        return {"kernel": shell(host).run(["uname", "-r"]).stdout.strip()}
-
-
-def _name(owner: Owner) -> str:
-    return f"fss{owner.vni_base}"
+    def describe(self, _host: Host, owner: Owner) -> Mapping[str, str]:
+        """Return its name; it is a part of the kernel, whose version is the server's."""
+        return {"bridge": bridge_name(owner)}

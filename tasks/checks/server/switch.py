@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nornir.core.task import Task
 
-from farswitch.model.switch import SwitchState
+from farswitch.model.switch import ObservedSwitch, SwitchState
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Probe, of_each
@@ -38,16 +38,16 @@ def judge(
     )
 
 
-def observe(task: Task, context: Context) -> SwitchState:
+def observe(task: Task, context: Context) -> ObservedSwitch:
     """Ask the adapter."""
-    return context.cluster.settings.switch.observe(task.host, context.cluster.owner)
+    return context.cluster.settings.switch.look(task.host, context.cluster.owner)
 
 
-def verdicts(context: Context, server: str, state: SwitchState) -> Iterator[Check]:
+def verdicts(context: Context, server: str, found: ObservedSwitch) -> Iterator[Check]:
     """Yield the verdict."""
     cluster = context.cluster
     devices = {port.device: port.guest for port in cluster.switch_ports(context.mtu)}
-    yield from judge(server, cluster.settings.switch.kind, devices, state, context.rebuild)
+    yield from judge(server, cluster.settings.switch.kind, devices, found.state, context.rebuild)
 
 
 PROBE = Probe(

@@ -40,7 +40,8 @@ def servers(count: int = 3) -> list[RunServer]:
         RunServer(name="server1", role="hypervisor", address="198.19.0.11", **facts,
                   versions=versions | more, interfaces=[under, *own, *taps]),
         RunServer(name="server2", role="switch", address="198.19.0.12", **facts,
-                  versions=versions, interfaces=[under, *ports]),
+                  versions=versions, interfaces=[under, *ports],
+                  switch={"kind": "program", "command": "/opt/mine/switch '{ports}'"}),
     ]  # fmt: skip
 
 
