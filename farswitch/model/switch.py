@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 from nornir.core.inventory import Host
 from pydantic import BaseModel, ConfigDict, create_model
@@ -94,6 +95,10 @@ class Switch(Fields, ABC):
     @property
     @abstractmethod
     def traits(self) -> Traits: ...
+
+    def beside(self, _folder: Path) -> Self:
+        """Return it with the paths on the controller starting at the site's folder."""
+        return self
 
     @abstractmethod
     def observe(self, host: Host, owner: Owner) -> SwitchState:

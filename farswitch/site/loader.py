@@ -41,7 +41,8 @@ def load_site(site: str) -> Site:
     guests = tuple(
         GuestEntry(name, home or hypervisors[0].name) for name, home in entries.guests.items()
     )
-    settings = settings.model_copy(update={"image": _beside(settings.image, folder)})
+    image, adapter = _beside(settings.image, folder), settings.switch.beside(folder)
+    settings = settings.model_copy(update={"image": image, "switch": adapter})
     return Site(folder.name, folder, settings, hypervisors, switch, guests)
 
 

@@ -1,0 +1,217 @@
+"""The programs that are switches on this server: start one, stop one, list what there is.
+
+    list [CLUSTER]           prints what there is of each program, of one cluster or of all
+    start CLUSTER ID         reads a document, starts a program and waits until it is ready; one
+                             that is not leaves nothing behind. Prints what there was of it
+    stop CLUSTER ID SECONDS  ends a program with all that it started, and removes what it left
+
+What is printed is one line of JSON. All of a program is in a folder below /run, which a reboot
+empties, but for the file that was uploaded: /run may be mounted noexec, as Debian does it.
+Python 3.8 or later.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Dict, List  # noqa: UP035 - Python 3.8
+
+from farswitch.remote.switch_program import Json, end, gone, lives, processes, send
+
+STATES = Path("/run/farswitch-switch")
+FILES = Path("/var/lib/farswitch/switch")
+WORDS = 1000
+"""Bytes of its last words that are printed."""
+SLACK = 5.0
+"""Seconds beyond its own that a supervisor gets to end, or to begin."""
+
+
+def read(path: Path) -> Json:
+    """Return a document; {} where there is none, or half of one."""
+    try:
+        document: Json = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document
+
+
+def indexes(devices: List[str]) -> Dict[str, int]:  # noqa: UP006 - Python 3.8
+    """Return the index of each interface; 0 where it is not there."""
+    found = {}
+    for device in devices:
+        try:
+            found[device] = socket.if_nametoindex(device)
+        except OSError:
+            found[device] = 0
+    return found
+
+
+def entry(cluster: str, name: str) -> Json:
+    """Return what there is of a program."""
+    folder = STATES / cluster / name
+    until = time.monotonic() + 1
+    while True:
+        want, state = read(folder / "want.json"), read(folder / "state.json")
+        supervised, alive = lives(state.get("supervisor")), lives(state.get("program"))
+        known = alive or not supervised or state.get("ended") is not None or "error" in state
+        if known or time.monotonic() > until:  # else its end is just being written
+            break
+        time.sleep(0.02)
+    devices = want.get("indexes", {})
+    now = indexes(list(devices))
+    words = b""
+    for name_of_file in ("output", "supervisor.log"):
+        with contextlib.suppress(OSError):
+            words = words or (folder / name_of_file).read_bytes()[-WORDS:]
+    return {
+        "cluster": cluster,
+        "id": name,
+        "wish": want.get("wish"),
+        "supervised": supervised,
+        "alive": alive and state.get("ended") is None,
+        "pid": (state.get("program") or {}).get("pid", 0),
+        "since": state.get("since", 0.0),
+        "age": time.monotonic() - state["began"] if "began" in state else 0.0,
+        "ready_after": state.get("ready_after"),
+        "ended": state.get("ended"),
+        "lasted": state.get("lasted", 0.0),
+        "error": state.get("error", ""),
+        "restarts": state.get("restarts", 0),
+        "sha256": state.get("sha256", ""),
+        "stale": [device for device, index in devices.items() if now[device] != index],
+        "words": words.decode(errors="replace"),
+    }
+
+
+def listed(cluster: str) -> List[Json]:  # noqa: UP006 - Python 3.8
+    """Return what there is of each program."""
+    pattern = f"{cluster or '*'}/*"
+    found = {path.parts[-2:] for root in (STATES, FILES) for path in root.glob(pattern)}
+    return [entry(*names) for names in sorted(found)]
+
+
+def start(cluster: str, name: str, document: Json) -> Json:
+    """Start a program, and return what there is of it when it is ready or failed."""
+    want, folder = document["want"], STATES / cluster / name
+    missing = [device for device, index in indexes(want["devices"]).items() if not index]
+    if missing:
+        raise SystemExit(f"there is no interface {', '.join(missing)}")
+    if want["ready"] is not None:
+        re.compile(want["ready"])  # by this Python, which may be older
+    ready = False
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+        want["indexes"] = indexes(want["devices"])
+        place(cluster, name, document)
+        (folder / "ports.json").write_text(json.dumps(want["wish"]["ports"]))
+        (folder / "want.json").write_text(json.dumps(want))
+        (folder / "supervisor.py").write_text(document["supervisor"])
+        launch(f"farswitch-{cluster}-switch-{name}", folder, want["stop"])
+        found = awaited(cluster, name, want["ready_timeout"])
+        ready = found["alive"] and found["ready_after"] is not None
+        return found
+    finally:
+        if not ready:
+            stop(cluster, name, want["stop"])
+
+
+def place(cluster: str, name: str, document: Json) -> None:
+    """Write the file that comes with the program, where there is one."""
+    if document["file"]:
+        folder = FILES / cluster / name
+        folder.mkdir(mode=0o700, parents=True)
+        path = folder / document["file"]
+        path.write_bytes(base64.b64decode(document["content"]))
+        path.chmod(0o700)
+
+
+def has_systemd() -> bool:
+    """Return whether systemd runs here, and in our network: that of what it starts."""
+    try:
+        ours = Path("/proc/1/ns/net").samefile("/proc/self/ns/net")
+    except OSError:
+        return False
+    return ours and Path("/run/systemd/system").is_dir()
+
+
+def launch(unit: str, folder: Path, stop_seconds: float) -> None:
+    """Start a supervisor that outlives us and our login."""
+    argv = [sys.executable, "-IS", f"{folder}/supervisor.py", "run", str(folder)]
+    with (folder / "supervisor.log").open("wb") as log:
+        if has_systemd():
+            options = ("KillMode=mixed", f"TimeoutStopSec={stop_seconds + SLACK:g}")
+            subprocess.run(
+                ["systemd-run", "--quiet", "--collect", f"--unit={unit}"]
+                + [f"--property={option}" for option in options]
+                + argv,
+                stdin=subprocess.DEVNULL,
+                check=True,
+            )
+        else:
+            subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+            )
+
+
+def awaited(cluster: str, name: str, seconds: float) -> Json:
+    """Return what there is of a program as soon as it is ready, or will not be any more."""
+    begin = time.monotonic()
+    while True:
+        found = entry(cluster, name)
+        begun = found["alive"] or found["ended"] is not None or found["error"]
+        if found["ready_after"] is not None or (begun and not found["alive"]):
+            return found
+        late = found["age"] >= seconds if begun else time.monotonic() > begin + seconds + SLACK
+        if late:
+            return found
+        time.sleep(0.05)
+
+
+def stop(cluster: str, name: str, seconds: float) -> None:
+    """End a program with its supervisor and all that it started, and remove what it left."""
+    folder = STATES / cluster / name
+    supervisors, _ = processes(str(folder))
+    send(supervisors, signal.SIGTERM)  # it ends the program, then itself
+    if supervisors:
+        gone(lambda: processes(str(folder))[0], seconds + SLACK)
+    for kind in (0, 1):  # the supervisor first: it would start another one
+        if not end(lambda: processes(str(folder))[kind], seconds * kind):  # noqa: B023
+            raise SystemExit("it does not end, even by SIGKILL")
+    for root in (STATES, FILES):
+        shutil.rmtree(root / cluster / name, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (root / cluster).rmdir()
+            root.rmdir()
+
+
+def main(action: str, *arguments: str) -> None:
+    """Do what is asked, and print what there is."""
+    found = []
+    if action == "list":
+        found = listed(*(arguments or ("",)))
+    elif action == "start":
+        found = [start(*arguments, json.load(sys.stdin))]  # type: ignore[arg-type, call-arg]
+    else:
+        cluster, name, seconds = arguments
+        stop(cluster, name, float(seconds))
+    print(json.dumps({"programs": found}), flush=True)
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    main(*sys.argv[1:])
