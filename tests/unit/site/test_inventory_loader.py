@@ -17,6 +17,7 @@ data:
   vni_base: 7
   udp_port: 8472
   mtu: 1400
+  switch: {{program: {{command: [mine, '{{ports}}'], stop: 1}}}}
   data_network: 172.16.0.0/16
   management_network: 172.17.0.0/20
   memory: 1024
@@ -39,6 +40,7 @@ SETTINGS = Settings(
     vni_base=7,
     udp_port=8472,
     mtu=1400,
+    switch={"program": {"command": ["mine", "{ports}"], "stop": 1}},
     data_network=IPv4Network("172.16.0.0/16"),
     management_network=IPv4Network("172.17.0.0/20"),
     memory=1024,
