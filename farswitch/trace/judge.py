@@ -58,7 +58,7 @@ def gap(trace: Trace) -> Gap | None:
         if hop.count < (before.count if before and before.count is not None else wanted):
             start = way.index(before) if before else 0
             end = at + 1 if before else at + 2  # a NIC's carrier is its tap's
-            between = before is not None and before.what == hop.what
+            between = before is not None and (before.what, hop.what) == ("underlay", "underlay")
             return Gap(hop, before, tuple(way[start - between : end]))
         before = hop
     return None
@@ -157,6 +157,13 @@ def _mention(check: Check, word: str) -> int:
 def _unknown(lost: Gap, cluster: Cluster, rebuild: str) -> tuple[str, str]:
     """Return the usual cause and the fix where no check fits."""
     port = cluster.settings.udp_port
+    if (
+        lost.before
+        and lost.before.host == lost.missed.host == cluster.switch.name
+        and any(hop.what == "switch" for hop in lost.around)
+    ):
+        cause = f"The switch '{cluster.switch_name}' took them in and did not give them out there."
+        return cause, rebuild
     if lost.before and lost.before.what == lost.missed.what:
         ends = f"from '{lost.before.host}' to '{lost.missed.host}'"
         cause = (

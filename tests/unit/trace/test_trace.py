@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from farswitch.model.cluster import Cluster
+from farswitch.model.settings import Settings
 from farswitch.proof.check import Check
 from farswitch.proof.frame_counts import CountedFrames, FrameCount, ListenReport, SendReport
 from farswitch.remote.frame_counter import FrameCounts, program
@@ -197,3 +198,31 @@ def test_a_frame_above_the_mtu_is_the_senders_own_doing():
     told = verdict(trace(0, frames=frames, error="[Errno 90] Message too long"))
     assert told.fix == "Send no more: --size 1450"
     assert told.measured == "0 of 20 left NIC 'data0' of 'node1': [Errno 90] Message too long"
+
+
+def test_frames_that_the_switch_kept_are_its_own():
+    told = verdict(trace(*[20] * 8, 0))
+    assert told.cause == "The switch 'fss41' took them in and did not give them out there."
+
+
+def test_a_program_has_its_plain_ports_on_the_way():
+    program = {"program": {"command": ["/opt/mine", "{ports}"]}}
+    settings = Settings(cluster="lab", switch=program)
+    guests = tuple(replace(guest, settings=settings) for guest in CLUSTER.guests)
+    plain = replace(CLUSTER, settings=settings, guests=guests)
+    way = hops(plain, guests[0], guests[2], DEVICES)
+    assert [(hop.what, hop.name, hop.way) for hop in way[6:15]] == [
+        ("port", "fsv41", "in"),
+        ("port bridge", "fsn41", "through"),
+        ("near end", "fsp41", "out"),
+        ("far end", "fsx41", "in"),
+        ("switch", "program", "through"),
+        ("far end", "fsx43", "out"),
+        ("near end", "fsp43", "in"),
+        ("port bridge", "fsn43", "through"),
+        ("port", "fsv43", "out"),
+    ]
+    lost = Trace(FRAMES, tuple(replace(hop, count=20 * (at < 11)) for at, hop in enumerate(way)))
+    told = judge(plain, lost, (), mtu=1450, rebuild="build")
+    assert "far end 'fsx43'" in told.measured
+    assert told.cause == "The switch 'program' took them in and did not give them out there."
