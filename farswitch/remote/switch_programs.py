@@ -34,6 +34,10 @@ WORDS = 1000
 """Bytes of its last words that are printed."""
 SLACK = 5.0
 """Seconds beyond its own that a supervisor gets to end, or to begin."""
+STUBBORN = 75
+"""Our status where a program does not end (EX_TEMPFAIL of sysexits.h)."""
+MISSES = 100
+"""How often a folder is made again that another run's end takes away meanwhile."""
 
 
 def read(path: Path) -> Json:
@@ -103,15 +107,13 @@ def listed(cluster: str) -> List[Json]:  # noqa: UP006 - Python 3.8
 def start(cluster: str, name: str, document: Json) -> Json:
     """Start a program, and return what there is of it when it is ready or failed."""
     want, folder = document["want"], STATES / cluster / name
-    missing = [device for device, index in indexes(want["devices"]).items() if not index]
-    if missing:
-        raise SystemExit(f"there is no interface {', '.join(missing)}")
-    if want["ready"] is not None:
-        re.compile(want["ready"])  # by this Python, which may be older
+    want["indexes"] = indexes(want["devices"])
+    refusal = refused(want)
+    if refusal:
+        return {"cluster": cluster, "id": name, "wish": want["wish"], "error": refusal}
     ready = False
     try:
-        folder.mkdir(mode=0o700, parents=True)
-        want["indexes"] = indexes(want["devices"])
+        make(folder)
         place(cluster, name, document)
         (folder / "ports.json").write_text(json.dumps(want["wish"]["ports"]))
         (folder / "want.json").write_text(json.dumps(want))
@@ -125,12 +127,36 @@ def start(cluster: str, name: str, document: Json) -> Json:
             stop(cluster, name, want["stop"])
 
 
+def refused(want: Json) -> str:
+    """Return why a program cannot be started here; empty where it can."""
+    missing = [f"'{device}'" for device, index in want["indexes"].items() if not index]
+    if missing:
+        return f"there is no interface {', '.join(missing)}"
+    try:
+        re.compile(want["ready"] or "")
+    except re.error as error:  # this Python may be older than the controller's
+        return f"Python {sys.version.split()[0]} of the server does not take 'ready': {error}"
+    return ""
+
+
+def make(folder: Path) -> None:
+    """Make a folder; whoever ends the last program removes those above it."""
+    for miss in range(MISSES):
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+        except FileNotFoundError:
+            if miss == MISSES - 1:
+                raise
+        else:
+            return
+
+
 def place(cluster: str, name: str, document: Json) -> None:
     """Write the file that comes with the program, where there is one."""
-    if document["file"]:
+    if document["content"]:
         folder = FILES / cluster / name
-        folder.mkdir(mode=0o700, parents=True)
-        path = folder / document["file"]
+        make(folder)
+        path = folder / document["want"]["wish"]["file"]
         path.write_bytes(base64.b64decode(document["content"]))
         path.chmod(0o700)
 
@@ -150,13 +176,10 @@ def launch(unit: str, folder: Path, stop_seconds: float) -> None:
     with (folder / "supervisor.log").open("wb") as log:
         if has_systemd():
             options = ("KillMode=mixed", f"TimeoutStopSec={stop_seconds + SLACK:g}")
-            subprocess.run(
-                ["systemd-run", "--quiet", "--collect", f"--unit={unit}"]
-                + [f"--property={option}" for option in options]
-                + argv,
-                stdin=subprocess.DEVNULL,
-                check=True,
-            )
+            begin = ["systemd-run", "--quiet", "--collect", f"--unit={unit}"]
+            begin += [f"--property={option}" for option in options]
+            if subprocess.run([*begin, *argv], stdin=subprocess.DEVNULL, check=False).returncode:
+                raise SystemExit("systemd-run failed")  # and has said why
         else:
             subprocess.Popen(
                 argv,
@@ -191,7 +214,7 @@ def stop(cluster: str, name: str, seconds: float) -> None:
         gone(lambda: processes(str(folder))[0], seconds + SLACK)
     for kind in (0, 1):  # the supervisor first: it would start another one
         if not end(lambda: processes(str(folder))[kind], seconds * kind):  # noqa: B023
-            raise SystemExit("it does not end, even by SIGKILL")
+            sys.exit(STUBBORN)
     for root in (STATES, FILES):
         shutil.rmtree(root / cluster / name, ignore_errors=True)
         with contextlib.suppress(OSError):

@@ -31,7 +31,6 @@ from farswitch.switches.program_state import (
     ProgramPort,
     ProgramState,
     ProgramWish,
-    named,
     typed,
 )
 
@@ -159,7 +158,7 @@ class ProgramSwitch(Switch):
             for program in change.stops:
                 program_host.stop(host, owner, program)
             if change.starts:
-                program_host.start(host, owner, change.starts, self.file or "", content)
+                program_host.start(host, owner, change.starts, content)
 
     def describe(self, host: Host, owner: Owner) -> Mapping[str, str]:
         """Return the command, digests of its files and since when it runs."""
@@ -201,6 +200,7 @@ class ProgramSwitch(Switch):
             ready_timeout=self.ready_timeout,
             stop=self.stop,
             restart=self.restart,
+            file=Path(self.file or "").name,
             sha256=sha256,
         )
 
@@ -215,15 +215,19 @@ def _changes(have: Program | None, want: ProgramWish) -> list[ProgramChange]:
     if have is None or have.wish is None:
         return [
             *([_removal(have)] if have else []),
-            ProgramChange(f"+ program {named(want.command)} ({count})", starts=want),
+            ProgramChange(f"+ program {want.name} ({count})", starts=want),
         ]
     reasons = [*_differences(have.wish, want)]
     if have.end:
         reasons.append(f"started anew, as the old one {have.end}")
     if not reasons:
         return []
-    line = f"~ program {named(want.command)}: {'; '.join(reasons)}"
+    line = f"~ program {want.name}: {'; '.join(reasons)}"
     return [ProgramChange(line, (have,), want)]
+
+
+def _file(wish: ProgramWish) -> str:
+    return f"{wish.file} (sha256 {wish.sha256[:12]}…)" if wish.file else "none"
 
 
 def _differences(have: ProgramWish, want: ProgramWish) -> list[str]:
@@ -234,8 +238,8 @@ def _differences(have: ProgramWish, want: ProgramWish) -> list[str]:
         gone = [f"-{device}" for device in have.devices if device not in want.devices]
         more = [f"+{device}" for device in want.devices if device not in have.devices]
         found.append(f"ports {' '.join([*gone, *more]) or 'changed'}")
-    if have.sha256 != want.sha256:
-        found.append(f"file {have.sha256[:12] or 'none'} -> {want.sha256[:12] or 'none'}")
+    if (have.file, have.sha256) != (want.file, want.sha256):
+        found.append(f"file {_file(have)} -> {_file(want)}")
     for name in ("ready", "ready_timeout", "stop", "restart"):
         old, new = getattr(have, name), getattr(want, name)
         if old != new:

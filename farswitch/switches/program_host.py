@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from pathlib import PurePosixPath
 
 from nornir.core.inventory import Host
 from pydantic import BaseModel, ValidationError
@@ -19,7 +18,7 @@ from farswitch.connections.shell.protocol import CommandError
 from farswitch.errors import FarswitchError
 from farswitch.model.owner import Owner
 from farswitch.remote import command, source
-from farswitch.remote.switch_programs import FILES, STATES
+from farswitch.remote.switch_programs import FILES, STATES, STUBBORN
 from farswitch.switches.program_state import Program, ProgramWish
 
 SECONDS = 30.0
@@ -50,27 +49,23 @@ def programs(host: Host, cluster: str = "") -> tuple[Program, ...]:
     return _asked(host, "list", *([cluster] if cluster else []))
 
 
-def start(
-    host: Host, owner: Owner, wish: ProgramWish, file: str = "", content: bytes = b""
-) -> Program:
+def start(host: Host, owner: Owner, wish: ProgramWish, content: bytes = b"") -> Program:
     """Start a program beside what runs, and wait until it is ready.
 
     Args:
         host: The server.
         owner: The cluster.
         wish: The program.
-        file: The name of the file that is uploaded.
-        content: What is in it.
+        content: Of the file that is uploaded, where the program has one.
 
     Raises:
         ProgramStartError: It ended, or was not ready in time.
     """
     name = secrets.token_hex(4)
     folder, files = STATES / owner.cluster / name, FILES / owner.cluster / name
-    file = PurePosixPath(file).name
     want = {
         "wish": wish.model_dump(mode="json"),
-        "argv": wish.argv(f"{folder}/ports.json", f"{files}/{file}"),
+        "argv": wish.argv(f"{folder}/ports.json", f"{files}/{wish.file}"),
         "devices": wish.devices,
         "ready": wish.ready,
         "ready_timeout": wish.ready_timeout,
@@ -80,7 +75,6 @@ def start(
     document = {
         "want": want,
         "supervisor": source("switch_program"),
-        "file": file,
         "content": base64.b64encode(content).decode(),
     }
     seconds = wish.ready_timeout + wish.stop + (UPLOAD_SECONDS if content else SECONDS)
@@ -93,10 +87,23 @@ def start(
 
 
 def stop(host: Host, owner: Owner, program: Program) -> None:
-    """End a program: by SIGTERM, then SIGKILL; all that it started ends, and nothing is left."""
+    """End a program: by SIGTERM, then SIGKILL; all that it started ends, and nothing is left.
+
+    Raises:
+        FarswitchError: The kernel does not end it.
+    """
     seconds = program.wish.stop if program.wish else 1
     argv = (owner.cluster, program.id, str(seconds))
-    _asked(host, "stop", *argv, seconds=seconds + SECONDS)
+    try:
+        _asked(host, "stop", *argv, seconds=seconds + SECONDS)
+    except CommandError as error:
+        if error.status != STUBBORN:
+            raise
+        raise FarswitchError(
+            f"The program '{program.name}' of cluster '{owner.cluster}' on '{error.host}' does "
+            "not end, even by SIGKILL.",
+            hint=f"Look what it waits for: cat /proc/{program.pid}/stack; else reboot.",
+        ) from error
 
 
 def _asked(

@@ -48,7 +48,7 @@ class ProgramWish(ProgramDocument):
 
     Attributes:
         command: As the site has it.
-        sha256: Of the file that is uploaded; empty without one.
+        file: The name of the file that is uploaded, and `sha256` its digest; empty without one.
     """
 
     command: tuple[str, ...]
@@ -57,7 +57,13 @@ class ProgramWish(ProgramDocument):
     ready_timeout: int = 30
     stop: int = 5
     restart: bool = False
+    file: str = ""
     sha256: str = ""
+
+    @property
+    def name(self) -> str:
+        """What messages call it: its program."""
+        return self.file if self.command[0] == FILE else self.command[0]
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -120,7 +126,7 @@ class Program(ProgramDocument):
     @property
     def name(self) -> str:
         """What messages call it."""
-        return named(self.wish.command) if self.wish else self.id
+        return self.wish.name if self.wish else self.id
 
     @property
     def held(self) -> frozenset[str]:
@@ -150,7 +156,7 @@ class Program(ProgramDocument):
         if self.error:
             return f"could not be started: {self.error}"
         if self.alive:
-            return ""
+            return "" if self.supervised else "has lost its supervisor, which was killed"
         if self.ended is None:
             return "ended with its supervisor, which was killed"
         how = f"ended with exit code {self.ended}" if self.ended >= 0 else _killed(-self.ended)
@@ -190,11 +196,6 @@ class ProgramState(SwitchState):
         return cls(held, programs[0].fault() if programs else "", programs, sha256, unread)
 
 
-def named(command: Sequence[str]) -> str:
-    """Return what a command is called in messages: its program."""
-    return command[0]
-
-
 def typed(command: Sequence[str]) -> str:
     """Return a command as one would type it."""
     return " ".join(word if word in {PORTS, FILE} else shlex.quote(word) for word in command)
@@ -202,7 +203,7 @@ def typed(command: Sequence[str]) -> str:
 
 def last_words(text: str) -> str:
     """Return the end of what a program wrote, on one line."""
-    line = " ".join(text.split())
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return line if len(line) <= WORDS else f"…{line[-WORDS:]}"
 
 

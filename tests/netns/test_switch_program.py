@@ -197,7 +197,7 @@ def compiled(tmp_path_factory) -> str:
 def test_an_example_forwards_and_learns(bench, language, compiled):
     file = PYTHON if language == "python" else compiled
     switch = ProgramSwitch(command=["{file}", "{ports}"], file=file, ready="^ready$")
-    assert bench.converge(switch) == ["+ program {file} (3 ports)"]
+    assert bench.converge(switch) == [f"+ program {Path(file).name} (3 ports)"]
     state = bench.observe(switch)
     assert (state.held, state.fault) == (frozenset({"fsx41", "fsx42", "fsx43"}), "")
     assert bench.arrives(1) == {2, 3}
@@ -377,7 +377,9 @@ def test_a_port_that_was_made_anew_is_noticed(bench):
 
 def test_a_port_that_is_not_there_is_refused(bench):
     bench.box.run(["ip", "link", "del", "fsp42"])
-    with pytest.raises(Exception, match="there is no interface fsx42"):
+    with pytest.raises(
+        ProgramStartError, match="could not be started: there is no interface 'fsx42'"
+    ):
         bench.converge(shell_switch(RUNS))
     assert bench.left() == ""
 

@@ -54,9 +54,9 @@ DEAD = {"supervised": False, "alive": False}
             ["~ program /opt/x: command /opt/x -v {ports} -> /opt/x {ports}"],
         ),
         (
-            [found(wish=wish(ports=WISH.ports[:1], sha256="a" * 64))],
+            [found(wish=wish(ports=WISH.ports[:1], file="x", sha256="a" * 64))],
             {},
-            ["~ program /opt/x: ports +fsx42; file aaaaaaaaaaaa -> none"],
+            ["~ program /opt/x: ports +fsx42; file x (sha256 aaaaaaaaaaaa…) -> none"],
         ),
         (
             [found(wish=wish(ports=WISH.ports[::-1]))],
@@ -179,6 +179,13 @@ def test_a_file_that_cannot_be_read_hinders_a_build_and_no_removal():
             ),
         ),
         (
+            found(supervised=False, words="\x1b[31mred\x1b[0m\n"),
+            (
+                "The program '/opt/x' of cluster 'lab' has lost its supervisor, which was killed; "
+                "its last words: [31mred [0m"
+            ),
+        ),
+        (
             Program(cluster="lab", id="9"),
             "A program of cluster 'lab' was left half started, or half removed.",
         ),
@@ -187,7 +194,8 @@ def test_a_file_that_cannot_be_read_hinders_a_build_and_no_removal():
 def test_a_fault_names_what_has_become_of_it(program, fault):
     state = ProgramState.of([program])
     assert state.fault == fault
-    assert state.held == (frozenset() if fault else {"fsx41", "fsx42"})
+    lives = program.alive and program.ready_after is not None
+    assert state.held == ({"fsx41", "fsx42"} if lives else frozenset())
 
 
 def test_a_port_that_was_made_anew_is_not_held():
