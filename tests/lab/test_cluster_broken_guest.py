@@ -12,7 +12,7 @@ import pytest
 from tests.lab.clusters import ClusterUnderTest, Run
 from tests.lab.guests import names
 
-pytestmark = [pytest.mark.lab, pytest.mark.root]
+pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
 
 HEADER = bytes(1 << 16)
 """Zeros over the first cluster of a qcow2 disk: QEMU does not take it as one any more."""

@@ -9,7 +9,7 @@ from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import settle
 from tests.lab.monitors import listening
 
-pytestmark = [pytest.mark.lab, pytest.mark.root]
+pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
 
 THREE_PAIRS = 3 * 2 * pairs.PAYLOAD
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.clusters import ClusterUnderTest, Run
 
-pytestmark = [pytest.mark.lab, pytest.mark.root]
+pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
 
 FAMILIES = ("--only", "guest,ssh,nfs")
 USER = "/home/mpi/.ssh"

@@ -16,6 +16,7 @@ from farswitch.image.recipe import recipe
 from farswitch.model.guest_file import File
 
 pytestmark = [
+    pytest.mark.trial,
     pytest.mark.lab,
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="makes an image and a network namespace"),
