@@ -16,7 +16,7 @@ help:
 	@echo "make test     install what is missing, run every test that this machine can run"
 	@echo "make soak     kill the controller at 100 moments, stop it, let it race: two hours"
 	@echo "make trial-house  this code against an earlier commit's cluster and demo: half an hour"
-	@echo "make trial-field  real guests on hardened servers, of a stock image, beside four busy loops: half an hour"
+	@echo "make trial-field  real guests on hardened servers, of a stock image, broken, beside four busy loops: an hour"
 	@echo "make trial-sight  a user's way by the docs: plan, faults that trace names, capture, report: half an hour"
 	@echo "make trial-switch  each kind of switch in the path of real guests: half an hour"
 	@echo "make check    format, lint, types, imports, shell scripts: seconds"
