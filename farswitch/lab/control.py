@@ -143,10 +143,12 @@ def _await(lab: Lab, member: Member, deadline: Deadline) -> None:
             deadline,
             what=f"The ssh login of '{member.name}'",
         )
-        if member.hypervisor:
-            wait_until(
-                lambda: ready.runs_libvirt(pid), deadline, what=f"libvirt on '{member.name}'"
-            )
+        probe, program = (
+            (ready.runs_libvirt, "libvirt")
+            if member.hypervisor
+            else (ready.runs_openvswitch, "Open vSwitch")
+        )
+        wait_until(lambda: probe(pid), deadline, what=f"{program} on '{member.name}'")
     except DeadlineError as error:
         error.hint = f"{lab.log(member)} ends with:\n{container.log_tail(lab, member)}"
         raise

@@ -1,6 +1,8 @@
-"""Whether a member answers as a server does: a real login, and libvirt."""
+"""Whether a member answers as a server does: a real login, libvirt and Open vSwitch."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from farswitch.lab.addresses import Lab, Member
 from farswitch.lab.container import execute
@@ -28,6 +30,20 @@ def ssh_argv(lab: Lab, member: Member) -> list[str]:
 def logs_in(lab: Lab, member: Member) -> bool:
     """Return whether a login over the control subnet works."""
     return _succeeds([*ssh_argv(lab, member), "true"])
+
+
+def runs_openvswitch(pid: int) -> bool:
+    """Return whether the Open vSwitch of a member, known by its first process, answers.
+
+    One that was booted without, as before it was installed here, is as ready as it gets.
+    """
+    if not Path("/proc", str(pid), "root/run/openvswitch").is_dir():
+        return True
+    try:
+        execute(pid, ["ovs-appctl", "-T", "5", "version"], timeout=_ATTEMPT)
+    except ProgramError:
+        return False
+    return True
 
 
 def runs_libvirt(pid: int) -> bool:

@@ -5,18 +5,21 @@ Hostile on purpose: the firewall drops what no rule accepts, and bridged frames 
 
 from __future__ import annotations
 
+import os
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
 from farswitch.lab.addresses import CONTROL_NIC, Lab, Member
 from farswitch.lab.keys import host_key, public
+from farswitch.remote import shell_command
 
 EMPTIED = (
     "/etc/iptables",
     "/etc/libvirt/qemu",
     "/etc/libvirt/secrets",
     "/etc/libvirt/storage",
+    "/etc/openvswitch",
     "/etc/sysctl.d",
     "/home",
     "/root",
@@ -24,7 +27,9 @@ EMPTIED = (
     "/var/lib/libvirt/dnsmasq",
     "/var/lib/libvirt/images",
     "/var/lib/libvirt/qemu",
+    "/var/lib/openvswitch",
     "/var/log/libvirt/qemu",
+    "/var/log/openvswitch",
 )
 """Folders of the machine that would have an effect in a member, or are nobody's business there."""
 
@@ -75,6 +80,11 @@ namespaces = []
 """
 
 
+VSWITCHD = ("/usr/sbin/ovs-vswitchd", "/usr/lib/openvswitch-switch/ovs-vswitchd")
+"""Debian's package makes the first one when it is configured: a link to one of several programs."""
+OVSDB = "/run/openvswitch/db.sock"
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -109,8 +119,12 @@ class ServerSpec(_Part):
 def spec(lab: Lab, member: Member) -> ServerSpec:
     """Return what a member is made of; the lab's keys must have been made."""
     services = [_service("sshd", "-D", "-e")]
+    boot: list[tuple[str, ...]] = []
     if member.hypervisor:
         services += [_service("virtlogd"), _service("libvirtd")]
+    elif vswitchd := next(filter(os.path.exists, VSWITCHD), ""):
+        boot = [tuple(shell_command("openvswitch_database"))]
+        services += _openvswitch(vswitchd)
     return ServerSpec(
         hostname=member.name,
         storage=str(lab.storage(member)),
@@ -123,6 +137,7 @@ def spec(lab: Lab, member: Member) -> ServerSpec:
             ("sh", "-c", "exec sysctl -e -q -p /etc/sysctl.d/*.conf"),
             ("iptables-nft-restore", "/etc/iptables/rules.v4"),
             ("ip6tables-nft-restore", "/etc/iptables/rules.v6"),
+            *boot,
         ),
         services=tuple(services),
     )
@@ -130,6 +145,16 @@ def spec(lab: Lab, member: Member) -> ServerSpec:
 
 def _service(name: str, *options: str) -> Service:
     return Service(name=name, argv=(f"/usr/sbin/{name}", *options))
+
+
+def _openvswitch(vswitchd: str) -> list[Service]:
+    """Return its two daemons; the second one waits for the first."""
+    quiet = ("--pidfile", "-vconsole:warn", "-vsyslog:off")
+    database = _service(
+        "ovsdb-server", "/etc/openvswitch/conf.db", f"--remote=punix:{OVSDB}", *quiet
+    )
+    daemon = Service(name="ovs-vswitchd", argv=(vswitchd, f"unix:{OVSDB}", *quiet))
+    return [database, daemon]
 
 
 def _file(path: str, content: str, mode: int = 0o644) -> ServerFile:
