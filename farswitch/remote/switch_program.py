@@ -2,8 +2,8 @@
 
 Usage: python3 supervisor.py run FOLDER
 
-FOLDER has want.json (argv, ports, ready, stop, restart), and gets state.json and output: the last
-bytes that the program wrote. SIGTERM ends the program and all that it started, then this one.
+FOLDER has want.json (the command, and what was wished for), and gets state.json and output: the
+last bytes that the program wrote. SIGTERM ends the program and all that it started, then this one.
 
 The program dies with its supervisor (PR_SET_PDEATHSIG), and nothing but that ends a supervisor
 early: it has a session of its own and takes no notice of SIGHUP. Python 3.8 or later.
@@ -159,7 +159,8 @@ class Supervisor:
     """One program, from its start to its end."""
 
     def __init__(self, folder: str) -> None:
-        self.folder, self.want = folder, json.loads(Path(folder, "want.json").read_bytes())
+        want = json.loads(Path(folder, "want.json").read_bytes())
+        self.folder, self.argv, self.wish = folder, want["argv"], want["wish"]
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.pid = os.getpid()
         self.state: Json = {"supervisor": identity(self.pid), "restarts": 0, "ended": None}
@@ -170,10 +171,11 @@ class Supervisor:
             os.set_blocking(fd, False)
         signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
         for number in (signal.SIGCHLD, signal.SIGHUP):
-            signal.signal(
-                number, lambda *_: None
-            )  # unlike SIG_IGN, the program does not inherit it
+            signal.signal(number, self.wake_up)  # the program does not inherit it, unlike SIG_IGN
         signal.signal(signal.SIGTERM, self.ask)
+
+    def wake_up(self, *_: object) -> None:
+        """Do nothing: a signal that has a handler ends a wait."""
 
     def ask(self, *_: object) -> None:
         """Note that the end was asked for."""
@@ -189,7 +191,7 @@ class Supervisor:
         while True:
             self.once()
             ready = self.state.get("ready_after") is not None
-            if self.asked or not (self.want["restart"] and ready):
+            if self.asked or not (self.wish["restart"] and ready):
                 break
             self.wait(AGAIN)
             if self.asked:
@@ -199,16 +201,17 @@ class Supervisor:
 
     def once(self) -> None:
         """Run the program once."""
-        output = Output(Path(self.folder, "output"), self.want["ready"])
-        argv = self.want["argv"]
+        output = Output(Path(self.folder, "output"), self.wish["ready"])
         began = time.monotonic()
         about = {"since": time.time(), "began": began, "ready_after": None, "ended": None}
         try:
-            read_end, program = self.begin(argv)
+            read_end, program = self.begin()
         except (OSError, subprocess.SubprocessError) as error:
             self.save(**about, error=str(error), lasted=0.0)
             return
-        self.save(**about, program=identity(program.pid), command=argv, sha256=digest(argv[0]))
+        self.save(
+            **about, program=identity(program.pid), command=self.argv, sha256=digest(self.argv[0])
+        )
         while program.poll() is None:
             self.wait(GAP if self.busy(output) else None, *([read_end] if output.open else []))
             output.take(read_end)
@@ -227,7 +230,7 @@ class Supervisor:
         output.save(now=True)
         self.save(ended=program.returncode, lasted=round(time.monotonic() - began, 3))
 
-    def begin(self, argv: List[str]) -> Tuple[int, subprocess.Popen[bytes]]:  # noqa: UP006
+    def begin(self) -> Tuple[int, subprocess.Popen[bytes]]:  # noqa: UP006 - Python 3.8
         """Start the program; return where its output comes, and its process."""
         read_end, write_end = os.pipe()
         os.set_blocking(read_end, False)
@@ -235,7 +238,7 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 fcntl.fcntl(write_end, F_SETPIPE_SZ, PIPE)
             return read_end, subprocess.Popen(
-                argv,
+                self.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=write_end,
                 stderr=write_end,
@@ -281,7 +284,7 @@ class Supervisor:
         if not self.asked:
             return
         if self.kill_at == float("inf"):
-            self.kill_at = time.monotonic() + self.want["stop"]
+            self.kill_at = time.monotonic() + self.wish["stop"]
             send(processes(self.folder)[1], signal.SIGTERM)
         elif time.monotonic() >= self.kill_at:
             send(processes(self.folder)[1], signal.SIGKILL)

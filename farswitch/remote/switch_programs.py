@@ -106,34 +106,36 @@ def listed(cluster: str) -> List[Json]:  # noqa: UP006 - Python 3.8
 
 def start(cluster: str, name: str, document: Json) -> Json:
     """Start a program, and return what there is of it when it is ready or failed."""
-    want, folder = document["want"], STATES / cluster / name
-    want["indexes"] = indexes(want["devices"])
-    refusal = refused(want)
+    wish, folder = document["wish"], STATES / cluster / name
+    there = indexes([port["device"] for port in wish["ports"]])
+    refusal = refused(wish, there)
     if refusal:
-        return {"cluster": cluster, "id": name, "wish": want["wish"], "error": refusal}
+        return {"cluster": cluster, "id": name, "wish": wish, "error": refusal}
     ready = False
     try:
         make(folder)
-        place(cluster, name, document)
-        (folder / "ports.json").write_text(json.dumps(want["wish"]["ports"]))
+        if wish["file"]:
+            place(FILES / cluster / name, wish["file"], base64.b64decode(document["content"]))
+        want = {"wish": wish, "argv": document["argv"], "indexes": there}
+        (folder / "ports.json").write_text(json.dumps(wish["ports"]))
         (folder / "want.json").write_text(json.dumps(want))
         (folder / "supervisor.py").write_text(document["supervisor"])
-        launch(f"farswitch-{cluster}-switch-{name}", folder, want["stop"])
-        found = awaited(cluster, name, want["ready_timeout"])
+        launch(f"farswitch-{cluster}-switch-{name}", folder, wish["stop"])
+        found = awaited(cluster, name, wish["ready_timeout"])
         ready = found["alive"] and found["ready_after"] is not None
         return found
     finally:
         if not ready:
-            stop(cluster, name, want["stop"])
+            stop(cluster, name, wish["stop"])
 
 
-def refused(want: Json) -> str:
+def refused(wish: Json, there: Dict[str, int]) -> str:  # noqa: UP006 - Python 3.8
     """Return why a program cannot be started here; empty where it can."""
-    missing = [f"'{device}'" for device, index in want["indexes"].items() if not index]
+    missing = [f"'{device}'" for device, index in there.items() if not index]
     if missing:
         return f"there is no interface {', '.join(missing)}"
     try:
-        re.compile(want["ready"] or "")
+        re.compile(wish["ready"] or "")
     except re.error as error:  # this Python may be older than the controller's
         return f"Python {sys.version.split()[0]} of the server does not take 'ready': {error}"
     return ""
@@ -151,14 +153,11 @@ def make(folder: Path) -> None:
             return
 
 
-def place(cluster: str, name: str, document: Json) -> None:
-    """Write the file that comes with the program, where there is one."""
-    if document["content"]:
-        folder = FILES / cluster / name
-        make(folder)
-        path = folder / document["want"]["wish"]["file"]
-        path.write_bytes(base64.b64decode(document["content"]))
-        path.chmod(0o700)
+def place(folder: Path, name: str, content: bytes) -> None:
+    """Write the file that comes with a program."""
+    make(folder)
+    (folder / name).write_bytes(content)
+    (folder / name).chmod(0o700)
 
 
 def has_systemd() -> bool:

@@ -63,17 +63,9 @@ def start(host: Host, owner: Owner, wish: ProgramWish, content: bytes = b"") -> 
     """
     name = secrets.token_hex(4)
     folder, files = STATES / owner.cluster / name, FILES / owner.cluster / name
-    want = {
+    document = {
         "wish": wish.model_dump(mode="json"),
         "argv": wish.argv(f"{folder}/ports.json", f"{files}/{wish.file}"),
-        "devices": wish.devices,
-        "ready": wish.ready,
-        "ready_timeout": wish.ready_timeout,
-        "stop": wish.stop,
-        "restart": wish.restart,
-    }
-    document = {
-        "want": want,
         "supervisor": source("switch_program"),
         "content": base64.b64encode(content).decode(),
     }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from nornir.core.inventory import Host
@@ -18,7 +21,7 @@ from farswitch.connections.shell.protocol import Process
 from farswitch.deadline import Deadline, wait_until
 from farswitch.model.owner import Owner
 from farswitch.model.switch import SwitchPort
-from farswitch.remote import switch_program
+from farswitch.remote import command, source, switch_program
 from farswitch.remote.switch_programs import FILES, STATES
 from farswitch.switches import program_host
 from farswitch.switches.program import ProgramSwitch
@@ -86,16 +89,6 @@ def line(process: Process) -> str:
         assert block, process.stderr_tail()
         text += block
     return text.decode().strip()
-
-
-class Connected:
-    """What Nornir has for a connection that is open."""
-
-    def __init__(self, connection: object) -> None:
-        self.connection = connection
-
-    def close(self) -> None:
-        pass
 
 
 @dataclass
@@ -166,7 +159,7 @@ def bench(boxes) -> Iterator[Bench]:
         script += f"ip link set fsp{number} up; ip link set fsx{number} up\n"
     box.run(["sh", "-ec", script])
     host = Host("server2")
-    host.connections["shell"] = Connected(box)
+    host.connections["shell"] = SimpleNamespace(connection=box)
     ports = tuple(
         SwitchPort(
             n, f"node{n}", f"fsv{40 + n}", f"fsx{40 + n}", f"02:fa:00:00:00:0{n}", 40 + n, 1450
@@ -352,7 +345,7 @@ def test_an_unchanged_one_is_left_alone_and_a_changed_one_is_replaced(bench, tmp
     first = bench.program()
     assert bench.converge(switch) == []
     assert bench.program().pid == first.pid
-    file.write_text("two")
+    file.write_text("")
     (line,) = bench.converge(switch)
     assert line.startswith("~ program sh: file ")
     bench.ports = bench.ports[:2]
@@ -449,18 +442,44 @@ def test_what_a_reboot_leaves_is_found_and_removed(bench):
     assert bench.observe(switch).fault == ""
 
 
-def test_it_outlives_the_login_that_started_it(bench):
-    """Everything in the login's process group is killed, and SIGHUP ends neither."""
+def test_it_takes_no_notice_of_a_hangup(bench):
     switch = shell_switch(RUNS, ready="ready")
     bench.converge(switch)
     program = bench.program()
     state = json.loads(bench.box.read(f"{STATES}/lab/{program.id}/state.json"))
-    bench.box.run(["kill", "-HUP", str(state["supervisor"]["pid"])])
-    sessions = bench.box.run(
-        ["ps", "-o", "sid=", "-p", f"{program.pid},{state['supervisor']['pid']}"]
-    ).stdout.split()
-    assert set(sessions) == {str(program.pid), str(state["supervisor"]["pid"])}
+    pids = [program.pid, state["supervisor"]["pid"]]
+    bench.box.run(["kill", "-HUP", str(pids[1])])
+    listed = bench.box.run(["ps", "-o", "sid=", "-p", ",".join(map(str, pids))])
+    assert {int(sid) for sid in listed.stdout.split()} == set(pids)
     assert bench.observe(switch).fault == ""
+
+
+def test_a_start_that_was_cut_off_is_repaired(bench):
+    """The controller is killed while it waits; the program is there, and not ready."""
+    slow = shell_switch("sleep 1000 & wait", ready="ready", ready_timeout=60)
+    (change,) = slow.plan(bench.observe(slow), bench.ports, OWNER)
+    document = {
+        "wish": change.starts.model_dump(mode="json"),
+        "argv": change.starts.argv("", ""),
+        "supervisor": source("switch_program"),
+        "content": "",
+    }
+    started = bench.box.start(command("switch_programs", "start", "lab", "0badcafe"))
+    started.write(json.dumps(document).encode())
+    started._process._process.stdin.close()
+    wait_until(
+        lambda: any(p.alive for p in bench.observe(slow).programs),
+        Deadline(30),
+        what="The program",
+    )
+    os.killpg(started._process._process.pid, signal.SIGKILL)
+    started.close()
+    assert "is not ready yet" in bench.observe(slow).fault
+    switch = shell_switch(RUNS, ready="ready")
+    (line,) = bench.converge(switch)
+    assert "started anew, as the old one is not ready yet" in line
+    assert bench.observe(switch).fault == ""
+    assert bench.program().id != "0badcafe"
 
 
 def test_what_is_kept_of_it_says_what_ran(bench, compiled):

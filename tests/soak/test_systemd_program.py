@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from nornir.core.inventory import Host
@@ -31,16 +32,6 @@ _SSH = "import os, shlex, sys; n = int(sys.argv[1]) + 2; os.execvp('ssh', [*sys.
 _SSH += "shlex.join(sys.argv[n:])])"
 
 
-class Connected:
-    """What Nornir has for a connection that is open."""
-
-    def __init__(self, connection: object) -> None:
-        self.connection = connection
-
-    def close(self) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Host]:
     """Return a host whose every command has a login of its own, which ends with it."""
@@ -56,7 +47,9 @@ def server() -> Iterator[Host]:
         )
         prefix = ("ip", "netns", "exec", bed.name, "python3", "-c", _SSH, str(len(options)))
         host = Host("server2")
-        host.connections["shell"] = Connected(LocalShell("server2", (*prefix, *options)))
+        host.connections["shell"] = SimpleNamespace(
+            connection=LocalShell("server2", (*prefix, *options))
+        )
         yield host
 
 
