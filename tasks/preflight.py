@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from nornir.core.inventory import Host
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import libvirt, netlink, shell
@@ -17,7 +18,7 @@ from farswitch.connections.netlink.links import dump
 from farswitch.connections.netlink.routes import captured, destinations, route_to
 from farswitch.connections.shell.base import Shell
 from farswitch.connections.shell.forwarding import forwarding_obstacles
-from farswitch.errors import FarswitchError, Obstacle, ObstaclesError
+from farswitch.errors import FarswitchError, ForeignObjectError, Obstacle, ObstaclesError
 from farswitch.firewall.modes import foresee
 from farswitch.firewall.obstacles import FirewallMode
 from farswitch.firewall.traffic import Flow, on_underlay
@@ -38,6 +39,8 @@ from farswitch.links.requirements import TOOLS, has_python, lacks, system
 from farswitch.links.underlay import judge as judge_underlay
 from farswitch.links.wanted_server import WantedServer
 from farswitch.lock.reserved import Reserved
+from farswitch.model.owner import Owner
+from farswitch.model.switch import Switch, SwitchPort
 from farswitch.remote import shell_command, source
 from farswitch.state.record import Record, read_all
 
@@ -51,6 +54,8 @@ def preflight(
     builds: bool = True,
     mode: FirewallMode | None = None,
     flows: Sequence[Flow] = (),
+    adapter: Switch | None = None,
+    ports: Sequence[SwitchPort] = (),
 ) -> Result:
     """Check one server; changes nothing.
 
@@ -60,6 +65,8 @@ def preflight(
         builds: Whether something is to be built: what stands there clashes with nothing else.
         mode: What is to become of its firewall, if that is to be looked at.
         flows: What has to pass it; those without a device come and go by the underlay's.
+        adapter: The switch that it is to carry; None where it carries none, or a bridge.
+        ports: What that one is to hold.
 
     Returns:
         A result whose `result` is the server's `Facts`.
@@ -73,7 +80,24 @@ def preflight(
         if builds and want.server.role == "hypervisor":  # by a login of its own
             connect = aside.submit(libvirt, task).result
         facts = _check(task, login, want, connect, builds=builds, mode=mode, flows=flows)
+        if adapter and builds:
+            refuse_unfit(task.host, adapter, ports, want.owner)
     return Result(host=task.host, result=facts)
+
+
+def refuse_unfit(host: Host, adapter: Switch, ports: Sequence[SwitchPort], owner: Owner) -> None:
+    """Raise an ObstaclesError where a switch cannot be had on a server.
+
+    That is what its plan refuses; the changes of one are made much later.
+    """
+    have = adapter.observe(host, owner)
+    try:
+        adapter.plan(have, ports, owner)
+    except ObstaclesError:
+        raise
+    except FarswitchError as error:
+        foreign = isinstance(error, ForeignObjectError)
+        raise ObstaclesError([Obstacle(str(error), error.hint, foreign=foreign)]) from error
 
 
 def _check(

@@ -112,8 +112,17 @@ def stages(session: Session) -> Iterator[Stage]:
 def preflight_stage(session: Session) -> Stage:
     """Return the check of the servers; nothing is changed before it ends well."""
     want, flows = _on_server(session, wanted_server), _on_server(session, wanted_flows)
-    mode = session.cluster.settings.firewall
-    return Stage(servers, (step(preflight, want=want, mode=mode, flows=flows),))
+    cluster = session.cluster
+    own = cluster.settings.switch if cluster.attachment != "bridge" else None
+    look = step(
+        preflight,
+        want=want,
+        mode=cluster.settings.firewall,
+        flows=flows,
+        adapter=PerHost(lambda host: own if is_switch(host) else None),
+        ports=cluster.switch_ports(0),  # the MTU follows from what is looked at here
+    )
+    return Stage(servers, (look,))
 
 
 def image_source_stage(session: Session) -> Stage:
