@@ -9,6 +9,7 @@ import socket
 import sys
 
 ALL_FRAMES = 3  # ETH_P_ALL of linux/if_ether.h; all others of linux/if_packet.h
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h
 SOL_PACKET, ADD_MEMBERSHIP, IGNORE_OUTGOING, PROMISCUOUS = 263, 1, 23, 1
 
 
@@ -16,6 +17,7 @@ def opened(device):
     """Return the socket of a port: it gets what comes in, for whomever, not what it sends."""
     port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     port.setsockopt(SOL_PACKET, IGNORE_OUTGOING, 1)
+    port.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)  # room for bursts, in bytes
     index = socket.if_nametoindex(device)
     wish = index.to_bytes(4, sys.byteorder) + PROMISCUOUS.to_bytes(2, sys.byteorder) + bytes(10)
     port.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, wish)

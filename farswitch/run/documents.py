@@ -148,13 +148,22 @@ PairEntry = TypedDict(
 )
 """One direction of a pair of nodes: latency in µs, bandwidth in Mbit/s."""
 closed(PairEntry)
+SwitchedEntry = TypedDict(
+    "SwitchedEntry", {"from": str, "frames_in": int, "frames_out": int, "lost": int}
+)
+"""Frames of a node that the switch took in, and gave out to whom they were for."""
+closed(SwitchedEntry)
 
 
 @closed
 class VerifyDocument(RunDocument):
-    """`verify`; `mpi` has what was measured of each pair that met by MPI."""
+    """`verify`; `mpi` has what was measured of each pair that met by MPI.
+
+    `path` is of a switch on plain ports, a row a node.
+    """
 
     mpi: NotRequired[list[PairEntry]]
+    path: NotRequired[list[SwitchedEntry]]
 
     conclusion: NotRequired[str]
     pairs: NotRequired[PairsEntry]

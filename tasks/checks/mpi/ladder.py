@@ -22,8 +22,7 @@ from farswitch.remote_program import RemoteProgram
 from tasks.checks.mpi import sockets
 from tasks.checks.mpi.matrix import far_off, matrix, measures
 from tasks.checks.mpi.pairs import CAUSE, ROUND_SECONDS, Exchange, exchange
-from tasks.checks.path import counters
-from tasks.checks.path.frames import judge_frames
+from tasks.checks.path import counters, frames
 
 START_SECONDS, RUNG_SECONDS = 60.0, 30.0
 """Deadlines of a rung; under emulation the start takes 6 s and each other rung less than 1 s."""
@@ -36,7 +35,6 @@ CHECKS = {
     "mpi.pairs": "Pairs of nodes send each other 2 MiB intact; latency and bandwidth are measured.",
     "path.counters": "All of these bytes went in and out by both nodes' ports of the switch.",
     "path.once": "They went there once, and no other port carried them.",
-    "path.switch": "The switch gave out each frame that it took in, once.",
     "path.nics": "They used data0 and its tunnel.",
     "path.management": "The management NICs carried none of them.",
 }
@@ -127,7 +125,10 @@ def run(task: Task, context: Context) -> Iterator[Check]:
         return
     met = [(guests[first], guests[second]) for first, second in meetings.ordered()]
     yield from counters.judge(context.cluster, guests, met, counted, context.rebuild)
-    yield from judge_frames(context.cluster, guests, counted, context.mtu)
+    rows = frames.switched_frames(context.cluster, guests, counted, context.mtu)
+    if rows:
+        context.evidence.measures["path"] = frames.measures(rows)
+    context.evidence.notes += frames.lines(context.cluster.settings.switch.kind, rows)
     context.evidence.measures["mpi"] = measures(guests, made.pairs)
     context.evidence.notes += matrix(guests, made.pairs) + far_off(guests, made.pairs)
     left = [guest.name for guest in context.cluster.guests if guest not in guests]

@@ -1,54 +1,67 @@
-"""Did the switch give out each frame that it took in, once? Judged where frames are whole."""
+"""How many frames the switch lost or doubled: a measure, and no verdict: it may be meant to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
-from farswitch.proof.check import Check, skipped
 from tasks.checks.path.counters import Count, CountedTransfers
 
-NAME = "path.switch"
 FLOOR, SHARE = 20, 0.001
-"""Frames that may be more or fewer: those that are for all (ARP), and what is in the switch's
-buffers when its ports are read."""
+"""Frames of a guest that are not worth a line: those that are for all (ARP), and what is in the
+switch's buffers when its ports are read."""
 
 
-def judge_frames(
+@dataclass(frozen=True, slots=True)
+class SwitchedFrames:
+    """What the switch took in from a guest that sent payload, and gave out to whom it was for."""
+
+    guest: str
+    taken: int = 0
+    given: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Frames that did not come out; less than 0: that came out more than once."""
+        return self.taken - self.given
+
+    def __str__(self) -> str:
+        what = "lost" if self.lost > 0 else "doubled"
+        share = f"{abs(self.lost) / self.taken:.2%}" if self.taken else "all"
+        return f"{what} {share} of {self.guest}'s frames: {self.taken:,} in, {self.given:,} out"
+
+
+def switched_frames(
     cluster: Cluster, guests: Sequence[Guest], traffic: CountedTransfers, mtu: int
-) -> Iterator[Check]:
-    """Yield a verdict a guest: how many of its frames the switch lost or doubled.
-
-    The kernel merges and cuts frames on tunnels, so they can be compared on plain ports only.
-    """
+) -> list[SwitchedFrames]:
+    """Return a row a guest; none where the kernel merges and cuts frames on the switch's ports."""
     if cluster.attachment != "plain port":
-        why = "frames on its ports are merged and cut by the kernel: they cannot be compared"
-        yield from (skipped(NAME, guest.name, why) for guest in guests)
-        return
+        return []
     devices = {port.guest: port.device for port in cluster.switch_ports(mtu)}
-    for guest in guests:
-        taken, given = 0, 0
-        for one in traffic.transfers:
-            if one.sender == guest:
-                taken += one.counted.switch.get(devices[guest.name], Count()).frames_in
-                given += one.counted.switch.get(devices[one.receiver.name], Count()).frames_out
-        yield _judged(cluster, guest, taken, given)
+    rows = {guest.name: SwitchedFrames(guest.name) for guest in guests}
+    for one in traffic.transfers:
+        sender, receiver = (devices[end.name] for end in (one.sender, one.receiver))
+        ports, row = one.counted.switch, rows[one.sender.name]
+        rows[row.guest] = replace(
+            row,
+            taken=row.taken + ports.get(sender, Count()).frames_in,
+            given=row.given + ports.get(receiver, Count()).frames_out,
+        )
+    return list(rows.values())
 
 
-def _judged(cluster: Cluster, guest: Guest, taken: int, given: int) -> Check:
-    kind, more = cluster.settings.switch.kind, given - taken
-    bound = FLOOR + int(taken * SHARE)
-    share = f"{abs(more) / taken:.2%}" if taken else "all"
-    what = "doubled" if more > 0 else "lost"
-    measured = f"{kind} took in {taken:,} frames of {guest.name} and gave out {given:,}"
-    return Check(
-        name=NAME,
-        host=guest.name,
-        ok=taken > 0 and abs(more) <= bound,
-        measured=f"{measured}: it {what} {share}" if abs(more) > bound else measured,
-        expected=f"as many, with at most {bound:,} more or fewer",
-        cause=f"The switch itself {what} them: each is counted at its port as it comes in and goes "
-        "out. A queue that overflows, a program that is too slow, or what it is meant to do.",
-        fix="Look at the switch's own output: farswitch status",
-    )
+def lines(kind: str, rows: Sequence[SwitchedFrames]) -> list[str]:
+    """Return what people are told: of those guests alone of which it lost or doubled some."""
+    return [
+        f"The switch '{kind}' {row}." for row in rows if abs(row.lost) > FLOOR + row.taken * SHARE
+    ]
+
+
+def measures(rows: Sequence[SwitchedFrames]) -> list[dict[str, str | float]]:
+    """Return the same for programs, of all guests."""
+    return [
+        {"from": row.guest, "frames_in": row.taken, "frames_out": row.given, "lost": row.lost}
+        for row in rows
+    ]
