@@ -31,7 +31,7 @@ from farswitch.switches.ovs_state import (
     parse_tso,
 )
 
-SECONDS = 20
+SECONDS = 60
 """How long ovs-vsctl waits until the daemon has done all of a transaction: a hundred ports take a
 tenth of a second to attach and 1.3 s to detach."""
 CONNECTED = 5.0

@@ -39,6 +39,23 @@ with socket.create_connection((sys.argv[1], 5001), 5) as end:
     end.sendall(bytes(int(sys.argv[2])))
 """
 BYTES = 4 << 20
+_CONTROLLER = """
+# Lets each bridge learn: the least that a controller says (OpenFlow 1.0, sections 5.3 and 5.5).
+import socket, struct
+door = socket.create_server(("127.0.0.1", 6653))
+print("open", flush=True)
+while True:
+    end, _ = door.accept()
+    end.sendall(struct.pack("!BBHI", 1, 0, 8, 1))
+    match, action = struct.pack("!I36x", 0x3FFFFF), struct.pack("!HHHH", 0, 8, 0xFFFA, 0)
+    flow = struct.pack("!QHHHHIHH", 0, 0, 0, 0, 1, 0xFFFFFFFF, 0xFFFF, 0)
+    end.sendall(struct.pack("!BBHI", 1, 14, 80, 2) + match + flow + action)
+    while head := end.recv(8, socket.MSG_WAITALL):
+        _, kind, length, number = struct.unpack("!BBHI", head)
+        body = end.recv(length - 8, socket.MSG_WAITALL) if length > 8 else b""
+        if kind == 2:
+            end.sendall(struct.pack("!BBHI", 1, 3, length, number) + body)
+"""
 
 
 def line(process: Process) -> str:
@@ -241,6 +258,21 @@ def test_a_controller_that_does_not_answer_is_named(field, monkeypatch):
     assert field.state(adapter).fault == (
         "Controller 'tcp:127.0.0.1:6653' of 'fso41' on 'server2' is not connected."
     )
+    field.switch()
+    assert field.pings()
+
+
+def test_a_controller_of_the_sites_makes_the_flows(field):
+    adapter = OpenVSwitch(datapath="netdev", tso=True, controller="tcp:127.0.0.1:6653")
+    controller = field.ovs.box.start(("python3", "-c", _CONTROLLER))
+    try:
+        assert line(controller) == "open"
+        field.switch(adapter)
+        assert field.state(adapter).fault == ""
+        assert field.pings()
+        assert field.switch(adapter) == []
+    finally:
+        controller.close()
     field.switch()
     assert field.pings()
 
