@@ -120,6 +120,63 @@ def test_a_program_that_is_killed_is_named_at_once_and_started_by_a_build(
     assert cluster.good("verify", "--only", "server,path").failed_checks() == []
 
 
+SEND = "                    out.send(frame)\n"
+MISBEHAVIOURS = {
+    "drops": ("import random\n", "if random.random() > 0.01:", "lost"),
+    "doubles": ("", "for _ in range(2):", "doubled"),
+}
+
+
+@pytest.mark.parametrize("name", MISBEHAVIOURS)
+def test_what_a_program_loses_or_doubles_is_said_to_be_its_own(
+    cluster: ClusterUnderTest, tmp_path: Path, name: str, record_property: Figure
+) -> None:
+    first, around, said = MISBEHAVIOURS[name]
+    text = (EXAMPLES / "switch.py").read_text()
+    assert SEND in text
+    own = tmp_path / "own.py"
+    inside = SEND.replace("out.send", f"{around}\n                        out.send")
+    own.write_text(text.replace("import select\n", f"import select\n{first}").replace(SEND, inside))
+    choose(cluster, program(str(own), "python3", "{file}"))
+    cluster.good("build")
+    run = cluster.run("verify", "--only", "path")
+    notes = [line for line in run.document["notes"] if line.startswith("The switch 'program'")]
+    assert len(notes) == 3, run.said
+    assert all(f" {said} " in line for line in notes)
+    record_property("figure", f"{name}: {notes[0]}")
+    failed = {check["name"] for check in run.failed_checks()}
+    assert failed <= ({"path.once"} if name == "doubles" else set())
+
+
+def test_a_program_that_sends_frames_back_is_found_by_what_its_ports_counted(
+    cluster: ClusterUnderTest, tmp_path: Path
+) -> None:
+    text = (EXAMPLES / "switch.py").read_text()
+    own = tmp_path / "own.py"
+    own.write_text(text.replace(SEND, f"{SEND}                    port.send(frame)\n"))
+    choose(cluster, program(str(own), "python3", "{file}"))
+    cluster.good("build")
+    run = cluster.run("verify", "--only", "tunnel,path")
+    assert {check["name"] for check in run.failed_checks()} & {"path.once", "tunnel.fdb"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sh", "-c", "echo no such port; exit 3"], "exit code 3"),
+        (["sh", "-c", "echo not yet; sleep 600"], "is not ready after 5 s"),
+    ],
+)
+def test_a_program_that_does_not_come_up_is_a_failed_build_with_its_words(
+    cluster: ClusterUnderTest, words: list[str], said: str
+) -> None:
+    choose(cluster, {"program": {"command": words, "ready": "ready", "ready_timeout": 5}})
+    run = cluster.run("build")
+    assert run.status == 1
+    assert said in run.errors
+    assert words[-1].split(";")[0].removeprefix("echo ") in run.errors
+
+
 def test_servers_are_given_back(cluster: ClusterUnderTest, lab: Lab, untouched: Snapshot) -> None:
     cluster.good("teardown")
     assert compare(untouched, observe(lab)) == []

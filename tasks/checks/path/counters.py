@@ -187,8 +187,8 @@ def _once(
         f"for {payload:,} B",
         expected=f"at most {bound:,} B",
         cause="Frames cross the switch twice or are flooded to ports that they are not for: a loop "
-        "behind a port, or a wrong entry in the switch's FDB. Other traffic of the guests counts "
-        "too: let it end first.",
+        "behind a port, a wrong entry in the switch's FDB, or a switch that doubles them. "
+        "Other traffic of the guests counts too: let it end first.",
         fix=fix,
     )
 
