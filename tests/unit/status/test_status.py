@@ -26,10 +26,9 @@ from tests.schemas import assert_fits
 HEAD = Server("server1", "hypervisor", "server1", IPv4Address("203.0.113.1"))
 FAR = Server("server2", "switch", "server2", IPv4Address("203.0.113.2"))
 SETTINGS = Settings(cluster="lab", vni_base=41)
-WANTED: Cluster = cluster(
-    Site("lab", Path("lab"), SETTINGS, (HEAD,), FAR,
-         tuple(GuestEntry(f"node{number}", "server1") for number in (1, 2, 3)))
-)  # fmt: skip
+GUESTS = tuple(GuestEntry(f"node{number}", "server1") for number in (1, 2, 3))
+SITE = Site("lab", Path("lab"), SETTINGS, (HEAD,), FAR, GUESTS)
+WANTED: Cluster = cluster(SITE)
 SENT = Traffic(received=1000, received_packets=10, sent=500, sent_packets=5, dropped=1)
 
 
