@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -68,6 +69,12 @@ while time.monotonic() < end and len(over) < int(wanted):
         if kind == b"\\x88\\xb6":
             over.add(near)
 print(*sorted(found), flush=True)
+"""
+_GRO_ON = """
+import array, fcntl, socket, struct, sys
+value = array.array("I", [0x2C, 1])  # ETHTOOL_SGRO of <linux/ethtool.h>
+request = struct.pack("16sP", sys.argv[1].encode(), value.buffer_info()[0])
+fcntl.ioctl(socket.socket(), 0x8946, request)
 """
 TOLD, LAST = "88b5", "88b6"
 """Types of frames: what is looked for, and what comes to all behind it (IEEE 802, local)."""
@@ -186,6 +193,24 @@ def compiled(tmp_path_factory) -> str:
     return path
 
 
+@pytest.fixture(scope="module")
+def xdp(tmp_path_factory) -> str:
+    if (
+        not shutil.which("clang")
+        or subprocess.run(
+            ["cc", "-E", "-include", "bpf/libbpf.h", "-"],
+            input=b"",
+            capture_output=True,
+            check=False,
+        ).returncode
+    ):
+        pytest.skip("needs clang, libbpf-dev, libelf-dev and zlib1g-dev")
+    folder = tmp_path_factory.mktemp("xdp") / "xdp"
+    shutil.copytree(ROOT / "examples/xdp", folder)
+    subprocess.run(["make", "-C", str(folder)], check=True)
+    return str(folder / "switch")
+
+
 @pytest.mark.parametrize("language", ["python", "c"])
 def test_an_example_forwards_and_learns(bench, language, compiled):
     file = PYTHON if language == "python" else compiled
@@ -211,6 +236,18 @@ def test_an_example_outlives_a_port_that_was_down(bench, language, compiled):
     assert bench.arrives(1) == {2, 3}
     assert bench.arrives(2) == {1, 3}
     assert bench.program().pid == before.pid
+
+
+def test_the_example_of_xdp_forwards_and_goes_without_a_trace(bench, xdp):
+    for port in bench.ports:  # without, the kernel drops what is redirected into it
+        bench.box.run(["python3", "-c", _GRO_ON, f"fsp{port.vni}"])
+    switch = ProgramSwitch(command=["{file}", "{ports}"], file=xdp, ready="^ready$")
+    bench.converge(switch)
+    assert bench.arrives(1) == {2, 3}
+    assert bench.arrives(2, mac(1)) == {1}
+    bench.box.run(["kill", "-KILL", str(bench.program().pid)])
+    assert "killed by signal 9" in bench.observe(switch).fault
+    assert "xdp" not in bench.box.run(["ip", "link"]).stdout
 
 
 def test_the_ports_are_described(bench):
