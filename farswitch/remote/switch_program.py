@@ -31,7 +31,7 @@ PORTS = "FARSWITCH_PORTS"
 """Names the file of the ports; as no two programs have the same file, it is also what tells the
 processes of one from all others."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 F_SETPIPE_SZ = 1031  # linux/fcntl.h
 PIPE = 1 << 20
 BLOCK = 1 << 16
@@ -51,14 +51,22 @@ Json = Dict[str, Any]  # noqa: UP006 - Python 3.8
 Pids = List[int]  # noqa: UP006 - Python 3.8
 
 
-def started(pid: int) -> Optional[int]:  # noqa: UP045 - Python 3.8
-    """Return when a process began, in ticks since boot; None where there is none that runs."""
+def status(pid: int) -> Tuple[Optional[int], int]:  # noqa: UP006, UP045 - Python 3.8
+    """Return when a process began, in ticks since boot, and its parent.
+
+    None where there is none that runs.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
-        return None
+        return None, 0
     fields = text.rpartition(b")")[2].split()  # proc(5): from the third field on
-    return None if fields[0] in {b"Z", b"X"} else int(fields[19])
+    return None if fields[0] in {b"Z", b"X"} else int(fields[19]), int(fields[1])
+
+
+def started(pid: int) -> Optional[int]:  # noqa: UP045 - Python 3.8
+    """Return when a process began; None where there is none that runs."""
+    return status(pid)[0]
 
 
 def identity(pid: int) -> Json:
@@ -74,18 +82,28 @@ def lives(process: Optional[Json]) -> bool:  # noqa: UP045 - Python 3.8
 
 
 def processes(folder: str) -> Tuple[Pids, Pids]:  # noqa: UP006 - Python 3.8
-    """Return the supervisor of a folder, and the processes that its program started."""
-    supervisors, members = [], []
+    """Return the supervisor of a folder, and the processes that its program started.
+
+    These have its environment, or are children of such ones, or of the supervisor, which gets the
+    orphans: sudo, for one, gives its child another environment.
+    """
+    supervisors, members, parents = [], set(), {}
     run, token = f"\0run\0{folder}\0".encode(), f"{PORTS}={folder}/ports.json".encode()
-    for name in os.listdir("/proc"):  # noqa: PTH208 - only names are needed
-        if not name.isdigit():
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:  # noqa: PTH208
+        began, parent = status(pid)
+        if began is None:
             continue
+        parents[pid] = parent
         with contextlib.suppress(OSError):
-            if Path(f"/proc/{name}/cmdline").read_bytes().endswith(run):
-                supervisors.append(int(name))
-            elif token in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
-                members.append(int(name))
-    return supervisors, [pid for pid in members if started(pid) is not None]
+            if Path(f"/proc/{pid}/cmdline").read_bytes().endswith(run):
+                supervisors.append(pid)
+            elif token in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                members.add(pid)
+    more = members | set(supervisors)
+    while more:
+        more = {pid for pid, parent in parents.items() if parent in more} - members
+        members |= more
+    return supervisors, sorted(members)
 
 
 def send(pids: Pids, number: int) -> None:
@@ -162,6 +180,7 @@ class Supervisor:
         want = json.loads(Path(folder, "want.json").read_bytes())
         self.folder, self.argv, self.wish = folder, want["argv"], want["wish"]
         self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
         self.pid = os.getpid()
         self.state: Json = {"supervisor": identity(self.pid), "restarts": 0, "ended": None}
         self.asked = False
@@ -212,7 +231,7 @@ class Supervisor:
         self.save(
             **about, program=identity(program.pid), command=self.argv, sha256=digest(self.argv[0])
         )
-        while program.poll() is None:
+        while self.runs(program):
             self.wait(GAP if self.busy(output) else None, *([read_end] if output.open else []))
             output.take(read_end)
             output.save()
@@ -229,6 +248,18 @@ class Supervisor:
         output.dirty = True
         output.save(now=True)
         self.save(ended=program.returncode, lasted=round(time.monotonic() - began, 3))
+
+    @staticmethod
+    def runs(program: subprocess.Popen[bytes]) -> bool:
+        """Return whether the program runs; orphans of its that ended are forgotten."""
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                found = None
+            if found is None or found.si_pid == program.pid:
+                return program.poll() is None
+            os.waitpid(found.si_pid, 0)
 
     def begin(self) -> Tuple[int, subprocess.Popen[bytes]]:  # noqa: UP006 - Python 3.8
         """Start the program; return where its output comes, and its process."""

@@ -191,7 +191,7 @@ class ProgramState(SwitchState):
     @classmethod
     def of(cls, found: Sequence[Program], sha256: str = "", unread: str = "") -> ProgramState:
         """Sort out what was found."""
-        programs = tuple(sorted(found, key=lambda program: program.since, reverse=True))
+        programs = tuple(sorted(found, key=lambda program: (program.wish is None, program.age)))
         held = frozenset[str]().union(*(program.held for program in programs))
         return cls(held, programs[0].fault() if programs else "", programs, sha256, unread)
 

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -420,6 +420,27 @@ def test_what_takes_no_sigterm_is_killed_with_all_that_it_started(bench):
     bench.converge(switch)
     ProgramSwitch.remove(bench.host, OWNER)
     assert bench.left() == ""
+
+
+def test_a_child_with_an_environment_of_its_own_ends_too(bench):
+    """As sudo does it: what remains of it is an orphan, which is the supervisor's then."""
+    script = "env -i setsid sh -c 'trap \"\" HUP TERM; sleep 1000 & sleep 1000 & wait' & " + RUNS
+    switch = shell_switch(script, ready="ready", stop=1)
+    bench.converge(switch)
+    bench.box.run(["kill", "-KILL", str(bench.program().pid)])
+    assert "killed by signal 9" in bench.observe(switch).fault
+    namespace = bench.box.prefix[1].partition("=")[2]
+    wait_until(lambda: "sleep" not in commands(namespace), Deadline(20), what="The orphans' end")
+
+
+def commands(pid: str) -> set[str]:
+    """Return the programs that run in the network namespace of a process."""
+    own, found = Path(f"/proc/{pid}/ns/net").readlink(), set()
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (path / "ns/net").readlink() == own:
+                found.add((path / "comm").read_text().strip())
+    return found
 
 
 def test_one_that_ends_by_sigterm_has_its_time_to_end(bench):

@@ -101,7 +101,7 @@ DEAD = {"supervised": False, "alive": False}
             ],
         ),
         (
-            [found(id="1", since=1.0), RUNS],
+            [found(id="1", age=90.0), RUNS],
             {},
             ["- program /opt/x"],
         ),
@@ -122,7 +122,7 @@ def test_a_plan_is_the_difference(have, changes, lines):
 
 
 def test_without_ports_all_of_it_is_removed():
-    have = ProgramState.of([RUNS, found(id="1", since=1.0)])
+    have = ProgramState.of([RUNS, found(id="1", age=90.0)])
     plan = SWITCH.plan(have, (), OWNER)
     assert [str(change) for change in plan] == ["- program /opt/x"] * 2
     assert [change.stops[0].id for change in plan] == ["2", "1"]
