@@ -122,7 +122,7 @@ class ProgramSwitch(Switch):
         """Look at the cluster's programs, and at the file that is to be uploaded."""
         sha256 = unread = ""
         try:
-            sha256 = hashlib.sha256(self._content()).hexdigest() if self.file else ""
+            sha256 = hashlib.sha256(self.content()).hexdigest() if self.file else ""
         except OSError as error:
             unread = error.strerror or str(error)
         return ProgramState.of(program_host.programs(host, owner.cluster), sha256, unread)
@@ -150,15 +150,21 @@ class ProgramSwitch(Switch):
     def apply(self, host: Host, owner: Owner, changes: Sequence[ProgramChange]) -> None:
         """End what has to, then start what is wanted.
 
+        The other order is to be had of the same plan by `program_host.start` and `stop`.
+
         Raises:
             ProgramStartError: It ended at its start, or was not ready in time: none runs now.
         """
         for change in changes:
-            content = self._content() if change.starts and change.starts.sha256 else b""
+            content = self.content() if change.starts else b""
             for program in change.stops:
                 program_host.stop(host, owner, program)
             if change.starts:
                 program_host.start(host, owner, change.starts, content)
+
+    def content(self) -> bytes:
+        """Return what is in the file that is uploaded; nothing without one."""
+        return Path(self.file).read_bytes() if self.file else b""
 
     def describe(self, host: Host, owner: Owner) -> Mapping[str, str]:
         """Return the command, digests of its files and since when it runs."""
@@ -188,9 +194,6 @@ class ProgramSwitch(Switch):
         """End all programs of a cluster."""
         for program in program_host.programs(host, owner.cluster):
             program_host.stop(host, owner, program)
-
-    def _content(self) -> bytes:
-        return Path(self.file or "").read_bytes()
 
     def _wish(self, ports: Sequence[SwitchPort], sha256: str) -> ProgramWish:
         return ProgramWish(
