@@ -20,6 +20,8 @@ VOLATILE_FILES = {
     r"/var/lib/systemd/.*": "the machine's timers, seen below",
     r"/var/cache/farswitch(/.*)?": "the controller's images, seen below",
     r"/var/cache/libvirt/qemu/capabilities/.*": "what libvirt found out about QEMU",
+    r"/etc/openvswitch/conf\.db": "a log of what its rows ever were; the rows are seen below",
+    r"/run/openvswitch/.*": "sockets and numbers of the two daemons, seen below",
     r"/run/libvirt/common/system\.token": "libvirt draws it at each boot",
     r"/run/libvirt(/.*/driver|d)\.pid": "the number of libvirt's process, seen below",
 }
@@ -137,9 +139,15 @@ def processes():
             yield one
 
 
+def switch_rows():
+    for table in ("Bridge", "Port", "Interface", "Controller"):
+        for one in lines("ovs-vsctl", "--timeout=5", "--format=csv", "list", table):
+            yield f"{table}: {one}"
+
+
 def main():
     """Print everything; rules in their order, the rest sorted."""
-    for about in (links, addresses, settings, files, machines, processes):
+    for about in (links, addresses, settings, files, machines, processes, switch_rows):
         for one in sorted(about()):
             print(about.__name__, one)
     for one in rules():
