@@ -1,6 +1,7 @@
 """Print what Open vSwitch has on this machine, as one line of JSON; change nothing.
 
-Arguments: the name of a bridge, or nothing; standard input: the flows that it should have, if any.
+Arguments: the name of a bridge, or nothing; `system` where the kernel's datapath is wanted.
+Standard input: the flows that the bridge should have, if any.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def flows(bridge: str, wanted: str) -> tuple[str, str]:
 
 def main() -> None:
     """Print it."""
-    bridge, wanted = sys.argv[1], sys.stdin.read()
+    (bridge, datapath), wanted = sys.argv[1:], sys.stdin.read()
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     state: dict[str, object] = {"missing": missing}
     if not missing:
@@ -98,7 +99,8 @@ def main() -> None:
         state.update(running=read is not None, refusal=refusal, version=version, silence=silence)
         if read is None and os.path.exists(FILE):  # noqa: PTH110
             read, _ = rows("ovsdb-tool", "query", FILE)
-        state.update(rows=read or {}, kernel=has_family("ovs_datapath"))
+        # Where nobody wants it, the question must not load its module.
+        state.update(rows=read or {}, kernel=datapath == "system" and has_family("ovs_datapath"))
         state["links"] = {name: index for index, name in socket.if_nameindex()}
         if wanted:
             state["differences"], state["mistake"] = flows(bridge, wanted)

@@ -97,7 +97,7 @@ class OpenVSwitch(Switch):
         """Ask the database, the daemon and the kernel."""
         name = _name(owner)
         wanted = "" if self.controller else "\n".join([*(self.flows or [FLOOD]), ""])
-        report = _report(host, name, wanted)
+        report = _report(host, name, self.datapath, wanted)
         state = replace(_state(host.name, report), differences=report.differences)
         if obstacle := self._obstacle(host.name, report):
             return replace(state, obstacle=obstacle, fault=obstacle.what)
@@ -243,8 +243,9 @@ def _name(owner: Owner) -> str:
     return f"fso{owner.vni_base}"
 
 
-def _report(host: Host, bridge: str = "", flows: str = "") -> OvsReport:
-    printed = shell(host).run(command("openvswitch_state", bridge), stdin=flows).stdout
+def _report(host: Host, bridge: str = "", datapath: str = "", flows: str = "") -> OvsReport:
+    argv = command("openvswitch_state", bridge, datapath)
+    printed = shell(host).run(argv, stdin=flows).stdout
     return OvsReport.model_validate_json(printed)
 
 

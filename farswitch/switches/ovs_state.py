@@ -28,7 +28,10 @@ Row: TypeAlias = Mapping[str, Any]
 
 
 class OvsReport(BaseModel):
-    """What `openvswitch_state` prints; without the programs, nothing but `missing`."""
+    """What `openvswitch_state` prints; without the programs, nothing but `missing`.
+
+    `kernel`: the kernel's datapath is wanted, and there.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
