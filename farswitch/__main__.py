@@ -12,6 +12,7 @@ COMMANDS = {
     "build": "Raise the cluster of the site, or bring what stands to what is wanted.",
     "verify": "Prove that the cluster works and that every byte between guests crosses the switch.",
     "status": "Show what stands: each guest, its port of the switch, and what went through it.",
+    "switch": "The switch in use: what it is, and another one in its place under running jobs.",
     "trace": "Send marked frames from one guest to another, and count them at every hop.",
     "capture": "Capture frames of guests at every interface of both servers, for Wireshark.",
     "graph": "Draw the cluster as SVG, Mermaid or DOT, with what stands in colour.",

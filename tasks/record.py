@@ -59,6 +59,9 @@ def _line(have: Record | None, want: Record) -> str:
         return f"+ record of {want.nodes} node{'s' if want.nodes > 1 else ''}"
     pairs = ((name, getattr(have, name), getattr(want, name)) for name in ("nodes", "site", "mtu"))
     parts = [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
+    if have.switch != want.switch:
+        names = [record.switch.name if record.switch else "the site's" for record in (have, want)]
+        parts.append(f"switch {' -> '.join(names)}")
     return f"~ record {', '.join(parts) or 'keys or reserved networks'}"
 
 

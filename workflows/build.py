@@ -327,6 +327,11 @@ def _on_server(session: Session, wanted: Callable[..., Any], **more: Any) -> Per
     return PerHost(lambda host: wanted(cluster, cluster.server(host.name), **resolve(more, host)))
 
 
+def underlay_device(session: Session, server: str, looked: str = "preflight") -> str:
+    """Return the device of a server's underlay, as a look has found it."""
+    return _underlay(session, server, looked).device
+
+
 def _underlay(session: Session, server: str, looked: str = "preflight") -> Underlay:
     """Return what a look at a server found out about its underlay."""
     facts: Facts | ServerLook = session.result(looked, server)

@@ -9,7 +9,7 @@ what stays in one bridge is let through before anything that names a bridge is d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from itertools import takewhile
 
@@ -128,6 +128,15 @@ def wanted_guard(cluster: Cluster, server: Server, device: str) -> GuardWanted:
         if settings.anti_spoof
         else (),
     )
+
+
+def guard_of_both(one: GuardWanted, other: GuardWanted) -> GuardWanted:
+    """Return the guard of a server that has the interfaces of two switches."""
+
+    def both(name: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*getattr(one, name), *getattr(other, name))))
+
+    return replace(one, bridges=both("bridges"), ends=both("ends"), ports=both("ports"))
 
 
 def tunnel_peers(cluster: Cluster, server: Server) -> tuple[Address, ...]:

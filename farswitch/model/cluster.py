@@ -6,7 +6,7 @@ in the site, so that every controller computes the same ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from farswitch.model.settings import (
     LabNetworks,
     Settings,
 )
-from farswitch.model.switch import Attachment, SwitchPort, bridge_name
+from farswitch.model.switch import Attachment, Switch, SwitchPort, bridge_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,12 @@ class Cluster:
             )
             for guest in self.guests
         )
+
+    def with_switch(self, adapter: Switch) -> Cluster:
+        """Return the same cluster with another switch."""
+        settings = self.settings.model_copy(update={"switch": adapter})
+        guests = (replace(guest, settings=settings) for guest in self.guests)
+        return replace(self, settings=settings, guests=tuple(guests))
 
     def guest(self, name: str) -> Guest:
         """Return the guest of that name, which must be one of the cluster's."""

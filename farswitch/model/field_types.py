@@ -59,9 +59,13 @@ class Fields(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """Beside a field whose value is made of a mapping by a validator: that mapping's model."""
+    """Beside a field whose value is made of a mapping by a validator: that mapping's model.
+
+    Where it is `named`, the mapping has such mappings by names of the site's own.
+    """
 
     model: Callable[[], type[BaseModel]]
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,14 @@ from farswitch.model.field_types import (
     number,
     text,
 )
-from farswitch.model.switch import Switch, choices, parse_switch, written
+from farswitch.model.switch import (
+    NamedSwitches,
+    Switch,
+    choices,
+    parse_switch,
+    parse_switches,
+    written,
+)
 
 FIRST_GUEST_OFFSET = 10
 """Addresses before the first guest's: .1 is the gateway, .2 to .10 are the user's."""
@@ -47,6 +54,15 @@ SwitchChoice = Annotated[
     PlainSerializer(written),
     Nested(choices),
     Field(title="'bridge', or a mapping with the name of a switch and its settings"),
+]
+SwitchChoices = Annotated[
+    NamedSwitches,
+    PlainValidator(parse_switches),
+    PlainSerializer(lambda named: {name: written(adapter) for name, adapter in named}),
+    Nested(choices, named=True),
+    Field(
+        title="a mapping from names of a-z, 0-9 and '-', none a kind's, to switches as 'switch' is"
+    ),
 ]
 Sha256 = Annotated[str, text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
 ClusterName = Annotated[
@@ -111,6 +127,9 @@ class Settings(Fields):
     switch: SwitchChoice = Field(default="bridge", validate_default=True)
     """what carries the frames on the switch server: `bridge`, or a mapping with the name of another
     one and its settings ([switches.md](switches.md))"""
+    switches: SwitchChoices = ()
+    """further switches by names of yours, for `farswitch switch use NAME`
+    ([switches.md](switches.md#exchange-it-under-a-running-job))"""
     data_network: Network = IPv4Network("10.0.0.0/24")
     """what MPI and NFS use: through the switch"""
     management_network: Network = IPv4Network("10.10.0.0/24")

@@ -7,16 +7,17 @@ the same for all. An adapter only says who holds the ports.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from nornir.core.inventory import Host
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, PlainValidator, TypeAdapter, create_model
 
 from farswitch.model.field_types import Fields, refuse_if
 from farswitch.model.owner import Owner
@@ -116,6 +117,14 @@ class Switch(Fields, ABC):
     def apply(self, host: Host, owner: Owner, changes: Sequence[Any]) -> None:
         """Make the changes of a plan; who calls it observes again, and takes no word for it."""
 
+    def beginning(self, changes: Sequence[Any]) -> Sequence[Any]:
+        """Return those of a plan's changes that leave what stands of this kind in service.
+
+        Where it can be beside another one of its kind, these give it all ports, and the next plan
+        ends the other one. By default the plan is made as it is.
+        """
+        return changes
+
     def places(self, _host: Host, _owner: Owner) -> Mapping[str, str]:
         """Return the device at which each address is, where `traits.places` says that it can."""
         return {}
@@ -188,6 +197,23 @@ def parse_switch(value: object) -> Switch:
     refuse_if(len(chosen) != 1 or not isinstance(chosen[0], Switch))
     adapter: Switch = chosen[0]
     return adapter
+
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+"""What a site may call a switch of its own settings."""
+NamedSwitches = tuple[tuple[str, Switch], ...]
+"""Switches by what a site calls them."""
+
+
+def parse_switches(value: object) -> NamedSwitches:
+    """Return the switches of a mapping from names, none of which is that of a kind."""
+    if isinstance(value, tuple):
+        return value
+    refuse_if(not isinstance(value, dict))
+    one = TypeAdapter(dict[str, Annotated[Switch, PlainValidator(parse_switch)]])
+    switches = one.validate_python(value)
+    refuse_if(not all(NAME.fullmatch(name) for name in switches) or switches.keys() & adapters())
+    return tuple(switches.items())
 
 
 def bridge_name(owner: Owner) -> str:

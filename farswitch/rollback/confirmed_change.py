@@ -22,7 +22,15 @@ from farswitch.deadline import Deadline, DeadlineError, wait_until
 from farswitch.errors import FarswitchError
 from farswitch.pace import patient
 from farswitch.rollback import timer as rollback
-from farswitch.rollback.timer import CONTROL, RollbackTimer, TimerGoneError, Timers, list_timers
+from farswitch.rollback.timer import (
+    CONTROL,
+    EXCHANGE,
+    Rollback,
+    RollbackTimer,
+    TimerGoneError,
+    Timers,
+    list_timers,
+)
 
 FIREWALL = "firewall"
 """The kind of the timers for what all clusters share; only who has the shared settings has one."""
@@ -89,17 +97,13 @@ def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[
     """
     if last:
         _end(shell, list_timers(shell, rollback.name_of(CONTROL, cluster)))
-    names = [rollback.name_of(kind, cluster) for kind in (FIREWALL, GUARD)]
+    names = [rollback.name_of(kind, cluster) for kind in (FIREWALL, GUARD, EXCHANGE)]
     timers = list_timers(shell, *names)
     fired = timers.fired
     if timers.pending:
         _end(shell, timers)
         fired += list_timers(shell, *names).fired
-    return tuple(
-        f"An earlier change of the firewall of '{shell.host}' was not confirmed by a new login, "
-        f"so the server has taken it back: {undone}."
-        for undone in fired
-    )
+    return tuple(_taken_back(shell.host, undone) for undone in fired)
 
 
 def confirm_earlier_shared(shell: Shell) -> None:
@@ -123,6 +127,18 @@ def with_notes(notes: Iterable[str]) -> Iterator[None]:
         for note in notes:
             error.add_note(note)
         raise
+
+
+def _taken_back(server: str, undone: Rollback) -> str:
+    if undone.id.startswith(f"{EXCHANGE}-"):
+        return (
+            f"An earlier exchange of the switch on '{server}' was cut off, so the server has given "
+            f"the ports back to the old one: {undone}."
+        )
+    return (
+        f"An earlier change of the firewall of '{server}' was not confirmed by a new login, "
+        f"so the server has taken it back: {undone}."
+    )
 
 
 def _end(shell: Shell, timers: Timers) -> None:

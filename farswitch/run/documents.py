@@ -284,6 +284,53 @@ class ExecDocument(RunDocument):
 
 
 @closed
+class StreamEntry(TypedDict):
+    """A stream of datagrams, `rate` a second: `outage_ms` is of those lost (both of RFC 6201)."""
+
+    rate: int
+    sent: int
+    lost: int
+    doubled: int
+    outage_ms: float
+    silence_ms: float
+
+
+ExchangeEntry = TypedDict(
+    "ExchangeEntry", {"from": str, "to": str, "order": str, "stream": StreamEntry | None}
+)
+"""Which kind of switch gave way to which; `order` is empty where it was not made."""
+closed(ExchangeEntry)
+
+
+@closed
+class SwitchUseDocument(BuildDocument):
+    """`switch use`; no `exchange` in a dry run."""
+
+    exchange: NotRequired[ExchangeEntry]
+
+
+@closed
+class SwitchEntry(TypedDict):
+    """The switch in use; `about` by its adapter, `places` null where it cannot say."""
+
+    name: str
+    kind: str
+    server: str
+    about: dict[str, str]
+    held: list[str]
+    missing: list[str]
+    fault: str
+    places: dict[str, str] | None
+
+
+@closed
+class SwitchStatusDocument(RunDocument):
+    """`switch status`; no `switch` where it could not be looked at."""
+
+    switch: NotRequired[SwitchEntry]
+
+
+@closed
 class FramesEntry(TypedDict):
     """Which frames were sent; `size` is of the IP packet, in bytes."""
 
@@ -481,6 +528,7 @@ DOCUMENTS: dict[str, Any] = {
     "status": StatusDocument,
     "status-watch": WatchDocument,
     "stop": BuildDocument,
+    "switch": SwitchUseDocument | SwitchStatusDocument,
     "teardown": TeardownDocument,
     "trace": TraceDocument,
     "verify": VerifyDocument,

@@ -23,6 +23,7 @@ from farswitch.home import expand_home
 from farswitch.model.cluster import Cluster, Site
 from farswitch.model.machines import Guest
 from farswitch.model.node_names import fold, shown
+from farswitch.model.switch import Switch
 from farswitch.run.cli import Options
 from farswitch.run.configuration import configuration
 from farswitch.run.live import view_on
@@ -36,10 +37,10 @@ from farswitch.run.run_document import run_of
 from farswitch.run.runs import new_name, runs_folder, save
 from farswitch.run.stages import Filter, Stage, guests, run_stages, servers
 from farswitch.site.nornir_data import cluster_of, site_of
-from farswitch.site.plugin import fill_in_keys, resize
+from farswitch.site.plugin import fill_in_keys, resize, use_switch
 from farswitch.site.plugin import register as register_inventory
 from farswitch.site.state_folder import state_folder
-from farswitch.state.record import Record, check_places, read
+from farswitch.state.record import Record, adapter_of, check_places, read
 
 
 class Session:
@@ -173,9 +174,11 @@ class Session:
     def read_record(self, *, follow_site: bool = False) -> None:
         """Read the cluster's record, where there is one, and take over the size that it remembers.
 
-        With `follow_site` the site's size is kept if the site was given another one meanwhile.
+        So with the switch that is in use. With `follow_site` the site's switch counts, and its size
+        if the site was given another one meanwhile.
 
         Raises:
+            FarswitchError: The switch in use is none that is known here.
             ConfigError: The site gives a guest that was built another VNI or address.
         """
         record = read(shell(self.head_host), self.site.settings.cluster)
@@ -184,8 +187,14 @@ class Session:
         edited = follow_site and record.site != len(self.site.guests)
         if self.options.nodes is None and not edited and record.nodes != len(self.cluster.guests):
             resize(self.nornir.inventory, record.nodes)
+        if record.switch and not follow_site:
+            self.use_switch(adapter_of(record.switch))
         self.take_record(record)
         check_places(record, self.cluster)
+
+    def use_switch(self, adapter: Switch) -> None:
+        """Have another switch than the site's in the cluster from now on."""
+        use_switch(self.nornir.inventory, adapter)
 
     def begin_anew(self) -> None:
         """Forget what was recorded and who failed: the hosts are looked at once more."""

@@ -41,8 +41,13 @@ def load_site(site: str) -> Site:
     guests = tuple(
         GuestEntry(name, home or hypervisors[0].name) for name, home in entries.guests.items()
     )
-    image, adapter = _beside(settings.image, folder), settings.switch.beside(folder)
-    settings = settings.model_copy(update={"image": image, "switch": adapter})
+    settings = settings.model_copy(
+        update={
+            "image": _beside(settings.image, folder),
+            "switch": settings.switch.beside(folder),
+            "switches": tuple((name, one.beside(folder)) for name, one in settings.switches),
+        }
+    )
     return Site(folder.name, folder, settings, hypervisors, switch, guests)
 
 

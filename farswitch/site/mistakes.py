@@ -103,11 +103,16 @@ def _keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
 def _field(model: type[BaseModel], location: tuple[int | str, ...]) -> FieldInfo | None:
     info: FieldInfo | None = None
     inner: type[BaseModel] | None = model
+    own_name = False
     for name in location:
+        if own_name:
+            own_name = False
+            continue
         if inner is None or not isinstance(name, str):
             break
         info = inner.model_fields[name]
         inner = model_of(info)
+        own_name = any(isinstance(note, Nested) and note.named for note in info.metadata)
     return info
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nornir.core.inventory import (
@@ -20,9 +21,10 @@ from nornir.core.plugins.inventory import InventoryPluginRegister
 from farswitch.connections.fence import Fence
 from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.machines import Guest, Server
+from farswitch.model.switch import Switch
 from farswitch.site import netmiko_options
 from farswitch.site.loader import load_site
-from farswitch.site.nornir_data import CLUSTER, FENCE, SITE, fence_of, site_of
+from farswitch.site.nornir_data import CLUSTER, FENCE, SITE, cluster_of, fence_of, site_of
 
 NAME = "FarswitchInventory"
 GROUPS = ("hypervisor", "switch", "guest")
@@ -85,6 +87,14 @@ def resize(inventory: Inventory, nodes: int | None) -> Cluster:
             inventory.hosts[guest.name] = _guest_host(guest, inventory)
     inventory.defaults.data[CLUSTER] = wanted
     return wanted
+
+
+def use_switch(inventory: Inventory, adapter: Switch) -> Cluster:
+    """Give an inventory another switch than the site's; its guests stay as many as they are."""
+    site, guests = site_of(inventory), cluster_of(inventory).guests
+    settings = site.settings.model_copy(update={"switch": adapter})
+    inventory.defaults.data[SITE] = replace(site, settings=settings)
+    return resize(inventory, len(guests))
 
 
 def fill_in_keys(inventory: Inventory, private_key: str, host_keys: Mapping[str, str]) -> None:

@@ -13,10 +13,11 @@ from farswitch.errors import ConfigError, FarswitchError
 from farswitch.lock.reserved import Reserved, reserved_by
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
+from farswitch.model.switch import Switch, parse_switch
 from farswitch.state.document import ServerDocument, load_versioned, reason
 
 FOLDER = "/var/lib/farswitch/clusters"
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 class GuestPlace(ServerDocument):
@@ -30,6 +31,13 @@ class GuestPlace(ServerDocument):
         return f"VNI {self.vni}, {self.data}, {self.management}"
 
 
+class SwitchInUse(ServerDocument):
+    """A switch that took the place of the site's: its name, and the adapter as a site writes it."""
+
+    name: str
+    adapter: str | dict[str, Any]
+
+
 class Record(ServerDocument):
     """The number of nodes and the keys: the controller's, the users' own, one a guest's sshd.
 
@@ -38,9 +46,10 @@ class Record(ServerDocument):
         places: VNI and addresses of each guest, which it keeps as long as it lives.
         mtu: The data network's as it was built, in bytes.
         reserved: What no other cluster may have; None in a record that is older than this.
+        switch: What was put in use instead of the site's switch; None: the site's is.
     """
 
-    version: Literal[2] = VERSION
+    version: Literal[3] = VERSION
     nodes: int
     controller: KeyPair = Field(repr=False)
     user: KeyPair = Field(repr=False)
@@ -49,6 +58,7 @@ class Record(ServerDocument):
     places: dict[str, GuestPlace] = Field(default_factory=dict)
     mtu: int
     reserved: Reserved | None = None
+    switch: SwitchInUse | None = None
 
 
 class RecordDamagedError(FarswitchError):
@@ -75,7 +85,8 @@ def parse(content: bytes, where: str) -> Record:
     """
     try:
         raw = load_versioned(content, VERSION, f"The record {where}")
-        return Record.model_validate(_from_version_1(raw) if raw["version"] == 1 else raw)
+        raw = _from_version_1(raw) if raw["version"] == 1 else raw
+        return Record.model_validate(raw | {"version": VERSION})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecordDamagedError(where, reason(error)) from error
 
@@ -128,6 +139,22 @@ def complete(have: Record | None, cluster: Cluster, site: int = 0, mtu: int = 0)
     )
 
 
+def adapter_of(used: SwitchInUse) -> Switch:
+    """Return the adapter of the switch in use.
+
+    Raises:
+        FarswitchError: It is none that is known here.
+    """
+    try:
+        return parse_switch(used.adapter)
+    except ValueError as error:  # pydantic's are, too
+        raise FarswitchError(
+            f"The switch in use, '{used.name}', is no switch that this farswitch knows.",
+            hint="Install the package of its adapter here, as on the controller that put it in "
+            "use. Or take the site's switch again: farswitch build",
+        ) from error
+
+
 def place_of(guest: Guest) -> GuestPlace:
     """Return the place that the site gives a guest."""
     return GuestPlace(vni=guest.vni, data=guest.data_address, management=guest.management_address)
@@ -150,10 +177,9 @@ def check_places(record: Record, cluster: Cluster) -> None:
 
 
 def _from_version_1(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a record of version 1 as one of version 2: it had sentences for places and claims."""
+    """Return a record of version 1 as one of later ones: it had sentences for places and claims."""
     places, claims = raw.pop("places", {}), raw.pop("claims", "").split()
     return raw | {
-        "version": VERSION,
         "places": {name: _from_sentence(place) for name, place in places.items()},
         "reserved": {"vnis": claims[:2], "networks": claims[2:]} if claims else None,
     }

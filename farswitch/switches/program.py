@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
@@ -150,8 +150,6 @@ class ProgramSwitch(Switch):
     def apply(self, host: Host, owner: Owner, changes: Sequence[ProgramChange]) -> None:
         """End what has to, then start what is wanted.
 
-        The other order is to be had of the same plan by `program_host.start` and `stop`.
-
         Raises:
             ProgramStartError: It ended at its start, or was not ready in time: none runs now.
         """
@@ -165,6 +163,10 @@ class ProgramSwitch(Switch):
     def content(self) -> bytes:
         """Return what is in the file that is uploaded; nothing without one."""
         return Path(self.file).read_bytes() if self.file else b""
+
+    def beginning(self, changes: Sequence[ProgramChange]) -> list[ProgramChange]:
+        """Return the start alone: the earlier program goes on beside it."""
+        return [replace(change, stops=()) for change in changes if change.starts]
 
     def describe(self, host: Host, owner: Owner) -> Mapping[str, str]:
         """Return the command, digests of its files and since when it runs."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +22,9 @@ from farswitch.lab import control
 from farswitch.lab.addresses import Lab
 from tests.lab.clusters import ClusterUnderTest
 from tests.lab.comparison import Snapshot, compare, observe, settle
+from tests.lab.guests import mpiexec
 from tests.own_lab import WITH_GUESTS, own_lab
+from tests.schemas import assert_fits
 
 pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
 
@@ -175,6 +180,67 @@ def test_a_program_that_does_not_come_up_is_a_failed_build_with_its_words(
     assert run.status == 1
     assert said in run.errors
     assert words[-1].split(";")[0].removeprefix("echo ") in run.errors
+
+
+LAPS = """
+import json, os, time
+from array import array
+from mpi4py import MPI
+world, size = MPI.COMM_WORLD, 4096
+laps, wrong, longest, over = 0, 0, 0.0, False
+while not over:
+    began = time.monotonic()
+    total = array("d", bytes(8 * size))
+    world.Allreduce(array("d", [world.rank + laps]) * size, total)
+    wrong += total != array("d", [sum(range(world.size)) + world.size * laps]) * size
+    over = world.bcast(os.path.exists("/shared/over") if world.rank == 0 else None)
+    laps, longest = laps + 1, max(longest, time.monotonic() - began)
+if world.rank == 0:
+    print(json.dumps({"laps": laps, "wrong": wrong, "longest": longest}), flush=True)
+"""
+"""A job that goes on until a file is there: a sum over all ranks of 32 KiB, checked each time."""
+
+
+def switched(cluster: ClusterUnderTest, *words: str) -> dict[str, Any]:
+    """Run `farswitch switch` and return its document."""
+    argv = [sys.executable, "-m", "workflows.switch", *words, "--site", str(cluster.site), "--json"]
+    done = subprocess.run(
+        argv, cwd=EXAMPLES.parent, env=cluster.environment, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert_fits("switch", document)
+    return document
+
+
+def test_switches_are_exchanged_under_one_job(
+    cluster: ClusterUnderTest, kinds: dict[str, object], record_property: Figure
+) -> None:
+    named = {name.lower(): kind for name, kind in kinds.items() if name != "bridge"}
+    named["ovs"] = named.pop("openvswitch")
+    cluster.write_site(f"switches: {json.dumps(named)}")
+    cluster.good("build")
+    node1 = cluster.guest(1)
+    node1.good("rm -f /shared/over; cat >/shared/laps.py", stdin=LAPS)
+    line = mpiexec(cluster.guests(), "python3 /shared/laps.py")
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(node1.good, line, seconds=900.0)
+        try:
+            for name in ("ovs", "c", "python", "bridge"):
+                exchange = switched(cluster, "use", name)["exchange"]
+                assert exchange["stream"]["sent"] > 0
+                record_property("figure", f"{exchange['from']} to {name}: {exchange}")
+                standing = switched(cluster, "status")["switch"]
+                assert (standing["name"], standing["missing"], standing["fault"]) == (name, [], "")
+                assert not job.done(), job.result()
+        finally:
+            node1.good("touch /shared/over")
+        laps = json.loads(job.result())
+    record_property("figure", f"the job: {laps}")
+    assert laps["wrong"] == 0
+    assert cluster.good("verify", "--only", "server,tunnel,path").failed_checks() == []
+    assert cluster.good("build").changed == 0
 
 
 def test_servers_are_given_back(cluster: ClusterUnderTest, lab: Lab, untouched: Snapshot) -> None:

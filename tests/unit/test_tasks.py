@@ -21,11 +21,13 @@ from farswitch.site.loader import ROOT
 NAMES = sorted(path.stem for path in (ROOT / "tasks").glob("*.py") if path.stem != "__init__")
 READ_ONLY = {
     "capture", "find_leftovers", "guest_firewall", "image_source", "interfaces", "mpi_smoke",
-    "observe_guest", "preflight", "run_command", "status", "trace", "translate_filter",
-    "underlay_udp", "verify",
+    "observe_guest", "preflight", "run_command", "status", "switch_look", "trace",
+    "translate_filter", "underlay_udp", "verify",
 }  # fmt: skip
 """They leave nothing on a host that another run would have to remove."""
-REMOVE_ONLY = {"image_remove", "links_remove", "vm_remove", "vm_stop"}
+ONE_WAY = {
+    "image_remove", "links_remove", "switch_exchange", "switch_remove", "vm_remove", "vm_stop",
+}  # fmt: skip
 TOO_LARGE = {Cluster, Site, Context, Session}
 """What a task takes is what it needs of them."""
 
@@ -88,7 +90,7 @@ def test_what_makes_a_state_can_take_it_back_and_only_report(name: str) -> None:
     }
     if name in READ_ONLY:
         assert "present" not in keywords
-    elif name in REMOVE_ONLY:
+    elif name in ONE_WAY:
         assert "dry_run" in keywords
         assert "present" not in keywords
     else:
@@ -96,7 +98,7 @@ def test_what_makes_a_state_can_take_it_back_and_only_report(name: str) -> None:
 
 
 def test_the_lists_name_no_task_that_is_not_there() -> None:
-    assert set(NAMES) >= READ_ONLY | REMOVE_ONLY
+    assert set(NAMES) >= READ_ONLY | ONE_WAY
 
 
 def test_a_folder_with_its_own_tasks_can_import_ours(tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ OF_A_SITE = [name for name in COMMANDS if name not in OF_NO_SITE]
 
 
 def parameters(name):
-    return importlib.import_module(f"workflows.{name}").command.params
+    command = importlib.import_module(f"workflows.{name}").command
+    commands = command.commands.values() if isinstance(command, click.Group) else [command]
+    return [one for command in commands for one in command.params]
 
 
 @pytest.mark.parametrize("name", OF_A_SITE)

@@ -66,6 +66,8 @@ def shown_default(info: FieldInfo) -> str | None:
     default = info.get_default()
     if info.is_required():
         return "required"
+    if default == ():
+        return None
     if isinstance(default, tuple):
         return f"`{list(default)}`"
     if isinstance(default, PortRange):

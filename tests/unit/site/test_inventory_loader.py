@@ -18,6 +18,7 @@ data:
   udp_port: 8472
   mtu: 1400
   switch: {{program: {{command: [mine, '{{ports}}'], stop: 1}}}}
+  switches: {{flat: bridge, two: {{program: {{command: [two, "{{ports}}"]}}}}}}
   data_network: 172.16.0.0/16
   management_network: 172.17.0.0/20
   memory: 1024
@@ -41,6 +42,7 @@ SETTINGS = Settings(
     udp_port=8472,
     mtu=1400,
     switch={"program": {"command": ["mine", "{ports}"], "stop": 1}},
+    switches={"flat": "bridge", "two": {"program": {"command": ["two", "{ports}"]}}},
     data_network=IPv4Network("172.16.0.0/16"),
     management_network=IPv4Network("172.17.0.0/20"),
     memory=1024,

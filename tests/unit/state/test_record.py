@@ -111,7 +111,7 @@ def test_a_record_of_version_1_is_read_and_its_guests_stay():
     check_places(old, CLUSTER)
     two = replace(CLUSTER, guests=CLUSTER.guests[:2])
     assert complete(old, two, site=3, mtu=1450) == old, "nothing is to be changed"
-    assert json.loads(render(old))["version"] == 2
+    assert json.loads(render(old))["version"] == 3
     assert parse(render(old), "here") == old
 
 
@@ -139,12 +139,12 @@ def test_damage_is_named_and_no_key_is_quoted():
 
 
 def test_a_record_of_a_newer_release_is_refused_as_a_mistake_of_use():
-    newer = json.dumps({"version": 3, "what": "nobody knows"}).encode()
+    newer = json.dumps({"version": 4, "what": "nobody knows"}).encode()
     with pytest.raises(NewerDocumentError) as caught:
         parse(newer, "'/x.json' on server 's'")
     assert isinstance(caught.value, ConfigError)
     assert str(caught.value) == (
-        "The record '/x.json' on server 's' has version 3; this release of farswitch reads up to 2."
+        "The record '/x.json' on server 's' has version 4; this release of farswitch reads up to 3."
     )
     assert "newer release" in caught.value.hint
 

@@ -1,0 +1,155 @@
+"""A switch gives way to another under running traffic: the old or the new stands, never none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from farswitch.deadline import Deadline, wait_until
+from farswitch.errors import FarswitchError
+from farswitch.model.switch import Switch, parse_switch
+from farswitch.proof.datagram_stream import datagram_stream
+from farswitch.remote import command
+from tasks.switch_remove import switch_remove
+from tests.netns.built_servers import Net, sh, two_servers
+from tests.netns.exchanges import POINTS, converged, exchanged, killed_at, with_switch
+
+pytestmark = pytest.mark.root
+SCRIPT = str(Path(__file__).parents[2] / "examples/switch.py")
+
+
+def program(*words: str) -> Switch:
+    command = ["python3", "{file}", "{ports}"]
+    return parse_switch(
+        {"program": {"file": SCRIPT, "command": [*words, *command], "ready": "^ready"}}
+    )
+
+
+BRIDGE, PROGRAM, OTHER = parse_switch("bridge"), program(), program("env", "A=1")
+DEAD = parse_switch({"program": {"command": ["sh", "-c", "echo no; exit 3"]}})
+DEAF = parse_switch(
+    {"program": {"command": ["sh", "-c", "echo ready; exec sleep 60"], "ready": "r"}}
+)
+
+
+@pytest.fixture(scope="module")
+def made(lasting_boxes, tmp_path_factory) -> Iterator[Net]:
+    net = two_servers(lasting_boxes, tmp_path_factory.mktemp("use"), apart=True)
+    net.build()
+    net.plug()
+    for number in (1, 2):
+        sh(net.boxes[f"node{number}"], f"ip addr replace 10.0.0.1{number}/24 dev data0")
+    yield net
+    net.task("server2", switch_remove, owner=net.cluster.owner)
+
+
+@pytest.fixture
+def net(made) -> Net:
+    """The servers with the bridge as their switch, whatever a test before has left."""
+    converged(made)
+    return made
+
+
+def holder(net: Net) -> dict[str, str | None]:
+    """Return the masters of the tunnels."""
+    shown = json.loads(net.boxes["server2"].run(("ip", "-j", "link")).stdout)
+    return {one["ifname"]: one.get("master") for one in shown if one["ifname"][:3] == "fsv"}
+
+
+def of_ours(net: Net) -> set[str]:
+    shown = json.loads(net.boxes["server2"].run(("ip", "-j", "link")).stdout)
+    return {one["ifname"] for one in shown if one["ifname"].startswith("fs")}
+
+
+def heard(net: Net) -> bool:
+    argv = command("echo", "5", "10.0.0.12")
+    return json.loads(net.boxes["node1"].run(argv).stdout) == ["10.0.0.12"]
+
+
+AT_BRIDGE = {"fsv41": "fss41", "fsv42": "fss41"}
+AT_PORTS = {"fsv41": "fsn41", "fsv42": "fsn42"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "masters"),
+    [(BRIDGE, PROGRAM, AT_PORTS), (PROGRAM, BRIDGE, AT_BRIDGE), (PROGRAM, OTHER, AT_PORTS)],
+    ids=["bridge-program", "program-bridge", "program-program"],
+)
+def test_a_stream_survives_an_exchange(net, first, second, masters, record_property):
+    old = exchanged(net, first) if first is not BRIDGE else net
+    converged(old)
+    boxes = net.boxes
+    with datagram_stream(boxes["node1"], boxes["node2"], "10.0.0.12", 500) as stream:
+        new = exchanged(old, second, drain=1.0)
+        converged(new)
+        figures = stream.end()
+    record_property("figure", str(figures))
+    print(figures)
+    assert figures.sent > 500
+    assert figures.lost < figures.sent / 4
+    assert holder(net) == masters
+    assert heard(net)
+    assert converged(new) == []
+    assert with_switch(net, second).build() == []
+
+
+def test_without_an_exchange_nothing_is_lost(net):
+    boxes = net.boxes
+    with datagram_stream(boxes["node1"], boxes["node2"], "10.0.0.12") as stream:
+        assert heard(net)
+        figures = stream.end()
+    assert (figures.lost, figures.doubled) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"), [(DEAD, "exit code 3"), (DEAF, "heard nothing of 10.0.0.12")]
+)
+def test_one_that_does_not_forward_leaves_the_old_one_in_place(net, bad, sentence):
+    before = of_ours(net)
+    with pytest.raises(FarswitchError, match=sentence):
+        exchanged(net, bad)
+    assert holder(net) == AT_BRIDGE
+    assert heard(net)
+    assert converged(net)
+    assert of_ours(net) == before
+
+
+def test_one_that_does_not_forward_leaves_the_old_program_in_place(net):
+    old = exchanged(net, PROGRAM)
+    converged(old)
+    with pytest.raises(FarswitchError, match="exit code 3"):
+        exchanged(old, DEAD)
+    assert heard(net)
+    assert holder(net) == AT_PORTS
+    assert converged(old) == []
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    ("first", "second"), [(BRIDGE, PROGRAM), (PROGRAM, BRIDGE)], ids=["to-program", "to-bridge"]
+)
+def test_a_controller_that_is_killed_leaves_the_old_or_the_new(net, first, second, point):
+    old = exchanged(net, first) if first is not BRIDGE else net
+    converged(old)
+    assert killed_at(old, second, point)
+    sides = (AT_BRIDGE, AT_PORTS)
+
+    def stands() -> bool:
+        return holder(net) in sides and heard(net)
+
+    assert stands(), "at once"
+    folder = "/run/farswitch-deadman"
+    wait_until(
+        lambda: not sh(net.boxes["server2"], f"ls {folder}/*.armed 2>/dev/null || true"),
+        Deadline(20),
+        what="The end of the timer",
+    )
+    assert stands(), "when the server has undone it"
+    wanted = sides[(second if point == "confirm" else first) is PROGRAM]
+    assert holder(net) == wanted
+    converged(exchanged(old, second))
+    assert heard(net)
+    assert holder(net) == sides[second is PROGRAM]
