@@ -81,11 +81,11 @@ def preflight(
             connect = aside.submit(libvirt, task).result
         facts = _check(task, login, want, connect, builds=builds, mode=mode, flows=flows)
         if adapter and builds:
-            refuse_unfit(task.host, adapter, ports, want.owner)
+            _refuse_unfit(task.host, adapter, ports, want.owner)
     return Result(host=task.host, result=facts)
 
 
-def refuse_unfit(host: Host, adapter: Switch, ports: Sequence[SwitchPort], owner: Owner) -> None:
+def _refuse_unfit(host: Host, adapter: Switch, ports: Sequence[SwitchPort], owner: Owner) -> None:
     """Raise an ObstaclesError where a switch cannot be had on a server.
 
     That is what its plan refuses; the changes of one are made much later.

@@ -30,6 +30,7 @@ FIXED = {
     "farswitch/remote_program.py Deadline(self._seconds if seconds is None else seconds)":
         "the caller's: a window to watch must not grow",
     "farswitch/rollback/confirmed_change.py Deadline(seconds)": "within the timer's promise",
+    "tasks/switch_exchange.py Deadline(drain)": "no limit: the old switch drains",
 }  # fmt: skip
 """Deadlines that do not follow how slow the machines are, and why."""
 
@@ -146,6 +147,7 @@ def test_no_deadline_hangs_on_a_clock_that_somebody_can_set() -> None:
     assert found == {
         "farswitch/leftovers/observe.py",  # shows when files were written
         "farswitch/connections/shell/host_keys.py",  # knows whether a certificate is valid now
+        "farswitch/remote/switch_program.py",  # says since when a program runs
         "farswitch/run/session.py",  # says when a run began
         "workflows/status.py",  # says when it looked
     }

@@ -46,7 +46,7 @@ NO_RULES = (
 NO_LOCK = b'{"held": {}, "others": []}\n'
 TAKEN = (("office", "10.10.0"), ("lan", "10.0.0"))
 NO_EMULATOR = "unsupported configuration: unable to find any emulator"
-NEWER = "has version 3; this release"
+NEWER = "has version 4; this release"
 USE_NEWER = "Use the newer release that wrote it."
 UNDERLAY = Link(2, "eth0", addresses=(IPv4Interface("198.51.100.1/24"),))
 SWITCH_UNDERLAY = Link(2, "eth0", addresses=(IPv4Interface("198.51.100.2/24"),))
@@ -248,7 +248,7 @@ def test_a_preflight_alone_names_every_obstacle_and_goes_on_with_the_other_serve
 def test_a_preflight_names_what_is_wrong_with_the_record_and_still_looks_at_the_servers(
     run: Run,
 ):
-    status, printed = run(records={"test": b'{"version": 3}'}, command=preflight_workflow.command)
+    status, printed = run(records={"test": b'{"version": 4}'}, command=preflight_workflow.command)
     words = " ".join(printed.split())
     assert status == 2, printed
     assert f"The record '{FOLDER}/test.json' on server 'server1' {NEWER}" in words
@@ -320,13 +320,13 @@ def test_an_image_that_cannot_be_had_is_named_before_anything_is_touched(
     [
         pytest.param(
             "test",
-            b'{"version": 3}',
+            b'{"version": 4}',
             NEWER,
             USE_NEWER,
             marks=pytest.mark.log_tells("^ERROR The record "),
             id="ours-is-newer",
         ),
-        pytest.param("other", b'{"version": 3}', NEWER, USE_NEWER, id="theirs-is"),
+        pytest.param("other", b'{"version": 4}', NEWER, USE_NEWER, id="theirs-is"),
         pytest.param(
             "other",
             b'{"version": 2}',
