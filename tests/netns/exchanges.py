@@ -5,6 +5,7 @@ As a program it is that controller: python -m tests.netns.exchanges, with a `Kil
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -20,11 +21,13 @@ from nornir.core.inventory import Defaults, Host
 from pydantic import BaseModel
 
 from farswitch.connections.shell.local import LocalShell
+from farswitch.deadline import Deadline, wait_until
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
 from farswitch.model.switch import Switch, parse_switch, written
 from farswitch.proof.context import Context
+from farswitch.remote import command
 from tasks import switch_exchange
 from tasks.bridge import bridge
 from tasks.bridge_ports import bridge_ports
@@ -35,7 +38,7 @@ from tasks.switch_exchange import Asker
 from tasks.veth import veth
 from tasks.vxlan import vxlan
 from tests.netns.arguments import arguments
-from tests.netns.built_servers import MTU, Net, pid
+from tests.netns.built_servers import MTU, Net, pid, sh
 from tests.netns.inside import NetnsEndpoint
 from workflows.switch_use import beside_steps, exchange_step
 
@@ -76,6 +79,23 @@ def converged(net: Net) -> list[str]:
         ports=net.cluster.switch_ports(MTU), owner=net.cluster.owner,
     )  # fmt: skip
     return [*lines, *done.diff.splitlines()]
+
+
+def holder(net: Net) -> dict[str, str | None]:
+    """Return the masters of the tunnels."""
+    shown = json.loads(net.boxes["server2"].run(("ip", "-j", "link")).stdout)
+    return {one["ifname"]: one.get("master") for one in shown if one["ifname"][:3] == "fsv"}
+
+
+def heard(net: Net) -> bool:
+    argv = command("echo", "5", "10.0.0.12")
+    return json.loads(net.boxes["node1"].run(argv).stdout) == ["10.0.0.12"]
+
+
+def timer_ended(net: Net) -> None:
+    """Wait until the server has undone an exchange, if it had to."""
+    armed = "ls /run/farswitch-deadman/exchange-*.armed 2>/dev/null || true"
+    wait_until(lambda: not sh(net.boxes["server2"], armed), Deadline(20), what="The timer's end")
 
 
 class Killed(BaseModel):

@@ -8,14 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from farswitch.deadline import Deadline, wait_until
 from farswitch.errors import FarswitchError
 from farswitch.model.switch import Switch, parse_switch
 from farswitch.proof.datagram_stream import datagram_stream
-from farswitch.remote import command
 from tasks.switch_remove import switch_remove
 from tests.netns.built_servers import Net, sh, two_servers
-from tests.netns.exchanges import POINTS, converged, exchanged, killed_at, with_switch
+from tests.netns.exchanges import (
+    POINTS,
+    converged,
+    exchanged,
+    heard,
+    holder,
+    killed_at,
+    timer_ended,
+    with_switch,
+)
 
 pytestmark = pytest.mark.root
 SCRIPT = str(Path(__file__).parents[2] / "examples/switch.py")
@@ -53,20 +60,9 @@ def net(made) -> Net:
     return made
 
 
-def holder(net: Net) -> dict[str, str | None]:
-    """Return the masters of the tunnels."""
-    shown = json.loads(net.boxes["server2"].run(("ip", "-j", "link")).stdout)
-    return {one["ifname"]: one.get("master") for one in shown if one["ifname"][:3] == "fsv"}
-
-
 def of_ours(net: Net) -> set[str]:
     shown = json.loads(net.boxes["server2"].run(("ip", "-j", "link")).stdout)
     return {one["ifname"] for one in shown if one["ifname"].startswith("fs")}
-
-
-def heard(net: Net) -> bool:
-    argv = command("echo", "5", "10.0.0.12")
-    return json.loads(net.boxes["node1"].run(argv).stdout) == ["10.0.0.12"]
 
 
 AT_BRIDGE = {"fsv41": "fss41", "fsv42": "fss41"}
@@ -141,12 +137,7 @@ def test_a_controller_that_is_killed_leaves_the_old_or_the_new(net, first, secon
         return holder(net) in sides and heard(net)
 
     assert stands(), "at once"
-    folder = "/run/farswitch-deadman"
-    wait_until(
-        lambda: not sh(net.boxes["server2"], f"ls {folder}/*.armed 2>/dev/null || true"),
-        Deadline(20),
-        what="The end of the timer",
-    )
+    timer_ended(net)
     assert stands(), "when the server has undone it"
     wanted = sides[(second if point == "confirm" else first) is PROGRAM]
     assert holder(net) == wanted

@@ -201,14 +201,14 @@ if world.rank == 0:
 """A job that goes on until a file is there: a sum over all ranks of 32 KiB, checked each time."""
 
 
-def switched(cluster: ClusterUnderTest, *words: str) -> dict[str, Any]:
+def switched(cluster: ClusterUnderTest, *words: str, status: int = 0) -> dict[str, Any]:
     """Run `farswitch switch` and return its document."""
     argv = [sys.executable, "-m", "workflows.switch", *words, "--site", str(cluster.site), "--json"]
     done = subprocess.run(
         argv, cwd=EXAMPLES.parent, env=cluster.environment, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     assert_fits("switch", document)
     return document
@@ -219,6 +219,7 @@ def test_switches_are_exchanged_under_one_job(
 ) -> None:
     named = {name.lower(): kind for name, kind in kinds.items() if name != "bridge"}
     named["ovs"] = named.pop("openvswitch")
+    named["dead"] = {"program": {"command": ["sh", "-c", "exit 3"], "ready": "ready"}}
     cluster.write_site(f"switches: {json.dumps(named)}")
     cluster.good("build")
     node1 = cluster.guest(1)
@@ -234,6 +235,10 @@ def test_switches_are_exchanged_under_one_job(
                 standing = switched(cluster, "status")["switch"]
                 assert (standing["name"], standing["missing"], standing["fault"]) == (name, [], "")
                 assert not job.done(), job.result()
+            failed = switched(cluster, "use", "dead", status=1)
+            assert "exit code 3" in failed["failures"][0]["error"]
+            assert switched(cluster, "status")["switch"]["name"] == "bridge"
+            assert not job.done(), job.result()
         finally:
             node1.good("touch /shared/over")
         laps = json.loads(job.result())
