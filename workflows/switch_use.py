@@ -15,6 +15,7 @@ from farswitch.links.wanted import wanted_bridges, wanted_tunnels, wanted_veths
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
 from farswitch.model.node_names import shown
+from farswitch.model.settings import Settings
 from farswitch.model.switch import Switch, adapters, parse_switch, written
 from farswitch.proof.datagram_stream import DatagramStream, datagram_stream
 from farswitch.run.cli import Options, main
@@ -49,13 +50,12 @@ class ChosenSwitch:
         return None if self.site else SwitchInUse(name=self.name, adapter=written(self.adapter))
 
 
-def chosen(session: Session, name: str) -> ChosenSwitch:
+def chosen(settings: Settings, name: str) -> ChosenSwitch:
     """Return the switch that a name means: one of `switches`, the site's own, or a kind.
 
     Raises:
         ConfigError: It means none.
     """
-    settings = session.site.settings
     named = {settings.switch.kind: settings.switch, **dict(settings.switches)}
     if name not in named and name not in adapters():
         names = ", ".join(f"'{one}'" for one in sorted({*named, *adapters()}))
@@ -159,7 +159,7 @@ def streaming(session: Session, guests: list[Guest], until: ExitStack) -> Datagr
 def use(options: Options, name: str, seconds: int = SECONDS) -> int:
     """Exchange the switch and report."""
     with Session("switch-use", options) as session:
-        want = chosen(session, name)
+        want = chosen(session.site.settings, name)
         ensure_lab(session)
         with locked(session):
             session.read_record()

@@ -1,4 +1,4 @@
-"""How many guests a run is about: `--nodes`, else what the cluster's record or the site says."""
+"""What a run is about: how many guests, and which switch, of which the cluster's record knows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from farswitch.model.cluster import cluster
 from farswitch.run import session
 from farswitch.run.cli import Options
 from farswitch.site.loader import ROOT, load_site
-from farswitch.state.record import Record, complete
+from farswitch.state.record import Record, SwitchInUse, complete
 
 LAB = str(ROOT / "inventory/lab")
 RECORD = complete(None, cluster(load_site(LAB)), 3)
@@ -56,3 +56,18 @@ def test_the_size_of_a_cluster(monkeypatch: pytest.MonkeyPatch, log: str, case: 
         run.read_record(follow_site=case.build)
         assert run.record is case.record
         assert len(run.cluster.guests) == case.wanted
+
+
+@pytest.mark.parametrize(("build", "kind"), [(True, "bridge"), (False, "program")])
+def test_a_build_follows_the_sites_switch_and_all_else_the_one_in_use(
+    monkeypatch: pytest.MonkeyPatch, log: str, build: bool, kind: str
+):
+    used = SwitchInUse(name="mine", adapter={"program": {"command": ["mine", "{ports}"]}})
+    record = FIVE.model_copy(update={"switch": used})
+    monkeypatch.setattr(session, "shell", lambda _host: None)
+    monkeypatch.setattr(session, "read", lambda _login, _name: record)
+    with session.Session("build", Options(site=LAB, log=log)) as run:
+        run.read_record(follow_site=build)
+        cluster = run.cluster
+        kinds = {one.settings.switch.kind for one in (cluster, *cluster.guests)}
+        assert (kinds, len(cluster.guests)) == ({kind}, 5)

@@ -17,7 +17,23 @@ A_USER = (
 A_POOL_PATH = "wanted an absolute path of two folders or more, outside of the system's."
 A_RANGE = "wanted two ports from 1024 to 65535, as 20000-20099."
 A_DIGEST = "wanted 64 hexadecimal digits in lower case."
+SWITCHES = (
+    "wanted a mapping from names of a-z, 0-9 and '-', none a kind's, to switches as 'switch' is."
+)
+A_TSO = "wanted true or false; true only with 'datapath: netdev'."
 DEFAULTS_ROWS = {
+    "switches-a-list": ("switches: [bridge]", f"'switches' is [\"bridge\"], {SWITCHES}"),
+    "switches-a-bad-name": ("switches: {A b: bridge}", f"'switches' is a mapping, {SWITCHES}"),
+    "switches-a-kind": ("switches: {bridge: bridge}", f"'switches' is a mapping, {SWITCHES}"),
+    "switches-no-switch": ("switches: {one: 3}", f"'switches.one' is 3, {SWITCHES}"),
+    "switches-no-kind": (
+        "switches: {one: {brige: {}}}",
+        "'switches.one.brige' is no known key, wanted 'bridge'.",
+    ),
+    "switches-a-bad-setting": (
+        "switches: {one: {openvswitch: {tso: 1}}}",
+        f"'switches.one.openvswitch.tso' is 1, {A_TSO}",
+    ),
     "vni-0": ("vni_base: 0", "'vni_base' is 0, wanted a number from 1 to 16777215."),
     "vni-25-bits": (
         "vni_base: 16777216",

@@ -19,6 +19,7 @@ from farswitch.state.record import (
     GuestPlace,
     Record,
     RecordDamagedError,
+    SwitchInUse,
     check_places,
     complete,
     parse,
@@ -95,6 +96,19 @@ def test_a_built_guest_keeps_its_vni_and_addresses(changed: dict[str, object]):
 def test_a_damaged_record_is_an_error_and_never_a_new_one(text: bytes):
     with pytest.raises(Exception, match="record here"):
         parse(text, "here")
+
+
+def test_a_record_keeps_the_switch_in_use_until_a_build():
+    used = SwitchInUse(name="mine", adapter={"program": {"command": ["mine", "{ports}"]}})
+    kept = parse(render(RECORD.model_copy(update={"switch": used})), "here")
+    assert kept.switch == used
+    assert complete(kept, CLUSTER).switch is None
+
+
+def test_a_record_of_version_2_is_read_and_nothing_is_to_be_changed():
+    raw = json.loads(render(RECORD))
+    del raw["switch"]
+    assert parse(json.dumps(raw | {"version": 2}).encode(), "here") == RECORD
 
 
 def test_a_record_shows_no_private_key():
