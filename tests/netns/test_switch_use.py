@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from farswitch.connections.access import shell
 from farswitch.errors import FarswitchError
-from farswitch.model.switch import Switch, parse_switch
+from farswitch.model.switch import Switch, SwitchState, Traits, parse_switch
 from farswitch.proof.datagram_stream import datagram_stream
 from tasks.switch_remove import switch_remove
 from tests.netns.built_servers import Net, sh, two_servers
@@ -40,6 +42,30 @@ DEAD = parse_switch({"program": {"command": ["sh", "-c", "echo no; exit 3"]}})
 DEAF = parse_switch(
     {"program": {"command": ["sh", "-c", "echo ready; exec sleep 60"], "ready": "r"}}
 )
+
+
+class Taker(Switch):
+    """A bridge that stands on the server already, which makes itself the master of the tunnels."""
+
+    kind: ClassVar[str] = "taker"
+
+    @property
+    def traits(self) -> Traits:
+        return Traits("tunnel", "master", places=False)
+
+    def observe(self, host, owner) -> SwitchState:
+        found = shell(host).run(["ip", "-j", "link", "show", "master", "br-lab"]).stdout
+        return SwitchState(frozenset(link["ifname"] for link in json.loads(found or "[]")))
+
+    def plan(self, have, ports, owner) -> Sequence[str]:
+        return [port.device for port in ports if port.device not in have.held]
+
+    def apply(self, host, owner, changes) -> None:
+        for device in changes:
+            shell(host).run(["ip", "link", "set", device, "master", "br-lab"])
+
+    def describe(self, host, owner) -> Mapping[str, str]:
+        return {}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +116,29 @@ def test_a_stream_survives_an_exchange(net, first, second, masters, record_prope
     assert heard(net)
     assert converged(new) == []
     assert with_switch(net, second).build() == []
+
+
+@pytest.mark.parametrize("other", [BRIDGE, PROGRAM], ids=["bridge", "program"])
+def test_one_that_takes_the_ports_comes_and_goes(net, other):
+    sh(
+        net.boxes["server2"],
+        "ip link show br-lab >/dev/null 2>&1 || ip link add br-lab type bridge",
+    )
+    sh(net.boxes["server2"], "ip link set br-lab up")
+    old = exchanged(net, other) if other is not BRIDGE else net
+    converged(old)
+    taken = exchanged(old, Taker())
+    assert converged(taken)
+    assert holder(net) == dict.fromkeys(AT_BRIDGE, "br-lab")
+    assert heard(net)
+    with pytest.raises(FarswitchError, match="heard nothing of"):
+        exchanged(taken, DEAF)
+    assert holder(net) == dict.fromkeys(AT_BRIDGE, "br-lab")
+    assert heard(net)
+    converged(taken)
+    converged(exchanged(taken, other))
+    assert heard(net)
+    assert holder(net) == (AT_BRIDGE if other is BRIDGE else AT_PORTS)
 
 
 def test_without_an_exchange_nothing_is_lost(net):

@@ -225,6 +225,11 @@ def test_switches_are_exchanged_under_one_job(
     node1 = cluster.guest(1)
     node1.good("rm -f /shared/over; cat >/shared/laps.py", stdin=LAPS)
     line = mpiexec(cluster.guests(), "python3 /shared/laps.py")
+    foreseen = switched(cluster, "use", "python", "--dry-run")
+    lines = [one["what"] for one in foreseen["plan"]]
+    assert lines.count("program python3 (3 ports)") == 1
+    assert "switch bridge -> program: make before break" in lines
+    assert switched(cluster, "status")["switch"]["name"] == "bridge"
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(node1.good, line, seconds=900.0)
         try:
