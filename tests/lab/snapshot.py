@@ -18,6 +18,7 @@ VOLATILE_FILES = {
     r"/var/(lib|cache|log)/(apt|dpkg|man-db)(/.*)?": "the machine's packages, seen below",
     r"/var/(log|backups|spool|mail|tmp)/(?!libvirt).*": "the machine's own, seen below",
     r"/var/lib/systemd/.*": "the machine's timers, seen below",
+    r"/var/lib/libuuid/.*": "the clock of the machine's UUIDs, seen below",
     r"/var/cache/farswitch(/.*)?": "the controller's images, seen below",
     r"/var/cache/libvirt/qemu/capabilities/.*": "what libvirt found out about QEMU",
     r"/etc/openvswitch/conf\.db": "a log of what its rows ever were; the rows are seen below",
