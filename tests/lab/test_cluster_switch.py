@@ -30,7 +30,10 @@ def test_mpi_runs_through_a_program_and_its_end_is_named_and_mended(cluster: Clu
     boots = cluster.boots()
     cluster.write_site(f"switch: {json.dumps(PROGRAM)}")
     built = cluster.good("build")
-    assert "+ program" in json.dumps(built.document["plan"])
+    lines = [one for one in built.document["plan"] if one["stage"] == "switch"]
+    assert [(one["action"], one["what"]) for one in lines] == [
+        ("add", "program switch.py (3 ports)")
+    ]
     assert links(cluster) == set("vnpx")
     proved = cluster.good("verify", "--only", "server,tunnel,path")
     crossed, wanted = proved.crossed()
