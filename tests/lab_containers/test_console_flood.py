@@ -16,7 +16,7 @@ from farswitch.guests.domain import CONSOLE_FOLDER, console_log
 from farswitch.lab import container
 from farswitch.lab.addresses import MEMBERS, Lab
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.trial, pytest.mark.root]
 
 DISK = "/var/lib/libvirt/images/flood.img"
 DOMAIN = f"""

@@ -36,6 +36,7 @@ def test_the_first_build_is_heard_and_the_second_is_silent(
     cluster.good("teardown")
 
 
+@pytest.mark.trial
 def test_ten_cycles_leave_no_descriptor_process_mount_or_byte(
     lab: Lab, cluster: ClusterUnderTest
 ) -> None:
