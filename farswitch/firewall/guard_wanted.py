@@ -105,7 +105,7 @@ def wanted_guard(cluster: Cluster, server: Server, device: str) -> GuardWanted:
             vnis=vnis,
             peers=peers,
             bridges=tuple(switch_bridges(cluster)),
-            ends=tuple(list(links)[-1] for links in ports) if socket else (),
+            ends=tuple(map(cluster.port_device, cluster.guests)) if socket else (),
             ports=tuple(name for links in ports for name in links),
         )
     guests = cluster.guests_of(server.name)

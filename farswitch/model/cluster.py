@@ -104,6 +104,10 @@ class Cluster:
             "far end": guest.port_end,
         }
 
+    def port_device(self, guest: Guest) -> str:
+        """Return what the switch holds of a guest: the last on the way to it."""
+        return guest.port_end if self.attachment == "plain port" else guest.tunnel
+
     def switch_ports(self, mtu: int) -> tuple[SwitchPort, ...]:
         """Return the ports of the switch; the MTU is in bytes of IP packet."""
         return tuple(
@@ -111,7 +115,7 @@ class Cluster:
                 number=guest.index,
                 guest=guest.name,
                 tunnel=guest.tunnel,
-                device=list(self.port_links(guest))[-1],
+                device=self.port_device(guest),
                 mac=guest.data_mac,
                 vni=guest.vni,
                 mtu=mtu,

@@ -93,8 +93,7 @@ def _status(
 def _port(
     cluster: Cluster, guest: Guest, links: Mapping[str, Link], state: SwitchState | None
 ) -> str:
-    wanted = cluster.port_links(guest)
-    for name, master in wanted.items():
+    for name, master in cluster.port_links(guest).items():
         link = links.get(name)
         if link is None:
             return MISSING
@@ -103,6 +102,6 @@ def _port(
         forwarding = not master or (link.port is not None and link.port.forwarding)
         if not (link.up and link.running and forwarding):
             return "down"
-    if state is None or list(wanted)[-1] in state.held:
+    if state is None or cluster.port_device(guest) in state.held:
         return UP
     return f"not held by {cluster.switch_name}"

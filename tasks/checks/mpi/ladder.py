@@ -125,7 +125,7 @@ def run(task: Task, context: Context) -> Iterator[Check]:
         return
     met = [(guests[first], guests[second]) for first, second in meetings.ordered()]
     yield from counters.judge(context.cluster, guests, met, counted, context.rebuild)
-    rows = frames.switched_frames(context.cluster, guests, counted, context.mtu)
+    rows = frames.switched_frames(context.cluster, guests, counted)
     if rows:
         context.evidence.measures["path"] = frames.measures(rows)
     context.evidence.notes += frames.lines(context.cluster.settings.switch.kind, rows)

@@ -129,8 +129,8 @@ def _round(
 def _counters(context: Context, guests: Sequence[Guest]) -> counters.Reading:
     """Read the switch's ports, the hypervisors' tunnels and all management taps, side by side."""
     cluster = context.cluster
-    ends = [guest.port_end for guest in guests if cluster.attachment == "plain port"]
-    names = {cluster.switch.name: [*(guest.tunnel for guest in guests), *ends]}
+    ports = [name for guest in guests for name in (guest.tunnel, cluster.port_device(guest))]
+    names = {cluster.switch.name: [*dict.fromkeys(ports)]}
     for guest in guests:
         here = names.setdefault(guest.hypervisor, [])
         here += [guest.tunnel, guest.management_tap]

@@ -34,15 +34,14 @@ class SwitchedFrames:
 
 
 def switched_frames(
-    cluster: Cluster, guests: Sequence[Guest], traffic: CountedTransfers, mtu: int
+    cluster: Cluster, guests: Sequence[Guest], traffic: CountedTransfers
 ) -> list[SwitchedFrames]:
     """Return a row a guest; none where the kernel merges and cuts frames on the switch's ports."""
     if cluster.attachment != "plain port":
         return []
-    devices = {port.guest: port.device for port in cluster.switch_ports(mtu)}
     rows = {guest.name: SwitchedFrames(guest.name) for guest in guests}
     for one in traffic.transfers:
-        sender, receiver = (devices[end.name] for end in (one.sender, one.receiver))
+        sender, receiver = map(cluster.port_device, (one.sender, one.receiver))
         ports, row = one.counted.switch, rows[one.sender.name]
         rows[row.guest] = replace(
             row,

@@ -30,7 +30,7 @@ def wanted_places(cluster: Cluster, server: Server) -> Forwarding:
     places = wanted_forwarding(cluster, server)
     if not tells(cluster, server):
         return places
-    own = {guest.data_mac: list(cluster.port_links(guest))[-1] for guest in cluster.guests}
+    own = {guest.data_mac: cluster.port_device(guest) for guest in cluster.guests}
     return {**places, cluster.settings.switch.kind: own}
 
 

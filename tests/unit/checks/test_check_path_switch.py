@@ -60,7 +60,7 @@ def traffic(taken: int, given: int) -> CountedTransfers:
     ],
 )
 def test_what_is_lost_or_doubled_is_said(taken: int, given: int, said: str | None):
-    rows = switched_frames(plain(), plain().guests, traffic(taken, given), 1450)
+    rows = switched_frames(plain(), plain().guests, traffic(taken, given))
     assert lines("mine", rows) == ([f"The switch 'mine' {said}"] if said else [])
     assert measures(rows)[0] == {
         "from": "node1", "frames_in": taken, "frames_out": given, "lost": taken - given,
@@ -68,4 +68,4 @@ def test_what_is_lost_or_doubled_is_said(taken: int, given: int, said: str | Non
 
 
 def test_tunnels_are_not_compared():
-    assert switched_frames(BRIDGED, BRIDGED.guests, traffic(10, 0), 1450) == []
+    assert switched_frames(BRIDGED, BRIDGED.guests, traffic(10, 0)) == []
