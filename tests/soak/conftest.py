@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from tests.lab.clusters import ClusterUnderTest
 from tests.own_lab import WITH_GUESTS, own_lab
 from tests.soak.ground import Ground
+from tests.soak.machine import Machine, machine
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -47,6 +50,32 @@ def guests(field: Ground) -> Ground:
     field.mend()
     field.cluster.write_site()
     return field
+
+
+@pytest.fixture
+def far(ground: Ground) -> Iterator[Machine]:
+    """Return the machine that is `server2` of the ground's site."""
+    with machine(ground.cluster.lab) as found:
+        site, lab = ground.cluster.site, ground.cluster.lab
+        underlay, control = (address.ip for address in found.addresses)
+        ground.cluster.forget_lab()
+        known = site.parent / "known_hosts"
+        known.write_text(
+            f"{lab.known_hosts.read_text()}{control} {found.seed.host_key_public}\n",
+            encoding="utf-8",
+        )
+        rewrite(site / "groups.yaml", re.escape(str(lab.known_hosts)), str(known))
+        near = next(one for one in lab.members if not one.hypervisor)
+        rewrite(site / "hosts.yaml", re.escape(f"{lab.address(near).ip}\n"), f"{control}\n")
+        there = re.escape(f"{lab.underlay_address(near).ip}}}")
+        rewrite(site / "hosts.yaml", there, f"{underlay}}}")
+        yield found
+
+
+def rewrite(path: Path, pattern: str, by: str) -> None:
+    text, count = re.subn(pattern, by, path.read_text(encoding="utf-8"))
+    assert count, f"{pattern} is in {path}"
+    path.write_text(text, encoding="utf-8")
 
 
 @pytest.fixture

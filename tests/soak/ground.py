@@ -88,6 +88,11 @@ class Ground:
         """Run a build or teardown of the site to its end."""
         return self.end(self.start(workflow, *options))
 
+    def use(self, name: str) -> Run:
+        """Put another switch in use."""
+        argv = ("-m", "workflows.switch", "use", name, "--site", str(self.cluster.site))
+        return self.end(self._start(*argv))
+
     def teardown_without_site(self) -> Run:
         """Tear down as one does who knows only the cluster's name and the servers."""
         lab = self.cluster.lab

@@ -1,4 +1,7 @@
-"""A server of its own kernel with systemd: a virtual machine on the wires of a lab."""
+"""A server of its own kernel with systemd: a virtual machine on the wires of a lab.
+
+Its kernel is Debian's: it has what this machine's may lack, as netem and Open vSwitch's datapath.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ NUMBER = 13
 DESK = 201
 """That of the namespace that the machine is started in, and looked at from."""
 BOOT_SECONDS = 400.0
+PACKAGES = ("openvswitch-switch",)
+"""What it has beside a guest's: its daemons run, as Debian starts them."""
 RULES = """\
 #!/usr/sbin/nft -f
 flush ruleset
@@ -43,6 +48,8 @@ find /etc/sysctl.d /etc/modules-load.d /var/lib/farswitch /run/farswitch* /etc/n
     -type f -exec sha256sum {} + 2>/dev/null | sort
 systemctl list-units --all --plain --no-legend 'farswitch*' '*deadman*'
 sysctl -a 2>/dev/null | grep -E '^net.(ipv4.ip_forward|bridge)'
+for table in Bridge Port Interface; do ovs-vsctl --columns=name,external_ids list $table; done
+tc qdisc show | sed 's/refcnt.*//'
 """
 
 
@@ -93,7 +100,8 @@ def machine(lab: Lab) -> Iterator[Machine]:
 
     It is a stock tree: one with udev, which applies settings when a module comes.
     """
-    image, public = build(recipe(), stock=True), keys.public(lab.key)
+    made, public = recipe(), keys.public(lab.key)
+    image = build(replace(made, packages=(*made.packages, *PACKAGES)), stock=True)
     with (
         open_testbed(keys=KeyPair(private=lab.key.read_text(), public=public)) as bed,
         ExitStack() as stack,

@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from farswitch.deadline import Deadline, wait_until
 from farswitch.rollback.confirmed_change import SECONDS
 from tests.soak.ground import Ground
-from tests.soak.machine import Machine, machine
+from tests.soak.machine import Machine
 
 pytestmark = [pytest.mark.root, pytest.mark.soak]
 Told = Callable[[str], None]
 THEIRS = "nft list table inet theirs || true"
 ARMED = "systemctl list-units --all --plain --no-legend 'farswitch-deadman-*.timer'"
-
-
-@pytest.fixture
-def far(ground: Ground) -> Iterator[Machine]:
-    """Return the machine that is `server2` of the ground's site."""
-    with machine(ground.cluster.lab) as found:
-        site, lab = ground.cluster.site, ground.cluster.lab
-        underlay, control = (address.ip for address in found.addresses)
-        ground.cluster.forget_lab()
-        known = site.parent / "known_hosts"
-        known.write_text(
-            f"{lab.known_hosts.read_text()}{control} {found.seed.host_key_public}\n",
-            encoding="utf-8",
-        )
-        replace(site / "groups.yaml", re.escape(str(lab.known_hosts)), str(known))
-        near = next(one for one in lab.members if not one.hypervisor)
-        replace(site / "hosts.yaml", re.escape(f"{lab.address(near).ip}\n"), f"{control}\n")
-        there = re.escape(f"{lab.underlay_address(near).ip}}}")
-        replace(site / "hosts.yaml", there, f"{underlay}}}")
-        yield found
-
-
-def replace(path: Path, pattern: str, by: str) -> None:
-    text, count = re.subn(pattern, by, path.read_text(encoding="utf-8"))
-    assert count, f"{pattern} is in {path}"
-    path.write_text(text, encoding="utf-8")
 
 
 def test_systemd_undoes_what_nobody_confirms(ground: Ground, far: Machine, told: Told):
