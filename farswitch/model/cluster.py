@@ -11,8 +11,9 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from farswitch.errors import ConfigError
+from farswitch.model.impairment import PortImpairment
 from farswitch.model.machines import Guest, Server, interface
-from farswitch.model.node_names import resized
+from farswitch.model.node_names import expand, resized
 from farswitch.model.owner import Owner
 from farswitch.model.settings import (
     FIRST_GUEST_OFFSET,
@@ -122,6 +123,12 @@ class Cluster:
             )
             for guest in self.guests
         )
+
+    @property
+    def impairments(self) -> dict[str, PortImpairment]:
+        """What the site says is done to ports on purpose, by guest."""
+        named = {name: port for text, port in self.settings.impairments for name in expand(text)}
+        return {guest.name: named[guest.name] for guest in self.guests if guest.name in named}
 
     def with_switch(self, adapter: Switch) -> Cluster:
         """Return the same cluster with another switch."""

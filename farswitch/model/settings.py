@@ -27,6 +27,11 @@ from farswitch.model.field_types import (
     number,
     text,
 )
+from farswitch.model.impairment import (
+    NamedImpairments,
+    PortImpairment,
+    parse_impairments,
+)
 from farswitch.model.switch import (
     NamedSwitches,
     Switch,
@@ -63,6 +68,13 @@ SwitchChoices = Annotated[
     Field(
         title="a mapping from names of a-z, 0-9 and '-', none a kind's, to switches as 'switch' is"
     ),
+]
+Impairments = Annotated[
+    NamedImpairments,
+    PlainValidator(parse_impairments),
+    PlainSerializer(lambda named: {name: port.written() for name, port in named}),
+    Nested(lambda: PortImpairment, named=True),
+    Field(title="a mapping from guests or node sets to 'to_guest', 'from_guest' and 'link'"),
 ]
 Sha256 = Annotated[str, text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
 ClusterName = Annotated[
@@ -130,6 +142,9 @@ class Settings(Fields):
     switches: SwitchChoices = ()
     """further switches by names of yours, for `farswitch switch use NAME`
     ([switches.md](switches.md#exchange-it-under-a-running-job))"""
+    impairments: Impairments = ()
+    """what ports do to frames on purpose: `{node3: {to_guest: {delay: 2ms, loss: 0.1%}}}`
+    ([impair.md](impair.md))"""
     data_network: Network = IPv4Network("10.0.0.0/24")
     """what MPI and NFS use: through the switch"""
     management_network: Network = IPv4Network("10.10.0.0/24")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_address
 from itertools import combinations
 
+from farswitch.errors import ConfigError
 from farswitch.model.cluster import most_guests
 from farswitch.model.machines import Address, Server
-from farswitch.model.node_names import shown
+from farswitch.model.node_names import expand, shown
 from farswitch.model.settings import OWN_IMAGE, LabNetworks, Settings
 from farswitch.site.hosts_yaml import Entries
 from farswitch.site.mistakes import Mistakes
@@ -39,6 +40,7 @@ class CrossChecks:
         self._image()
         self._ports()
         self._size()
+        self._impairments()
         if self.settings.lab is not None:
             self._lab(self.settings.lab)
 
@@ -157,6 +159,24 @@ class CrossChecks:
         elif count > most:
             last = (self.entries.keys[list(self.entries.guests)[-1]],)
             self._hosts(last, f"there are {count} guests, wanted {most} at most: {why}.")
+
+    def _impairments(self) -> None:
+        seen: dict[str, str] = {}
+        for text, _ in self.settings.impairments:
+            place: Place = (*DATA, "impairments", text)
+            try:
+                names = expand(text)
+            except ConfigError as error:
+                self.mistakes.add(self.defaults, place, str(error))
+                continue
+            for name in names:
+                if name not in self.entries.guests:
+                    sentence = f"{shown(name)} is no guest of hosts.yaml, wanted one."
+                    self.mistakes.add(self.defaults, place, sentence)
+                elif name in seen:
+                    sentence = f"'{name}' is in {shown(seen[name])}, too, wanted it once."
+                    self.mistakes.add(self.defaults, place, sentence)
+                seen[name] = text
 
     def _hosts(self, place: Place, sentence: str) -> None:
         self.mistakes.add(self.hosts, place, sentence)

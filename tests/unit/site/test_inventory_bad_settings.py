@@ -21,6 +21,9 @@ SWITCHES = (
     "wanted a mapping from names of a-z, 0-9 and '-', none a kind's, to switches as 'switch' is."
 )
 A_TSO = "wanted true or false; true only with 'datapath: netdev'."
+PORTS = "wanted a mapping from guests or node sets to 'to_guest', 'from_guest' and 'link'."
+A_DELAY = "wanted a time of up to 60 s in whole microseconds, with its unit, as 2ms or 500us."
+A_LOSS = "wanted a percentage to four places with its sign, as 0.1%."
 DEFAULTS_ROWS = {
     "switches-a-list": ("switches: [bridge]", f"'switches' is [\"bridge\"], {SWITCHES}"),
     "switches-a-bad-name": ("switches: {A b: bridge}", f"'switches' is a mapping, {SWITCHES}"),
@@ -33,6 +36,31 @@ DEFAULTS_ROWS = {
     "switches-a-bad-setting": (
         "switches: {one: {openvswitch: {tso: 1}}}",
         f"'switches.one.openvswitch.tso' is 1, {A_TSO}",
+    ),
+    "impairments-a-list": ("impairments: [node1]", f"'impairments' is [\"node1\"], {PORTS}"),
+    "impairments-bare-number": (
+        "impairments: {node1: {to_guest: {delay: 2}}}",
+        f"'impairments.node1.to_guest.delay' is 2, {A_DELAY}",
+    ),
+    "impairments-in-words": (
+        "impairments: {node1: {from_guest: loss 1}}",
+        f"'impairments.node1.from_guest.loss' is \"1\", {A_LOSS}",
+    ),
+    "impairments-unknown-key": (
+        "impairments: {node1: {to_gest: loss 1%}}",
+        "'impairments.node1.to_gest' is no known key, wanted 'to_guest'.",
+    ),
+    "impairments-no-guest": (
+        "impairments: {node9: {link: down}}",
+        "'node9' is no guest of hosts.yaml, wanted one.",
+    ),
+    "impairments-twice": (
+        "impairments: {'node[1-2]': {link: down}, node2: {to_guest: loss 1%}}",
+        "'node2' is in 'node[1-2]', too, wanted it once.",
+    ),
+    "impairments-no-set": (
+        "impairments: {'node[1-': {link: down}}",
+        "'node[1-' is no node set, wanted one such as node[1-3] or a1,b7.",
     ),
     "vni-0": ("vni_base: 0", "'vni_base' is 0, wanted a number from 1 to 16777215."),
     "vni-25-bits": (

@@ -19,6 +19,7 @@ data:
   mtu: 1400
   switch: {{program: {{command: [mine, '{{ports}}'], stop: 1}}}}
   switches: {{flat: bridge, two: {{program: {{command: [two, "{{ports}}"]}}}}}}
+  impairments: {{"a[1-2]": {{to_guest: {{loss: 1 %}}}}, b7: {{link: down}}}}
   data_network: 172.16.0.0/16
   management_network: 172.17.0.0/20
   memory: 1024
@@ -43,6 +44,7 @@ SETTINGS = Settings(
     mtu=1400,
     switch={"program": {"command": ["mine", "{ports}"], "stop": 1}},
     switches={"flat": "bridge", "two": {"program": {"command": ["two", "{ports}"]}}},
+    impairments={"a[1-2]": {"to_guest": "loss 1%"}, "b7": {"link": "down"}},
     data_network=IPv4Network("172.16.0.0/16"),
     management_network=IPv4Network("172.17.0.0/20"),
     memory=1024,
