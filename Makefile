@@ -8,7 +8,7 @@ LOG     := $(VENV)/install.log
 SCRIPTS  = farswitch/image/guest/init $(shell find bench farswitch tests -name '*.sh')
 PIP     := $(BIN)/pip install --disable-pip-version-check
 
-.PHONY: help install demo test soak trial-house trial-field trial-speed trial-sight trial-switch check picture bench bench-full packages down clean
+.PHONY: help install demo test soak trial-house trial-field trial-speed trial-sight trial-switch trial-study check picture bench bench-full packages down clean
 
 help:
 	@echo "make demo     install what is missing, raise the lab, build a cluster, verify it"
@@ -19,6 +19,7 @@ help:
 	@echo "make trial-field  real guests on hardened servers, of a stock image, broken, beside four busy loops: an hour"
 	@echo "make trial-sight  a user's way by the docs: plan, faults that trace names, capture, report: half an hour"
 	@echo "make trial-switch  each kind of switch in the path of real guests: half an hour"
+	@echo "make trial-study  an application from sources, compiled and run on real guests: a quarter of an hour"
 	@echo "make check    format, lint, types, imports, shell scripts: seconds"
 	@echo "make trial-speed  make bench, then a controller killed on the way: three quarters of an hour"
 	@echo "make bench    what guests, networks, builds, proofs and packets cost: half an hour"
@@ -72,6 +73,9 @@ trial-sight: packages $(READY)
 
 trial-switch: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_switch.py
+
+trial-study: packages $(READY)
+	$(BIN)/python -m pytest -m trial tests/trials/test_app.py
 
 check: packages $(READY)
 	$(BIN)/ruff format --check .

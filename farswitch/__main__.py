@@ -17,6 +17,7 @@ COMMANDS = {
     "capture": "Capture frames of guests at every interface of both servers, for Wireshark.",
     "graph": "Draw the cluster as SVG, Mermaid or DOT, with what stands in colour.",
     "exec": "Run a command on guests side by side, and show what it printed, grouped where equal.",
+    "app": "Applications: recipes that compile your sources on the head, for all nodes.",
     "ssh": "Log in to a guest by ssh, or run a command there.",
     "console": "Show the serial console of a guest, and type into it; ^] leaves it.",
     "stop": "Switch the guests off, and keep tunnels, bridges, disks and record: start goes on.",

@@ -27,9 +27,11 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 OF_COMMANDS = ("sh", "console")
-GROUPS = ("lab", "site")
+GROUPS = ("app", "lab", "site")
 """Commands of ours that have commands."""
 NO_CLUSTER = (
+    "farswitch app list",
+    "farswitch app show",
     "farswitch --help",
     "farswitch --version",
     "farswitch graph --no-state",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from farswitch.errors import ConfigError
 from farswitch.image.build import COMMAND_LINE, build
-from farswitch.image.recipe import recipe
+from farswitch.image.recipe import Recipe, recipe
 from farswitch.image.root_tree import Progress
 from farswitch.image.user_image import download
 from farswitch.model.settings import Image, Settings
@@ -86,7 +86,7 @@ class WantedImage:
         Raises:
             ConfigError: No image of our own can be made on this system.
         """
-        digest = recipe().digest if self.image.own else self.image.sha256 or ""
+        digest = own_recipe(self.image).digest if self.image.own else self.image.sha256 or ""
         name = f"{PREFIX}{OWN if self.image.own else USER}-{digest[:16]}"
         return BaseImage(name, self.pool_path, COMMAND_LINE)
 
@@ -94,6 +94,11 @@ class WantedImage:
 def wanted_image(settings: Settings) -> WantedImage:
     """Return the image of a cluster's guests."""
     return WantedImage(settings.image, settings.disk, settings.pool, settings.pool_path)
+
+
+def own_recipe(image: Image) -> Recipe:
+    """Return what our own image follows from, with the packages that a site adds."""
+    return recipe(packages=image.packages)
 
 
 def fetch(wanted: WantedImage, progress: Progress) -> LocalImage:
@@ -105,7 +110,7 @@ def fetch(wanted: WantedImage, progress: Progress) -> LocalImage:
     """
     name, image = wanted.base.name, wanted.image
     if image.own:
-        built = build(recipe(), progress=progress)
+        built = build(own_recipe(image), progress=progress)
         local = LocalImage(name, built.disk, built.kernel, built.initrd, built.virtual_size)
     else:
         own = download(image.source, image.sha256 or "", progress=progress, most=wanted.disk << 30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +43,18 @@ class Recipe:
         return hashlib.sha256(repr(self).encode()).hexdigest()
 
 
-def recipe(os_release: Path = Path("/etc/os-release"), architecture: str | None = None) -> Recipe:
+def recipe(
+    os_release: Path = Path("/etc/os-release"),
+    architecture: str | None = None,
+    *,
+    packages: Sequence[str] = (),
+) -> Recipe:
     """Return the recipe for an image of the same system as this machine's.
 
     Args:
         os_release: Where the system says what it is, see os-release(5).
         architecture: As `uname -m` names it; this machine's when not given.
+        packages: What is installed beside our own; their order means nothing.
 
     Raises:
         ConfigError: No image can be made on this system.
@@ -62,11 +69,12 @@ def recipe(os_release: Path = Path("/etc/os-release"), architecture: str | None 
             "wanted Debian or Ubuntu on x86_64.",
             hint="Set image.source and image.sha256 in the site to a cloud image of your own.",
         )
+    own = lines("packages")
     return Recipe(
         system=system,
         suite=suite,
         architecture=machine,
-        packages=(KERNELS[system], *lines("packages")),
+        packages=(KERNELS[system], *own, *sorted({*packages} - {*own})),
         modules=lines("modules"),
         masked=lines("masked"),
         files=tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from farswitch.errors import FarswitchError
+from farswitch.errors import ConfigError, FarswitchError
 from farswitch.image.recipe import GUEST, Recipe
 
 Progress = Callable[[str], None]
@@ -17,6 +18,8 @@ TAIL = 12
 """Lines of a failed program's output that its error carries."""
 FINALIZE = "/usr/local/lib/farswitch/libfinalize.so"
 """Where the library lies in the guest that lets MPI jobs end."""
+UNKNOWN = re.compile(r"Unable to locate package (\S+)")
+"""What apt says of a name that is no package's."""
 UNWANTED = ("doc", "man", "info", "locale", "i18n", "lintian", "bug")
 """Folders of /usr/share that no guest needs."""
 ISOLATED = (
@@ -88,20 +91,27 @@ def make(recipe: Recipe, target: Path, progress: Progress) -> None:
     """Make the tree that both kinds of image share, in a folder that does not exist yet.
 
     Raises:
+        ConfigError: The system's archive has no package of that name.
         ImageError: A package could not be had or configured.
     """
     sources = [str(path) for path in _sources(recipe) if path.exists() and path.stat().st_size]
     excludes = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in UNWANTED]
-    run(
-        (
-            *(*ISOLATED, "mmdebstrap", "--mode=root", "--variant=apt"),
-            '--aptopt=APT::Install-Recommends "false"',
-            f"--components={recipe.components}",
-            f"--include={','.join(recipe.packages)}",
-            *(*excludes, recipe.suite, str(target), *sources),
-        ),
-        progress,
+    argv = (
+        *(*ISOLATED, "mmdebstrap", "--mode=root", "--variant=apt"),
+        '--aptopt=APT::Install-Recommends "false"',
+        f"--components={recipe.components}",
+        f"--include={','.join(recipe.packages)}",
+        *(*excludes, recipe.suite, str(target), *sources),
     )
+    try:
+        run(argv, progress)
+    except ImageError as error:
+        if unknown := UNKNOWN.search(error.tail):
+            raise ConfigError(
+                f"The archive of '{recipe.system}' '{recipe.suite}' has no package '{unknown[1]}'.",
+                hint="Correct 'image.packages' in the site's defaults.yaml.",
+            ) from error
+        raise
     _add_python_packages(target)
     _alias_mpi(target)
     _compile_finalize(target)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
 
 from farswitch.model.field_types import (
     PORT_MAX,
@@ -86,6 +86,17 @@ ClusterName = Annotated[
 ]
 
 
+Package = Annotated[
+    str, text(r"[a-z0-9][a-z0-9+.-]{1,62}", "the name of a package of Debian or Ubuntu")
+]
+"""Debian Policy, section 5.6.1, has no longest; dpkg's own archives have none above 63."""
+Packages = Annotated[
+    tuple[Package, ...],
+    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
+    Field(title="a list of names of packages, as [gcc, make]"),
+]
+
+
 class Image(Fields):
     """`data.image`: what the guests boot."""
 
@@ -94,6 +105,9 @@ class Image(Fields):
     relative paths start at the site's folder"""
     sha256: Sha256 | None = None
     """the digest of your image; required with one, and checked before it is used"""
+    packages: Packages = ()
+    """only for our own image: what is installed beside its own packages, as the compilers that
+    `farswitch app build` needs ([apps.md](apps.md))"""
 
     @property
     def own(self) -> bool:

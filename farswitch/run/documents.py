@@ -284,6 +284,47 @@ class ExecDocument(RunDocument):
 
 
 @closed
+class RecipeEntry(TypedDict):
+    """A recipe, as its file has it."""
+
+    name: str
+    about: str
+    needs: list[str]
+    packages: list[str]
+    choices: dict[str, str]
+    script: str
+
+
+@closed
+class RecipesDocument(TypedDict):
+    """`app list`, and `app show` with one recipe."""
+
+    workflow: Literal["app list", "app show"]
+    recipes: list[RecipeEntry]
+
+
+@closed
+class AppEntry(TypedDict):
+    """An application on the head: `digest` is of all that it was made of, `source` of its sources.
+
+    In a dry run `programs` are those that are there already.
+    """
+
+    name: str
+    digest: str
+    source: str
+    folder: str
+    programs: list[str]
+
+
+@closed
+class AppDocument(RunDocument):
+    """`app build`; nothing of the application where the run failed before it."""
+
+    app: NotRequired[AppEntry]
+
+
+@closed
 class StreamEntry(TypedDict):
     """A stream of datagrams, `rate` a second: `outage_ms` is of those lost (both of RFC 6201)."""
 
@@ -514,6 +555,7 @@ class SiteDocument(TypedDict):
 
 
 DOCUMENTS: dict[str, Any] = {
+    "app": AppDocument | RecipesDocument,
     "build": BuildDocument,
     "capture": CaptureDocument,
     "exec": ExecDocument,

@@ -138,6 +138,11 @@ class CrossChecks:
         if image.own and image.sha256 is not None:
             sentence = f"'image.sha256' is given, wanted none for our own image ('{OWN_IMAGE}')."
             self.mistakes.add(self.defaults, (*place, "sha256"), sentence)
+        if image.packages and not image.own:
+            sentence = (
+                f"'image.packages' is given, wanted none but for our own image ('{OWN_IMAGE}')."
+            )
+            self.mistakes.add(self.defaults, (*place, "packages"), sentence)
 
     def _ports(self) -> None:
         launcher, payload = self.settings.mpi.launcher_ports, self.settings.mpi.payload_ports

@@ -156,8 +156,10 @@ class ClusterUnderTest:
         return os.environ | {"XDG_STATE_HOME": str(self.state)}
 
     def argv(self, workflow: str, *words: str) -> list[str]:
-        """Return a command as a user types it."""
-        return [sys.executable, "-m", f"workflows.{workflow}", "--site", str(self.site), *words]
+        """Return a command, which may be one of a group as `app build`, as a user types it."""
+        name, *command = workflow.split()
+        module = ["-m", f"workflows.{name}", *command]
+        return [sys.executable, *module, "--site", str(self.site), *words]
 
     def start(self, workflow: str, *words: str, **streams: Any) -> subprocess.Popen[Any]:
         """Start a command, which Ctrl-C ends; its streams lead nowhere unless they are given."""
@@ -167,7 +169,7 @@ class ClusterUnderTest:
 
     def run(self, workflow: str, *options: str) -> Run:
         """Run a workflow as a user does, with `--json`."""
-        log = self.state / f"farswitch/{workflow}.log"
+        log = self.state / f"farswitch/{workflow.replace(' ', '-')}.log"
         before = log.stat().st_size if log.exists() else 0
         ended = subprocess.run(
             self.argv(workflow, "--json", *options), cwd=ROOT, env=self.environment,
@@ -176,7 +178,7 @@ class ClusterUnderTest:
         )  # fmt: skip
         document = json.loads(ended.stdout) if ended.stdout.strip() else {}
         if document:
-            assert_fits(workflow, document)
+            assert_fits(workflow.split(maxsplit=1)[0], document)
         run = Run(ended.returncode, document, ended.stderr)
         assert run.status != 0 or warnings(log, before) == [], "a good run has nothing to warn of"
         self.runs.append(run)

@@ -71,6 +71,45 @@ def test_a_command_ends_there_with_its_caller(built: ClusterUnderTest) -> None:
     wait_until(lambda: not sleeps(built), Deadline(SECONDS), what="The end of the command")
 
 
+RECIPE = """\
+about: a program of the test's
+needs: [sh]
+packages: [dash]
+choices: {WORD: hello}
+script: |
+  sed "s/WORD/$WORD/" program.sh >"$BIN/program"
+  chmod 755 "$BIN/program"
+  test "$WORD" != bad
+"""
+
+
+def test_an_application_is_made_once_in_the_share_and_run_on_every_node(
+    built: ClusterUnderTest, tmp_path: Path
+) -> None:
+    recipe, source = tmp_path / "mine.yaml", tmp_path / "source"
+    recipe.write_text(RECIPE)
+    source.mkdir()
+    (source / "program.sh").write_text("#!/bin/sh\necho WORD\n")
+    words = [str(recipe), "--from", str(source)]
+    try:
+        assert built.good("app build", *words, "--dry-run").document["app"]["programs"] == []
+        made = built.good("app build", *words).document
+        assert (made["changed"], made["app"]["programs"]) == (1, ["program"])
+        assert built.good("app build", *words).document["changed"] == 0
+        ran = built.good("exec", f"{made['app']['folder']}/bin/program").document["nodes"]
+        assert [node["stdout"] for node in ran] == ["hello\n"] * 3
+        failed = built.run("app build", *words, "--set", "WORD=bad")
+        assert failed.status == 1
+        assert "'mine' cannot be compiled on 'node1'" in failed.document["failures"][0]["error"]
+        lacking = tmp_path / "lacking.yaml"
+        lacking.write_text(RECIPE.replace("[sh]", "[sh, nosuchcc]"))
+        failed = built.run("app build", str(lacking), "--from", str(source))
+        assert "lacks nosuchcc" in failed.document["failures"][0]["error"]
+        assert "packages: [dash]" in failed.document["failures"][0]["hint"]
+    finally:
+        built.guest(1).good("rm -rf /shared/apps")
+
+
 def test_ssh_writes_its_configuration_and_ends_as_the_command_does(built: ClusterUnderTest) -> None:
     folder = built.guest(1).configuration.parent
     before = {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -73,6 +73,13 @@ def test_a_tunnels_packet_is_kept_out_wherever_it_is_split(box, at: int):
     assert sent(box, at) == "lost"
 
 
+@pytest.mark.parametrize("at", [0, 16, 24])
+def test_it_is_kept_out_behind_options_too(box, at: int):
+    assert sent(box, at, options=True) == "in"
+    guarded(box, "fd00::9")
+    assert sent(box, at, options=True) == "lost"
+
+
 @pytest.mark.parametrize("at", [0, 8])
 def test_what_a_far_end_sends_is_let_in(box, at: int):
     guarded(box, "::1")

@@ -78,3 +78,12 @@ def test_units_that_nfs_needs_are_not_masked() -> None:
     masked = lines("masked")
     assert "system/rpcbind.socket" in masked
     assert not [line for line in masked if "rpc-pipefs" in line or line.endswith("/nfs-server")]
+
+
+def test_packages_of_the_site_are_added_once_in_any_order(os_release: Path) -> None:
+    plain = recipe(os_release, "x86_64")
+    one = recipe(os_release, "x86_64", packages=("make", "gfortran", "python3"))
+    other = recipe(os_release, "x86_64", packages=("gfortran", "make", "make"))
+    assert one == other
+    assert one.packages == (*plain.packages, "gfortran", "make")
+    assert one.digest != plain.digest

@@ -151,6 +151,18 @@ DEFAULTS_ROWS = {
         "image: {source: disk.qcow2}",
         "'image.sha256' is missing, wanted the digest of the image at 'image.source'.",
     ),
+    "packages-no-name": (
+        "image: {packages: [gcc, 'a b']}",
+        "'image.packages' is \"a b\", wanted a list of names of packages, as [gcc, make].",
+    ),
+    "packages-text": (
+        "image: {packages: gcc}",
+        "'image.packages' is \"gcc\", wanted a list of names of packages, as [gcc, make].",
+    ),
+    "packages-yours": (
+        f"image: {{source: d, sha256: {64 * 'a'}, packages: [gcc]}}",
+        "'image.packages' is given, wanted none but for our own image ('farswitch').",
+    ),
     "sha256-short": ("image: {source: d, sha256: abc}", f"'image.sha256' is \"abc\", {A_DIGEST}"),
     "sha256-of-own": (
         f"image: {{sha256: {'a' * 64}}}",

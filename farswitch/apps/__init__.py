@@ -1,0 +1,1 @@
+"""Applications whose sources a user brings: recipes that compile them on the head."""
