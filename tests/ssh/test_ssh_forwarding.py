@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from farswitch.connections.shell.forwarding import forwarding_obstacles
+from farswitch.connections.shell.forwarding import MOST, _spread, forwarding_obstacles
 from farswitch.connections.shell.ssh import SshShell
 from tests.ssh.conftest import Sshd
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
-GUESTS = ("127.0.0.1", "127.0.0.9")
+GUESTS = ("127.0.0.1", "127.0.0.5", "127.0.0.9")
 FORBIDS = {
     "no": "AllowTcpForwarding no",
     "remote-only": "AllowTcpForwarding remote",
     "all": "DisableForwarding yes",
     "other-places": "PermitOpen 198.51.100.7:22",
     "the-first-guest-alone": "PermitOpen 127.0.0.1:22",
+    "all-but-one": "PermitOpen 127.0.0.1:22 127.0.0.9:22",
     "none": "PermitOpen none",
 }
 KEYS = ("restrict", "no-port-forwarding", 'permitopen="198.51.100.7:22"')
@@ -64,7 +65,8 @@ def test_a_key_that_may_not_forward_is_named(login, option):
     authorized.write_text(f"{option} {authorized.read_text()}")
     (obstacle,) = forwarding_obstacles(shell, GUESTS)
     assert "authorized_keys" in obstacle.remedy
-    allowed = 'restrict,port-forwarding,permitopen="127.0.0.1:22",permitopen="127.0.0.9:22"'
+    opened = ",".join(f'permitopen="{address}:22"' for address in GUESTS)
+    allowed = f"restrict,port-forwarding,{opened}"
     authorized.write_text(f"{allowed} {sshd.user.public}\n")
     again = SshShell(sshd.target())
     assert list(forwarding_obstacles(again, GUESTS)) == []
@@ -75,3 +77,12 @@ def test_guests_that_are_not_there_yet_are_no_obstacle(login):
     _, shell = login()
     assert list(forwarding_obstacles(shell, GUESTS)) == []
     assert list(forwarding_obstacles(shell, [])) == []
+
+
+def test_of_many_guests_the_first_the_last_and_some_between_are_asked_for():
+    guests = [f"127.0.{number // 250}.{number % 250}" for number in range(900)]
+    asked = _spread(guests)
+    assert (len(asked), asked[0], asked[-1]) == (MOST, guests[0], guests[-1])
+    assert asked == sorted(set(asked), key=guests.index)
+    assert _spread(guests[:3]) == guests[:3]
+    assert _spread([]) == []
