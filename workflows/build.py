@@ -50,6 +50,7 @@ from farswitch.run.stages import (
 )
 from farswitch.state.record import complete
 from farswitch.status.observed import ServerLook
+from farswitch.switches.exchange import is_held
 from tasks.bridge import bridge
 from tasks.bridge_ports import bridge_ports
 from tasks.fdb import fdb
@@ -69,6 +70,7 @@ from tasks.preflight import preflight
 from tasks.record import record
 from tasks.ssh_keys import ssh_keys
 from tasks.switch import switch
+from tasks.switch_remove import switch_remove
 from tasks.sysctl import sysctl
 from tasks.underlay_udp import underlay_udp
 from tasks.veth import veth
@@ -100,6 +102,7 @@ def stages(session: Session) -> Iterator[Stage]:
     yield record_stage(session, size)
     session.take_record(session.result("record", session.head_host.name))
     yield removal_stage(session)
+    yield from release_stages(session, size)
     yield servers_stage(session, size)
     yield switch_stage(session, size)
     yield image_stage(session)
@@ -169,6 +172,16 @@ def removal_stage(session: Session) -> Stage:
         keep=keep,
     )
     return Stage(hypervisors, (removal,))
+
+
+def release_stages(session: Session, size: int) -> Iterator[Stage]:
+    """Yield the end of an earlier switch that has to let go of the tunnels; `size` is the MTU."""
+    cluster, name = session.cluster, session.cluster.switch.name
+    device = underlay_device(session, name)
+    tunnels = wanted_tunnels(cluster, cluster.switch, device=device, mtu=size)
+    links = session.result("preflight", name).links
+    if not session.options.dry_run and is_held(links, tunnels, cluster.owner):
+        yield Stage(is_switch, (step(switch_remove, owner=cluster.owner),))
 
 
 def servers_stage(session: Session, size: int, looked: str = "preflight") -> Stage:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from farswitch.connections.shell.base import Shell
-from farswitch.connections.shell.protocol import Completed
+from farswitch.connections.shell.protocol import CommandTimeoutError, Completed
 from farswitch.errors import FarswitchError
 from farswitch.guests.files.mpi import RING
 from farswitch.model.machines import Guest
@@ -18,6 +18,7 @@ LAUNCH_RANKS = 4
 LAUNCH_SECONDS, RING_SECONDS = 120.0, 300.0
 """Deadlines: under emulation the launcher takes 3 s and the ring 6 s, ten times as long when the
 machine is busy."""
+VERIFY = "Look: farswitch verify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,18 @@ def around_mtu(mtu: int) -> tuple[int, ...]:
 
 
 def _run(login: Shell, settings: Settings, argv: Sequence[str], seconds: float) -> Completed:
-    ended = login.run(as_user(settings, argv), timeout=seconds, check=False)
+    try:
+        ended = login.run(as_user(settings, argv), timeout=seconds, check=False)
+    except CommandTimeoutError as error:
+        raise FarswitchError(
+            f"'{' '.join(argv)}' on '{login.host}' did not end within {seconds:g} s: what nodes "
+            "send each other gets lost, or takes too long.",
+            hint=VERIFY,
+        ) from error
     if ended.status != 0:
         why = (ended.stderr.strip() or ended.stdout.strip())[-1000:]
         raise FarswitchError(
             f"'{' '.join(argv)}' on '{login.host}' ended with status {ended.status}: {why}",
-            hint="Look: farswitch verify",
+            hint=VERIFY,
         )
     return ended

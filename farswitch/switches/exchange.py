@@ -10,7 +10,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from farswitch.connections.netlink.links import Link
+from farswitch.links.ownership import owns
 from farswitch.model.links import Tunnel
+from farswitch.model.owner import Owner
 from farswitch.model.switch import Switch, SwitchPort
 
 Masters = Mapping[str, str | None]
@@ -73,6 +76,16 @@ def moves(order: ExchangeOrder, new: SwitchSide, found: Masters) -> Masters:
     if new.takes and order.attach_first:
         return {}
     return {name: to for name, to in new.masters.items() if found.get(name) != to}
+
+
+def is_held(links: Sequence[Link], tunnels: Sequence[Tunnel], owner: Owner) -> bool:
+    """Tell whether another switch has made itself the master of a tunnel that is to have ours.
+
+    It has to let go itself: the kernel releases no port of Open vSwitch's datapath.
+    """
+    wanted = {tunnel.name for tunnel in tunnels if tunnel.master}
+    ours = {link.name for link in links if owns(owner, link)}
+    return any(link.name in wanted and link.master not in {None, *ours} for link in links)
 
 
 def undo_script(found: Masters, new: SwitchSide) -> str:

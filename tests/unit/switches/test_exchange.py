@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from farswitch.connections.netlink.links import Link
 from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.switch import Switch, parse_switch
 from farswitch.site.loader import ROOT, load_site
 from farswitch.state.record import SwitchInUse, adapter_of
-from farswitch.switches.exchange import SwitchSide, moves, order_of, undo_script
+from farswitch.switches.exchange import SwitchSide, is_held, moves, order_of, undo_script
 from workflows.switch_use import side_of
 
 SITE = cluster(load_site(str(ROOT / "inventory/lab")), 2)
@@ -82,3 +83,27 @@ def test_a_switch_in_use_that_is_not_known_here_is_named():
     with pytest.raises(Exception, match="The switch in use, 'mine', is no switch") as caught:
         adapter_of(SwitchInUse(name="mine", adapter={"nobodys": {}}))
     assert "farswitch build" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("wanted", "master", "held"),
+    [
+        ("bridge", "ovs-system", True),
+        ("program", "ovs-system", True),
+        ("bridge", "fss41", False),
+        ("program", "fss41", False),
+        ("bridge", None, False),
+        ("super", "ovs-system", False),
+        ("kernel", "ovs-system", False),
+        ("kernel", "fss41", False),
+    ],
+)
+def test_only_one_that_is_not_ours_has_to_let_go_before_a_build(
+    wanted: str, master: str | None, held: bool
+):
+    links = [
+        Link(1, "fsv41", "vxlan", master=master),
+        Link(2, "fsv42", "vxlan"),
+        Link(3, "fss41", "bridge", alias=f"{SITE.owner.mark}:fss41"),
+    ]
+    assert is_held(links, side(wanted).tunnels, SITE.owner) is held
