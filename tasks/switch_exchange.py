@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nornir.core.inventory import Host
@@ -22,11 +23,13 @@ from farswitch.model.switch import SwitchState
 from farswitch.pace import patient
 from farswitch.remote import command
 from farswitch.rollback import timer as rollback
+from farswitch.rollback.timer import RollbackTimer
 from farswitch.switches.exchange import (
     ExchangeOrder,
     Masters,
     SwitchSide,
     moves,
+    once_over,
     order_of,
     undo_script,
 )
@@ -108,26 +111,62 @@ class _Exchange:
         """Make it, and return what was changed; after an error the old switch has its ports."""
         heard = asker.heard() if asker else frozenset()
         found, lines = self._masters(), []
-        name = rollback.name_of(rollback.EXCHANGE, self.owner.cluster)
-        timer = None
+        before = {side.adapter.kind: self._members(side) for side in (self.old, self.new)}
+        ending = self.new.adapter.ending(self.owner, before[self.new.adapter.kind])
+        armed = []
         try:
             if self.order.attach_first:
+                armed += self._arm(rollback.ENDING, ending, seconds, self.new)
                 lines += self._attach(self.new)
-            undo = undo_script(found, self.new)
-            timer = rollback.start(shell(self.host), name, undo, seconds)
+            undo = undo_script(found, self.new, ending)
+            armed += self._arm(rollback.EXCHANGE, undo, seconds)
+            if len(armed) > 1:
+                self._confirm(armed.pop(0), seconds)
             lines += self._move()
             self._prove(asker, heard)
+            timer = armed[-1]
+            self._arm(rollback.ENDING, self._end_of_old(before, timer), seconds, self.old)
         except Exception:
-            if self._restored(found) and timer:
-                rollback.confirm(shell(self.host), timer)
+            if self._restored(found):
+                for one in armed:
+                    rollback.confirm(shell(self.host), one)
             raise
+        self._confirm(timer, seconds)
+        return lines
+
+    def _members(self, side: SwitchSide) -> frozenset[str]:
+        return side.adapter.members(side.adapter.observe(self.host, self.owner), self.owner)
+
+    def _arm(
+        self, kind: str, script: str, seconds: int, starts: SwitchSide | None = None
+    ) -> list[RollbackTimer]:
+        """Have the server run a script after the seconds, and those that a switch may take."""
+        if not script:
+            return []
+        name = rollback.name_of(kind, self.owner.cluster)
+        more = math.ceil(starts.adapter.start_seconds) if starts else 0
+        return [rollback.start(shell(self.host), name, script, seconds + more)]
+
+    def _confirm(self, timer: RollbackTimer, seconds: int) -> None:
         if not rollback.confirm(shell(self.host), timer):
             raise FarswitchError(
                 f"The exchange took longer than {seconds} s, so '{self.host.name}' has given the "
                 "ports back to the old switch.",
                 hint="Run it again when the machines have less to do.",
             )
-        return lines
+
+    def _end_of_old(self, before: Mapping[str, frozenset[str]], timer: RollbackTimer) -> str:
+        """Return what ends the old one if no controller is left that does; see `switch_use`.
+
+        A run that goes on ends it itself, then confirms this with all that earlier runs have left.
+        """
+        kind, spared = self.old.adapter.kind, frozenset[str]()
+        if kind == self.new.adapter.kind:
+            spared = self._members(self.new) - before[kind]
+            if not spared:  # it was changed in place
+                return ""
+        ending = self.old.adapter.ending(self.owner, spared)
+        return once_over(f"{rollback.FOLDER}/{timer.id}", ending) if ending else ""
 
     def _move(self) -> list[str]:
         if self.order.let_go:

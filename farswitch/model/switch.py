@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -124,6 +124,23 @@ class Switch(Fields, ABC):
         ends the other one. By default the plan is made as it is.
         """
         return changes
+
+    def members(self, _have: SwitchState, _owner: Owner) -> frozenset[str]:
+        """Return the names of what was found of this kind, where `ending` can spare some."""
+        return frozenset()
+
+    def ending(self, _owner: Owner, _spared: Collection[str]) -> str:
+        """Return a script of sh that ends on the server what is of this kind, but some members.
+
+        It is for when no controller is left that could do it, and empty where what loses its ports
+        does no harm.
+        """
+        return ""
+
+    @property
+    def start_seconds(self) -> float:
+        """How long it may take until it is ready, beyond what a server needs for a few commands."""
+        return 0.0
 
     def places(self, _host: Host, _owner: Owner) -> Mapping[str, str]:
         """Return the device at which each address is, where `traits.places` says that it can."""

@@ -24,6 +24,7 @@ from farswitch.pace import patient
 from farswitch.rollback import timer as rollback
 from farswitch.rollback.timer import (
     CONTROL,
+    ENDING,
     EXCHANGE,
     Rollback,
     RollbackTimer,
@@ -97,7 +98,7 @@ def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[
     """
     if last:
         _end(shell, list_timers(shell, rollback.name_of(CONTROL, cluster)))
-    names = [rollback.name_of(kind, cluster) for kind in (FIREWALL, GUARD, EXCHANGE)]
+    names = [rollback.name_of(kind, cluster) for kind in (FIREWALL, GUARD, EXCHANGE, ENDING)]
     timers = list_timers(shell, *names)
     fired = timers.fired
     if timers.pending:
@@ -134,6 +135,11 @@ def _taken_back(server: str, undone: Rollback) -> str:
         return (
             f"An earlier exchange of the switch on '{server}' was cut off, so the server has given "
             f"the ports back to the old one: {undone}."
+        )
+    if undone.id.startswith(f"{ENDING}-"):
+        return (
+            f"An earlier exchange of the switch on '{server}' was cut off, so the server has ended "
+            f"what was left beside the one in use: {undone}."
         )
     return (
         f"An earlier change of the firewall of '{server}' was not confirmed by a new login, "

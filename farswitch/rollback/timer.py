@@ -19,8 +19,9 @@ from farswitch.errors import FarswitchError
 from farswitch.remote import script
 
 FOLDER = "/run/farswitch-deadman"
-EXCHANGE, CONTROL = "exchange", "control"
-"""The kinds of the timers that give ports back to a switch, and of verify's, which bring one up."""
+EXCHANGE, ENDING, CONTROL = "exchange", "ending", "control"
+"""The kinds of the timers that give ports back to a switch, that end one which is left beside
+another, and of verify's, which bring a port up."""
 UNDO_SECONDS = 60
 """An undo that takes longer is ended by the script."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

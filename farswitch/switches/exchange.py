@@ -88,9 +88,25 @@ def is_held(links: Sequence[Link], tunnels: Sequence[Tunnel], owner: Owner) -> b
     return any(link.name in wanted and link.master not in {None, *ours} for link in links)
 
 
-def undo_script(found: Masters, new: SwitchSide) -> str:
-    """Return the script that gives the tunnels back, or where that fails, to the new switch."""
-    return f"{_batch(found)} || {_batch(new.masters)}"
+def undo_script(found: Masters, new: SwitchSide, ending: str) -> str:
+    """Return the script that gives the tunnels back, or where that fails, to the new switch.
+
+    One that has lost its ports is ended by the script `ending`, one that takes them before that.
+    """
+    back = _batch(found)
+    if ending and new.takes:
+        back = f"{{ {ending}; {back}; }}"
+    elif ending:
+        back = f"{{ {back} && {{ {ending}; true; }}; }}"
+    return f"{back} || {_batch(new.masters)}"
+
+
+def once_over(timer: str, ending: str) -> str:
+    """Return a script that runs another one if the change of a timer, by its path, is confirmed."""
+    left = " || ".join(
+        f"[ -e {shlex.quote(f'{timer}.{it}')} ]" for it in ("armed", "fired", "said")
+    )
+    return f"{{ {left}; }} || {{ {ending}; }}"
 
 
 def _batch(masters: Masters) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
@@ -22,6 +22,7 @@ from farswitch.pace import patient
 from farswitch.remote import command
 from farswitch.switches.ovs_plan import OvsChange, WantedBridge, plan
 from farswitch.switches.ovs_state import (
+    MARK,
     START,
     OpenVSwitchState,
     OvsReport,
@@ -155,6 +156,20 @@ class OpenVSwitch(Switch):
                     Deadline(patient(CONNECTED)),
                     what=f"The connection of '{self.controller}'",
                 )
+
+    def members(self, have: SwitchState, owner: Owner) -> frozenset[str]:
+        """Return the name of the cluster's bridge, where there is one."""
+        assert isinstance(have, OpenVSwitchState)  # noqa: S101 (it comes from `observe`)
+        names = (bridge.name for bridge in have.bridges if is_of(bridge.mark, owner))
+        return frozenset(names)
+
+    def ending(self, owner: Owner, spared: Collection[str]) -> str:
+        """Return what removes the bridge, if it is ours."""
+        name, vsctl = _name(owner), f"ovs-vsctl --timeout={SECONDS}"
+        if name in spared:
+            return ""
+        mark = f"{vsctl} --if-exists get Bridge {name} external_ids:{MARK} | tr -d '\"'"
+        return f'[ "$({mark})" != {owner.cluster} ] || {vsctl} del-br {name}'
 
     def places(self, host: Host, owner: Owner) -> Mapping[str, str]:
         """Return what the bridge has learnt."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from farswitch.home import expand_home
 from farswitch.model.field_types import Flag, number, refuse_if, refuse_no_file, text
 from farswitch.model.owner import Owner
 from farswitch.model.switch import Switch, SwitchPort, SwitchState, Traits
+from farswitch.remote import command
 from farswitch.switches import program_host
 from farswitch.switches.program_state import (
     FILE,
@@ -167,6 +169,19 @@ class ProgramSwitch(Switch):
     def beginning(self, changes: Sequence[ProgramChange]) -> list[ProgramChange]:
         """Return the start alone: the earlier program goes on beside it."""
         return [replace(change, stops=()) for change in changes if change.starts]
+
+    def members(self, have: SwitchState, _owner: Owner) -> frozenset[str]:
+        """Return the ids of all programs of the cluster."""
+        assert isinstance(have, ProgramState)  # noqa: S101 (it comes from `observe`)
+        return frozenset(program.id for program in have.programs)
+
+    def ending(self, owner: Owner, spared: Collection[str]) -> str:
+        """Return what ends the programs of other ids."""
+        return shlex.join(command("switch_programs", "end", owner.cluster, *sorted(spared)))
+
+    @property
+    def start_seconds(self) -> float:
+        return float(self.ready_timeout + self.stop)
 
     def describe(self, host: Host, owner: Owner) -> Mapping[str, str]:
         """Return the command, digests of its files and since when it runs."""

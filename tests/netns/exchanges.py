@@ -44,7 +44,7 @@ from workflows.switch_use import beside_steps, exchange_step
 
 ROOT = Path(__file__).parents[2]
 POINTS = ("_attach", "start", "_enslave", "_prove", "confirm")
-"""What of an exchange has just ended when its controller is killed."""
+"""What of an exchange has just ended when its controller is killed; of timers, the exchange's."""
 
 
 def with_switch(net: Net, adapter: Switch) -> Net:
@@ -93,9 +93,9 @@ def heard(net: Net) -> bool:
 
 
 def timer_ended(net: Net) -> None:
-    """Wait until the server has undone an exchange, if it had to."""
-    armed = "ls /run/farswitch-deadman/exchange-*.armed 2>/dev/null || true"
-    wait_until(lambda: not sh(net.boxes["server2"], armed), Deadline(20), what="The timer's end")
+    """Wait until the server has undone an exchange, and ended what is left, if it had to."""
+    left = "ls /run/farswitch-deadman/e*.armed /run/farswitch-deadman/e*.fired 2>/dev/null || true"
+    wait_until(lambda: not sh(net.boxes["server2"], left), Deadline(60), what="The timers' end")
 
 
 class Killed(BaseModel):
@@ -147,9 +147,9 @@ def _net_of(wish: Killed) -> Net:
     return Net(context, boxes, Path("/"))
 
 
-def _of_a_guard(args: Sequence[Any]) -> bool:
+def _of_another(args: Sequence[Any]) -> bool:
     """Tell whether a timer is started or confirmed that is not the exchange's own."""
-    return any("guard-" in str(one) for one in args)
+    return any(kind in str(one) for one in args for kind in ("guard-", "ending-"))
 
 
 def _killing(call: Callable[..., Any], time: int) -> Callable[..., Any]:
@@ -158,7 +158,7 @@ def _killing(call: Callable[..., Any], time: int) -> Callable[..., Any]:
     def wrapped(*args: Any, **options: Any) -> Any:
         nonlocal left
         returned = call(*args, **options)
-        left -= not _of_a_guard(args)
+        left -= not _of_another(args)
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return returned

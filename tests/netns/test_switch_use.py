@@ -13,6 +13,7 @@ from farswitch.connections.access import shell
 from farswitch.errors import FarswitchError
 from farswitch.model.switch import Switch, SwitchState, Traits, parse_switch
 from farswitch.proof.datagram_stream import datagram_stream
+from farswitch.switches import program_host
 from tasks.switch_remove import switch_remove
 from tests.netns.built_servers import Net, sh, two_servers
 from tests.netns.exchanges import (
@@ -32,9 +33,8 @@ SCRIPT = str(Path(__file__).parents[2] / "examples/switch.py")
 
 def program(*words: str) -> Switch:
     command = ["python3", "{file}", "{ports}"]
-    return parse_switch(
-        {"program": {"file": SCRIPT, "command": [*words, *command], "ready": "^ready"}}
-    )
+    about = {"file": SCRIPT, "command": [*words, *command], "ready": "^ready"}
+    return parse_switch({"program": about | {"ready_timeout": 8, "stop": 2}})
 
 
 BRIDGE, PROGRAM, OTHER = parse_switch("bridge"), program(), program("env", "A=1")
@@ -84,6 +84,12 @@ def net(made) -> Net:
     """The servers with the bridge as their switch, whatever a test before has left."""
     converged(made)
     return made
+
+
+def sockets(net: Net) -> int:
+    """Return how many programs run on the switch server, whosever ports they have."""
+    found = program_host.programs(net.context.hosts["server2"], net.cluster.name)
+    return sum(one.alive for one in found)
 
 
 def of_ours(net: Net) -> set[str]:
@@ -172,9 +178,20 @@ def test_one_that_does_not_forward_leaves_the_old_program_in_place(net):
     assert converged(old) == []
 
 
-@pytest.mark.parametrize("point", POINTS)
+WAYS = {
+    "to-program": (BRIDGE, PROGRAM, POINTS),
+    "to-bridge": (PROGRAM, BRIDGE, POINTS),
+    "to-another": (PROGRAM, OTHER, ("_attach", "confirm")),
+}
+
+
 @pytest.mark.parametrize(
-    ("first", "second"), [(BRIDGE, PROGRAM), (PROGRAM, BRIDGE)], ids=["to-program", "to-bridge"]
+    ("first", "second", "point"),
+    [
+        pytest.param(first, second, point, id=f"{name}-{point}")
+        for name, (first, second, points) in WAYS.items()
+        for point in points
+    ],
 )
 def test_a_controller_that_is_killed_leaves_the_old_or_the_new(net, first, second, point):
     old = exchanged(net, first) if first is not BRIDGE else net
@@ -188,8 +205,9 @@ def test_a_controller_that_is_killed_leaves_the_old_or_the_new(net, first, secon
     assert stands(), "at once"
     timer_ended(net)
     assert stands(), "when the server has undone it"
-    wanted = sides[(second if point == "confirm" else first) is PROGRAM]
-    assert holder(net) == wanted
+    stays = second if point == "confirm" else first
+    assert holder(net) == sides[stays is not BRIDGE]
+    assert sockets(net) == (stays is not BRIDGE), "and no other that doubles its frames"
     converged(exchanged(old, second))
     assert heard(net)
-    assert holder(net) == sides[second is PROGRAM]
+    assert holder(net) == sides[second is not BRIDGE]

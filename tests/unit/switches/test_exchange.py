@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from farswitch.connections.netlink.links import Link
@@ -9,7 +12,7 @@ from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.switch import Switch, parse_switch
 from farswitch.site.loader import ROOT, load_site
 from farswitch.state.record import SwitchInUse, adapter_of
-from farswitch.switches.exchange import SwitchSide, is_held, moves, order_of, undo_script
+from farswitch.switches.exchange import SwitchSide, is_held, moves, once_over, order_of, undo_script
 from workflows.switch_use import side_of
 
 SITE = cluster(load_site(str(ROOT / "inventory/lab")), 2)
@@ -70,12 +73,36 @@ def test_the_order_and_the_moves(old, new, order, moved):
 
 
 def test_the_undo_gives_all_back_or_else_all_to_the_new():
-    script = undo_script({"fsv41": "fss41", "fsv42": None}, side("program"))
-    assert script == (
+    found = {"fsv41": "fss41", "fsv42": None}
+    back = (
         "printf '%s\\n' 'link set dev fsv41 master fss41' 'link set dev fsv42 nomaster' "
-        "| ip -batch - || printf '%s\\n' 'link set dev fsv41 master fsn41' "
-        "'link set dev fsv42 master fsn42' | ip -batch -"
+        "| ip -batch -"
     )
+    forth = (
+        "printf '%s\\n' 'link set dev fsv41 master fsn41' 'link set dev fsv42 master fsn42' "
+        "| ip -batch -"
+    )
+    assert undo_script(found, side("program"), "") == f"{back} || {forth}"
+    ended = undo_script(found, side("program"), "end it")
+    assert ended == f"{{ {back} && {{ end it; true; }}; }} || {forth}"
+    assert undo_script(found, side("kernel"), "end it").startswith(f"{{ end it; {back}; }} || ")
+
+
+@pytest.mark.parametrize("left", ["", "armed", "fired", "said"])
+def test_the_old_one_is_ended_only_where_the_exchange_was_confirmed(tmp_path: Path, left: str):
+    if left:
+        (tmp_path / f"exchange.{left}").touch()
+    script = once_over(f"{tmp_path}/exchange", "echo ended; [ 1 = 2 ] || echo all")
+    printed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert printed.stdout == ("" if left else "ended\nall\n")
+
+
+def test_what_a_kind_ends_of_itself_spares_what_it_is_told_to():
+    owner, program, ovs = SITE.owner, side("program").adapter, side("super").adapter
+    assert program.ending(owner, {"b", "a"}).endswith(" end lab a b")
+    assert ovs.ending(owner, {"fso41"}) == ""
+    assert ovs.ending(owner, ()).endswith("!= lab ] || ovs-vsctl --timeout=60 del-br fso41")
+    assert side("bridge").adapter.ending(owner, ()) == ""
 
 
 def test_a_switch_in_use_that_is_not_known_here_is_named():
