@@ -13,6 +13,7 @@ COMMANDS = {
     "verify": "Prove that the cluster works and that every byte between guests crosses the switch.",
     "status": "Show what stands: each guest, its port of the switch, and what went through it.",
     "switch": "The switch in use: what it is, and another one in its place under running jobs.",
+    "study": "Experiments on the switch: cells in random blocks, intervals, what may be claimed.",
     "trace": "Send marked frames from one guest to another, and count them at every hop.",
     "capture": "Capture frames of guests at every interface of both servers, for Wireshark.",
     "graph": "Draw the cluster as SVG, Mermaid or DOT, with what stands in colour.",

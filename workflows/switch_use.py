@@ -165,11 +165,11 @@ def use(options: Options, name: str, seconds: int = SECONDS) -> int:
         with locked(session):
             session.read_record()
             _ = session.built_record
-            _exchange(session, want, seconds)
+            exchange(session, want, seconds)
         return session.finish()
 
 
-def _exchange(session: Session, want: ChosenSwitch, seconds: int) -> None:
+def exchange(session: Session, want: ChosenSwitch, seconds: int) -> None:
     """Make the exchange, with a stream of datagrams through it."""
     looks, old = look(session), session.cluster
     if len(looks) < len(old.servers):

@@ -453,6 +453,60 @@ class GraphDocument(RunDocument):
 
 
 @closed
+class StudyRowEntry(TypedDict):
+    """A metric in a cell; intervals are null in the base and of too few blocks.
+
+    `smallest` is the least factor by which cells must differ for these data to have shown it.
+    """
+
+    metric: str
+    unit: str
+    cell: str
+    label: str
+    blocks: int
+    median: float
+    slowdown: float | None
+    interval: list[float] | None
+    difference: list[float] | None
+    smallest: float | None
+    verdict: str
+
+
+@closed
+class StudyDocument(TypedDict):
+    """`study run`, `resume` and `status`: what a study says; `left_out` of this run alone."""
+
+    workflow: Literal["study"]
+    cluster: str
+    study: str
+    ok: bool
+    complete: bool
+    runs: int
+    done: int
+    discarded: int
+    failed: int
+    noisy: int
+    host: Literal["quiet", "noisy", "not judged"]
+    why: str
+    rows: list[StudyRowEntry]
+    left_out: NotRequired[list[str]]
+
+
+@closed
+class StudyPlanDocument(TypedDict):
+    """`study plan`; `seconds` of what is left, null before anything has run."""
+
+    workflow: Literal["study-plan"]
+    study: str
+    ok: bool
+    runs: int
+    discarded: int
+    left: int
+    seconds: float | None
+    cells: list[str]
+
+
+@closed
 class RunEntry(TypedDict):
     """A run that was kept; `started` as ISO 8601 writes it."""
 
@@ -570,6 +624,7 @@ DOCUMENTS: dict[str, Any] = {
     "status": StatusDocument,
     "status-watch": WatchDocument,
     "stop": BuildDocument,
+    "study": StudyDocument | StudyPlanDocument | RunDocument,
     "switch": SwitchUseDocument | SwitchStatusDocument,
     "teardown": TeardownDocument,
     "trace": TraceDocument,

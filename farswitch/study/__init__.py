@@ -1,0 +1,1 @@
+"""An experiment on the switch: cells, repeats in random blocks, intervals, and its report."""

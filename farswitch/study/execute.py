@@ -1,0 +1,186 @@
+"""The loop of a study: enter a cell, prove its path, run its programs, keep each run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import mean, median
+from typing import Any, Protocol
+
+from farswitch.errors import FarswitchError
+from farswitch.study.document import Program
+from farswitch.study.plan import Cell, Study, Visit, visits
+from farswitch.study.results import (
+    HostLoad,
+    PathProof,
+    PortTraffic,
+    Results,
+    RunRecord,
+    Value,
+    values_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A cell as it stands: what its factors meant, the path's proof, what the switch says."""
+
+    factors: Mapping[str, Any]
+    proof: PathProof
+    switch: Mapping[str, str]
+    exchange: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one run of a program gave; an `error` is a sentence of why it gave nothing."""
+
+    command: str
+    began: float
+    seconds: float
+    status: int | None
+    values: Mapping[str, Value]
+    error: str = ""
+    output: str = ""
+    load: Mapping[str, HostLoad] | None = None
+    noise: tuple[str, ...] = ()
+    ports: Mapping[str, PortTraffic] | None = None
+    retransmitted: Mapping[str, int] | None = None
+
+
+class Testbed(Protocol):
+    """Where a study runs."""
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """Versions and interfaces of all machines."""
+        ...
+
+    def enter(self, cell: Cell) -> Entered:
+        """Make the cell and prove its path; raises FarswitchError where it cannot be made."""
+        ...
+
+    def measure(self, cell: Cell, name: str, program: Program) -> Measured:
+        """Run a program in the cell that was entered."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a study is; `left` is in seconds, None before anything is known of it."""
+
+    study: Study
+    visit: Visit
+    program: str
+    number: int
+    of: int
+    left: float | None
+    medians: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told what goes on, and says whether to end after this run."""
+
+    begins: Callable[[Progress], None]
+    ended: Callable[[RunRecord], None]
+    left_out: Callable[[Visit, str], None]
+    stop: Callable[[], bool]
+
+
+def execute(study: Study, testbed: Testbed, results: Results, listener: Listener) -> bool:
+    """Run what is left of a study, and return whether it came to its end.
+
+    A cell that cannot be made, or whose path is not proved, is left out of its block: a result
+    whose bytes did not cross the switch that it names is none. The next run tries it again.
+    """
+    todo = visits(study, results.done)
+    total = study.runs + study.discarded
+    number = total - sum(len(visit.programs) for visit in todo)
+    for at, visit in enumerate(todo):
+        if listener.stop():
+            return False
+        began = time.monotonic()
+        left = remaining(todo[at:], results.records)
+        entered, why = _entered(testbed, visit.cell)
+        if entered is None:
+            number += len(visit.programs)
+            listener.left_out(visit, why)
+            continue
+        entering = round(time.monotonic() - began, 3)
+        for name in visit.programs:
+            if listener.stop():
+                return False
+            number += 1
+            medians = _medians(study, visit.cell, results.records)
+            listener.begins(Progress(study, visit, name, number, total, left, medians))
+            measured = testbed.measure(visit.cell, name, study.programs[name])
+            more = {"entering": entering, "environment": dict(testbed.environment)}
+            record = _record(visit, name, measured, entered).model_copy(update=more)
+            results.add(record)
+            listener.ended(record)
+            entering = 0.0
+    return True
+
+
+def _entered(testbed: Testbed, cell: Cell) -> tuple[Entered | None, str]:
+    try:
+        entered = testbed.enter(cell)
+    except FarswitchError as error:
+        return None, str(error)
+    if not entered.proof.ok:
+        failed = "; ".join(entered.proof.failed)
+        return None, f"It is not proved that its bytes cross the switch: {failed}."
+    return entered, ""
+
+
+def _record(visit: Visit, name: str, measured: Measured, entered: Entered) -> RunRecord:
+    return RunRecord(
+        block=visit.block,
+        cell=visit.cell.key,
+        program=name,
+        command=measured.command,
+        factors=dict(entered.factors),
+        began=round(measured.began, 3),
+        seconds=round(measured.seconds, 3),
+        status=measured.status,
+        values=dict(measured.values),
+        error=measured.error,
+        output=measured.output,
+        load=dict(measured.load or {}),
+        noise=list(measured.noise),
+        proof=entered.proof,
+        ports=dict(measured.ports or {}),
+        retransmitted=dict(measured.retransmitted or {}),
+        switch=dict(entered.switch),
+        exchange=dict(entered.exchange),
+    )
+
+
+def remaining(todo: list[Visit], records: list[RunRecord]) -> float | None:
+    """Return how many seconds what is left takes, by what was recorded; None where nothing was."""
+    runs: dict[tuple[str, str], list[float]] = {}
+    for record in records:
+        runs.setdefault((record.cell, record.program), []).append(record.seconds)
+    entering = [record.entering for record in records if record.entering]
+    if not runs or not entering:
+        return None
+    usual = mean(mean(found) for found in runs.values())
+    seconds = 0.0
+    for visit in todo:
+        seconds += mean(entering)
+        for name in visit.programs:
+            found = runs.get((visit.cell.key, name))
+            seconds += mean(found) if found else usual
+    return seconds
+
+
+def _medians(study: Study, cell: Cell, records: list[RunRecord]) -> dict[str, float]:
+    """Return the ratio of this cell's medians to the base's so far, by metric."""
+    found = {}
+    for metric, cells in values_of(records).items():
+        base, here = cells.get(study.base.key), cells.get(cell.key)
+        if base and here and cell != study.base and " " not in metric:
+            found[metric] = median(here.values()) / (median(base.values()) or 1.0)
+    return found

@@ -1,0 +1,160 @@
+"""From a study's file to a `Study`, or to one error that says all that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from farswitch.errors import ConfigError
+from farswitch.home import expand_home
+from farswitch.model.cluster import Site, most_guests
+from farswitch.model.node_names import shown
+from farswitch.model.switch import adapters
+from farswitch.site.mistakes import Mistakes
+from farswitch.site.yaml_lines import Document, Place, read_document, shown_path
+from farswitch.study.document import MOST_CELLS, StudyFile
+from farswitch.study.kernels import CONTROL, KERNEL_NAMES
+from farswitch.study.plan import Cell, Study, cells_of
+
+FOLDER = "studies"
+SUFFIX = ".yaml"
+LATER = {
+    "pairs": "two jobs at once on one switch",
+    "pin": "guests' processors that are pinned",
+    "events": "changes while a program runs",
+}
+FACTORS_LATER = {
+    "path": "a path that is not through the switch",
+    "mtu": "another MTU of the data network",
+    "impair": "impairments of ports",
+    "neighbour": "another job beside the measured one",
+}
+"""What a study cannot ask for yet."""
+
+
+def study_path(word: str, site: Site) -> Path:
+    """Return the file that a word means: a path, or the name of one in a folder `studies`.
+
+    Raises:
+        ConfigError: There is none; the message names those that there are.
+    """
+    if os.sep in word or word.endswith(SUFFIX):
+        return expand_home(word)
+    folders = [Path(FOLDER), site.path / FOLDER, site.path.parent / FOLDER]
+    for folder in folders:
+        if (path := folder / f"{word}{SUFFIX}").is_file():
+            return path
+    names = sorted({path.stem for folder in folders for path in folder.glob(f"*{SUFFIX}")})
+    places = " or ".join(dict.fromkeys(shown_path(folder.absolute()) for folder in folders))
+    raise ConfigError(
+        f"There is no study {shown(word)} in {places}"
+        + (f", wanted one of: {', '.join(names)}." if names else ".")
+    )
+
+
+def load_study(path: Path, site: Site) -> Study:
+    """Read and validate a study of a site.
+
+    Raises:
+        ConfigError: What is wrong, one sentence a line, with file, line, found and wanted.
+    """
+    document = read_document(path)
+    mistakes = Mistakes()
+    known = _without_later(document, mistakes)
+    file = mistakes.validate(StudyFile, document, known)
+    if file is None:
+        mistakes.raise_any()
+        raise AssertionError
+    cells = cells_of(file)
+    control = file.control or _own_control(file)
+    for place, sentence in _wrong(file, cells, control, site):
+        mistakes.add(document, place, sentence)
+    mistakes.raise_any()
+    return Study(
+        name=path.stem,
+        cells=cells,
+        programs=file.programs,
+        control=control,
+        repeats=file.repeats,
+        seed=file.seed,
+        title=file.title,
+    )
+
+
+def _without_later(document: Document, mistakes: Mistakes) -> dict[str, object]:
+    """Return what is known of a file; what cannot be run yet is a mistake of its own."""
+    data = dict(document.data)
+    for name, what in LATER.items():
+        if data.pop(name, None) is not None:
+            mistakes.add(document, (name,), f"'{name}' ({what}) cannot be run yet.")
+    groups: list[tuple[Place, object]] = [(("over",), data.get("over"))]
+    cells = data.get("cells")
+    if isinstance(cells, list):
+        groups += [(("cells", at), one) for at, one in enumerate(cells)]
+    for place, group in groups:
+        for name, what in FACTORS_LATER.items():
+            if isinstance(group, dict) and name in group:
+                mistakes.add(document, (*place, name), f"'{name}' ({what}) cannot be run yet.")
+    mistakes.raise_any()
+    return data
+
+
+def _own_control(file: StudyFile) -> str:
+    """Return the control of the built-in kernels, where they are among the programs."""
+    named = (name for name, program in file.programs.items() if program.builtin)
+    return next((f"{name}.{CONTROL}" for name in named), "")
+
+
+def _wrong(
+    file: StudyFile, cells: tuple[Cell, ...], control: str, site: Site
+) -> Iterator[tuple[Place, str]]:
+    """Yield what is wrong between the keys of a file, and between it and its site."""
+    if (file.over is None) == (file.cells is None):
+        yield ("over",), "wanted either 'over' or 'cells', one of both."
+        return
+    yield from _unknown_switches(file, site)
+    yield from _too_many_nodes(file, site)
+    if not 2 <= len(set(cells)) <= MOST_CELLS:  # noqa: PLR2004 - a base and one more
+        yield _place(file), f"there are {len(set(cells))} cells, wanted 2 to {MOST_CELLS}."
+    elif len(set(cells)) < len(cells):
+        yield _place(file), "two cells are the same, wanted each once."
+    if control not in set(metrics(file)):
+        wanted = ", ".join(metrics(file))
+        found = f"'control' is {shown(control)}" if control else "'control' is missing"
+        yield ("control",), f"{found}, wanted one of: {wanted}."
+
+
+def metrics(file: StudyFile) -> Iterator[str]:
+    """Yield the metrics of a file's programs, as `control` names them."""
+    for name, program in file.programs.items():
+        yield from (f"{name}.{one}" for one in KERNEL_NAMES) if program.builtin else (name,)
+
+
+def _place(file: StudyFile) -> Place:
+    return ("over",) if file.cells is None else ("cells",)
+
+
+def _values(file: StudyFile, factor: str) -> Iterator[tuple[Place, object]]:
+    """Yield the values of a factor, each with its place."""
+    if file.over is not None:
+        for at, value in enumerate(getattr(file.over, factor) or ()):
+            yield ("over", factor, at), value
+    for at, cell in enumerate(file.cells or ()):
+        if (value := getattr(cell, factor)) is not None:
+            yield ("cells", at, factor), value
+
+
+def _unknown_switches(file: StudyFile, site: Site) -> Iterator[tuple[Place, str]]:
+    names = {site.settings.switch.kind, *dict(site.settings.switches), *adapters()}
+    wanted = ", ".join(sorted(names))
+    for place, name in _values(file, "switch"):
+        if name not in names:
+            yield place, f"there is no switch {shown(str(name))}, wanted one of: {wanted}."
+
+
+def _too_many_nodes(file: StudyFile, site: Site) -> Iterator[tuple[Place, str]]:
+    most, why = most_guests(site.settings)
+    for place, count in _values(file, "nodes"):
+        if isinstance(count, int) and count > most:
+            yield place, f"'nodes' is {count}, wanted {most} at most: {why}."

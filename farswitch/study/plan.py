@@ -1,0 +1,127 @@
+"""What a study runs, in which order: pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import product
+from typing import Any
+
+from farswitch.study.document import CellEntry, Program, StudyFile
+
+DISCARDED = 0
+"""The block whose runs are no results: the first use of each cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of factors. None: as the site has it."""
+
+    switch: str | None = None
+    nodes: int | None = None
+
+    @property
+    def key(self) -> str:
+        """What results are filed under."""
+        named = {one.name: getattr(self, one.name) for one in fields(self)}
+        return " ".join(f"{name}={value}" for name, value in named.items() if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study that can be meant; the first cell is the base of all comparisons.
+
+    `control` is the metric that judges the host.
+    """
+
+    name: str
+    cells: tuple[Cell, ...]
+    programs: Mapping[str, Program]
+    control: str
+    repeats: int
+    seed: int
+    title: str = ""
+
+    @property
+    def base(self) -> Cell:
+        return self.cells[0]
+
+    @property
+    def runs(self) -> int:
+        """How many runs count."""
+        return self.repeats * len(self.cells) * len(self.programs)
+
+    @property
+    def discarded(self) -> int:
+        """How many runs do not: each program's first in each cell."""
+        return len(self.cells) * len(self.programs)
+
+    def label(self, cell: Cell) -> str:
+        """Return what a table calls a cell: the factors that differ between cells."""
+        names = [
+            one.name
+            for one in fields(Cell)
+            if len({getattr(other, one.name) for other in self.cells}) > 1
+        ]
+        return ", ".join(_word(name, getattr(cell, name)) for name in names)
+
+
+def _word(name: str, value: Any) -> str:
+    if value is None:
+        return f"the site's {name}"
+    return f"{value} nodes" if name == "nodes" else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """Which run: a program in a cell in a block."""
+
+    block: int
+    cell: str
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A stay in a cell: the programs that are to be run there, in their order."""
+
+    block: int
+    cell: Cell
+    programs: tuple[str, ...]
+
+
+def cells_of(file: StudyFile) -> tuple[Cell, ...]:
+    """Return the cells of a file: the product of its factors, or its list."""
+    if file.cells is not None:
+        return tuple(_cell(entry) for entry in file.cells)
+    factors = file.over
+    if factors is None:
+        return (Cell(),)
+    lists = [getattr(factors, one.name) or [None] for one in fields(Cell)]
+    return tuple(Cell(*values) for values in product(*lists))
+
+
+def _cell(entry: CellEntry) -> Cell:
+    return Cell(**{one.name: getattr(entry, one.name) for one in fields(Cell)})
+
+
+def visits(study: Study, done: Collection[RunKey] = ()) -> list[Visit]:
+    """Return what is left to do, in order.
+
+    A block's order is drawn by the seed and its number alone: a study that was cut off, or that is
+    given more repeats, goes on as it would have. The first use of a cell is a block of its own.
+    """
+    found = []
+    for block in range(DISCARDED, study.repeats + 1):
+        for cell, programs in _block(study, block):
+            left = (one for one in programs if RunKey(block, cell.key, one) not in done)
+            if names := tuple(left):
+                found.append(Visit(block, cell, names))
+    return found
+
+
+def _block(study: Study, block: int) -> Iterator[tuple[Cell, Sequence[str]]]:
+    draw = random.Random(f"{study.seed}/{block}")  # noqa: S311 - an order, no secret
+    for cell in draw.sample(study.cells, len(study.cells)):
+        yield cell, draw.sample(sorted(study.programs), len(study.programs))

@@ -1,0 +1,135 @@
+"""`make trial-study`: a study of switches on two real guests, killed at ten random moments.
+
+The machine is too noisy for limits: under emulation the study may end with "host noisy", and all
+its runs are there. The figures go into the summary.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farswitch.lab import control
+from farswitch.lab.addresses import Lab
+from tests.lab.clusters import ROOT, ClusterUnderTest
+from tests.own_lab import WITH_GUESTS, own_lab
+from tests.schemas import assert_fits
+
+pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
+
+VNI = 8951
+EXAMPLES = ROOT / "examples"
+KILLS = 10
+BLOCKS = 6
+LONGEST = 40 * 60.0
+Figure = Callable[[str, object], None]
+STUDY = """\
+title: What does the switch cost?
+over: {switch: [bridge, ovs, c]}
+programs: {kernels: builtin}
+repeats: %d
+seed: 14
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterUnderTest]:
+    with own_lab("fsy", (*WITH_GUESTS, "gcc", "ovs-vsctl")) as lab:
+        control.up(lab)
+        made = ClusterUnderTest(
+            "fsy", VNI, "10.94.0", "10.94.1", lab, tmp_path_factory.mktemp("study"), size=2
+        )
+        choose(made, lab, tmp_path_factory.mktemp("programs"))
+        made.good("build")
+        yield made
+        made.run("teardown")
+
+
+def choose(cluster: ClusterUnderTest, _lab: Lab, folder: Path) -> None:
+    """Write the site, with Open vSwitch and the example in C as further switches."""
+    compiled = folder / "switch"
+    subprocess.run(["gcc", "-O2", "-o", compiled, EXAMPLES / "switch.c"], check=True)
+    switches = {
+        "ovs": {"openvswitch": {"datapath": "netdev", "tso": True}},
+        "c": {
+            "program": {"file": str(compiled), "command": ["{file}", "{ports}"], "ready": "ready"}
+        },
+    }
+    cluster.write_site(f"switches: {json.dumps(switches)}")
+
+
+def argv(cluster: ClusterUnderTest, *words: str) -> list[str]:
+    """Return the command as a user types it."""
+    site = ["--site", str(cluster.site)] if words[0] in {"run", "resume", "plan"} else []
+    return [sys.executable, "-m", "workflows.study", *words, *site, "--json"]
+
+
+def studied(cluster: ClusterUnderTest, *words: str, statuses: tuple[int, ...] = (0,)) -> Any:
+    """Run a command of a study to its end, and return its document."""
+    done = subprocess.run(
+        argv(cluster, *words), cwd=ROOT, env=cluster.environment, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=LONGEST, check=False,
+    )  # fmt: skip
+    print(done.stderr)
+    assert done.returncode in statuses, done.stdout + done.stderr
+    document = json.loads(done.stdout)
+    assert_fits("study", document)
+    return document
+
+
+def results(cluster: ClusterUnderTest, name: str) -> list[dict[str, Any]]:
+    path = cluster.state / "farswitch/studies" / name / "results.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_a_study_of_three_switches_killed_ten_times(
+    cluster: ClusterUnderTest, tmp_path: Path, record_property: Figure
+) -> None:
+    study = tmp_path / "three.yaml"
+    study.write_text(STUDY % BLOCKS)
+    planned = studied(cluster, "plan", str(study))
+    assert (planned["runs"], planned["discarded"]) == (3 * BLOCKS, 3)
+    draw = random.Random(14)
+    began, kept = time.monotonic(), []
+    for kill in range(KILLS):
+        words = ["run" if not kept else "resume", str(study)]
+        with subprocess.Popen(
+            argv(cluster, *words), cwd=ROOT, env=cluster.environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            seconds = draw.uniform(5, 75)
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                os.kill(process.pid, signal.SIGKILL)
+        now = results(cluster, "three")
+        assert now[: len(kept)] == kept, "what was kept stays as it was"
+        kept = now
+        print(f"kill {kill} after {seconds:.0f} s: {len(kept)} runs")
+    document = studied(cluster, "resume" if kept else "run", str(study), statuses=(0, 1))
+    record_property("figure", f"{time.monotonic() - began:.0f} s with {KILLS} kills")
+    assert document["complete"]
+    assert document["left_out"] == []
+    runs = results(cluster, "three")
+    good = Counter((one["block"], one["cell"], one["program"]) for one in runs if not one["error"])
+    assert len(good) == 3 * (BLOCKS + 1)
+    assert set(good.values()) == {1}
+    assert all(one["proof"]["ok"] for one in runs)
+    assert {one["switch"]["kind"] for one in runs} == {"bridge", "openvswitch", "program"}
+    for row in document["rows"]:
+        record_property("figure", {name: row[name] for name in ("metric", "label", "median")} | {
+            name: row[name] for name in ("slowdown", "interval", "verdict")})  # fmt: skip
+    assert document["host"] in {"quiet", "noisy"}
+    assert cluster.good("verify", "--only", "server,tunnel,path").failed_checks() == []
+    assert cluster.good("build").changed == 0, "the site's switch is in use again"

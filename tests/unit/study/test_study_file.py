@@ -1,0 +1,153 @@
+"""A study's file: what it means, and the sentence for each mistake in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from farswitch.errors import ConfigError
+from farswitch.site.loader import load_site
+from farswitch.study.load import load_study, study_path
+from farswitch.study.plan import Cell
+
+GOOD = """\
+title: What does it cost?
+over: {switch: [bridge, openvswitch], nodes: [2, 3]}
+programs:
+  kernels: builtin
+  cg: {run: /shared/cg -x, ranks: 4, metric: {find: 'Mop/s = *([0-9.]+)', unit: M, better: more}}
+repeats: 6
+seed: 7
+"""
+A_PROGRAM = "a mapping with 'run' and 'metric', or 'builtin' for farswitch's own kernels"
+ROWS = {
+    "no-programs": (
+        "over: {switch: [bridge, program]}",
+        "line 1: 'programs' is missing, wanted names, each with " + A_PROGRAM + ".",
+    ),
+    "a-mistyped-key": (GOOD + "repeat: 3", "line 8: 'repeat' is no known key, wanted 'repeats'."),
+    "a-number-of-repeats": (
+        GOOD.replace("repeats: 6", "repeats: 0"),
+        "line 6: 'repeats' is 0, wanted a number from 1 to 1000.",
+    ),
+    "an-unknown-switch": (
+        GOOD.replace("openvswitch", "mine"),
+        "line 2: there is no switch 'mine', wanted one of: bridge, openvswitch, program.",
+    ),
+    "a-text-for-a-number": (
+        GOOD.replace("[2, 3]", "[2, three]"),
+        "line 2: 'over.nodes' is \"three\", wanted a list of numbers from 2.",
+    ),
+    "too-many-nodes": (
+        GOOD.replace("[2, 3]", "[2, 800]"),
+        "line 2: 'nodes' is 800, wanted 244 at most: 10.0.0.0/24 has addresses for no more.",
+    ),
+    "one-cell": (
+        GOOD.replace("[bridge, openvswitch], nodes: [2, 3]", "[bridge]"),
+        "line 2: there are 1 cells, wanted 2 to 200.",
+    ),
+    "a-cell-twice": (
+        GOOD.replace("[2, 3]", "[2, 2]"),
+        "line 2: two cells are the same, wanted each once.",
+    ),
+    "both-ways": (
+        GOOD + "cells: [{switch: bridge}, {switch: program}]",
+        "line 2: wanted either 'over' or 'cells', one of both.",
+    ),
+    "a-pattern-without-a-group": (
+        GOOD.replace("([0-9.]+)", "[0-9.]+"),
+        (
+            "line 5: 'programs.cg.metric.find' is \"Mop/s = *[0-9.]+\", wanted a regular "
+            "expression with one group, which is the number."
+        ),
+    ),
+    "an-unknown-control": (
+        GOOD + "control: kernels.computer",
+        (
+            "line 8: 'control' is 'kernels.computer', wanted one of: kernels.pingpong-8B, "
+            "kernels.pingpong-1MB, kernels.allreduce-8B, kernels.allreduce-1MB, "
+            "kernels.alltoall-8kB, kernels.halo-8kB, kernels.compute, cg."
+        ),
+    ),
+    "no-control": (
+        GOOD.replace("  kernels: builtin\n", ""),
+        "line 1: 'control' is missing, wanted one of: cg.",
+    ),
+    "a-program-of-nothing": (
+        GOOD.replace("kernels: builtin", "kernels: {}"),
+        "line 4: 'programs.kernels.run' is missing, wanted a command, as on a shell.",
+        "line 4: 'programs.kernels.metric' is missing, wanted a mapping with 'find' and 'unit'.",
+    ),
+    "pairs": (
+        GOOD + "pairs: {other: b, programs: [cg]}",
+        "line 8: 'pairs' (two jobs at once on one switch) cannot be run yet.",
+    ),
+    "a-local-path": (
+        GOOD.replace("nodes: [2, 3]", "path: [local, remote]"),
+        "line 2: 'path' (a path that is not through the switch) cannot be run yet.",
+    ),
+    "an-unclosed-quote": (
+        GOOD.replace("unit: M,", "unit: 'M,"),
+        "line 5: this is no YAML: a quote is opened here and not closed in this line.",
+    ),
+    "a-control-character": (
+        GOOD + "title: \x07",
+        "line 8: found a control character, wanted text.",
+    ),
+}
+
+
+@pytest.fixture
+def folder(site_folder: Path) -> Path:
+    made = site_folder / "studies"
+    made.mkdir(exist_ok=True)
+    return made
+
+
+def test_the_cells_are_the_product_of_the_factors(folder: Path) -> None:
+    (folder / "one.yaml").write_text(GOOD)
+    site = load_site("site")
+    study = load_study(study_path("one", site), site)
+    assert study.name == "one"
+    assert study.cells == (
+        Cell("bridge", 2), Cell("bridge", 3), Cell("openvswitch", 2), Cell("openvswitch", 3),
+    )  # fmt: skip
+    assert [study.label(cell) for cell in study.cells][:2] == ["bridge, 2 nodes", "bridge, 3 nodes"]
+    assert study.control == "kernels.compute"
+    assert study.programs["kernels"].builtin
+    assert study.programs["cg"].ranks == 4
+
+
+def test_a_list_of_cells_is_taken_as_it_is(folder: Path) -> None:
+    text = GOOD.splitlines(keepends=True)
+    text[1] = "cells: [{}, {switch: openvswitch}]\n"
+    (folder / "one.yaml").write_text("".join(text))
+    site = load_site("site")
+    study = load_study(study_path("one", site), site)
+    assert study.cells == (Cell(), Cell("openvswitch"))
+    assert [study.label(cell) for cell in study.cells] == ["the site's switch", "openvswitch"]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_mistake_is_a_sentence_with_its_line(folder: Path, row: str) -> None:
+    text, *sentences = ROWS[row]
+    (folder / "one.yaml").write_text(text)
+    site = load_site("site")
+    with pytest.raises(ConfigError) as caught:
+        load_study(study_path("one", site), site)
+    assert str(caught.value).splitlines() == [f"site/studies/one.yaml, {one}" for one in sentences]
+
+
+def test_a_study_that_is_not_there_is_named_with_those_that_are(folder: Path) -> None:
+    (folder / "one.yaml").write_text(GOOD)
+    site = load_site("site")
+    with pytest.raises(ConfigError, match=r"There is no study 'two' in .*, wanted one of: .*one"):
+        study_path("two", site)
+
+
+@pytest.mark.parametrize("word", ["./own.yaml", "own.yaml"])
+def test_a_study_may_be_a_path(site_folder: Path, word: str) -> None:
+    Path("own.yaml").write_text(GOOD)
+    site = load_site("site")
+    assert load_study(study_path(word, site), site).name == "own"

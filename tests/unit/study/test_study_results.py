@@ -1,0 +1,135 @@
+"""Each run is kept on the disk; whatever cuts a study off, nothing is lost and nothing twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from farswitch.errors import ConfigError, FarswitchError
+from farswitch.study.execute import execute, remaining
+from farswitch.study.kept import check_same, keep, kept
+from farswitch.study.plan import visits
+from farswitch.study.results import RESULTS, Results, read_results, values_of
+from tests.unit.study.studies import BRIDGE, MINE, FakeTestbed, listener, record, study
+
+
+def test_all_runs_are_made_and_kept(tmp_path: Path) -> None:
+    with Results(tmp_path) as results:
+        assert execute(study(), FakeTestbed(), results, listener())
+    found = read_results(tmp_path)
+    assert len(found) == study().runs + study().discarded == 14
+    assert {one.environment["farswitch"] for one in found} == {"0"}
+
+
+def _killed(folder: Path, write_at: int, part: float) -> None:
+    """Run the study in a process that is killed in the middle of its n-th line."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    count, write = 0, os.write
+
+    def cut(file: int, line: bytes) -> int:
+        nonlocal count
+        count += 1
+        if count == write_at:
+            write(file, line[: int(len(line) * part)])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return write(file, line)
+
+    os.write = cut  # type: ignore[assignment]
+    with Results(folder) as results:
+        execute(study(), FakeTestbed(), results, listener())
+    os._exit(1)
+
+
+def test_killed_anywhere_nothing_is_lost_and_nothing_is_twice(tmp_path: Path) -> None:
+    draw = random.Random(14)
+    lines: list[bytes] = []
+    for _ in range(10):
+        _killed(tmp_path, draw.randint(1, 3), draw.random())
+        now = (tmp_path / RESULTS).read_bytes()
+        assert now.startswith(b"".join(lines)), "what was kept stays as it was"
+        lines = [line for line in now.splitlines(keepends=True) if line.endswith(b"\n")]
+    with Results(tmp_path) as results:
+        assert execute(study(), FakeTestbed(), results, listener())
+    found = Counter(one.key for one in read_results(tmp_path))
+    assert set(found.values()) == {1}
+    assert len(found) == 14
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    with Results(tmp_path), pytest.raises(FarswitchError, match="runs already"), Results(tmp_path):
+        pass
+
+
+def test_a_line_that_is_no_run_is_named(tmp_path: Path) -> None:
+    (tmp_path / RESULTS).write_text("{}\n")
+    with pytest.raises(ConfigError, match=r"results.jsonl, line 1: this is no run of a study"):
+        read_results(tmp_path)
+
+
+def test_it_ends_after_the_run_and_goes_on(tmp_path: Path) -> None:
+    testbed = FakeTestbed()
+    with Results(tmp_path) as results:
+        ended = execute(study(), testbed, results, listener(lambda: len(testbed.measured) == 5))
+    assert not ended
+    assert len(read_results(tmp_path)) == 5
+    with Results(tmp_path) as results:
+        assert execute(study(), testbed, results, listener())
+    assert len(testbed.measured) == 14
+
+
+@pytest.mark.parametrize(
+    ("testbed", "why"),
+    [
+        (FakeTestbed(refuses=MINE), "It does not come up."),
+        (
+            FakeTestbed(unproved=MINE),
+            "It is not proved that its bytes cross the switch: path.counters.",
+        ),
+    ],
+)
+def test_a_cell_without_a_path_gives_no_results(tmp_path: Path, testbed, why: str) -> None:
+    left_out: list[str] = []
+    with Results(tmp_path) as results:
+        assert execute(study(), testbed, results, listener(left_out=left_out))
+        assert {one.cell for one in results.records} == {BRIDGE.key}
+        assert len(visits(study(), results.done)) == 7
+    assert left_out == [why] * 7
+
+
+def test_a_run_that_failed_is_made_again(tmp_path: Path) -> None:
+    with Results(tmp_path) as results:
+        results.add(record(1, BRIDGE, {}, error="It ended with status 1."))
+        assert results.done == set()
+        execute(study(), FakeTestbed(), results, listener())
+        assert len(results.records) == 15
+
+
+def test_discarded_and_failed_runs_are_no_values() -> None:
+    found = [
+        record(0, BRIDGE, {"a": 9.0}),
+        record(1, BRIDGE, {"a": 1.0}),
+        record(2, BRIDGE, {"a": 8.0}, error="no"),
+    ]
+    assert values_of(found) == {"a": {BRIDGE.key: {1: 1.0}}}
+
+
+def test_the_time_left_is_known_after_the_first_run() -> None:
+    todo = visits(study())
+    assert remaining(todo, []) is None
+    assert remaining(todo, [record(0, BRIDGE, {}, entering=3.0)]) == 14 * (3.0 + 2.0)
+
+
+def test_a_study_is_kept_as_it_was(tmp_path: Path) -> None:
+    keep(tmp_path, study(), "lab")
+    assert kept(tmp_path) == (study(), "lab")
+    check_same(tmp_path, study(repeats=20), "lab")
+    with pytest.raises(ConfigError, match="begun with other cluster, in"):
+        check_same(tmp_path, study(), "other")

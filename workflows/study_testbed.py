@@ -1,0 +1,248 @@
+"""A cluster as the testbed of a study: cells are made by exchanges, paths proved by verify."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from nornir.core.inventory import Host
+
+from farswitch.connections.shell.protocol import Completed
+from farswitch.errors import ConfigError, FarswitchError
+from farswitch.model.machines import Guest
+from farswitch.model.switch import written
+from farswitch.proof.pairing import Pairing
+from farswitch.run.locking import fenced
+from farswitch.run.selection import select
+from farswitch.run.session import Session
+from farswitch.run.stages import PerHost, Stage, is_switch, servers, step
+from farswitch.study.document import Program
+from farswitch.study.execute import Entered, Measured
+from farswitch.study.host_state import GATE_SECONDS, HostState, port_traffic
+from farswitch.study.launch import (
+    GRACE,
+    command_of,
+    not_crossed,
+    outcome,
+    seconds_of,
+    shown_command,
+    tail,
+)
+from farswitch.study.noise import noise
+from farswitch.study.plan import Cell, Study
+from farswitch.study.results import PathProof, PortTraffic, Value
+from tasks.checks import probes
+from tasks.host_state import host_state
+from tasks.mpi_program import mpi_program
+from tasks.run_command import run_command
+from tasks.switch_exchange import SECONDS
+from tasks.switch_look import SwitchLook, switch_look
+from workflows.build import preflight_stage
+from workflows.switch_use import ChosenSwitch, chosen, converging, exchange
+from workflows.verify import context_of, make
+
+States = Mapping[str, HostState]
+PROOF = "tunnel,path"
+"""The families of checks that prove a cell's path."""
+VERSIONS = "uname -r; mpichversion"
+
+
+class ClusterTestbed:
+    """The cluster of a session."""
+
+    def __init__(self, session: Session, study: Study) -> None:
+        """Look at what stands, and at the versions of it.
+
+        Raises:
+            ConfigError: The cluster has fewer nodes than a cell wants.
+        """
+        self._session = session
+        most = max((cell.nodes or 0 for cell in study.cells), default=0)
+        if most > (count := len(session.cluster.guests)):
+            raise ConfigError(
+                f"The study wants {most} nodes, and cluster '{session.cluster.name}' has {count}.",
+                hint=f"More guests: farswitch build --nodes {most}",
+            )
+        self._chosen = select(probes(), only=PROOF)
+        self._converge()
+        self.environment = self._environment()
+
+    def enter(self, cell: Cell) -> Entered:
+        """Put the cell's switch in use and prove the path.
+
+        Raises:
+            FarswitchError: It cannot be put in use.
+        """
+        session = self._session
+        want = chosen(session.site.settings, self.switch_of(cell))
+        made = self._exchange(want)
+        session.begin_anew()
+        make(session, self._chosen, context := context_of(session, Pairing()))
+        checks = session.recorder.checks
+        failed = [f"{one.name} of {one.host}: {one.measured}" for one in checks if one.ok is False]
+        crossed = any(one.ok for one in checks if one.name == "path.counters")
+        proof = PathProof(
+            ok=crossed and not failed and not session.recorder.failures,
+            checks=sum(one.ok is True for one in checks),
+            failed=failed or [one.error for one in session.recorder.failures],
+            conclusion=context.evidence.conclusion,
+        )
+        nodes = cell.nodes or len(session.cluster.guests)
+        factors = {"switch": want.name, "adapter": written(want.adapter), "nodes": nodes}
+        return Entered(factors, proof, self._about(), made)
+
+    def measure(self, cell: Cell, name: str, program: Program) -> Measured:
+        """Run a program on the cell's nodes."""
+        session = self._session
+        session.begin_anew()
+        guests = session.cluster.guests[: cell.nodes]
+        before = self._states(guests, GATE_SECONDS)
+        loads = {host: state.load for host, state in before.items() if state.load}
+        began = time.time()
+        argv = command_of(program, [str(guest.data_address.ip) for guest in guests])
+        bound = seconds_of(program) + 6.0 * GRACE
+        run = step(mpi_program, argv=argv, settings=session.cluster.settings, seconds=bound)
+        session.run([Stage(session.is_first_of(guests), (run,), vital=False)])
+        seconds = time.time() - began
+        ended = session.recorder.results.get(("mpi_program", guests[0].name))
+        values, error = self._outcome(name, program, ended)
+        after = self._states(guests, 0.0)
+        ports = self._ports(guests, before, after)
+        error = error or not_crossed(program, ports)
+        return Measured(
+            command=shown_command(program, len(guests)),
+            began=began,
+            seconds=seconds,
+            status=ended.status if ended else None,
+            values={} if error else values,
+            error=error,
+            output=tail(ended.stdout, ended.stderr) if ended and error else "",
+            load=loads,
+            noise=tuple(noise(loads, self._vcpus())),
+            ports=ports,
+            retransmitted={
+                guest.name: after[guest.name].retransmitted - before[guest.name].retransmitted
+                for guest in guests
+                if guest.name in before and guest.name in after
+            },
+        )
+
+    def _outcome(
+        self, name: str, program: Program, ended: Completed | None
+    ) -> tuple[dict[str, Value], str]:
+        if ended is None:
+            return {}, "; ".join(one.error for one in self._session.recorder.failures)
+        return outcome(name, program, ended.status, ended.stdout, ended.stderr)
+
+    def _ports(
+        self, guests: tuple[Guest, ...], before: States, after: States
+    ) -> dict[str, PortTraffic]:
+        """Return what the guests' ports of the switch counted."""
+        switch = self._session.cluster.switch.name
+        if switch not in before or switch not in after:
+            return {}
+        ports = {guest.name: guest.tunnel for guest in guests}
+        return port_traffic(before[switch], after[switch], ports)
+
+    def leave(self) -> None:
+        """Put the site's own switch in use again.
+
+        Raises:
+            FarswitchError: It cannot be.
+        """
+        settings = self._session.site.settings
+        self._exchange(chosen(settings, settings.switch.kind))
+
+    def switch_of(self, cell: Cell) -> str:
+        """Return the name of a cell's switch."""
+        return cell.switch or self._session.site.settings.switch.kind
+
+    def _converge(self) -> None:
+        """Bring the switch server to the switch in use, whatever a run that was killed has left."""
+        session = self._session
+        if not session.run(fenced(session, converging(session, session.built_record.mtu))):
+            raise FarswitchError(first_failure(session))
+
+    def _exchange(self, want: ChosenSwitch) -> Mapping[str, Any]:
+        session = self._session
+        if session.cluster.settings.switch == want.adapter:
+            return {}
+        session.begin_anew()
+        began = time.monotonic()
+        exchange(session, want, SECONDS)
+        if session.recorder.failures:
+            raise FarswitchError(first_failure(session))
+        return {
+            **session.recorder.extras["exchange"],
+            "seconds": round(time.monotonic() - began, 1),
+        }
+
+    def _about(self) -> Mapping[str, str]:
+        """Return what the adapter says of the switch in use."""
+        cluster = self._session.cluster
+        one = step(switch_look, adapter=cluster.settings.switch, owner=cluster.owner)
+        self._session.run([Stage(is_switch, (one,), vital=False)])
+        found = self._session.recorder.results.get(("switch_look", cluster.switch.name))
+        return found.observed.description if isinstance(found, SwitchLook) else {}
+
+    def _states(self, guests: tuple[Guest, ...], seconds: float) -> dict[str, HostState]:
+        """Return the states of both servers and some guests; the servers are watched meanwhile."""
+        session = self._session
+        names, tunnels = {guest.name for guest in guests}, [guest.tunnel for guest in guests]
+
+        def on(host: Host) -> bool:
+            return servers(host) or host.name in names
+
+        one = step(
+            host_state,
+            interfaces=PerHost(lambda host: tunnels if is_switch(host) else ()),
+            seconds=PerHost(lambda host: seconds if servers(host) else 0.0),
+        )
+        session.run([Stage(on, (one,), vital=False)])
+        results = session.recorder.results
+        return {host: state for (name, host), state in results.items() if name == "host_state"}
+
+    def _vcpus(self) -> dict[str, int]:
+        cluster = self._session.cluster
+        each = cluster.settings.vcpus
+        return {one.name: each * len(cluster.guests_of(one.name)) for one in cluster.hypervisors}
+
+    def _environment(self) -> dict[str, Any]:
+        """Return versions, MTUs and offloads of all machines, as they are now."""
+        session = self._session
+        session.run([preflight_stage(session)])
+        facts = {
+            server.name: found
+            for server in session.cluster.servers
+            if (found := session.recorder.results.get(("preflight", server.name)))
+        }
+        user = session.cluster.settings.user
+        look = step(run_command, line=VERSIONS, user=user, seconds=60.0)
+        session.run([Stage(session.is_first_of(session.cluster.guests), (look,), vital=False)])
+        guest = session.recorder.results.get(("run_command", session.cluster.head.name))
+        return {
+            "farswitch": version("farswitch"),
+            "controller": f"Python {platform.python_version()} on {platform.platform()}",
+            "mtu": session.built_record.mtu,
+            "memory": session.cluster.settings.memory,
+            "vcpus": session.cluster.settings.vcpus,
+            "guest": guest.stdout.split("\n")[:3] if guest else [],
+            "servers": {
+                name: {
+                    "versions": dict(one.versions),
+                    "accelerator": str(one.accelerator),
+                    "interfaces": [asdict(link) for link in one.interfaces],
+                }
+                for name, one in facts.items()
+            },
+        }
+
+
+def first_failure(session: Session) -> str:
+    """Return where and why something failed first, in a sentence."""
+    failures = (f"{one.host}, {one.stage}: {one.error}" for one in session.recorder.failures)
+    return next(failures, "A server failed.")
