@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -15,11 +16,10 @@ from farswitch.run.print_report import console_for
 from farswitch.run.session import Session
 from farswitch.run.terminal import shown
 from farswitch.study.execute import remaining
-from farswitch.study.kept import kept
 from farswitch.study.plan import visits
 from farswitch.study.results import read_results, study_folder
-from farswitch.study.summary import summarise
-from farswitch.study.tables import document_of, minutes, summary_lines
+from farswitch.study.tables import minutes
+from workflows.study_report import compare, export, report, status
 from workflows.study_run import run, the_study
 
 
@@ -54,20 +54,6 @@ def plan(options: Options, word: str) -> int:
     return 0
 
 
-@main("study-status")
-def show(options: Options, name: str) -> int:
-    """Print what a study says so far, from what is kept here."""
-    folder = study_folder(name)
-    study, cluster = kept(folder)
-    summary = summarise(study, read_results(folder))
-    console = console_for(as_json=options.json)
-    for line in summary_lines(summary):
-        console.print(shown(line))
-    if options.json:
-        echo(json.dumps(document_of(summary, cluster), indent=1))
-    return 0
-
-
 @click.group(cls=Group)
 def command() -> None:
     """Experiments on the switch: cells in random blocks, intervals, what may be claimed."""
@@ -97,12 +83,46 @@ def resume(*, study: str, **options: Any) -> None:
     run(Options(**options), word=study, resume=True)
 
 
-@command.command(cls=Command)
+def kept_here(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command of what is kept here its one option: it asks no server."""
+    json_option = click.option(
+        "--json", "as_json", is_flag=True, help="One JSON document on standard output."
+    )
+    return json_option(command)
+
+
+@command.command(name="status", cls=Command)
 @click.argument("study")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-def status(*, study: str, as_json: bool) -> None:
+@kept_here
+def status_command(*, study: str, as_json: bool) -> None:
     """Show what a study says so far."""
-    show(Options(json=as_json), name=study)
+    status(Options(json=as_json), name=study)
+
+
+@command.command(name="report", cls=Command)
+@click.argument("study")
+@click.option("--output", metavar="FOLDER", default="", help="Where page and values go.")
+@kept_here
+def report_command(*, study: str, output: str, as_json: bool) -> None:
+    """Write a study as one HTML page, and every value as CSV."""
+    report(Options(json=as_json), name=study, output=output)
+
+
+@command.command(name="compare", cls=Command)
+@click.argument("studies", nargs=2)
+@kept_here
+def compare_command(*, studies: tuple[str, str], as_json: bool) -> None:
+    """Name what differs between two studies, then their figures with intervals."""
+    compare(Options(json=as_json), names=studies)
+
+
+@command.command(name="export", cls=Command)
+@click.argument("study")
+@click.option("--output", metavar="FILE", default="", help="The archive; NAME.tar.gz if not said.")
+@read_only
+def export_command(*, study: str, output: str, **options: Any) -> None:
+    """Write an archive from which somebody else reruns a study."""
+    export(Options(**options), word=study, output=output)
 
 
 if __name__ == "__main__":

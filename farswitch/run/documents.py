@@ -507,6 +507,61 @@ class StudyPlanDocument(TypedDict):
 
 
 @closed
+class StudyReportDocument(TypedDict):
+    """`study report`: where the page and all values are."""
+
+    workflow: Literal["study-report"]
+    study: str
+    ok: bool
+    page: str
+    values: str
+
+
+@closed
+class StudyExportDocument(TypedDict):
+    """`study export`: the archive."""
+
+    workflow: Literal["study-export"]
+    study: str
+    ok: bool
+    file: str
+
+
+@closed
+class StudyDifferenceEntry(TypedDict):
+    """What differs in how two studies were made."""
+
+    what: str
+    before: str
+    after: str
+
+
+@closed
+class StudyChangeEntry(TypedDict):
+    """A metric in a cell of two studies: the second against the first."""
+
+    metric: str
+    cell: str
+    before: float
+    after: float
+    unit: str
+    slowdown: float
+    interval: list[float] | None
+    verdict: str
+
+
+@closed
+class StudyComparisonDocument(TypedDict):
+    """`study compare`."""
+
+    workflow: Literal["study-compare"]
+    studies: list[str]
+    ok: bool
+    differences: list[StudyDifferenceEntry]
+    rows: list[StudyChangeEntry]
+
+
+@closed
 class RunEntry(TypedDict):
     """A run that was kept; `started` as ISO 8601 writes it."""
 
@@ -624,7 +679,12 @@ DOCUMENTS: dict[str, Any] = {
     "status": StatusDocument,
     "status-watch": WatchDocument,
     "stop": BuildDocument,
-    "study": StudyDocument | StudyPlanDocument | RunDocument,
+    "study": StudyDocument
+    | StudyPlanDocument
+    | StudyReportDocument
+    | StudyComparisonDocument
+    | StudyExportDocument
+    | RunDocument,
     "switch": SwitchUseDocument | SwitchStatusDocument,
     "teardown": TeardownDocument,
     "trace": TraceDocument,

@@ -54,5 +54,6 @@ def parse_kernels(text: str) -> KernelReport:
     except ValidationError as error:
         raise FarswitchError(f"The kernels printed no result: {text[:200]!r}.") from error
     if set(report.kernels) != set(KERNEL_NAMES):
-        raise FarswitchError(f"The kernels {', '.join(report.kernels)} ran, wanted others.")
+        names = ", ".join(sorted(report.kernels)) or "none"
+        raise FarswitchError(f"The kernels that ran are {names}, wanted others.")
     return report

@@ -6,7 +6,7 @@ resamples are of blocks, not of single values (Hoefler and Belli, SC 2015, rules
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -82,15 +82,25 @@ def effect(
     For a metric that is `better` as "more", a slowdown is base ÷ cell.
     """
     blocks = sorted(base.keys() & cell.keys())
-    if not blocks:
-        return None
     old, new = [base[one] for one in blocks], [cell[one] for one in blocks]
+    return compared(old, new, better=better, seed=seed, paired=True)
+
+
+def compared(
+    old: Sequence[float], new: Sequence[float], *, better: str, seed: int, paired: bool
+) -> Effect | None:
+    """Return what new values say against old ones; `paired`: they are of the same blocks."""
+    if not (old and new):
+        return None
     below, above = (old, new) if better == "less" else (new, old)
     if median(below) <= 0:
         return None
-    ratio, difference = _intervals(below, above, old, new, seed=seed)
+    ratio, difference = None, None
+    if min(len(old), len(new)) >= LEAST_BLOCKS:
+        ratio = _bootstrap(below, above, _ratio, seed=seed, paired=paired)
+        difference = _bootstrap(old, new, _difference, seed=seed, paired=paired)
     return Effect(
-        blocks=len(blocks),
+        blocks=min(len(old), len(new)),
         base=median(old),
         value=median(new),
         ratio=median(above) / median(below),
@@ -99,23 +109,24 @@ def effect(
     )
 
 
-def _intervals(
-    below: list[float], above: list[float], old: list[float], new: list[float], *, seed: int
-) -> tuple[Interval | None, Interval | None]:
-    if len(old) < LEAST_BLOCKS:
-        return None, None
+def _ratio(first: Any, second: Any, axis: int = -1) -> Any:
     numpy, _ = _libraries()
-
-    def ratio(first: Any, second: Any, axis: int = -1) -> Any:
-        return numpy.median(second, axis=axis) / numpy.median(first, axis=axis)
-
-    def difference(first: Any, second: Any, axis: int = -1) -> Any:
-        return numpy.median(second, axis=axis) - numpy.median(first, axis=axis)
-
-    return _bootstrap(below, above, ratio, seed), _bootstrap(old, new, difference, seed)
+    return numpy.median(second, axis=axis) / numpy.median(first, axis=axis)
 
 
-def _bootstrap(first: list[float], second: list[float], statistic: Any, seed: int) -> Interval:
+def _difference(first: Any, second: Any, axis: int = -1) -> Any:
+    numpy, _ = _libraries()
+    return numpy.median(second, axis=axis) - numpy.median(first, axis=axis)
+
+
+def _bootstrap(
+    first: Sequence[float],
+    second: Sequence[float],
+    statistic: Callable[..., Any],
+    *,
+    seed: int,
+    paired: bool,
+) -> Interval:
     """Return the percentile interval: of the methods, the one that covers what it promises."""
     numpy, stats = _libraries()
     if len(set(first)) == len(set(second)) == 1:
@@ -124,7 +135,7 @@ def _bootstrap(first: list[float], second: list[float], statistic: Any, seed: in
     found = stats.bootstrap(
         (first, second),
         statistic,
-        paired=True,
+        paired=paired,
         vectorized=True,
         n_resamples=RESAMPLES,
         confidence_level=CONFIDENCE,
