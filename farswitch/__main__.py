@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from importlib.resources import files
 
 import click
 from click.shell_completion import CompletionItem
@@ -60,8 +61,21 @@ class Workflows(click.Group):
         return [*(CompletionItem(name, help=COMMANDS[name]) for name in names), *options]
 
 
+def _cite(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001
+    """Print how farswitch is cited, as CITATION.cff has it."""
+    if wanted:
+        click.echo(
+            files("farswitch").joinpath("CITATION.cff").read_text(encoding="utf-8"), nl=False
+        )
+        ctx.exit()
+
+
 @click.group(cls=Workflows)
 @click.version_option(package_name="farswitch")
+@click.option(
+    "--citation", is_flag=True, is_eager=True, expose_value=False, callback=_cite,
+    help="Print how to cite it.",
+)  # fmt: skip
 def main() -> None:
     """Raise an MPI cluster whose every byte crosses a software switch on another server."""
 

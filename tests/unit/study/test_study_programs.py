@@ -48,7 +48,7 @@ def test_kernels_have_percentiles_where_there_are_enough_repetitions() -> None:
         (CG, 7, "", "'p' ended with status 7."),
         (CG, 124, "", "'p' did not end within 90 s."),
         (KERNELS, 0, "", "The kernels printed no result: '\\n'."),
-        (KERNELS, 0, '{"nodes": [], "library": "", "kernels": {}}', 
+        (KERNELS, 0, '{"nodes": [], "library": "", "kernels": {}}',
          "The kernels that ran are none, wanted others."),
     ],
 )  # fmt: skip
