@@ -130,6 +130,10 @@ def test_a_study_of_three_switches_killed_ten_times(
     for row in document["rows"]:
         record_property("figure", {name: row[name] for name in ("metric", "label", "median")} | {
             name: row[name] for name in ("slowdown", "interval", "verdict")})  # fmt: skip
+    said = studied(cluster, "status", "three")
+    assert said["rows"] == document["rows"]
+    reported = studied(cluster, "report", "three")
+    assert Path(reported["page"]).read_text().count("<svg") == 7
     assert document["host"] in {"quiet", "noisy"}
     assert cluster.good("verify", "--only", "server,tunnel,path").failed_checks() == []
     assert cluster.good("build").changed == 0, "the site's switch is in use again"

@@ -20,9 +20,9 @@ from farswitch.site.loader import ROOT
 
 NAMES = sorted(path.stem for path in (ROOT / "tasks").glob("*.py") if path.stem != "__init__")
 READ_ONLY = {
-    "capture", "find_leftovers", "guest_firewall", "image_source", "interfaces", "mpi_smoke",
-    "observe_guest", "preflight", "run_command", "status", "switch_look", "trace",
-    "translate_filter", "underlay_udp", "verify",
+    "capture", "find_leftovers", "guest_firewall", "host_state", "image_source", "interfaces",
+    "mpi_program", "mpi_smoke", "observe_guest", "preflight", "run_command", "status",
+    "switch_look", "trace", "translate_filter", "underlay_udp", "verify",
 }  # fmt: skip
 """They leave nothing on a host that another run would have to remove."""
 ONE_WAY = {
