@@ -19,8 +19,10 @@ from farswitch.run.print_report import console_for, failures_on
 from farswitch.run.session import Session
 from farswitch.run.stages import Stage, is_switch, step
 from farswitch.run.terminal import shown
+from farswitch.switch_bench.trials import TESTS
 from tasks.switch_look import SwitchLook, switch_look
 from workflows.lab_up import ensure_lab
+from workflows.switch_bench import BenchWords, bench
 from workflows.switch_use import use
 
 
@@ -110,6 +112,26 @@ def use_command(*, name: str, **options: Any) -> None:
 def status(**options: Any) -> None:
     """Show the switch in use: its kind, settings, ports, and where addresses are."""
     show(Options(**options))
+
+
+@command.command(name="bench", cls=Command)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--frames", metavar="BYTES,…", default="",
+              help="Sizes with the CRC; default: from 64 to what the MTU allows.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=2.0, show_default=True,
+              help="Of each trial.")  # fmt: skip
+@click.option("--only", metavar="TEST,…", default="", help=f"Some of {', '.join(TESTS)}.")
+@read_only
+def bench_command(
+    *, names: tuple[str, ...], frames: str, seconds: float, only: str, **options: Any
+) -> None:
+    """Measure switches alone, without guests, side by side and against the bare underlay.
+
+    NAMEs are as of `switch use`; without any, the site's `switch`, all of its `switches`, bridge,
+    and openvswitch where the server has it. Frames cross ports of the bench's own, which are gone
+    at its end.
+    """
+    bench(Options(**options), extent=BenchWords(names, frames, seconds, only))
 
 
 if __name__ == "__main__":

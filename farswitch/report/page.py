@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from farswitch.report.bench_bars import throughput_bars
 from farswitch.report.compare import Difference
 from farswitch.report.heat import matrices, slowest
 from farswitch.report.interfaces import alike_interfaces
 from farswitch.report.topology import topology
 from farswitch.report.waterfall import waterfall
+from farswitch.run.print_switch_bench import bench_grids
 from farswitch.run.run_document import Run
 from farswitch.templates import render_template
 
@@ -43,6 +45,8 @@ def render(run: Run) -> str:
         families=list(families(run.report["checks"])),
         matrices=matrices(pairs),
         slowest=slowest(pairs),
+        bars=throughput_bars(run.report.get("bench", {})),
+        grids=list(bench_grids(run.report["bench"])) if "bench" in run.report else [],
     )
 
 

@@ -372,6 +372,110 @@ class SwitchStatusDocument(RunDocument):
 
 
 @closed
+class LatencyEntry(TypedDict):
+    """One way, in microseconds, at a `load` of so many frames a second."""
+
+    load: float
+    p50: float
+    p95: float
+    p99: float
+    longest: float
+
+
+@closed
+class LoadEntry(TypedDict):
+    """The throughput of frames of one size; all rates are frames a second, each sent once.
+
+    `below` is the lowest rate with loss, null where none had any; `offered` and `forwarded` are of
+    full load.
+    """
+
+    size: int
+    throughput: float
+    below: float | None
+    limit: Literal["switch", "underlay", "generator"]
+    offered: float
+    forwarded: float
+    trials: int
+
+
+@closed
+class LightEntry(TypedDict):
+    """What came of a light load; `loss` is a share of all copies."""
+
+    size: int
+    sent: int
+    loss: float
+    doubled: int
+    reordered: int
+    latency: LatencyEntry
+
+
+@closed
+class LearningEntry(TypedDict):
+    """Addresses taught at a `rate`, and how many of them were known then; see LearningFigures."""
+
+    rate: float
+    kept: dict[str, int]
+    most: int
+    fastest: float | None
+
+
+@closed
+class RecoveryEntry(TypedDict):
+    """A port that was down for a moment, in a stream of `rate` frames a second (RFC 6201)."""
+
+    rate: float
+    lost: int
+    down_ms: float
+    outage_ms: float
+    silence_ms: float
+    recovery_ms: float
+
+
+@closed
+class BenchedSwitchEntry(TypedDict):
+    """What was measured of one switch, null where it was not; `error` says why none was.
+
+    `half` is the latency by size at half of the throughput, `ceiling` what the generator sent by
+    size into a port that leads nowhere.
+    """
+
+    name: str
+    about: dict[str, str]
+    error: str
+    loads: list[LoadEntry]
+    lights: list[LightEntry]
+    half: dict[str, LatencyEntry]
+    learning: LearningEntry | None
+    flooding: LoadEntry | None
+    flooding_light: LightEntry | None
+    broadcast: LoadEntry | None
+    broadcast_light: LightEntry | None
+    mesh: LoadEntry | None
+    recovery: RecoveryEntry | None
+    ceiling: dict[str, float]
+
+
+@closed
+class BenchEntry(TypedDict):
+    """Switches side by side, the bare underlay first; sizes in bytes with the CRC."""
+
+    trial_seconds: float
+    mtu: int
+    ports: int
+    deviations: list[str]
+    switches: list[BenchedSwitchEntry]
+
+
+@closed
+class SwitchBenchDocument(RunDocument):
+    """`switch bench`; nothing of it where the run failed before it measured."""
+
+    bench: NotRequired[BenchEntry]
+
+
+@closed
 class FramesEntry(TypedDict):
     """Which frames were sent; `size` is of the IP packet, in bytes."""
 
@@ -685,7 +789,7 @@ DOCUMENTS: dict[str, Any] = {
     | StudyComparisonDocument
     | StudyExportDocument
     | RunDocument,
-    "switch": SwitchUseDocument | SwitchStatusDocument,
+    "switch": SwitchUseDocument | SwitchStatusDocument | SwitchBenchDocument,
     "teardown": TeardownDocument,
     "trace": TraceDocument,
     "verify": VerifyDocument,

@@ -22,7 +22,7 @@ NAMES = sorted(path.stem for path in (ROOT / "tasks").glob("*.py") if path.stem 
 READ_ONLY = {
     "capture", "find_leftovers", "guest_firewall", "host_state", "image_source", "interfaces",
     "mpi_program", "mpi_smoke", "observe_guest", "preflight", "run_command", "status",
-    "switch_look", "trace", "translate_filter", "underlay_udp", "verify",
+    "switch_bench", "switch_look", "trace", "translate_filter", "underlay_udp", "verify",
 }  # fmt: skip
 """They leave nothing on a host that another run would have to remove."""
 ONE_WAY = {
