@@ -431,7 +431,7 @@ def refuse_busy(session: Session, looks: Mapping[str, ServerLook]) -> None:
             )
     first = looks[cluster.switch.name]
     before = packets(cluster, first.links)
-    Deadline(BETWEEN - min(BETWEEN, time.monotonic() - first.at)).wait(Event())
+    Deadline(first.at + BETWEEN - time.monotonic()).wait(Event())
     with netlink(hosts[cluster.switch.name]).session() as ipr:
         links, at = dump(ipr), time.monotonic()
     if busy := busy_ports(before, packets(cluster, links), at - first.at):
