@@ -8,7 +8,7 @@ LOG     := $(VENV)/install.log
 SCRIPTS  = farswitch/image/guest/init $(shell find bench farswitch tests -name '*.sh')
 PIP     := $(BIN)/pip install --disable-pip-version-check
 
-.PHONY: help install demo test soak trial-house trial-field trial-speed trial-sight trial-switch trial-study check picture bench bench-full packages down clean
+.PHONY: help install demo test soak trial-house trial-field trial-speed trial-sight trial-switch trial-study trial-disturb check picture bench bench-full packages down clean
 
 help:
 	@echo "make demo     install what is missing, raise the lab, build a cluster, verify it"
