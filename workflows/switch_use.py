@@ -120,6 +120,21 @@ def exchange_step(old: Cluster, new: Cluster, device: str, size: int, **judged: 
     return step(switch_exchange, old=sides[0], new=sides[1], owner=old.owner, **judged)
 
 
+def refuse_apart(old: Cluster, new: Cluster) -> None:
+    """Refuse two switches on the same plain ports, which are in one network at a time.
+
+    Raises:
+        ConfigError: They are in different ones.
+    """
+    plain = old.attachment == new.attachment == "plain port"
+    if plain and old.port_namespace != new.port_namespace:
+        places = (one.port_namespace or "the server's own" for one in (old, new))
+        raise ConfigError(
+            f"Both switches are on plain ports, in different networks: {' and '.join(places)}.",
+            hint="Put another kind between them: farswitch switch use bridge",
+        )
+
+
 def side_of(cluster: Cluster, device: str, size: int) -> SwitchSide:
     """Return a cluster's switch as a side of an exchange; `device` is its server's underlay."""
     tunnels = wanted_tunnels(cluster, cluster.switch, device=device, mtu=size)
@@ -171,6 +186,7 @@ def use(options: Options, name: str, seconds: int = SECONDS) -> int:
 
 def exchange(session: Session, want: ChosenSwitch, seconds: int) -> None:
     """Make the exchange, with a stream of datagrams through it."""
+    refuse_apart(session.cluster, session.cluster.with_switch(want.adapter))
     looks, old = look(session), session.cluster
     if len(looks) < len(old.servers):
         return

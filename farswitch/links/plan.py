@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from farswitch.connections.netlink.edit_links import is_mute
 from farswitch.connections.netlink.links import Link
@@ -80,7 +80,8 @@ def plan(
     ours = {link.name: link for link in have if owns(owner, link, names) and link.kind == kind}
     if not present:
         return [Remove(link) for link in ours.values()]
-    want = [complete(wanted, owner, have, server) for wanted in want]
+    gone = {wanted.peer for wanted in want if _is_away(wanted, ours.get(wanted.name))}
+    want = [complete(one, owner, have, server) for one in want if one.name not in gone]
     _refuse_foreign(have, want, owner, server)
     removed = [Remove(link) for name, link in ours.items() if name not in names]
     added = [
@@ -142,8 +143,13 @@ def _refuse_foreign(
 def _same(have: Link, want: Wanted) -> bool:
     """Tell whether what cannot be changed in place is right."""
     if isinstance(want, VethEnd):
-        return have.peer == want.peer
+        return have.peer == want.peer or _is_away(want, have)
     return isinstance(want, Bridge) or have.vxlan == want.vxlan
+
+
+def _is_away(want: Wanted, have: Link | None) -> TypeGuard[VethEnd]:
+    """Tell whether the other end of a pair is in another network namespace, as it may be."""
+    return isinstance(want, VethEnd) and want.away and have is not None and have.far
 
 
 def _unlike(have: Link, want: Wanted) -> Iterator[str]:

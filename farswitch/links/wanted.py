@@ -89,6 +89,7 @@ def wanted_veths(cluster: Cluster, server: Server, *, mtu: int) -> tuple[VethEnd
             peer=peer,
             master=master,
             mtu=mtu,
+            away=bool(cluster.port_namespace and master),
             alias=f"{cluster.owner.mark}:{guest.name}",
             altname=f"farswitch-{cluster.name}-{guest.name}-{'port' if master else 'switch'}",
         )

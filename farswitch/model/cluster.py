@@ -72,17 +72,24 @@ class Cluster:
         """How the tunnels come to the switch."""
         return self.settings.switch.traits.attaches
 
+    @property
+    def port_namespace(self) -> str:
+        """The path of another network namespace that has the far ends of plain ports; or empty."""
+        return self.settings.switch.namespace(self.owner)
+
     def port_links(self, guest: Guest) -> dict[str, str | None]:
         """Return a guest's interfaces on the switch server, in the order of the way to the switch.
 
-        Each with the bridge that it is a port of: the switch, or one that only leads there.
+        Each with the bridge that it is a port of: the switch, or one that only leads there. What is
+        in another network namespace is not among them.
         """
         match self.attachment:
             case "bridge":
                 return {guest.tunnel: self.switch_bridge}
             case "plain port":
                 bridge = guest.port_bridge
-                return {guest.tunnel: bridge, guest.port_near: bridge, guest.port_end: None}
+                ends = {} if self.port_namespace else {guest.port_end: None}
+                return {guest.tunnel: bridge, guest.port_near: bridge, **ends}
             case "tunnel":
                 return {guest.tunnel: None}
 
@@ -102,12 +109,19 @@ class Cluster:
             "port": guest.tunnel,
             "port bridge": guest.port_bridge,
             "near end": guest.port_near,
-            "far end": guest.port_end,
+            **({} if self.port_namespace else {"far end": guest.port_end}),
         }
 
     def port_device(self, guest: Guest) -> str:
         """Return what the switch holds of a guest: the last on the way to it."""
         return guest.port_end if self.attachment == "plain port" else guest.tunnel
+
+    def counted_device(self, guest: Guest) -> str:
+        """Return what counts a guest's frames at the switch: of a pair out of reach, its near end.
+
+        That one counts as received what the switch sends.
+        """
+        return guest.port_near if self.port_namespace else self.port_device(guest)
 
     def switch_ports(self, mtu: int) -> tuple[SwitchPort, ...]:
         """Return the ports of the switch; the MTU is in bytes of IP packet."""

@@ -106,6 +106,7 @@ class VethEnd:
         peer: The other end's name.
         master: The bridge that it is a port of, which must be there. The pair is made with the end
             that has one; the other end is a switch's, and the server is mute there.
+        away: The other end may be in another network namespace, where the switch has it.
         mtu: In bytes of IP packet.
         alias, altname, group: As of a `Bridge`.
     """
@@ -115,6 +116,7 @@ class VethEnd:
     peer: str
     master: str | None = None
     mtu: int = 1450
+    away: bool = False
     alias: str = ""
     altname: str = ""
     group: int = 0

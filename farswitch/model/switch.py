@@ -97,6 +97,10 @@ class Switch(Fields, ABC):
     @abstractmethod
     def traits(self) -> Traits: ...
 
+    def namespace(self, _owner: Owner) -> str:
+        """Return the path of the network namespace that the switch moves plain ports to, if any."""
+        return ""
+
     def beside(self, _folder: Path) -> Self:
         """Return it with the paths on the controller starting at the site's folder."""
         return self

@@ -27,6 +27,7 @@ import time
 from pathlib import Path
 from typing import Dict, List  # noqa: UP035 - Python 3.8
 
+from farswitch.remote.port_namespace import PortNamespace
 from farswitch.remote.switch_program import Json, end, gone, lives, processes, send
 
 STATES = Path("/run/farswitch-switch")
@@ -37,6 +38,8 @@ SLACK = 5.0
 """Seconds beyond its own that a supervisor gets to end, or to begin."""
 STUBBORN = 75
 """Our status where a program does not end (EX_TEMPFAIL of sysexits.h)."""
+NAMESPACE = "namespace"
+"""A folder in the place of an id: the cluster has, or is about to have, a namespace of its own."""
 MISSES = 100
 """How often a folder is made again that another run's end takes away meanwhile."""
 
@@ -72,8 +75,16 @@ def entry(cluster: str, name: str) -> Json:
         if known or time.monotonic() > until:  # else its end is just being written
             break
         time.sleep(0.02)
-    devices = want.get("indexes", {})
-    now = indexes(list(devices))
+    devices, wish = want.get("indexes", {}), want.get("wish") or {}
+    now, faults = indexes(list(devices)), []
+    if wish.get("container"):
+        space = PortNamespace(wish["container"], cluster)
+        seen = space.look(wish["ports"], want.get("table", ""))
+        same = seen["number"] == want.get("number")
+        now = {device: same and seen["indexes"].get(device, 0) for device in devices}
+        faults = seen["faults"]
+        if same and seen["guard"] != want.get("guard"):
+            faults.append(f"the guard's table '{want.get('table')}' is not as it was made")
     words = b""
     for name_of_file in ("output", "supervisor.log"):
         with contextlib.suppress(OSError):
@@ -94,6 +105,7 @@ def entry(cluster: str, name: str) -> Json:
         "restarts": state.get("restarts", 0),
         "sha256": state.get("sha256", ""),
         "stale": [device for device, index in devices.items() if now[device] != index],
+        "faults": faults,
         "words": words.decode(errors="replace"),
     }
 
@@ -102,26 +114,34 @@ def listed(cluster: str) -> List[Json]:  # noqa: UP006 - Python 3.8
     """Return what there is of each program."""
     pattern = f"{cluster or '*'}/*"
     found = {path.parts[-2:] for root in (STATES, FILES) for path in root.glob(pattern)}
-    return [entry(*names) for names in sorted(found)]
+    entries = [entry(*names) for names in sorted(found)]
+    used = {one["cluster"] for one in entries if (one["wish"] or {}).get("container") is True}
+    return [one for one in entries if one["id"] != NAMESPACE or one["cluster"] not in used]
 
 
 def start(cluster: str, name: str, document: Json) -> Json:
     """Start a program, and return what there is of it when it is ready or failed."""
     wish, folder = document["wish"], STATES / cluster / name
-    there = indexes([port["device"] for port in wish["ports"]])
-    refusal = refused(wish, there)
+    space = PortNamespace(wish["container"], cluster)
+    refusal = space.make(folder.with_name(NAMESPACE)) or refused(wish, space)
     if refusal:
         return {"cluster": cluster, "id": name, "wish": wish, "error": refusal}
     ready = False
     try:
         make(folder)
+        want = {"wish": wish, "argv": document["argv"], "table": document["table"]}
+        (folder / "want.json").write_text(json.dumps(want))  # says where the ports are, from now on
+        space.take(wish["ports"], document["guard"])
         if wish["file"]:
             place(FILES / cluster / name, wish["file"], base64.b64decode(document["content"]))
-        want = {"wish": wish, "argv": document["argv"], "indexes": there}
+        want.update(space.look(wish["ports"], document["table"]) if wish["container"] else {})
+        if not wish["container"]:
+            want["indexes"] = indexes([port["device"] for port in wish["ports"]])
         (folder / "ports.json").write_text(json.dumps(wish["ports"]))
         (folder / "want.json").write_text(json.dumps(want))
         (folder / "supervisor.py").write_text(document["supervisor"])
-        launch(f"farswitch-{cluster}-switch-{name}", folder, wish["stop"])
+        inside = ["nsenter", f"--net={space.path}", "--"] if wish["container"] else []
+        launch(f"farswitch-{cluster}-switch-{name}", folder, wish["stop"], inside)
         found = awaited(cluster, name, wish["ready_timeout"])
         ready = found["alive"] and found["ready_after"] is not None
         return found
@@ -130,9 +150,11 @@ def start(cluster: str, name: str, document: Json) -> Json:
             stop(cluster, name, wish["stop"])
 
 
-def refused(wish: Json, there: Dict[str, int]) -> str:  # noqa: UP006 - Python 3.8
+def refused(wish: Json, space: PortNamespace) -> str:
     """Return why a program cannot be started here; empty where it can."""
-    missing = [f"'{device}'" for device, index in there.items() if not index]
+    devices = [port["device"] for port in wish["ports"]]
+    there = space.has(devices)
+    missing = [f"'{device}'" for device in devices if device not in there]
     if missing:
         return f"there is no interface {', '.join(missing)}"
     try:
@@ -170,9 +192,9 @@ def has_systemd() -> bool:
     return ours and Path("/run/systemd/system").is_dir()
 
 
-def launch(unit: str, folder: Path, stop_seconds: float) -> None:
-    """Start a supervisor that outlives us and our login."""
-    argv = [sys.executable, "-IS", f"{folder}/supervisor.py", "run", str(folder)]
+def launch(unit: str, folder: Path, stop_seconds: float, inside: List[str]) -> None:  # noqa: UP006
+    """Start a supervisor that outlives us and our login; `inside` is what enters its network."""
+    argv = [*inside, sys.executable, "-IS", f"{folder}/supervisor.py", "run", str(folder)]
     with (folder / "supervisor.log").open("wb") as log:
         if has_systemd():
             options = ("KillMode=mixed", f"TimeoutStopSec={stop_seconds + SLACK:g}")
@@ -208,6 +230,7 @@ def awaited(cluster: str, name: str, seconds: float) -> Json:
 def stop(cluster: str, name: str, seconds: float) -> None:
     """End a program with its supervisor and all that it started, and remove what it left."""
     folder = STATES / cluster / name
+    want = read(folder / "want.json")
     supervisors, _ = processes(str(folder))
     send(supervisors, signal.SIGTERM)  # it ends the program, then itself
     if supervisors:
@@ -215,11 +238,26 @@ def stop(cluster: str, name: str, seconds: float) -> None:
     for kind in (0, 1):  # the supervisor first: it would start another one
         if not end(lambda: processes(str(folder))[kind], seconds * kind):  # noqa: B023
             sys.exit(STUBBORN)
+    leave(cluster, name, want)
     for root in (STATES, FILES):
         shutil.rmtree(root / cluster / name, ignore_errors=True)
         with contextlib.suppress(OSError):
             (root / cluster).rmdir()
             root.rmdir()
+
+
+def leave(cluster: str, name: str, want: Json) -> None:
+    """Give a program's ports back to the server, unless another program has them in its network."""
+    wish = want.get("wish") or {}
+    container = True if name == NAMESPACE else wish.get("container")
+    for other in (STATES / cluster).glob("*/want.json"):
+        if other.parent.name != name and container == read(other)["wish"].get("container"):
+            return
+    if container:
+        devices = [port["device"] for port in wish.get("ports", [])]
+        PortNamespace(container, cluster).give_back(devices, want.get("table", ""))
+    if container is True:
+        shutil.rmtree(STATES / cluster / NAMESPACE, ignore_errors=True)
 
 
 def end_others(cluster: str, spared: List[str]) -> None:  # noqa: UP006 - Python 3.8

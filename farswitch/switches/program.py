@@ -26,6 +26,7 @@ from farswitch.model.field_types import Flag, number, refuse_if, refuse_no_file,
 from farswitch.model.owner import Owner
 from farswitch.model.switch import Switch, SwitchPort, SwitchState, Traits
 from farswitch.remote import command
+from farswitch.remote.port_namespace import PortNamespace
 from farswitch.switches import program_host
 from farswitch.switches.program_state import (
     FILE,
@@ -36,6 +37,7 @@ from farswitch.switches.program_state import (
     typed,
 )
 
+PID_MAX = 1 << 22
 _PROGRAM = re.compile(r"(/[^/\0]+)+|[A-Za-z0-9_][A-Za-z0-9_.+-]*|\{file\}")
 
 
@@ -59,6 +61,13 @@ def parse_regex(value: str) -> str:
     return value
 
 
+def parse_container(value: object) -> bool | int:
+    """Return whether the ports go elsewhere, or to which process (PID_MAX_LIMIT of Linux)."""
+    if not isinstance(value, bool) and not (isinstance(value, int) and 1 < value <= PID_MAX):
+        raise ValueError
+    return value
+
+
 Words = Annotated[
     tuple[str, ...],
     PlainValidator(parse_command),
@@ -70,6 +79,11 @@ Words = Annotated[
 ]
 Upload = Annotated[
     str, text("[!-~]+", "a file's path without spaces"), AfterValidator(refuse_no_file)
+]
+Container = Annotated[
+    bool | int,
+    PlainValidator(parse_container),
+    Field(title="true, false, or the number of a process from 2 to 4194304"),
 ]
 Regex = Annotated[
     str, Field(min_length=1, title="a regular expression of Python"), AfterValidator(parse_regex)
@@ -106,6 +120,9 @@ class ProgramSwitch(Switch):
     """how long it may take from its start until it is ready"""
     stop: Annotated[int, number(0, 600, unit="seconds")] = 5
     """how long it may take to end after SIGTERM, before SIGKILL"""
+    container: Container = False
+    """the network namespace that has the ports, and in which the program runs: `true`, one of the
+    cluster's own, or that of a process, by its number on the server"""
     restart: Flag = False
     """`true`: it is started again when it ends by itself after it was ready; off, because a switch
     under test that has crashed should be seen"""
@@ -113,6 +130,9 @@ class ProgramSwitch(Switch):
     @property
     def traits(self) -> Traits:
         return Traits("plain port", "socket", places=False)
+
+    def namespace(self, owner: Owner) -> str:
+        return PortNamespace(self.container, owner.cluster).path if self.container else ""
 
     def beside(self, folder: Path) -> Self:
         """Return it with the path of its file starting at the site's folder."""
@@ -220,6 +240,7 @@ class ProgramSwitch(Switch):
             ready_timeout=self.ready_timeout,
             stop=self.stop,
             restart=self.restart,
+            container=self.container,
             file=Path(self.file or "").name,
             sha256=sha256,
         )
@@ -260,7 +281,7 @@ def _differences(have: ProgramWish, want: ProgramWish) -> list[str]:
         found.append(f"ports {' '.join([*gone, *more]) or 'changed'}")
     if (have.file, have.sha256) != (want.file, want.sha256):
         found.append(f"file {_file(have)} -> {_file(want)}")
-    for name in ("ready", "ready_timeout", "stop", "restart"):
+    for name in ("ready", "ready_timeout", "stop", "restart", "container"):
         old, new = getattr(have, name), getattr(want, name)
         if old != new:
             found.append(f"{name} {old} -> {new}")

@@ -20,6 +20,7 @@ from farswitch.model.owner import Owner
 from farswitch.remote import command, source
 from farswitch.remote.switch_programs import FILES, STATES, STUBBORN
 from farswitch.switches.program_state import Program, ProgramWish
+from farswitch.templates import render_template
 
 SECONDS = 30.0
 """For what the server does beside waiting for the program."""
@@ -63,10 +64,13 @@ def start(host: Host, owner: Owner, wish: ProgramWish, content: bytes = b"") -> 
     """
     name = secrets.token_hex(4)
     folder, files = STATES / owner.cluster / name, FILES / owner.cluster / name
+    guard = render_template("switches/guard_container.nft.j2", ports=wish.devices, owner=owner)
     document = {
         "wish": wish.model_dump(mode="json"),
         "argv": wish.argv(f"{folder}/ports.json", f"{files}/{wish.file}"),
         "supervisor": source("switch_program"),
+        "table": owner.guard_table,
+        "guard": guard,
         "content": base64.b64encode(content).decode(),
     }
     seconds = wish.ready_timeout + wish.stop + (UPLOAD_SECONDS if content else SECONDS)

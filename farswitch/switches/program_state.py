@@ -57,6 +57,7 @@ class ProgramWish(ProgramDocument):
     ready_timeout: int = 30
     stop: int = 5
     restart: bool = False
+    container: bool | int = False
     file: str = ""
     sha256: str = ""
 
@@ -94,6 +95,7 @@ class Program(ProgramDocument):
         restarts: How often its supervisor has started it again.
         sha256: Of the file that the command's first word names; empty where it cannot be read.
         stale: The ports that are not there any more, or were made anew since its start.
+        faults: What is not as it was made where its ports are, of a container's network.
         words: The last that it wrote.
     """
 
@@ -112,6 +114,7 @@ class Program(ProgramDocument):
     restarts: int = 0
     sha256: str = ""
     stale: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
     words: str = ""
 
     @field_validator("wish", mode="before")
@@ -167,6 +170,8 @@ class Program(ProgramDocument):
         if self.stale:
             devices = ", ".join(f"'{device}'" for device in self.stale)
             return f"does not hold {devices}: made anew, or gone, since its start"
+        if self.faults:
+            return f"is not as it was started: {'; '.join(self.faults)}"
         if self.ready_after is not None or self.wish is None:
             return ""
         if self.age < self.wish.ready_timeout:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from nornir.core.inventory import Defaults, Host
 from pydantic import BaseModel
 
@@ -96,6 +97,17 @@ def timer_ended(net: Net) -> None:
     """Wait until the server has undone an exchange, and ended what is left, if it had to."""
     left = "ls /run/farswitch-deadman/e*.armed /run/farswitch-deadman/e*.fired 2>/dev/null || true"
     wait_until(lambda: not sh(net.boxes["server2"], left), Deadline(60), what="The timers' end")
+
+
+def before_the_move(monkeypatch: pytest.MonkeyPatch, done: Callable[[], object]) -> None:
+    """Have something happen when the new switch is attached, and the tunnels are about to move."""
+    move = switch_exchange._Exchange._move
+
+    def moved(self: Any) -> list[str]:
+        done()
+        return move(self)
+
+    monkeypatch.setattr(switch_exchange._Exchange, "_move", moved)
 
 
 class Killed(BaseModel):

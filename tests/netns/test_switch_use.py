@@ -18,6 +18,7 @@ from tasks.switch_remove import switch_remove
 from tests.netns.built_servers import Net, sh, two_servers
 from tests.netns.exchanges import (
     POINTS,
+    before_the_move,
     converged,
     exchanged,
     heard,
@@ -176,6 +177,34 @@ def test_one_that_does_not_forward_leaves_the_old_program_in_place(net):
     assert heard(net)
     assert holder(net) == AT_PORTS
     assert converged(old) == []
+
+
+def test_one_that_is_killed_in_the_middle_leaves_the_old_one_in_place(net, monkeypatch):
+    def kill() -> None:
+        (program,) = program_host.programs(net.context.hosts["server2"], net.cluster.name)
+        sh(net.boxes["server2"], f"kill -9 {program.pid}")
+
+    with monkeypatch.context() as patch:
+        before_the_move(patch, kill)
+        with pytest.raises(FarswitchError, match=r"is not alive: .* was killed by signal 9"):
+            exchanged(net, PROGRAM)
+    assert holder(net) == AT_BRIDGE
+    assert heard(net)
+    converged(net)
+    assert sockets(net) == 0
+
+
+def test_an_old_one_that_is_killed_in_the_middle_gives_way_all_the_same(net, monkeypatch):
+    old = exchanged(net, PROGRAM)
+    converged(old)
+    (program,) = program_host.programs(net.context.hosts["server2"], net.cluster.name)
+    with monkeypatch.context() as patch:
+        before_the_move(patch, lambda: sh(net.boxes["server2"], f"kill -9 {program.pid}"))
+        new = exchanged(old, BRIDGE)
+    assert holder(net) == AT_BRIDGE
+    assert heard(net)
+    converged(new)
+    assert sockets(net) == 0
 
 
 WAYS = {

@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from farswitch.errors import FarswitchError
 from farswitch.model.switch import Switch, parse_switch
 from farswitch.proof.datagram_stream import datagram_stream
 from tasks.switch_remove import switch_remove
 from tests.netns.built_servers import Net, sh, two_servers
-from tests.netns.exchanges import converged, exchanged, heard, holder, killed_at, timer_ended
-from tests.netns.own_openvswitch import needs_openvswitch, own_openvswitch
+from tests.netns.exchanges import (
+    before_the_move,
+    converged,
+    exchanged,
+    heard,
+    holder,
+    killed_at,
+    timer_ended,
+)
+from tests.netns.own_openvswitch import OwnOpenVSwitch, needs_openvswitch, own_openvswitch
 
 pytestmark = [pytest.mark.root, needs_openvswitch]
 SCRIPT = str(Path(__file__).parents[2] / "examples/switch.py")
@@ -31,13 +40,24 @@ def kind(name: str) -> Switch:
 
 
 @pytest.fixture(scope="module")
-def made(lasting_boxes, tmp_path_factory) -> Iterator[Net]:
+def daemons() -> list[OwnOpenVSwitch]:
+    return []
+
+
+@pytest.fixture
+def ovs(made, daemons) -> OwnOpenVSwitch:
+    return daemons[0]
+
+
+@pytest.fixture(scope="module")
+def made(lasting_boxes, tmp_path_factory, daemons) -> Iterator[Net]:
     net = two_servers(lasting_boxes, tmp_path_factory.mktemp("use"), apart=True)
     net.build()
     net.plug()
     for number in (1, 2):
         sh(net.boxes[f"node{number}"], f"ip addr replace 10.0.0.1{number}/24 dev data0")
-    with own_openvswitch(net.boxes["server2"], tso=True):
+    with own_openvswitch(net.boxes["server2"], tso=True) as own:
+        daemons.append(own)
         yield net
         net.task("server2", switch_remove, owner=net.cluster.owner)
 
@@ -72,6 +92,25 @@ def test_a_stream_survives_an_exchange(net, first, second, record_property):
     assert set(holder(net).values()) == MASTERS[second]
     assert heard(net)
     assert converged(new) == []
+
+
+@pytest.mark.parametrize(("first", "second"), [("bridge", "super"), ("super", "bridge")])
+def test_a_daemon_that_is_killed_in_the_middle_leaves_one_that_forwards(
+    net, ovs, monkeypatch, first, second
+):
+    old = put(net, first)
+    with monkeypatch.context() as patch:
+        before_the_move(patch, lambda: ovs.kill("ovs-vswitchd"))
+        if second == "super":
+            with pytest.raises(FarswitchError, match="'ovs-vswitchd' does not run"):
+                exchanged(old, kind(second))
+        else:
+            exchanged(old, kind(second))
+    assert heard(net)
+    assert set(holder(net).values()) == MASTERS["bridge"]
+    ovs.start("ovs-vswitchd", "unix:/run/openvswitch/db.sock")
+    converged(net)
+    assert heard(net)
 
 
 @pytest.mark.parametrize("point", ["_attach", "_enslave"])

@@ -18,13 +18,14 @@ pytestmark = [pytest.mark.root, pytest.mark.soak]
 Told = Callable[[str], None]
 SCRIPT = Path(__file__).parents[2] / "examples/switch.py"
 PROGRAM = {"file": str(SCRIPT), "command": ["python3", "{file}", "{ports}"], "ready": "^ready"}
+APART = PROGRAM | {"container": True}
 UNITS = "systemctl list-units --plain --no-legend --state=running 'farswitch-fsk-switch-*'"
 DAEMON = "cat /run/openvswitch/ovs-vswitchd.pid"
 
 
 def choose(ground: Ground, switch: object) -> None:
     """Have the site name a switch, and others to be exchanged for it."""
-    named = json.dumps({"mine": {"program": PROGRAM}})
+    named = json.dumps({"mine": {"program": PROGRAM}, "apart": {"program": APART}})
     text = f"switch: {json.dumps(switch)}\n  switches: {named}\n"
     path = ground.cluster.site / "defaults.yaml"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -62,12 +63,13 @@ def test_the_kernels_datapath_carries_and_gives_way(ground: Ground, far: Machine
     orders = [used(ground, name) for name in ("bridge", "openvswitch", "mine", "openvswitch")]
     assert orders[0] == orders[1] == "break before make"
     assert masters(far) == {"ovs-system"}
-    assert used(ground, "mine")
+    used(ground, "apart")
     assert far.run(UNITS).count("farswitch-fsk-switch-") == 1
+    assert "fsx8001" in far.run("ip -n farswitch-fsk -br link")
     good(ground, "verify", "--only", "server,tunnel")
     ground.converges()
     assert masters(far) == {"ovs-system"}
-    assert far.run(UNITS) == ""
+    assert far.run(f"{UNITS}; ip netns list") == ""
     ground.goes()
     assert far.state() == before
     told("Open vSwitch's kernel datapath built, exchanged five times and torn down")

@@ -129,7 +129,7 @@ def _round(
 def _counters(context: Context, guests: Sequence[Guest]) -> counters.Reading:
     """Read the switch's ports, the hypervisors' tunnels and all management taps, side by side."""
     cluster = context.cluster
-    ports = [name for guest in guests for name in (guest.tunnel, cluster.port_device(guest))]
+    ports = [name for guest in guests for name in (guest.tunnel, cluster.counted_device(guest))]
     names = {cluster.switch.name: [*dict.fromkeys(ports)]}
     for guest in guests:
         here = names.setdefault(guest.hypervisor, [])

@@ -36,6 +36,10 @@ class Count:
     def __sub__(self, earlier: Count) -> Count:
         return Count(*map(operator.sub, astuple(self), astuple(earlier)))
 
+    def turned(self) -> Count:
+        """Return it as the other end of a pair has it."""
+        return Count(self.sent, self.received, self.frames_out, self.frames_in)
+
     @property
     def total(self) -> int:
         return self.received + self.sent

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest
-from tasks.checks.path.counters import Count, CountedTransfers
+from tasks.checks.path.counters import Count, CountedTransfers, Counts
 
 FLOOR, SHARE = 20, 0.001
 """Frames of a guest that are not worth a line: those that are for all (ARP), and what is in the
@@ -41,14 +41,19 @@ def switched_frames(
         return []
     rows = {guest.name: SwitchedFrames(guest.name) for guest in guests}
     for one in traffic.transfers:
-        sender, receiver = map(cluster.port_device, (one.sender, one.receiver))
-        ports, row = one.counted.switch, rows[one.sender.name]
+        row = rows[one.sender.name]
         rows[row.guest] = replace(
             row,
-            taken=row.taken + ports.get(sender, Count()).frames_in,
-            given=row.given + ports.get(receiver, Count()).frames_out,
+            taken=row.taken + _at(cluster, one.sender, one.counted.switch).frames_in,
+            given=row.given + _at(cluster, one.receiver, one.counted.switch).frames_out,
         )
     return list(rows.values())
+
+
+def _at(cluster: Cluster, guest: Guest, ports: Counts) -> Count:
+    """Return what the switch's own end of a guest's port has counted."""
+    found = ports.get(cluster.counted_device(guest), Count())
+    return found.turned() if cluster.port_namespace else found
 
 
 def lines(kind: str, rows: Sequence[SwitchedFrames]) -> list[str]:

@@ -68,6 +68,15 @@ DEAD = {"supervised": False, "alive": False}
             {"ready": "up", "stop": 6, "restart": True},
             ["~ program /opt/x: ready None -> up; stop 5 -> 6; restart False -> True"],
         ),
+        ([RUNS], {"container": True}, ["~ program /opt/x: container False -> True"]),
+        (
+            [found(faults=("'fsx41' is down",))],
+            {},
+            [
+                ("~ program /opt/x: started anew, as the old one is not as it was started: "
+                "'fsx41' is down")
+            ],
+        ),
         (
             [found(ended=3, lasted=12.4, **DEAD)],
             {},
@@ -256,6 +265,16 @@ def test_a_command_gets_ports_and_paths():
         (
             "{program: {command: [x], restart: 'yes'}}",
             "'switch.program.restart' is \"yes\", wanted true or false.",
+        ),
+        *(
+            (
+                f"{{program: {{command: [x], container: {value}}}}}",
+                (
+                    f"'switch.program.container' is {value}, wanted true, false, or the number of "
+                    "a process from 2 to 4194304."
+                ),
+            )
+            for value in (0, 1, -1, 4194305)
         ),
         (
             "{program: {command: [x], redy: x}}",
