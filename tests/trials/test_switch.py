@@ -72,19 +72,21 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         "bridge": "bridge",
         "openvswitch": {"openvswitch": {"datapath": "netdev", "tso": True}},
         "C": program(str(compiled), "{file}"),
+        "container": program(str(compiled), "{file}", container=True),
         "Python": program(str(script), "python3", "{file}"),
     }
 
 
-def program(file: str, *words: str) -> dict[str, object]:
-    return {"program": {"file": file, "command": [*words, "{ports}"], "ready": "ready"}}
+def program(file: str, *words: str, **more: object) -> dict[str, object]:
+    about = {"file": file, "command": [*words, "{ports}"], "ready": "ready"}
+    return {"program": about | more}
 
 
 def choose(cluster: ClusterUnderTest, switch: object) -> None:
     cluster.write_site(f"switch: {json.dumps(switch)}")
 
 
-@pytest.mark.parametrize("name", ["bridge", "openvswitch", "C", "Python"])
+@pytest.mark.parametrize("name", ["bridge", "openvswitch", "C", "container", "Python"])
 def test_a_cluster_is_built_and_proved_on_each(
     cluster: ClusterUnderTest, kinds: dict[str, object], name: str, record_property: Figure
 ) -> None:
@@ -122,6 +124,10 @@ def test_a_program_that_is_killed_is_named_at_once_and_started_by_a_build(
     ports = [guest["port"] for guest in cluster.run("status").document["guests"]]
     assert ports == ["not held by program"] * 3
     cluster.follow(check["fix"])
+    assert cluster.good("verify", "--only", "server,path").failed_checks() == []
+    pids = cluster.on("server2", ["pgrep", "-f", "[s]witch.py fsx"]).split()
+    cluster.on("server2", ["kill", "-9", *pids])
+    cluster.good("start")
     assert cluster.good("verify", "--only", "server,path").failed_checks() == []
 
 
@@ -240,7 +246,7 @@ def test_switches_are_exchanged_under_one_job(
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(node1.good, line, seconds=900.0)
         try:
-            for name in ("ovs", "c", "python", "bridge"):
+            for name in ("ovs", "c", "python", "bridge", "container", "bridge"):
                 exchange = switched(cluster, "use", name)["exchange"]
                 assert exchange["stream"]["sent"] > 0
                 record_property("figure", f"{exchange['from']} to {name}: {exchange}")
