@@ -26,6 +26,7 @@ from farswitch.rollback.timer import (
     CONTROL,
     ENDING,
     EXCHANGE,
+    LOCAL,
     Rollback,
     RollbackTimer,
     TimerGoneError,
@@ -98,7 +99,7 @@ def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[
     """
     if last:
         _end(shell, list_timers(shell, rollback.name_of(CONTROL, cluster)))
-    names = [rollback.name_of(kind, cluster) for kind in (FIREWALL, GUARD, EXCHANGE, ENDING)]
+    names = [rollback.name_of(kind, cluster) for kind in (FIREWALL, GUARD, EXCHANGE, ENDING, LOCAL)]
     timers = list_timers(shell, *names)
     fired = timers.fired
     if timers.pending:
@@ -140,6 +141,11 @@ def _taken_back(server: str, undone: Rollback) -> str:
         return (
             f"An earlier exchange of the switch on '{server}' was cut off, so the server has ended "
             f"what was left beside the one in use: {undone}."
+        )
+    if undone.id.startswith(f"{LOCAL}-"):
+        return (
+            f"An earlier measurement on a local path was cut off, so '{server}' has given the "
+            f"guests their own bridges back: {undone}."
         )
     return (
         f"An earlier change of the firewall of '{server}' was not confirmed by a new login, "

@@ -19,9 +19,9 @@ from farswitch.errors import FarswitchError
 from farswitch.remote import script
 
 FOLDER = "/run/farswitch-deadman"
-EXCHANGE, ENDING, CONTROL = "exchange", "ending", "control"
+EXCHANGE, ENDING, LOCAL, CONTROL = "exchange", "ending", "local", "control"
 """The kinds of the timers that give ports back to a switch, that end one which is left beside
-another, and of verify's, which bring a port up."""
+another, that give guests their own bridges back, and of verify's, which bring a port up."""
 UNDO_SECONDS = 60
 """An undo that takes longer is ended by the script."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
