@@ -520,6 +520,8 @@ def test_a_start_that_was_cut_off_is_repaired(bench):
         "wish": change.starts.model_dump(mode="json"),
         "argv": change.starts.argv("", ""),
         "supervisor": source("switch_program"),
+        "table": "",
+        "guard": "",
         "content": "",
     }
     started = bench.box.start(command("switch_programs", "start", "lab", "0badcafe"))
