@@ -12,7 +12,7 @@ from typing import Any, Literal
 import click
 from nornir.core.inventory import Host
 
-from farswitch.apps.recipe import AppRecipe, read_recipe, recipe_names, recipe_text
+from farswitch.apps.recipe import AppRecipe, app_folder, read_recipe, recipe_names, recipe_text
 from farswitch.apps.source import AppSource, read_source
 from farswitch.errors import FarswitchError
 from farswitch.guests.commands import CommandReport
@@ -72,7 +72,7 @@ class WantedApp:
 
     def folder(self, share: str) -> str:
         """Return where it lies, on all nodes."""
-        return f"{share}/apps/{self.name}"
+        return app_folder(share, self.name)
 
     def line(self, share: str) -> str:
         """Return what compiles it, once its files are there."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from farswitch.errors import ConfigError
 from farswitch.home import expand_home
 from farswitch.model.field_types import Fields, Nested, refuse_if, text
+from farswitch.model.metric import Metric
 from farswitch.model.node_names import shown
 from farswitch.model.settings import Packages
 from farswitch.site.mistakes import Mistakes
@@ -28,22 +29,6 @@ RESERVED = frozenset({"BIN", "HOME", "JOBS", "PATH", "USER"})
 """Variables of a script's that a user sets for none of its choices."""
 
 
-def _one_group(pattern: str) -> str:
-    try:
-        refuse_if(re.compile(pattern).groups != 1)
-    except re.error as error:
-        raise ValueError from error
-    return pattern
-
-
-def _expression(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError from error
-    return pattern
-
-
 def _choices(value: dict[str, str]) -> dict[str, str]:
     refuse_if(any(not A_VARIABLE.fullmatch(name) or name in RESERVED for name in value))
     return value
@@ -54,36 +39,6 @@ Lines = Annotated[
     BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
     Field(title="a list of names of programs, as [mpicc, make]"),
 ]
-Pattern = Annotated[
-    str,
-    AfterValidator(_one_group),
-    Field(title="a regular expression with one group, which finds the figure"),
-]
-
-
-class AppMetric(Fields):
-    """What a program prints of itself."""
-
-    find: Pattern
-    """finds the figure in what the program prints; the last one counts"""
-    unit: Annotated[str, Field(min_length=1, max_length=16, title="a unit, as s or MB/s")]
-    better: Annotated[Literal["lower", "higher"], Field(title="'lower' or 'higher'")]
-    """which of two figures is the better one"""
-    good: Annotated[str, AfterValidator(_expression), Field(title="a regular expression")] = ""
-    """what the program prints where its results are right; without it the exit code alone counts"""
-
-    def read(self, printed: str) -> float | None:
-        """Return the figure that a program printed; None where it printed none, or a wrong result.
-
-        A number that ends in an exponent of Fortran's, as 1.5D+02, is read too.
-        """
-        if self.good and not re.search(self.good, printed, re.MULTILINE):
-            return None
-        figures = re.findall(self.find, printed, re.MULTILINE)
-        try:
-            return float(figures[-1].upper().replace("D", "E")) if figures else None
-        except ValueError:
-            return None
 
 
 class AppRecipe(Fields):
@@ -104,13 +59,13 @@ class AppRecipe(Fields):
     script: Annotated[str, Field(min_length=1, max_length=16_384, title="a shell script")]
     """compiles it, in the folder of its sources, and puts its programs into $BIN"""
     programs: Annotated[
-        dict[str, AppMetric],
-        Nested(lambda: AppMetric, named=True),
+        dict[str, Metric],
+        Nested(lambda: Metric, named=True),
         Field(default_factory=dict, title="a mapping from names of programs to what they print"),
     ]
     """by the name of a program, in which `*` stands for anything; the first that fits counts"""
 
-    def metric(self, program: str) -> AppMetric | None:
+    def metric(self, program: str) -> Metric | None:
         """Return what a program of it prints, where the recipe says so."""
         fitting = (one for name, one in self.programs.items() if fnmatchcase(program, name))
         return next(fitting, None)
@@ -134,6 +89,11 @@ class AppRecipe(Fields):
                 raise ConfigError(f"The value of '{name}' is {shown(value)}, wanted one line.")
             chosen[name] = value
         return chosen
+
+
+def app_folder(share: str, name: str) -> str:
+    """Return where an application lies, on all nodes; its programs are in `bin`."""
+    return f"{share}/apps/{name}"
 
 
 def recipe_names() -> list[str]:

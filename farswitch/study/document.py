@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ModelWrapValidatorHandler, model_validator
 
-from farswitch.model.field_types import Fields, Nested, number, refuse_if, text
+from farswitch.apps.recipe import app_folder, read_recipe
+from farswitch.errors import ConfigError
+from farswitch.model.field_types import Fields, Nested, number, text
+from farswitch.model.metric import Metric
 
 BUILTIN = "builtin"
 """What a study writes for the kernels that come with farswitch."""
@@ -17,14 +19,12 @@ NO_IMPAIRMENT = "none"
 MOST_CELLS = 200
 
 
-def _one_group(pattern: str) -> str:
-    """Refuse a pattern from which no number can be taken."""
+def _recipe(name: str) -> str:
     try:
-        groups = re.compile(pattern).groups
-    except re.error:
-        groups = 0
-    refuse_if(groups != 1)
-    return pattern
+        read_recipe(name)
+    except ConfigError as error:
+        raise ValueError from error
+    return name
 
 
 SwitchName = Annotated[str, Field(title="the name of a switch of the site, or a kind of switch")]
@@ -33,25 +33,18 @@ Name = Annotated[str, text(r"[a-z][a-z0-9_-]{0,30}", "a name of a-z, 0-9, '_' an
 A_PROGRAM = "a mapping with 'run' and 'metric', or 'builtin' for farswitch's own kernels"
 
 
-class Metric(Fields):
-    """What is read of a program's output: the number that the pattern's one group matches."""
-
-    find: Annotated[
-        str,
-        AfterValidator(_one_group),
-        Field(title="a regular expression with one group, which is the number"),
-    ]
-    """the first match in what the program prints, on either stream"""
-    unit: Annotated[str, Field(min_length=1, max_length=20, title="a unit, as s or Mop/s")]
-    better: Annotated[Literal["less", "more"], Field(title="'less' or 'more'")] = "less"
-    """`more` for rates: a slowdown is then base ÷ cell"""
-
-
 class Program(Fields):
     """A program that is measured: our own kernels, or a command of the user's under mpiexec."""
 
     run: Annotated[str, Field(min_length=1, max_length=4096, title="a command, as on a shell")]
-    metric: Annotated[Metric, Field(title="a mapping with 'find' and 'unit'")]
+    app: Annotated[
+        str | None,
+        AfterValidator(_recipe),
+        Field(title="a recipe of `farswitch app list`, or the path of one"),
+    ] = None
+    """whose program it is: `run` begins with its name in the application's folder, and its recipe
+    has the metric"""
+    metric: Annotated[Metric | None, Field(title="a mapping with 'find' and 'unit'")] = None
     ranks: Annotated[int | None, number(1, 10_000)] = None
     """of MPI; as many as there are nodes if not said"""
     timeout: Annotated[int, number(1, 86_400, unit="seconds")] = 600
@@ -64,6 +57,21 @@ class Program(Fields):
     @property
     def builtin(self) -> bool:
         return not self.run
+
+    @property
+    def known_metric(self) -> Metric | None:
+        """Its own metric, or what its application's recipe says of it."""
+        if self.metric or self.app is None:
+            return self.metric
+        return read_recipe(self.app)[1].metric(self.run.split()[0])
+
+    def on(self, share: str) -> Program:
+        """Return it with what the recipe says, as it is run where the share is at a path."""
+        if self.app is None:
+            return self
+        folder = app_folder(share, read_recipe(self.app)[0])
+        more = {"run": f"{folder}/bin/{self.run}", "metric": self.known_metric}
+        return self.model_copy(update=more)
 
 
 KERNELS = Program.model_construct(run="")

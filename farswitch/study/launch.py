@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 
@@ -66,14 +65,9 @@ def values_in(name: str, program: Program, text: str) -> dict[str, Value]:
     if program.builtin:
         report = parse_kernels(text)
         return {f"{name}.{kernel}": _times(times) for kernel, times in report.kernels.items()}
-    found = re.search(program.metric.find, text)
-    try:
-        value = float(found[1].replace(",", "")) if found else None
-    except ValueError:
-        value = None
-    if value is None:
-        raise FarswitchError(f"Nothing in the output of '{name}' matches its pattern.")
-    return {name: Value(value=value, unit=program.metric.unit, better=program.metric.better)}
+    metric = program.metric
+    assert metric is not None  # noqa: S101 - a study without it is refused
+    return {name: Value(value=metric.read(text), unit=metric.unit, better=metric.better)}
 
 
 def _times(times: KernelTimes) -> Value:

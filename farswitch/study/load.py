@@ -74,7 +74,7 @@ def load_study(path: Path, site: Site) -> Study:
     return Study(
         name=path.stem,
         cells=cells,
-        programs=file.programs,
+        programs={name: one.on(site.settings.share) for name, one in file.programs.items()},
         control=control,
         repeats=file.repeats,
         seed=file.seed,
@@ -113,6 +113,7 @@ def _wrong(
     if (file.over is None) == (file.cells is None):
         yield ("over",), "wanted either 'over' or 'cells', one of both."
         return
+    yield from _without_metric(file)
     yield from _unknown_switches(file, site)
     yield from _too_many_nodes(file, site)
     if not 2 <= len(set(cells)) <= MOST_CELLS:  # noqa: PLR2004 - a base and one more
@@ -143,6 +144,13 @@ def _values(file: StudyFile, factor: str) -> Iterator[tuple[Place, object]]:
     for at, cell in enumerate(file.cells or ()):
         if (value := getattr(cell, factor)) is not None:
             yield ("cells", at, factor), value
+
+
+def _without_metric(file: StudyFile) -> Iterator[tuple[Place, str]]:
+    for name, program in file.programs.items():
+        if not program.builtin and program.known_metric is None:
+            wanted = f"'programs.{name}.metric' is missing, wanted a mapping with 'find' and 'unit'"
+            yield ("programs", name), f"{wanted}."
 
 
 def _unknown_switches(file: StudyFile, site: Site) -> Iterator[tuple[Place, str]]:

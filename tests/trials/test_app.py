@@ -96,7 +96,7 @@ def test_what_the_documents_say_compiles_and_runs(
     programs = cluster.good("app build", *words).document["app"]["programs"]
     assert programs == ["cg.A.2", "cg.A.4", "is.A.2", "is.A.4"]
     ran = cluster.good("exec", *run[2:]).document["nodes"]
-    assert metric.read(ran[0]["stdout"]) is not None, ran
+    assert metric.read(ran[0]["stdout"]) >= 0, ran
 
 
 def test_npb_itself_where_it_is_at_hand(cluster: ClusterUnderTest) -> None:
@@ -112,4 +112,4 @@ def test_npb_itself_where_it_is_at_hand(cluster: ClusterUnderTest) -> None:
         for program in app["programs"]:
             line = f"mpiexec -n 2 {app['folder']}/bin/{program}"
             ran = cluster.good("exec", "--on", "node1", "--timeout", "600", line)
-            assert metric.read(ran.document["nodes"][0]["stdout"]) is not None, ran.document
+            assert metric.read(ran.document["nodes"][0]["stdout"]) >= 0, ran.document

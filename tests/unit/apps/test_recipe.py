@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from farswitch.apps.recipe import AppMetric, AppRecipe, read_recipe, recipe_names
-from farswitch.errors import ConfigError
+from farswitch.apps.recipe import AppRecipe, read_recipe, recipe_names
+from farswitch.errors import ConfigError, FarswitchError
+from farswitch.model.metric import Metric
 from farswitch.model.settings import Image
 from tests.documented import ROOT
 
@@ -33,7 +34,8 @@ def test_the_figure_of_a_program_is_found_in_what_it_prints(case):
     metric = read_recipe(name)[1].metric(program)
     assert metric is not None
     assert metric.read(printed) == figure
-    assert metric.read("nothing\n") is None
+    with pytest.raises(FarswitchError, match="Nothing in its output"):
+        metric.read("nothing\n")
 
 
 def test_every_recipe_is_tried():
@@ -44,13 +46,16 @@ def test_a_wrong_result_is_no_figure():
     metric = read_recipe("npb")[1].metric("is.S.2")
     assert metric is not None
     wrong = PRINTED["npb", "cg.S.2"][0].replace("  SUCCESSFUL", "UNSUCCESSFUL")
-    assert metric.read(wrong) is None
+    with pytest.raises(FarswitchError, match="says that its results are right"):
+        metric.read(wrong)
 
 
 def test_the_last_figure_counts_and_fortrans_exponents_are_read():
-    metric = AppMetric(find="t=(.*)$", unit="s", better="lower")
+    metric = Metric(find="t=(.*)$", unit="s")
     assert metric.read("t=1.0\nt=1.5D+02\n") == 150.0
-    assert metric.read("t=soon\n") is None
+    assert metric.read("t=1,024.5\n") == 1024.5
+    with pytest.raises(FarswitchError, match="matches its pattern"):
+        metric.read("t=soon\n")
 
 
 def test_what_a_recipe_needs_can_be_asked_of_an_image():
@@ -98,13 +103,13 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, good):
 PROGRAMS = {
     "find: 't='": "'programs.a.find' is \"t=\", wanted a regular expression with one group",
     "find: '('": "'programs.a.find' is \"(\", wanted a regular expression with one group",
-    "better: more": "'programs.a.better' is \"more\", wanted 'lower' or 'higher'",
+    "better: lower": "'programs.a.better' is \"lower\", wanted 'less' or 'more'",
 }
 
 
 @pytest.mark.parametrize("bad", PROGRAMS)
 def test_a_mistake_about_a_program_is_told(tmp_path: Path, bad):
-    keys = {"find": "'t=(.)'", "unit": "s", "better": "lower"}
+    keys = {"find": "'t=(.)'", "unit": "s", "better": "less"}
     keys[bad.partition(":")[0]] = bad.partition(": ")[2]
     lines = "".join(f"    {key}: {value}\n" for key, value in keys.items())
     file = tmp_path / "mine.yaml"
@@ -129,5 +134,5 @@ def test_every_key_is_documented():
     rows = set(re.findall(r"^\| `([a-zA-Z.]+)` \|", text, re.MULTILINE))
     assert rows == {
         *AppRecipe.model_fields,
-        *(f"programs.NAME.{key}" for key in AppMetric.model_fields),
+        *(f"programs.NAME.{key}" for key in Metric.model_fields),
     }

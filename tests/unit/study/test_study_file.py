@@ -77,7 +77,21 @@ ROWS = {
     "a-program-of-nothing": (
         GOOD.replace("kernels: builtin", "kernels: {}"),
         "line 4: 'programs.kernels.run' is missing, wanted a command, as on a shell.",
-        "line 4: 'programs.kernels.metric' is missing, wanted a mapping with 'find' and 'unit'.",
+    ),
+    "a-program-without-a-metric": (
+        GOOD.replace("repeats", "  mine: {run: /shared/mine}\nrepeats"),
+        "line 6: 'programs.mine.metric' is missing, wanted a mapping with 'find' and 'unit'.",
+    ),
+    "an-unknown-application": (
+        GOOD.replace("kernels: builtin", "mine: {app: nbp, run: cg.S.2}"),
+        (
+            "line 4: 'programs.mine.app' is \"nbp\", wanted a recipe of `farswitch app list`, or "
+            "the path of one."
+        ),
+    ),
+    "an-application-that-says-nothing-of-it": (
+        GOOD.replace("repeats", "  mine: {app: hpcg, run: other}\nrepeats"),
+        "line 6: 'programs.mine.metric' is missing, wanted a mapping with 'find' and 'unit'.",
     ),
     "pairs": (
         GOOD + "pairs: {other: b, programs: [cg]}",
@@ -103,6 +117,15 @@ def folder(site_folder: Path) -> Path:
     made = site_folder / "studies"
     made.mkdir(exist_ok=True)
     return made
+
+
+def test_a_program_of_an_application_is_known_by_its_recipe(folder: Path) -> None:
+    more = "  is: {app: npb, run: is.S.2}\nrepeats"
+    (folder / "one.yaml").write_text(GOOD.replace("repeats", more))
+    program = load_study(folder / "one.yaml", load_site("site")).programs["is"]
+    assert program.run == "/shared/apps/npb/bin/is.S.2"
+    assert program.metric is not None
+    assert program.metric.good == "Verification *= *SUCCESSFUL"
 
 
 def test_the_cells_are_the_product_of_the_factors(folder: Path) -> None:

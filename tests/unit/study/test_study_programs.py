@@ -43,8 +43,8 @@ def test_kernels_have_percentiles_where_there_are_enough_repetitions() -> None:
     ("program", "status", "text", "why"),
     [
         (CG, 0, "Time in seconds = 1,204.5", ""),
-        (CG, 0, "Verification failed", "Nothing in the output of 'p' matches its pattern."),
-        (CG, 0, "Time in seconds = ..", "Nothing in the output of 'p' matches its pattern."),
+        (CG, 0, "Verification failed", "Nothing in its output matches its pattern."),
+        (CG, 0, "Time in seconds = ..", "Nothing in its output matches its pattern."),
         (CG, 7, "", "'p' ended with status 7."),
         (CG, 124, "", "'p' did not end within 90 s."),
         (KERNELS, 0, "", "The kernels printed no result: '\\n'."),
