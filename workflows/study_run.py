@@ -41,13 +41,13 @@ def run(options: Options, word: str, *, resume: bool) -> int:
     """Run what is left of a study, and report."""
     with Session("study-run", options, quiet=True) as session:
         study = the_study(session.site, word)
-        folder = study_folder(study.name)
+        folder, settings = study_folder(study.name), session.site.settings
         _check_begun(folder, study, resume=resume)
         ensure_lab(session)
         with locked(session), Results(folder) as results:
             session.read_record()
             check_same(folder, study, session.cluster.name)
-            testbed = ClusterTestbed(session, study)
+            testbed = ClusterTestbed(session, study, settings)
             keep(folder, study, session.cluster.name)
             screen = Screen(console_for(as_json=options.json), study)
             with ExitStack() as until:

@@ -14,6 +14,7 @@ from nornir.core.inventory import Host
 from farswitch.connections.shell.protocol import Completed
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.model.machines import Guest
+from farswitch.model.settings import Settings
 from farswitch.model.switch import written
 from farswitch.proof.pairing import Pairing
 from farswitch.run.locking import fenced
@@ -54,13 +55,15 @@ VERSIONS = "uname -r; mpichversion"
 class ClusterTestbed:
     """The cluster of a session."""
 
-    def __init__(self, session: Session, study: Study) -> None:
+    def __init__(self, session: Session, study: Study, settings: Settings) -> None:
         """Look at what stands, and at the versions of it.
+
+        The settings are the site's own, before another switch in use was read from the record.
 
         Raises:
             ConfigError: The cluster has fewer nodes than a cell wants.
         """
-        self._session = session
+        self._session, self._settings = session, settings
         most = max((cell.nodes or 0 for cell in study.cells), default=0)
         if most > (count := len(session.cluster.guests)):
             raise ConfigError(
@@ -78,7 +81,7 @@ class ClusterTestbed:
             FarswitchError: It cannot be put in use.
         """
         session = self._session
-        want = chosen(session.site.settings, self.switch_of(cell))
+        want = chosen(self._settings, cell.switch or self._settings.switch.kind)
         made = self._exchange(want)
         session.begin_anew()
         make(session, self._chosen, context := context_of(session, Pairing()))
@@ -154,12 +157,7 @@ class ClusterTestbed:
         Raises:
             FarswitchError: It cannot be.
         """
-        settings = self._session.site.settings
-        self._exchange(chosen(settings, settings.switch.kind))
-
-    def switch_of(self, cell: Cell) -> str:
-        """Return the name of a cell's switch."""
-        return cell.switch or self._session.site.settings.switch.kind
+        self._exchange(chosen(self._settings, self._settings.switch.kind))
 
     def _converge(self) -> None:
         """Bring the switch server to the switch in use, whatever a run that was killed has left."""

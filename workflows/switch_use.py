@@ -89,6 +89,7 @@ def stages(
     kept = session.built_record.model_copy(update={"switch": want.in_record})
     keeping = step(record, owner=old.owner, want=kept, have=session.built_record)
     yield Stage(session.is_head, (keeping,))
+    session.take_record(kept)
     if not session.options.dry_run:  # ends the old one at once: frames may come twice until then
         yield switch_stage(session, size)
     yield from converging(session, size)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ModelWrapValidatorHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    PlainValidator,
+    model_validator,
+)
 
 from farswitch.apps.recipe import app_folder, read_recipe
 from farswitch.errors import ConfigError
 from farswitch.model.field_types import Fields, Nested, number, text
 from farswitch.model.metric import Metric
+from farswitch.study.impairments import parse_impair
 
 BUILTIN = "builtin"
 """What a study writes for the kernels that come with farswitch."""
 LEAST_BLOCKS = 6
 """Repeats below which no interval is given: of fewer, a bootstrap knows too little."""
-NO_IMPAIRMENT = "none"
 MOST_CELLS = 200
 
 
@@ -27,6 +33,11 @@ def _recipe(name: str) -> str:
     return name
 
 
+Impair = Annotated[
+    str,
+    PlainValidator(parse_impair),
+    Field(title="'none', or a text as 'node2 to_guest delay 2ms loss 1%'"),
+]
 SwitchName = Annotated[str, Field(title="the name of a switch of the site, or a kind of switch")]
 NodeCount = Annotated[int, number(2, 900)]
 Name = Annotated[str, text(r"[a-z][a-z0-9_-]{0,30}", "a name of a-z, 0-9, '_' and '-'")]
@@ -83,6 +94,7 @@ class CellEntry(Fields):
 
     switch: SwitchName | None = None
     nodes: NodeCount | None = None
+    impair: Impair | None = None
 
 
 class Factors(Fields):
@@ -93,6 +105,10 @@ class Factors(Fields):
     )
     nodes: Annotated[
         list[NodeCount] | None, Field(min_length=1, title="a list of numbers from 2")
+    ] = None
+    impair: Annotated[
+        list[Impair] | None,
+        Field(min_length=1, title="a list of 'none' and texts as 'node2 to_guest delay 2ms'"),
     ] = None
 
 

@@ -20,6 +20,7 @@ class Cell:
 
     switch: str | None = None
     nodes: int | None = None
+    impair: str | None = None
 
     @property
     def key(self) -> str:

@@ -1,0 +1,128 @@
+"""`farswitch study run` itself, on servers and guests that are namespaces: switches are exchanged.
+
+MPI is the test's own; what verify's `path` counts is judged by the counters of the run's ports.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from farswitch.connections import access
+from farswitch.model.cluster import cluster
+from farswitch.proof.check import Check
+from farswitch.run.cli import Options
+from farswitch.run.stages import Stage
+from farswitch.site.loader import load_site
+from farswitch.state.record import complete, path_of, read, render
+from farswitch.study import launch
+from farswitch.study.results import read_results, study_folder
+from tasks import mpi_program
+from tests.netns.built_servers import MTU, Net, pid, sh, two_servers
+from tests.netns.inside import NetnsEndpoint
+from tests.netns.study_testbed import BIN, ENVIRONMENT, NamespaceTestbed
+from workflows import study_testbed
+from workflows.study_run import run
+
+pytestmark = pytest.mark.root
+
+SCRIPT = str(Path(__file__).parents[2] / "examples/switch.py")
+DEFAULTS = f"""\
+data:
+  cluster: t
+  switches:
+    mine: {{program: {{file: {SCRIPT}, command: [python3, "{{file}}", "{{ports}}"], ready: ready}}}}
+"""
+HOSTS = """\
+server1: {hostname: 198.51.100.11, groups: [hypervisor], data: {underlay: 198.51.100.11}}
+server2: {hostname: 198.51.100.12, groups: [switch], data: {underlay: 198.51.100.12}}
+node[1-2]: {groups: [guest]}
+"""
+STUDY = "over: {switch: [bridge, mine]}\nprograms: {kernels: builtin}\nrepeats: 1\n"
+
+
+class Libvirt:
+    """A hypervisor on which both guests run."""
+
+    versions: dict[str, str] = {}  # noqa: RUF012
+
+    def states(self) -> dict[str, str]:
+        return {"t-node1": "running", "t-node2": "running"}
+
+
+@pytest.fixture
+def net(lasting_boxes, tmp_path, monkeypatch) -> Net:
+    """Two servers and two guests with a record of their cluster, which all connections lead to."""
+    net = two_servers(lasting_boxes, tmp_path, apart=True)
+    net.build()
+    net.plug()
+    site = tmp_path / "site"
+    (site / "studies").mkdir(parents=True)
+    for name, text in {
+        "hosts.yaml": HOSTS, "defaults.yaml": DEFAULTS, "studies/two.yaml": STUDY,
+        "groups.yaml": "hypervisor: {}\nswitch: {}\nguest: {}\n",
+    }.items():  # fmt: skip
+        (site / name).write_text(text)
+    wanted = cluster(load_site(str(site)))
+    record = complete(None, wanted, 2, MTU)
+    net.boxes["server1"].write(path_of("t"), render(record), mode=0o600)
+    connections: dict[tuple[str, str], object] = {("libvirt", "server1"): Libvirt()}
+    for name, box in net.boxes.items():
+        connections["shell", name] = box
+        connections["netlink", name] = NetnsEndpoint(name, f"/proc/{pid(box)}/ns/net")
+
+    def opened(where, name, **_options) -> object:
+        return connections[name, getattr(where, "host", where).name]
+
+    monkeypatch.setattr(access, "_opened", opened)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return net
+
+
+@pytest.fixture
+def own_mpi(net, monkeypatch) -> None:
+    """Start MPI by the wheel's launcher, and take the ports' counters for verify's `path`."""
+    testbed = NamespaceTestbed(net, lambda _cell: None)
+    launcher = (str(BIN / "mpiexec"), "-launcher", "rsh", "-launcher-exec", str(testbed._rsh))
+    own = partial(launch.command_of, launcher=launcher, python=sys.executable)
+    words = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+    path = f"PATH={BIN}:{os.environ['PATH']}"
+
+    def proved(session, _chosen, _context) -> None:
+        crossed = Check("path.counters", "node1", ok=True, measured="", expected="")
+        session.recorder.judged("path", [crossed])
+
+    monkeypatch.setattr(study_testbed, "command_of", own)
+    monkeypatch.setattr(
+        mpi_program, "as_user", lambda _settings, argv: ["env", path, *words, *argv]
+    )
+    monkeypatch.setattr(study_testbed, "make", proved)
+    nobody = Stage(lambda _host: False, ())
+    monkeypatch.setattr(study_testbed, "preflight_stage", lambda _session: nobody)
+    monkeypatch.setattr(launch, "SECONDS", 0.02)
+
+
+@pytest.mark.usefixtures("own_mpi")
+def test_a_study_exchanges_switches_and_leaves_the_sites_own(net, tmp_path, capsys):
+    options = Options(site=str(tmp_path / "site"), json=True)
+    with pytest.raises(SystemExit) as ended:
+        run(options, word="two", resume=False)
+    printed = capsys.readouterr()
+    assert ended.value.code == 0, printed.err
+    document = json.loads(printed.out)
+    assert (document["complete"], document["done"], document["left_out"]) == (True, 2, [])
+    records = read_results(study_folder("two"))
+    assert [one.error for one in records] == [""] * 4
+    kinds = {(one.factors["switch"], one.switch["kind"]) for one in records}
+    assert kinds == {("bridge", "bridge"), ("mine", "program")}
+    assert all(one.exchange["order"] for one in records if one.factors["switch"] == "mine")
+    assert all(min(p.received, p.sent) > 20e6 for one in records for p in one.ports.values())
+    assert all(set(one.load) == {"server1", "server2"} for one in records)
+    masters = json.loads(sh(net.boxes["server2"], "ip -j link show type vxlan"))
+    assert {one["master"] for one in masters} == {"fss41"}
+    assert read(net.boxes["server1"], "t").switch is None
