@@ -23,7 +23,7 @@ from farswitch.run.terminal import shown
 from farswitch.study.execute import Listener, Progress, execute
 from farswitch.study.kept import check_same, keep
 from farswitch.study.load import load_study, study_path
-from farswitch.study.plan import Study, Visit
+from farswitch.study.plan import CellVisit, Study
 from farswitch.study.results import Results, RunRecord, read_results, study_folder
 from farswitch.study.summary import Summary, summarise
 from farswitch.study.tables import document_of, minutes, summary_lines
@@ -115,7 +115,7 @@ class Screen:
         line = f"{block}  {self._study.label(cell)}  {record.program}  {record.seconds:.1f} s  "
         self._console.print(shown(f"{line}{what}{noise}", style="red" if record.error else ""))
 
-    def _left_out(self, visit: Visit, why: str) -> None:
+    def _left_out(self, visit: CellVisit, why: str) -> None:
         line = f"block {visit.block}  {self._study.label(visit.cell)}  left out: {why}"
         self.left_out.append(line)
         self._console.print(shown(line, style="red"))

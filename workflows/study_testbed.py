@@ -21,7 +21,7 @@ from farswitch.run.locking import fenced
 from farswitch.run.selection import select
 from farswitch.run.session import Session
 from farswitch.run.stages import PerHost, Stage, is_switch, servers, step
-from farswitch.study.document import Program
+from farswitch.study.document import StudyProgram
 from farswitch.study.execute import Entered, Measured
 from farswitch.study.host_state import GATE_SECONDS, HostState, port_traffic
 from farswitch.study.launch import (
@@ -98,7 +98,7 @@ class ClusterTestbed:
         factors = {"switch": want.name, "adapter": written(want.adapter), "nodes": nodes}
         return Entered(factors, proof, self._about(), made)
 
-    def measure(self, cell: Cell, name: str, program: Program) -> Measured:
+    def measure(self, cell: Cell, name: str, program: StudyProgram) -> Measured:
         """Run a program on the cell's nodes."""
         session = self._session
         session.begin_anew()
@@ -135,7 +135,7 @@ class ClusterTestbed:
         )
 
     def _outcome(
-        self, name: str, program: Program, ended: Completed | None
+        self, name: str, program: StudyProgram, ended: Completed | None
     ) -> tuple[dict[str, Value], str]:
         if ended is None:
             return {}, "; ".join(one.error for one in self._session.recorder.failures)

@@ -10,7 +10,7 @@ from farswitch.study.kept import document
 from farswitch.study.plan import Study
 from farswitch.study.results import RunRecord
 from farswitch.study.statistics import Effect, compared
-from farswitch.study.summary import Row, summarise
+from farswitch.study.summary import StudyRow, summarise
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Ran:
 class Changed:
     """A metric in a cell that both studies have: the second against the first."""
 
-    row: Row
+    row: StudyRow
     effect: Effect
 
 

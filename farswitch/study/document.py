@@ -44,7 +44,7 @@ Name = Annotated[str, text(r"[a-z][a-z0-9_-]{0,30}", "a name of a-z, 0-9, '_' an
 A_PROGRAM = "a mapping with 'run' and 'metric', or 'builtin' for farswitch's own kernels"
 
 
-class Program(Fields):
+class StudyProgram(Fields):
     """A program that is measured: our own kernels, or a command of the user's under mpiexec."""
 
     run: Annotated[str, Field(min_length=1, max_length=4096, title="a command, as on a shell")]
@@ -62,7 +62,7 @@ class Program(Fields):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _ours(cls, value: Any, handler: ModelWrapValidatorHandler[Program]) -> Program:
+    def _ours(cls, value: Any, handler: ModelWrapValidatorHandler[StudyProgram]) -> StudyProgram:
         return KERNELS if value == BUILTIN else handler(value)
 
     @property
@@ -76,7 +76,7 @@ class Program(Fields):
             return self.metric
         return read_recipe(self.app)[1].metric(self.run.split()[0])
 
-    def on(self, share: str) -> Program:
+    def on(self, share: str) -> StudyProgram:
         """Return it with what the recipe says, as it is run where the share is at a path."""
         if self.app is None:
             return self
@@ -85,7 +85,7 @@ class Program(Fields):
         return self.model_copy(update=more)
 
 
-KERNELS = Program.model_construct(run="")
+KERNELS = StudyProgram.model_construct(run="")
 """Farswitch's own kernels."""
 
 
@@ -122,8 +122,8 @@ class StudyFile(Fields):
         list[CellEntry] | None, Field(min_length=2, title="a list of mappings with factors")
     ] = None
     programs: Annotated[
-        dict[Name, Program],
-        Nested(lambda: Program, named=True),
+        dict[Name, StudyProgram],
+        Nested(lambda: StudyProgram, named=True),
         Field(min_length=1, title=f"names, each with {A_PROGRAM}"),
     ]
     control: Annotated[str, Field(title="a program, or PROGRAM.compute")] = ""

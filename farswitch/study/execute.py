@@ -9,8 +9,8 @@ from statistics import mean, median
 from typing import Any, Protocol
 
 from farswitch.errors import FarswitchError
-from farswitch.study.document import Program
-from farswitch.study.plan import Cell, Study, Visit, visits
+from farswitch.study.document import StudyProgram
+from farswitch.study.plan import Cell, CellVisit, Study, visits
 from farswitch.study.results import (
     HostLoad,
     PathProof,
@@ -49,7 +49,7 @@ class Measured:
     retransmitted: Mapping[str, int] | None = None
 
 
-class Testbed(Protocol):
+class StudyTestbed(Protocol):
     """Where a study runs."""
 
     @property
@@ -61,7 +61,7 @@ class Testbed(Protocol):
         """Make the cell and prove its path; raises FarswitchError where it cannot be made."""
         ...
 
-    def measure(self, cell: Cell, name: str, program: Program) -> Measured:
+    def measure(self, cell: Cell, name: str, program: StudyProgram) -> Measured:
         """Run a program in the cell that was entered."""
         ...
 
@@ -71,7 +71,7 @@ class Progress:
     """Where a study is; `left` is in seconds, None before anything is known of it."""
 
     study: Study
-    visit: Visit
+    visit: CellVisit
     program: str
     number: int
     of: int
@@ -85,11 +85,11 @@ class Listener:
 
     begins: Callable[[Progress], None]
     ended: Callable[[RunRecord], None]
-    left_out: Callable[[Visit, str], None]
+    left_out: Callable[[CellVisit, str], None]
     stop: Callable[[], bool]
 
 
-def execute(study: Study, testbed: Testbed, results: Results, listener: Listener) -> bool:
+def execute(study: Study, testbed: StudyTestbed, results: Results, listener: Listener) -> bool:
     """Run what is left of a study, and return whether it came to its end.
 
     A cell that cannot be made, or whose path is not proved, is left out of its block: a result
@@ -124,7 +124,7 @@ def execute(study: Study, testbed: Testbed, results: Results, listener: Listener
     return True
 
 
-def _entered(testbed: Testbed, cell: Cell) -> tuple[Entered | None, str]:
+def _entered(testbed: StudyTestbed, cell: Cell) -> tuple[Entered | None, str]:
     try:
         entered = testbed.enter(cell)
     except FarswitchError as error:
@@ -135,7 +135,7 @@ def _entered(testbed: Testbed, cell: Cell) -> tuple[Entered | None, str]:
     return entered, ""
 
 
-def _record(visit: Visit, name: str, measured: Measured, entered: Entered) -> RunRecord:
+def _record(visit: CellVisit, name: str, measured: Measured, entered: Entered) -> RunRecord:
     return RunRecord(
         block=visit.block,
         cell=visit.cell.key,
@@ -158,7 +158,7 @@ def _record(visit: Visit, name: str, measured: Measured, entered: Entered) -> Ru
     )
 
 
-def remaining(todo: list[Visit], records: list[RunRecord]) -> float | None:
+def remaining(todo: list[CellVisit], records: list[RunRecord]) -> float | None:
     """Return how many seconds what is left takes, by what was recorded; None where nothing was."""
     runs: dict[tuple[str, str], list[float]] = {}
     for record in records:

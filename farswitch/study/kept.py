@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from farswitch.errors import ConfigError
-from farswitch.study.document import KERNELS, Program
+from farswitch.study.document import KERNELS, StudyProgram
 from farswitch.study.plan import Cell, Study
 
 KEPT = "study.json"
@@ -51,7 +51,7 @@ def kept(folder: Path) -> tuple[Study, str]:
     try:
         raw = json.loads((folder / KEPT).read_text(encoding="utf-8"))
         programs = {
-            name: KERNELS if one == "builtin" else Program.model_validate(one)
+            name: KERNELS if one == "builtin" else StudyProgram.model_validate(one)
             for name, one in raw["programs"].items()
         }
         study = Study(

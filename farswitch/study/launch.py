@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from farswitch.errors import FarswitchError
 from farswitch.remote import source
-from farswitch.study.document import Program
+from farswitch.study.document import StudyProgram
 from farswitch.study.kernels import (
     LAUNCH_SECONDS,
     LEAST_BYTES,
@@ -30,7 +30,7 @@ LAUNCHER, PYTHON = ("mpiexec.mpich",), "python3"
 
 
 def command_of(
-    program: Program,
+    program: StudyProgram,
     addresses: Sequence[str],
     *,
     launcher: Sequence[str] = LAUNCHER,
@@ -45,18 +45,18 @@ def command_of(
     return ["timeout", "-k", str(GRACE), str(seconds_of(program)), *mpiexec]
 
 
-def seconds_of(program: Program) -> int:
+def seconds_of(program: StudyProgram) -> int:
     """Return how long a program may take."""
     return int(LAUNCH_SECONDS) if program.builtin else program.timeout
 
 
-def shown_command(program: Program, ranks: int) -> str:
+def shown_command(program: StudyProgram, ranks: int) -> str:
     """Return the command as a person reads it."""
     words = "python3 mpi_kernels.py" if program.builtin else program.run
     return f"mpiexec -np {program.ranks or ranks} {words}"
 
 
-def values_in(name: str, program: Program, text: str) -> dict[str, Value]:
+def values_in(name: str, program: StudyProgram, text: str) -> dict[str, Value]:
     """Return what a program's output says.
 
     Raises:
@@ -86,7 +86,7 @@ def _times(times: KernelTimes) -> Value:
 
 
 def outcome(
-    name: str, program: Program, status: int, stdout: str, stderr: str
+    name: str, program: StudyProgram, status: int, stdout: str, stderr: str
 ) -> tuple[dict[str, Value], str]:
     """Return what a program that has ended measured, and why it measured nothing."""
     if status == LATE:
@@ -99,7 +99,7 @@ def outcome(
         return {}, str(error)
 
 
-def not_crossed(program: Program, ports: Mapping[str, PortTraffic]) -> str:
+def not_crossed(program: StudyProgram, ports: Mapping[str, PortTraffic]) -> str:
     """Return why a run is no result: its own bytes did not cross the ports; else nothing.
 
     Of our kernels it is known how many there are at least; another program may send none.

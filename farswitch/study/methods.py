@@ -13,7 +13,7 @@ from farswitch.study.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class BenchmarkRule:
     """One of the twelve rules of Hoefler and Belli (SC 2015), and whether it is kept."""
 
     number: int
@@ -81,7 +81,7 @@ def _machines(records: Sequence[RunRecord]) -> Iterator[str]:
     )
 
 
-def rules(summary: Summary) -> list[Rule]:
+def rules(summary: Summary) -> list[BenchmarkRule]:
     """Return the twelve rules, each kept or named as not."""
     study, enough = summary.study, summary.study.repeats >= LEAST_BLOCKS
     rates = any(row.better == "more" for row in summary.rows)
@@ -112,7 +112,9 @@ def rules(summary: Summary) -> list[Rule]:
         ),
         (True, "The data are shown", "every value, as strip plots and in results.csv"),
     ]
-    return [Rule(at, text, kept, how) for at, (kept, text, how) in enumerate(found, start=1)]
+    return [
+        BenchmarkRule(at, text, kept, how) for at, (kept, text, how) in enumerate(found, start=1)
+    ]
 
 
 def _of_rates(*, rates: bool) -> str:

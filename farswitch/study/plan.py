@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any
 
-from farswitch.study.document import CellEntry, Program, StudyFile
+from farswitch.study.document import CellEntry, StudyFile, StudyProgram
 
 DISCARDED = 0
 """The block whose runs are no results: the first use of each cell."""
@@ -38,7 +38,7 @@ class Study:
 
     name: str
     cells: tuple[Cell, ...]
-    programs: Mapping[str, Program]
+    programs: Mapping[str, StudyProgram]
     control: str
     repeats: int
     seed: int
@@ -84,7 +84,7 @@ class RunKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class CellVisit:
     """A stay in a cell: the programs that are to be run there, in their order."""
 
     block: int
@@ -107,7 +107,7 @@ def _cell(entry: CellEntry) -> Cell:
     return Cell(**{one.name: getattr(entry, one.name) for one in fields(Cell)})
 
 
-def visits(study: Study, done: Collection[RunKey] = ()) -> list[Visit]:
+def visits(study: Study, done: Collection[RunKey] = ()) -> list[CellVisit]:
     """Return what is left to do, in order.
 
     A block's order is drawn by the seed and its number alone: a study that was cut off, or that is
@@ -118,7 +118,7 @@ def visits(study: Study, done: Collection[RunKey] = ()) -> list[Visit]:
         for cell, programs in _block(study, block):
             left = (one for one in programs if RunKey(block, cell.key, one) not in done)
             if names := tuple(left):
-                found.append(Visit(block, cell, names))
+                found.append(CellVisit(block, cell, names))
     return found
 
 

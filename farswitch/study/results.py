@@ -19,11 +19,11 @@ RESULTS = "results.jsonl"
 VERSION = 1
 
 
-class _Document(BaseModel):
+class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Value(_Document):
+class Value(_Kept):
     """What a run measured; `more` has the 95th and 99th percentile where there are repetitions."""
 
     value: float
@@ -33,7 +33,7 @@ class Value(_Document):
     repetitions: int = 1
 
 
-class HostLoad(_Document):
+class HostLoad(_Kept):
     """How busy a server was for a second before the run: shares of its processors' time."""
 
     cores: int
@@ -43,7 +43,7 @@ class HostLoad(_Document):
     governor: str = ""
 
 
-class PathProof(_Document):
+class PathProof(_Kept):
     """What verify found of the path when the cell was entered."""
 
     ok: bool
@@ -52,7 +52,7 @@ class PathProof(_Document):
     conclusion: str = ""
 
 
-class PortTraffic(_Document):
+class PortTraffic(_Kept):
     """What a guest's port of the switch counted during the run."""
 
     received: int
@@ -60,7 +60,7 @@ class PortTraffic(_Document):
     dropped: int
 
 
-class RunRecord(_Document):
+class RunRecord(_Kept):
     """One run. Times are in seconds, `began` since 1970.
 
     Attributes:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from farswitch.study.summary import Row
+from farswitch.study.summary import StudyRow
 
 STEPS = (1, 2, 5)
 MARGIN = 1.15
@@ -33,7 +33,7 @@ class StripPlot:
     ticks: tuple[tuple[float, float], ...]
 
 
-def strip_plot(rows: Sequence[Row]) -> StripPlot:
+def strip_plot(rows: Sequence[StudyRow]) -> StripPlot:
     """Return the picture of the rows of one metric, whose values are above zero."""
     values = [value for row in rows for value in row.values]
     low, high = min(values) / MARGIN, max(values) * MARGIN

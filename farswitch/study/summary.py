@@ -16,7 +16,7 @@ Host = Literal["quiet", "noisy", "not judged"]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StudyRow:
     """A metric in a cell: the middle and the range of its values, and the effect against the base.
 
     `effect` is None in the base itself, and where no block has both.
@@ -49,7 +49,7 @@ class Summary:
     """
 
     study: Study
-    rows: tuple[Row, ...]
+    rows: tuple[StudyRow, ...]
     host: Host
     why: str
     done: int
@@ -88,7 +88,7 @@ def summarise(study: Study, records: Sequence[RunRecord]) -> Summary:
     )
 
 
-def _rows(study: Study, records: Sequence[RunRecord]) -> Iterator[Row]:
+def _rows(study: Study, records: Sequence[RunRecord]) -> Iterator[StudyRow]:
     units = {
         name: (value.unit, value.better)
         for record in records
@@ -107,10 +107,10 @@ def _rows(study: Study, records: Sequence[RunRecord]) -> Iterator[Row]:
                 None if cell == study.base else effect(base, here, better=better, seed=study.seed)
             )
             values = tuple(here[block] for block in sorted(here))
-            yield Row(metric, unit, better, cell, study.label(cell), values, compared)
+            yield StudyRow(metric, unit, better, cell, study.label(cell), values, compared)
 
 
-def _host(study: Study, rows: Sequence[Row]) -> tuple[Host, str]:
+def _host(study: Study, rows: Sequence[StudyRow]) -> tuple[Host, str]:
     """Return what the control program, which never touches the network, says of the host."""
     control = [row for row in rows if row.metric == study.control and row.effect]
     intervals = [(row.label, row.effect.interval) for row in control if row.effect]

@@ -9,7 +9,7 @@ from typing import Any
 
 from farswitch.study.results import RunRecord
 from farswitch.study.statistics import LEVEL, Interval
-from farswitch.study.summary import Row, Summary
+from farswitch.study.summary import StudyRow, Summary
 
 
 def minutes(seconds: float) -> str:
@@ -57,7 +57,7 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     yield f"Host {summary.host}: {summary.why}"
 
 
-def _line(row: Row, *, noisy: bool) -> str:
+def _line(row: StudyRow, *, noisy: bool) -> str:
     value = f"{figure(row.median)} {row.unit}"
     head = f"{row.metric:<24} {row.label:<24} {value:>14}"
     if row.effect is None:
@@ -86,7 +86,7 @@ def document_of(summary: Summary, cluster: str) -> Any:
     }
 
 
-def _entry(row: Row) -> dict[str, Any]:
+def _entry(row: StudyRow) -> dict[str, Any]:
     effect = row.effect
     return {
         "metric": row.metric,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from farswitch.study.document import Program
+from farswitch.study.document import StudyProgram
 from farswitch.study.execute import Entered, Measured
 from farswitch.study.host_state import host_state, port_traffic
 from farswitch.study.launch import command_of, not_crossed, outcome, seconds_of, tail
@@ -56,7 +56,7 @@ class NamespaceTestbed:
         proof = PathProof(ok=crossed, checks=1, conclusion="an echo crossed the switch")
         return Entered({"switch": cell.switch}, proof, {}, {})
 
-    def measure(self, cell: Cell, name: str, program: Program) -> Measured:
+    def measure(self, cell: Cell, name: str, program: StudyProgram) -> Measured:
         guests = self.net.cluster.guests
         ports = {guest.name: guest.tunnel for guest in guests}
         server, head = self.net.boxes["server2"], self.net.boxes[guests[0].name]

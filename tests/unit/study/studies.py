@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from farswitch.errors import FarswitchError
-from farswitch.study.document import KERNELS, Program
+from farswitch.study.document import KERNELS, StudyProgram
 from farswitch.study.execute import Entered, Listener, Measured
 from farswitch.study.plan import Cell, Study
 from farswitch.study.results import PathProof, RunRecord, Value
@@ -50,7 +50,7 @@ class FakeTestbed:
         proof = PROOF if cell != self._unproved else PathProof(ok=False, failed=["path.counters"])
         return Entered({"switch": cell.switch}, proof, {}, {})
 
-    def measure(self, cell: Cell, name: str, program: Program) -> Measured:
+    def measure(self, cell: Cell, name: str, program: StudyProgram) -> Measured:
         self.measured.append(cell)
         values = {f"{name}.compute": Value(value=1.0 + len(self.measured) / 1000, unit="µs")}
         return Measured("mpiexec", 1e9, 0.5, 0, values)

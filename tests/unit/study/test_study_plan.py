@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from farswitch.study.document import KERNELS
-from farswitch.study.plan import DISCARDED, Cell, RunKey, Study, Visit, visits
+from farswitch.study.plan import DISCARDED, Cell, CellVisit, RunKey, Study, visits
 
 CELLS = tuple(Cell(switch=name) for name in ("bridge", "ovs", "mine"))
 
@@ -17,7 +17,7 @@ def study(repeats: int = 4, seed: int = 7) -> Study:
     return Study("s", CELLS, programs, "kernels.compute", repeats, seed)
 
 
-def keys(found: list[Visit]) -> list[RunKey]:
+def keys(found: list[CellVisit]) -> list[RunKey]:
     return [RunKey(one.block, one.cell.key, name) for one in found for name in one.programs]
 
 

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from farswitch.study.document import KERNELS, Program
+from farswitch.study.document import KERNELS, StudyProgram
 from farswitch.study.host_state import HostState, port_traffic
 from farswitch.study.kernels import KERNEL_NAMES
 from farswitch.study.launch import command_of, not_crossed, outcome
 from farswitch.study.noise import noise
 from farswitch.study.results import HostLoad, PortTraffic
 
-CG = Program.model_validate(
+CG = StudyProgram.model_validate(
     {
         "run": "/shared/cg.B.4 'a b'",
         "ranks": 4,
@@ -53,7 +53,7 @@ def test_kernels_have_percentiles_where_there_are_enough_repetitions() -> None:
     ],
 )  # fmt: skip
 def test_an_output_says_its_figure_or_why_not(
-    program: Program, status: int, text: str, why: str
+    program: StudyProgram, status: int, text: str, why: str
 ) -> None:
     values, error = outcome("p", program, status, text, "")
     assert error == why
