@@ -17,6 +17,7 @@ COMMANDS = {
     "study": "Experiments on the switch: cells in random blocks, intervals, what may be claimed.",
     "trace": "Send marked frames from one guest to another, and count them at every hop.",
     "capture": "Capture frames of guests at every interface of both servers, for Wireshark.",
+    "matrix": "Count the bytes that each guest sends to each, at the ports of the switch.",
     "graph": "Draw the cluster as SVG, Mermaid or DOT, with what stands in colour.",
     "exec": "Run a command on guests side by side, and show what it printed, grouped where equal.",
     "app": "Applications: recipes that compile your sources on the head, for all nodes.",

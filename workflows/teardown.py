@@ -30,6 +30,7 @@ from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
 from tasks.image_remove import image_remove
 from tasks.links_remove import links_remove
+from tasks.matrix import matrix
 from tasks.record import record
 from tasks.switch_remove import switch_remove
 from tasks.sysctl import sysctl
@@ -80,6 +81,7 @@ def server_stages(on: Filter, owner: Owner) -> Iterator[Stage]:
     yield Stage(on, (step(links_remove, name="links", owner=owner),))
     yield Stage(on, (step(firewall_reset, owner=owner, present=False),))
     yield Stage(on, (step(guard, owner=owner, present=False),))
+    yield Stage(on, (step(matrix, owner=owner, present=False),))
     yield Stage(on, (step(sysctl, owner=owner, present=False),))
 
 

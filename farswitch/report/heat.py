@@ -19,6 +19,7 @@ class Matrix:
     title: str
     unit: str
     nodes: tuple[str, ...]
+    columns: tuple[str, ...]
     figures: Mapping[tuple[str, str], float]
     shades: Mapping[tuple[str, str], float]
 
@@ -32,6 +33,23 @@ def matrices(pairs: Sequence[Mapping[str, Any]]) -> list[Matrix]:
         _matrix("Latency", "µs", "latency_us", nodes, pairs),
         _matrix("Bandwidth", "Mbit/s", "bandwidth_mbit", nodes, pairs),
     ]
+
+
+def traffic(counted: Mapping[str, Any]) -> Matrix:
+    """Return the bytes of a run's `matrix` by sender and receiver, shaded from nothing on."""
+    pairs = counted["pairs"]
+    figures: dict[tuple[str, str], float] = {}
+    for pair in pairs:
+        sender = (
+            pair["from"] if pair["from"] == pair["port"] else f"{pair['from']} from {pair['port']}"
+        )
+        figures[sender, pair["to"]] = float(pair["bytes"])
+    guests = counted["guests"]
+    rows = tuple(dict.fromkeys((*guests, *(sender for sender, _ in figures))))
+    columns = tuple(dict.fromkeys((*guests, *sorted({to for _, to in figures}))))
+    most = max(figures.values(), default=0.0) or 1.0
+    shades = {pair: figure / most for pair, figure in figures.items()}
+    return Matrix("Traffic", "bytes", rows, columns, figures, shades)
 
 
 def slowest(pairs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -54,4 +72,4 @@ def _matrix(
     least, most = min(figures.values()), max(figures.values())
     spread = most - least or 1.0
     shades = {pair: (figure - least) / spread for pair, figure in figures.items()}
-    return Matrix(title, unit, nodes, figures, shades)
+    return Matrix(title, unit, nodes, nodes, figures, shades)

@@ -8,7 +8,7 @@ from typing import Any
 
 from farswitch.report.bench_bars import throughput_bars
 from farswitch.report.compare import Difference
-from farswitch.report.heat import matrices, slowest
+from farswitch.report.heat import matrices, slowest, traffic
 from farswitch.report.interfaces import alike_interfaces
 from farswitch.report.topology import topology
 from farswitch.report.waterfall import waterfall
@@ -32,6 +32,7 @@ class Family:
 def render(run: Run) -> str:
     """Return the page."""
     pairs = run.report.get("mpi", [])
+    counted = [traffic(run.report["matrix"])] if "matrix" in run.report else []
     picture = waterfall(run)
     return render_template(
         "report/page.html.j2",
@@ -43,7 +44,7 @@ def render(run: Run) -> str:
         alike=list(alike_interfaces(run.servers)),
         looked=any(server.device for server in run.servers),
         families=list(families(run.report["checks"])),
-        matrices=matrices(pairs),
+        matrices=[*counted, *matrices(pairs)],
         slowest=slowest(pairs),
         bars=throughput_bars(run.report.get("bench", {})),
         grids=list(bench_grids(run.report["bench"])) if "bench" in run.report else [],

@@ -371,6 +371,68 @@ class SwitchStatusDocument(RunDocument):
     switch: NotRequired[SwitchEntry]
 
 
+TrafficPairEntry = TypedDict(
+    "TrafficPairEntry", {"from": str, "to": str, "port": str, "bytes": int, "packets": int}
+)
+"""What came of a sender for a receiver by the port of a guest; `to` may be broadcast, multicast."""
+closed(TrafficPairEntry)
+
+
+@closed
+class PortCountEntry(TypedDict):
+    """What the port of a guest received, by the kernel, and what of that was counted as pairs."""
+
+    guest: str
+    received: int
+    received_packets: int
+    dropped: int
+    counted: int
+
+
+@closed
+class MissedEntry(TypedDict):
+    """What no pair was counted for, as there was no room for more."""
+
+    bytes: int
+    packets: int
+
+
+@closed
+class MatrixEntry(TypedDict):
+    """Bytes and packets by sender and receiver.
+
+    `steady`: nothing was under way when ports and pairs were read. `ranks` are those of a command,
+    by guest, as far as it says where they run.
+    """
+
+    seconds: float
+    guests: list[str]
+    pairs: list[TrafficPairEntry]
+    ports: list[PortCountEntry]
+    missed: MissedEntry
+    steady: bool
+    ranks: dict[str, list[int]]
+
+
+@closed
+class MatrixDocument(RunDocument):
+    """`matrix`; no `matrix` where nothing could be counted, no `command` where none ran."""
+
+    matrix: NotRequired[MatrixEntry]
+    command: NotRequired[str]
+    nodes: NotRequired[list[NodeEntry]]
+
+
+@closed
+class MatrixWatchDocument(TypedDict):
+    """A line of `matrix --watch`: what went in the `seconds` before `at` (seconds since 1970)."""
+
+    cluster: str
+    at: float
+    seconds: float
+    pairs: list[TrafficPairEntry]
+
+
 @closed
 class LatencyEntry(TypedDict):
     """One way, in microseconds, at a `load` of so many frames a second."""
@@ -774,6 +836,8 @@ DOCUMENTS: dict[str, Any] = {
     "exec": ExecDocument,
     "graph": GraphDocument,
     "lab": LabDocument,
+    "matrix": MatrixDocument,
+    "matrix-watch": MatrixWatchDocument,
     "orphans": TeardownDocument,
     "preflight": PreflightDocument,
     "report": PageDocument | ComparisonDocument | RunDocument,

@@ -63,7 +63,7 @@ def write_local(path: Path, text: str) -> None:
     except OSError as error:
         raise ConfigError(
             f"'{path}' cannot be written: {error.strerror}.",
-            hint="Choose another file: --output FILE",
+            hint="Choose another file.",
         ) from error
 
 

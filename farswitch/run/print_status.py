@@ -112,13 +112,14 @@ def _table(*titles: str, figures: Sequence[str]) -> Table:
 def _ways(now: Counters, before: Counters | None) -> tuple[str, str]:
     """Return both ways: how fast since the look before, or how much in all."""
     if found := rates(now, before):
-        return _speed(found["received"]), _speed(found["sent"])
+        return speed(found["received"]), speed(found["sent"])
     if now.traffic is None:
         return "", ""
     return decimal(now.traffic.received), decimal(now.traffic.sent)
 
 
-def _speed(bits: float) -> str:
+def speed(bits: float) -> str:
+    """Return bits a second in their largest unit."""
     unit, suffix = pick_unit_and_suffix(int(bits), _SPEEDS, 1000)
     return f"{bits / unit:.1f} {suffix}"
 

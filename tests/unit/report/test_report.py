@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 import pytest
 
 from farswitch.report.compare import differences
-from farswitch.report.heat import SHOWN, matrices, slowest
+from farswitch.report.heat import SHOWN, matrices, slowest, traffic
+from farswitch.report.heat_svg import render_svg
 from farswitch.report.page import render
 from farswitch.report.waterfall import critical_path, waterfall
 from farswitch.run.run_document import RunServer
@@ -201,3 +202,35 @@ def test_a_check_that_failed_on_one_host_and_slower_pairs_are_named():
 
 def _pairs(latency: float, bandwidth: float) -> list[dict[str, object]]:
     return [{"from": "a", "to": "b", "latency_us": latency, "bandwidth_mbit": bandwidth}]
+
+
+COUNTED = {
+    "seconds": 2.5, "guests": ["node1", "node2"], "missed": {"bytes": 0, "packets": 0},
+    "steady": True, "ranks": {}, "ports": [],
+    "pairs": [
+        {"from": "node1", "to": "node2", "port": "node1", "bytes": 14_204_648, "packets": 9},
+        {"from": "node2", "to": "broadcast", "port": "node2", "bytes": 28, "packets": 1},
+        {"from": "02:<&:99", "to": "node1", "port": "node2", "bytes": 7, "packets": 1},
+    ],
+}  # fmt: skip
+
+
+def test_the_matrix_of_a_run_is_a_table_of_shades():
+    page = render(run(report=report("matrix", matrix=COUNTED)))
+    assert "Counted at the ports of the far switch" in page
+    assert '<td style="--shade: 1.00">14,204,648</td>' in page
+    assert "02:&lt;&amp;:99 from node2" in page
+
+
+def test_the_picture_of_a_matrix_has_each_pair_once():
+    text = render_svg(traffic(COUNTED), "lab")
+    root = ET.fromstring(text)
+    titles = [one.text for one in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert titles[0] == "Traffic of cluster lab, bytes: a row a sender, a column a receiver"
+    assert titles[1:] == [
+        "node1 to node2: 14,204,648 bytes",
+        "node2 to broadcast: 28 bytes",
+        "02:<&:99 from node2 to node1: 7 bytes",
+    ]
+    cells = [one for one in root.iter("{http://www.w3.org/2000/svg}rect") if one.get("class")]
+    assert [one.get("fill-opacity") for one in cells] == ["1.000", "0.000", "0.000"]

@@ -22,8 +22,10 @@ from farswitch.capture.pcapng import PcapngWriter
 from farswitch.capture.points import TunnelFrames
 from farswitch.errors import Obstacle
 from farswitch.lab.addresses import DEFAULT_NAME
+from farswitch.matrix.by_guest import BROADCAST, PairCount, TrafficMatrix
+from farswitch.matrix.reading import PortCount, TrafficCount
 from farswitch.proof.check import Check
-from farswitch.run import runs
+from farswitch.run import print_matrix, runs
 from farswitch.run.documents import DOCUMENTS, schema
 from farswitch.run.print_capture import document
 from farswitch.run.report import Report
@@ -35,7 +37,7 @@ from tests.schemas import SCHEMAS, assert_fits
 from tests.unit.capture.sightings import POINTS
 from tests.unit.report.runs import run
 
-LINES = {"status-watch"}
+LINES = {"status-watch", "matrix-watch"}
 """Documents of a command that prints them a line each."""
 OBSTACLES = (Obstacle("It is full.", "Empty it."),)
 FULL = {
@@ -180,6 +182,20 @@ def test_the_documents_of_a_trace_fit():
     hop = asdict(TraceHop("server1", "tap", "fsd41", "in"))
     found = {"frames": asdict(TracedFrames()), "hops": [hop, hop | {"vni": 41, "count": 20}]}
     assert_fits("trace", Report("trace", "lab", dry_run=True, **FULL).document() | found)
+
+
+def test_the_documents_of_a_matrix_fit():
+    refused = printed("matrix", "--site", "nowhere")
+    assert refused["ok"] is False
+    assert_fits("matrix", refused)
+    pair = PairCount("node1", BROADCAST, "node1", TrafficCount(1, 28))
+    ports = {"node1": PortCount(TrafficCount(1, 28))}
+    counted = TrafficMatrix(1.0, ("node1",), (pair,), ports, TrafficCount(), steady=True)
+    node = {"name": "node1", "status": 0, "stdout": "", "stderr": "", "late": False, "cut": False}
+    found = {"matrix": print_matrix.document(counted, {"node1": [0]}), "command": "true",
+             "nodes": [node]}  # fmt: skip
+    assert_fits("matrix", Report("matrix", "lab", **FULL).document() | found)
+    assert_fits("matrix-watch", print_matrix.watch_line("lab", 1.5, counted))
 
 
 def test_the_documents_of_a_capture_fit(tmp_path):

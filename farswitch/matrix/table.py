@@ -1,0 +1,94 @@
+"""The nft table that counts a matrix, and what is to be done about the one that is there; pure.
+
+One set at the ingress of all ports, before the switch and any other rule sees a frame: so it is the
+same for every kind of switch.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from farswitch.errors import ForeignObjectError
+from farswitch.firewall import nft
+from farswitch.model.owner import Owner
+from farswitch.model.switch import SwitchPort
+from farswitch.templates import render_template
+
+LEAST_ROOM = 65_535
+"""Pairs that the set has room for, at least: of guests, and of addresses that are nobody's."""
+FAMILY = "netdev"
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixTable:
+    """The table as it is wanted.
+
+    Attributes:
+        ports: The names of the tunnels on the switch server.
+        room: How many pairs of addresses are told apart.
+    """
+
+    ports: tuple[str, ...]
+    room: int = LEAST_ROOM
+
+    def mark(self, owner: Owner) -> str:
+        """Return the comment of its rules: our mark, and a word of what it is."""
+        what = f"{' '.join(self.ports)} {self.room}"
+        return f"{owner.mark}:matrix-{zlib.crc32(what.encode()):08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixChange:
+    """What is to be done: nft's text, and the line of a plan."""
+
+    sign: str
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.sign} table {FAMILY} {self.name}"
+
+
+def wanted_matrix(ports: Sequence[SwitchPort]) -> MatrixTable:
+    """Return the table for the ports of a switch."""
+    return MatrixTable(tuple(port.tunnel for port in ports), max(LEAST_ROOM, 2 * len(ports) ** 2))
+
+
+def plan(
+    have: list[nft.Json], want: MatrixTable | None, owner: Owner, *, server: str
+) -> MatrixChange | None:
+    """Compare the table that is there with the wanted one, or with none.
+
+    Raises:
+        ForeignObjectError: A table of our name lacks our mark.
+    """
+    name = owner.guard_table
+    if have and not is_ours(have, owner):
+        hint = f"Look: nft list table {FAMILY} {name}. Remove it, or rename the cluster."
+        raise ForeignObjectError(f"nft table ({FAMILY})", name, server, hint=hint)
+    if want is None:
+        return MatrixChange("-", name, f"delete table {FAMILY} {name}\n") if have else None
+    if have and nft.marked(have, want.mark(owner)):
+        return None
+    text = render_template(
+        "matrix/matrix.nft.j2",
+        owner=owner,
+        ports=want.ports,
+        size=want.room,
+        mark=want.mark(owner),
+        present=bool(have),
+    )
+    return MatrixChange("~" if have else "+", name, text)
+
+
+def is_ours(listed: list[nft.Json], owner: Owner) -> bool:
+    """Tell whether a rule of a listed table has the owner's mark."""
+    comments = (entry["rule"].get("comment", "") for entry in listed if "rule" in entry)
+    return any(one.startswith(f"{owner.mark}:") for one in comments)
+
+
+def removal(owner: Owner) -> str:
+    """Return the script that removes the table, and does nothing where there is none."""
+    return f"nft delete table {FAMILY} {owner.guard_table} 2>/dev/null || true"
