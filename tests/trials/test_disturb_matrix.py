@@ -1,4 +1,4 @@
-"""`make trial-disturb`: an MPI_Alltoall of known sizes between real guests, over each kind of switch.
+"""`make trial-disturb`: an MPI_Alltoall of known sizes between real guests on each kind of switch.
 
 The matrix is the ports' own counters to the byte, three times on each. The figures go into the
 summary.
