@@ -34,7 +34,7 @@ from farswitch.run.interrupts import ctrl_c_ends
 from farswitch.run.local_files import write_local
 from farswitch.run.locking import note_holder
 from farswitch.run.print_commands import document, print_commands, succeeded
-from farswitch.run.print_report import console_for
+from farswitch.run.print_report import console_for, failures_on
 from farswitch.run.progress import can_draw_anew
 from farswitch.run.report import INTERRUPTED, OK
 from farswitch.run.rows import Failure
@@ -197,7 +197,9 @@ def run(options: Options, extent: MatrixExtent) -> int:
         if found:
             _write(session, extent, found)
         if extent.watch and options.json:
-            return session.report().exit_code
+            report = session.report()
+            failures_on(console_for(as_json=True), report)
+            return report.exit_code
         code = session.finish()
         return INTERRUPTED if counting.interrupted and code == OK and not extent.watch else code
 
@@ -213,11 +215,8 @@ def _note_job(session: Session, extent: MatrixExtent) -> None:
     print_commands(console_for(as_json=session.options.json), {head: ended}, extent.job_seconds)
     if not succeeded(ended):
         how = "was ended when its time was up" if ended.late else f"ended with {ended.status}"
-        session.recorder.failures.append(
-            Failure(head, "run_command", f"The command {how}.", "More time: --timeout")
-            if ended.late
-            else Failure(head, "run_command", f"The command {how}.", "")
-        )
+        hint = "More time: --timeout" if ended.late else ""
+        session.recorder.failures.append(Failure(head, "run_command", f"The command {how}.", hint))
 
 
 def _write(session: Session, extent: MatrixExtent, found: TrafficMatrix) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 SHOWN = 16
 """Nodes that a matrix has at most; of more, the slowest pairs are listed."""
+COUNTED_SHOWN = 64
+"""Guests that a matrix of traffic has at most on a page."""
 LISTED = 20
 """Pairs that are listed then."""
 

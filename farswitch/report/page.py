@@ -8,7 +8,7 @@ from typing import Any
 
 from farswitch.report.bench_bars import throughput_bars
 from farswitch.report.compare import Difference
-from farswitch.report.heat import matrices, slowest, traffic
+from farswitch.report.heat import COUNTED_SHOWN, matrices, slowest, traffic
 from farswitch.report.interfaces import alike_interfaces
 from farswitch.report.topology import topology
 from farswitch.report.waterfall import waterfall
@@ -32,7 +32,7 @@ class Family:
 def render(run: Run) -> str:
     """Return the page."""
     pairs = run.report.get("mpi", [])
-    counted = [traffic(run.report["matrix"])] if "matrix" in run.report else []
+    counted = [traffic(one) for one in (run.report.get("matrix"),) if one and _fits(one)]
     picture = waterfall(run)
     return render_template(
         "report/page.html.j2",
@@ -49,6 +49,10 @@ def render(run: Run) -> str:
         bars=throughput_bars(run.report.get("bench", {})),
         grids=list(bench_grids(run.report["bench"])) if "bench" in run.report else [],
     )
+
+
+def _fits(counted: Mapping[str, Any]) -> bool:
+    return len(counted["guests"]) <= COUNTED_SHOWN
 
 
 def render_comparison(before: Run, after: Run, found: Sequence[Difference]) -> str:

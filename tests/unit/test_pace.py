@@ -33,6 +33,7 @@ FIXED = {
     "workflows/switch_bench.py Deadline(first.at + BETWEEN - time.monotonic())":
         "no limit: between two looks at counters",
     "tasks/switch_exchange.py Deadline(drain)": "no limit: the old switch drains",
+    "workflows/matrix.py Deadline(self._extent.until)": "the user's: --for",
 }  # fmt: skip
 """Deadlines that do not follow how slow the machines are, and why."""
 
@@ -152,4 +153,5 @@ def test_no_deadline_hangs_on_a_clock_that_somebody_can_set() -> None:
         "farswitch/remote/switch_program.py",  # says since when a program runs
         "farswitch/run/session.py",  # says when a run began
         "workflows/status.py",  # says when it looked
+        "workflows/matrix.py",  # says when it looked
     }

@@ -222,6 +222,13 @@ def test_the_matrix_of_a_run_is_a_table_of_shades():
     assert "02:&lt;&amp;:99 from node2" in page
 
 
+def test_a_matrix_of_many_guests_is_left_out_of_the_page_and_that_is_said():
+    names = [f"node{number}" for number in range(1, 66)]
+    page = render(run(report=report("matrix", matrix=COUNTED | {"guests": names})))
+    assert "3 pairs of 65 guests are too many for a page" in page
+    assert 'class="heat"' not in page
+
+
 def test_the_picture_of_a_matrix_has_each_pair_once():
     text = render_svg(traffic(COUNTED), "lab")
     root = ET.fromstring(text)
