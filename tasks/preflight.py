@@ -24,6 +24,7 @@ from farswitch.firewall.obstacles import FirewallMode
 from farswitch.firewall.traffic import Flow, on_underlay
 from farswitch.guests import storage
 from farswitch.guests.domain import Accelerator
+from farswitch.guests.pin_preflight import pin_obstacles
 from farswitch.guests.server_facts import Facts
 from farswitch.links.clashes import (
     able,
@@ -135,6 +136,7 @@ def _check(
     if connect:
         guests = [str(guest.management_address.ip) for guest in want.guests]
         obstacles += forwarding_obstacles(login, [] if server.local else guests)
+        obstacles += pin_obstacles(want, text, links)
         obstacles += storage.look(want, login, connect, accelerator)
     try:
         underlay = judge_underlay(server, links, to_peers)

@@ -6,6 +6,7 @@ in the site, so that every controller computes the same ones.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -225,8 +226,26 @@ def cluster(site: Site, nodes: int | None = None) -> Cluster:
     )
     homes = [entry.hypervisor for entry in site.guests]
     homes += homes[-1:] * (count - len(homes))
+    if short := too_few_processors(site.settings, homes[:count]):
+        raise ConfigError(f"The number of guests is {count}: {short}")
     guests = (
-        Guest(name, index, home, site.settings)
+        Guest(name, index, home, site.settings, place=homes[: index - 1].count(home))
         for index, (name, home) in enumerate(zip(names, homes, strict=False), start=1)
     )
     return Cluster(site.settings, site.hypervisors, site.switch, tuple(guests))
+
+
+def too_few_processors(settings: Settings, homes: Sequence[str]) -> str:
+    """Return the sentence that says where guests outnumber `pin.vcpus`, empty where none do.
+
+    `homes` are the hypervisors of all guests.
+    """
+    pinned = settings.pin.vcpus
+    for home in dict.fromkeys(homes) if pinned else ():
+        wanted = homes.count(home) * settings.vcpus
+        if len(pinned) < wanted:
+            return (
+                f"'pin.vcpus' has {len(pinned)} processors, wanted {wanted} for "
+                f"{homes.count(home)} guests of {settings.vcpus} on '{home}'."
+            )
+    return ""

@@ -40,12 +40,16 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A virtual machine; `index` counts from 1 in the order of the site."""
+    """A virtual machine; `index` counts from 1 in the order of the site.
+
+    `place` counts from 0 among the guests of its hypervisor.
+    """
 
     name: str
     index: int
     hypervisor: str
     settings: Settings
+    place: int = 0
 
     @property
     def vni(self) -> int:
@@ -55,6 +59,11 @@ class Guest:
     def domain(self) -> str:
         """The libvirt domain's name, unique on a hypervisor."""
         return f"{self.settings.cluster}-{self.name}"
+
+    @property
+    def processors(self) -> tuple[int, ...]:
+        """Those of its hypervisor that are its own, one for each of its; none where any will do."""
+        return self.settings.pin.of(self.place, self.settings.vcpus)
 
     @property
     def bridge(self) -> str:

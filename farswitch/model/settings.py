@@ -32,6 +32,7 @@ from farswitch.model.impairment import (
     PortImpairment,
     parse_impairments,
 )
+from farswitch.model.pin import Pin
 from farswitch.model.switch import (
     NamedSwitches,
     Switch,
@@ -167,6 +168,7 @@ class Settings(Fields):
     """of each guest"""
     vcpus: Annotated[int, number(1, 255)] = 1
     """of each guest"""
+    pin: Annotated[Pin, Field(title="a mapping with processors and memory")] = Pin()
     disk: Annotated[int, number(2, 1 << 14, unit="GiB")] = 4
     """of each guest; grows as it is written"""
     image: Annotated[Image, Field(title="a mapping with 'source'")] = Image()

@@ -17,6 +17,17 @@ done
 echo "memory $(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))"
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
 echo "disk $(df --output=avail -B1M "$folder" | tail -n 1)"
+# What guests can be pinned to: processors and NUMA nodes that are on, and huge pages of the default
+# size that nobody has; with their size in kB, and by node.
+echo "processors $(cat /sys/devices/system/cpu/online 2>/dev/null)"
+echo "nodes $(cat /sys/devices/system/node/online 2>/dev/null)"
+huge=$(sed -n 's/^Hugepagesize: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+echo "hugepages all ${huge:-0} $(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)"
+for free in /sys/devices/system/node/node*/hugepages/"hugepages-${huge}kB"/free_hugepages; do
+    [ -r "$free" ] || continue
+    node=${free#*/node/node}
+    echo "hugepages ${node%%/*} $huge $(cat "$free")"
+done
 # Virtualisation counts only where the processor has it: /dev/kvm alone proves nothing.
 grep -qw -e vmx -e svm /proc/cpuinfo && [ -w /dev/kvm ] && echo "kvm yes"
 

@@ -17,6 +17,7 @@ from farswitch.guests.boot import BootTimes
 from farswitch.guests.server_facts import Facts
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Role
+from farswitch.model.pin import written_cpus
 from farswitch.model.switch import ObservedSwitch
 from farswitch.run.recorder import Recorder
 
@@ -63,13 +64,14 @@ class RunServer(_Document):
 
 
 class RunGuest(_Document):
-    """A guest, and where it is."""
+    """A guest, and where it is; `processors` are those of its hypervisor that it is pinned to."""
 
     name: str
     hypervisor: str
     vni: int
     data_address: str
     management_address: str
+    processors: str = ""
 
 
 class Work(_Document):
@@ -192,6 +194,7 @@ def run_of(
                 vni=guest.vni,
                 data_address=str(guest.data_address.ip),
                 management_address=str(guest.management_address.ip),
+                processors=written_cpus(guest.processors),
             )
             for guest in guests
         ],

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, ip_address
 from itertools import combinations
 
 from farswitch.errors import ConfigError
-from farswitch.model.cluster import most_guests
+from farswitch.model.cluster import most_guests, too_few_processors
 from farswitch.model.machines import Address, Server
 from farswitch.model.node_names import expand, shown
 from farswitch.model.settings import OWN_IMAGE, LabNetworks, Settings
@@ -41,6 +41,7 @@ class CrossChecks:
         self._ports()
         self._size()
         self._impairments()
+        self._pin()
         if self.settings.lab is not None:
             self._lab(self.settings.lab)
 
@@ -182,6 +183,12 @@ class CrossChecks:
                     sentence = f"'{name}' is in {shown(seen[name])}, too, wanted it once."
                     self.mistakes.add(self.defaults, place, sentence)
                 seen[name] = text
+
+    def _pin(self) -> None:
+        names = [server.name for server in self.entries.servers if server.role == "hypervisor"]
+        homes = [home or "".join(names[:1]) for home in self.entries.guests.values()]
+        if short := too_few_processors(self.settings, homes):
+            self.mistakes.add(self.defaults, (*DATA, "pin", "vcpus"), short)
 
     def _hosts(self, place: Place, sentence: str) -> None:
         self.mistakes.add(self.hosts, place, sentence)

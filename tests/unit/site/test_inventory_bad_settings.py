@@ -85,6 +85,15 @@ DEFAULTS_ROWS = {
         "'memory' is \"1G\", wanted a number of MiB from 256 to 1048576.",
     ),
     "vcpus": ("vcpus: 0", "'vcpus' is 0, wanted a number from 1 to 255."),
+    "pin-no-list": (
+        "pin: {vcpus: 5-2}",
+        "'pin.vcpus' is \"5-2\", wanted processors by their numbers, each once, as 2-5,8.",
+    ),
+    "pin-too-few": (
+        "pin: {vcpus: 2-3}",
+        "'pin.vcpus' has 2 processors, wanted 3 for 3 guests of 1 on 'server1'.",
+    ),
+    "pin-unknown-key": ("pin: {vcpu: 1}", "'pin.vcpu' is no known key, wanted 'vcpus'."),
     "disk": ("disk: 1.5", "'disk' is 1.5, wanted a number of GiB from 2 to 16384."),
     "boot-timeout": (
         "boot_timeout: 0",
