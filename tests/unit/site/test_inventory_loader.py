@@ -7,6 +7,7 @@ import pytest
 
 from farswitch.errors import ConfigError
 from farswitch.model.field_types import PortRange
+from farswitch.model.pin import Pin
 from farswitch.model.settings import Image, LabNetworks, Mpi, Settings
 from farswitch.site.find import find_site
 from farswitch.site.loader import ROOT, load_site
@@ -24,6 +25,7 @@ data:
   management_network: 172.17.0.0/20
   memory: 1024
   vcpus: 2
+  pin: {{vcpus: 2-9, emulator: 0, numa: 0, hugepages: true}}
   disk: 8
   image: {{source: https://images.example.net/a.qcow2, sha256: {"a" * 64}}}
   firewall: narrow
@@ -49,6 +51,7 @@ SETTINGS = Settings(
     management_network=IPv4Network("172.17.0.0/20"),
     memory=1024,
     vcpus=2,
+    pin=Pin(vcpus=tuple(range(2, 10)), emulator=(0,), numa=0, hugepages=True),
     disk=8,
     image=Image(source="https://images.example.net/a.qcow2", sha256="a" * 64),
     firewall="narrow",
