@@ -18,11 +18,12 @@ from farswitch.run.locking import note_holder
 from farswitch.run.print_report import console_for, failures_on
 from farswitch.run.session import Session
 from farswitch.run.stages import Stage, is_switch, step
+from farswitch.run.switch_bench_words import BenchWords
 from farswitch.run.terminal import shown
 from farswitch.switch_bench.trials import TESTS
 from tasks.switch_look import SwitchLook, switch_look
 from workflows.lab_up import ensure_lab
-from workflows.switch_bench import BenchWords, bench
+from workflows.switch_bench import bench
 from workflows.switch_use import use
 
 

@@ -41,11 +41,6 @@ class LoadFigures:
     forwarded: float
     trials: int
 
-    @property
-    def bits(self) -> float:
-        """Throughput in bit/s of frames."""
-        return 8 * self.size * self.throughput
-
 
 @dataclass(frozen=True, slots=True)
 class LightFigures:

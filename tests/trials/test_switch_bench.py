@@ -142,7 +142,7 @@ def test_all_kinds_are_told_apart_in_one_run(
     document = bench(cluster, *KINDS)
     took = time.monotonic() - began
     found = by_name(document)
-    assert list(found) == ["underlay", *KINDS]
+    assert list(found) == ["bare underlay", *KINDS]
     record_property("figure", f"four kinds and the underlay, all tests: {took:.0f} s")
     for name, switch in found.items():
         rates = {one["size"]: (round(one["throughput"]), one["limit"]) for one in switch["loads"]}

@@ -30,7 +30,7 @@ FIXED = {
     "farswitch/remote_program.py Deadline(self._seconds if seconds is None else seconds)":
         "the caller's: a window to watch must not grow",
     "farswitch/rollback/confirmed_change.py Deadline(seconds)": "within the timer's promise",
-    "workflows/switch_bench.py Deadline(first.at + BETWEEN - time.monotonic())":
+    "workflows/switch_bench_busy.py Deadline(first.at + BETWEEN - time.monotonic())":
         "no limit: between two looks at counters",
     "tasks/switch_exchange.py Deadline(drain)": "no limit: the old switch drains",
     "workflows/matrix.py Deadline(self._extent.until)": "the user's: --for",

@@ -52,7 +52,7 @@ def measured(*, rate: float = 30_000, median: float = 40, loss: float = 0.0) -> 
 
 def bench() -> BenchEntry:
     found = {
-        "underlay": ({"kind": "underlay"}, bare()),
+        "bare underlay": ({"kind": "underlay"}, bare()),
         "bridge": ({"kind": "bridge"}, measured(rate=90_000)),
         "lossy": ({"kind": "program"}, measured(loss=0.01)),
         "mine": ({"kind": "program"}, "The program ended."),

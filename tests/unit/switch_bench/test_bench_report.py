@@ -11,11 +11,12 @@ from farswitch.report.bench_bars import throughput_bars
 from farswitch.report.page import render
 from farswitch.run.print_switch_bench import bench_grids, print_bench
 from farswitch.run.report import Report
+from farswitch.run.switch_bench_words import BenchExtent, BenchWords
 from farswitch.switch_bench.trials import TESTS
 from tests.schemas import assert_fits
 from tests.unit.report.runs import report, run
 from tests.unit.switch_bench.benches import bench
-from workflows.switch_bench import BenchExtent, BenchWords, switches_of
+from workflows.switch_bench import switches_of
 
 
 def test_the_document_fits_the_schema():
@@ -26,7 +27,7 @@ def test_the_tables_say_who_limits_a_figure_and_leave_the_underlay_out_where_it_
     rates, latencies, losses, behaviour = bench_grids(bench())
     assert rates.head == ("Switch", "64 B", "1468 B")
     assert rates.rows[:2] == (
-        ("underlay", "100,000 g", "100,000 g"),
+        ("bare underlay", "100,000 g", "100,000 g"),
         ("bridge", "90,000", "90,000"),
     )
     assert rates.rows[-1] == ("(sent at most)", "120,000", "120,000")
@@ -51,7 +52,7 @@ def test_bars_are_in_proportion_and_mark_what_the_switch_limits():
     first, second = throughput_bars(bench())
     assert (first.size, second.size) == (64, 1468)
     assert [(bar.switch, bar.share, bar.own) for bar in first.bars] == [
-        ("underlay", 1.0, False),
+        ("bare underlay", 1.0, False),
         ("bridge", 0.9, True),
         ("lossy", 0.3, True),
     ]
