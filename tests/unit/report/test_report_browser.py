@@ -6,13 +6,19 @@ import pytest
 
 from farswitch.report.compare import differences
 from farswitch.report.page import render, render_comparison
+from farswitch.run.run_document import Run
 from tests.browser import BROWSER, show
-from tests.unit.report.runs import build, servers, verify
+from tests.unit.report.runs import build, report, run, servers, verify
+from tests.unit.switch_bench.benches import bench
 
 
 def comparison() -> str:
     before, after = build(3), verify(3).model_copy(update={"servers": servers(2)})
     return render_comparison(before, after, differences(before, after))
+
+
+def benched() -> Run:
+    return run(report=report("switch-bench", bench=bench()))
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
@@ -23,6 +29,8 @@ def comparison() -> str:
         pytest.param(render(verify(6)), 1, 1280, False, id="verify"),
         pytest.param(render(verify(6)), 1, 400, True, id="verify-narrow"),
         pytest.param(render(build(64)), 1, 400, False, id="build-of-64-narrow"),
+        pytest.param(render(benched()), 1, 1280, True, id="switch-bench"),
+        pytest.param(render(benched()), 1, 400, False, id="switch-bench-narrow"),
         pytest.param(comparison(), 0, 1280, False, id="comparison"),
         pytest.param(comparison(), 0, 400, True, id="comparison-narrow"),
     ],
