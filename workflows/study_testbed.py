@@ -11,12 +11,14 @@ from typing import Any
 
 from nornir.core.inventory import Host
 
+from farswitch.connections.access import shell
 from farswitch.connections.shell.protocol import Completed
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
 from farswitch.model.switch import written
 from farswitch.proof.pairing import Pairing
+from farswitch.remote import command
 from farswitch.run.locking import fenced
 from farswitch.run.selection import select
 from farswitch.run.session import Session
@@ -34,21 +36,29 @@ from farswitch.study.launch import (
     tail,
 )
 from farswitch.study.noise import noise
-from farswitch.study.plan import Cell, Study
+from farswitch.study.plan import LOCAL, Cell, Study
 from farswitch.study.results import PathProof, PortTraffic, Value
 from tasks.checks import probes
+from tasks.checks.control.job import answered
+from tasks.checks.path.counters import Count
 from tasks.host_state import host_state
 from tasks.mpi_program import mpi_program
 from tasks.run_command import run_command
 from tasks.switch_exchange import SECONDS
 from tasks.switch_look import SwitchLook, switch_look
-from workflows.build import preflight_stage
+from workflows.build import preflight_stage, underlay_device
+from workflows.local_path import judge, local_steps, remote_steps
+from workflows.look import look
 from workflows.switch_use import ChosenSwitch, chosen, converging, exchange
 from workflows.verify import context_of, make
 
 States = Mapping[str, HostState]
 PROOF = "tunnel,path"
 """The families of checks that prove a cell's path."""
+ECHO_SECONDS = "5"
+"""For the answers of all nodes over a local path."""
+LOCAL_MARGIN = 300
+"""Seconds of a stay in a local cell beside its programs', before the server ends it by itself."""
 VERSIONS = "uname -r; mpichversion"
 
 
@@ -64,6 +74,10 @@ class ClusterTestbed:
             ConfigError: The cluster has fewer nodes than a cell wants.
         """
         self._session, self._settings = session, settings
+        self._local = False
+        self._seconds = LOCAL_MARGIN + sum(seconds_of(one) for one in study.programs.values())
+        if any(cell.local for cell in study.cells):
+            local_steps(session.cluster, "", 0)  # refuses guests on several hypervisors
         most = max((cell.nodes or 0 for cell in study.cells), default=0)
         if most > (count := len(session.cluster.guests)):
             raise ConfigError(
@@ -80,7 +94,12 @@ class ClusterTestbed:
         Raises:
             FarswitchError: It cannot be put in use.
         """
-        session = self._session
+        session, nodes = self._session, cell.nodes or len(self._session.cluster.guests)
+        if cell.local:
+            self._set_path(local=True)
+            return Entered({"path": LOCAL, "nodes": nodes}, self._local_proof(), {}, {})
+        if self._local:
+            self._set_path(local=False)
         want = chosen(self._settings, cell.switch or self._settings.switch.kind)
         made = self._exchange(want)
         session.begin_anew()
@@ -94,7 +113,6 @@ class ClusterTestbed:
             failed=failed or [one.error for one in session.recorder.failures],
             conclusion=context.evidence.conclusion,
         )
-        nodes = cell.nodes or len(session.cluster.guests)
         factors = {"switch": want.name, "adapter": written(want.adapter), "nodes": nodes}
         return Entered(factors, proof, self._about(), made)
 
@@ -115,7 +133,7 @@ class ClusterTestbed:
         values, error = self._outcome(name, program, ended)
         after = self._states(guests, 0.0)
         ports = self._ports(guests, before, after)
-        error = error or not_crossed(program, ports)
+        error = error or not_crossed(program, ports, local=cell.local)
         return Measured(
             command=shown_command(program, len(guests)),
             began=began,
@@ -157,11 +175,58 @@ class ClusterTestbed:
         Raises:
             FarswitchError: It cannot be.
         """
+        if self._local:
+            self._set_path(local=False)
         self._exchange(chosen(self._settings, self._settings.switch.kind))
 
+    def _set_path(self, *, local: bool) -> None:
+        """Join the guests on one bridge of their hypervisor, or give each its own again."""
+        session, cluster = self._session, self._session.cluster
+        session.begin_anew()
+        look(session)
+        home = cluster.head.hypervisor
+        device, size = underlay_device(session, home, "status"), session.built_record.mtu
+        steps = (
+            local_steps(cluster, device, size, seconds=self._seconds)
+            if local
+            else remote_steps(cluster, device, size)
+        )
+        self._local = True
+        if not session.run(fenced(session, [Stage(lambda host: host.name == home, steps)])):
+            raise FarswitchError(first_failure(session))
+        self._local = local
+
+    def _local_proof(self) -> PathProof:
+        """Return whether the nodes hear each other, and nothing of it crosses the switch."""
+        session, guests = self._session, self._session.cluster.guests
+        before = self._states(guests, 0.0)
+        addresses = [str(guest.data_address.ip) for guest in guests[1:]]
+        heard = answered(
+            shell(session.hosts(session.is_first_of(guests))[0])
+            .run(command("echo", ECHO_SECONDS, *addresses))
+            .stdout
+        )
+        ports = self._ports(guests, before, self._states(guests, 0.0))
+        counted = {
+            guest.tunnel: Count(ports[guest.name].received, ports[guest.name].sent)
+            for guest in guests
+            if guest.name in ports
+        }
+        silent = [f"{one} does not answer" for one in addresses if one not in heard]
+        verdict = judge(session.cluster, counted) if len(counted) == len(guests) else None
+        failed = (
+            silent
+            if verdict and verdict.ok
+            else [*silent, verdict.measured if verdict else "not counted"]
+        )
+        said = verdict.measured if verdict else ""
+        return PathProof(ok=not failed, checks=1 + len(addresses), failed=failed, conclusion=said)
+
     def _converge(self) -> None:
-        """Bring the switch server to the switch in use, whatever a run that was killed has left."""
+        """Bring the servers to the switch in use, whatever a run that was killed has left."""
         session = self._session
+        self._set_path(local=False)
+        session.begin_anew()
         if not session.run(fenced(session, converging(session, session.built_record.mtu))):
             raise FarswitchError(first_failure(session))
 

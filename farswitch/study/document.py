@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +38,7 @@ Impair = Annotated[
     PlainValidator(parse_impair),
     Field(title="'none', or a text as 'node2 to_guest delay 2ms loss 1%'"),
 ]
+PathName = Annotated[Literal["local", "remote"], Field(title="'local' or 'remote'")]
 SwitchName = Annotated[str, Field(title="the name of a switch of the site, or a kind of switch")]
 NodeCount = Annotated[int, number(2, 900)]
 Name = Annotated[str, text(r"[a-z][a-z0-9_-]{0,30}", "a name of a-z, 0-9, '_' and '-'")]
@@ -95,6 +96,7 @@ class CellEntry(Fields):
     switch: SwitchName | None = None
     nodes: NodeCount | None = None
     impair: Impair | None = None
+    path: PathName | None = None
 
 
 class Factors(Fields):
@@ -109,6 +111,9 @@ class Factors(Fields):
     impair: Annotated[
         list[Impair] | None,
         Field(min_length=1, title="a list of 'none' and texts as 'node2 to_guest delay 2ms'"),
+    ] = None
+    path: Annotated[
+        list[PathName] | None, Field(min_length=1, title="a list of 'local' and 'remote'")
     ] = None
 
 

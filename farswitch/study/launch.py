@@ -99,11 +99,17 @@ def outcome(
         return {}, str(error)
 
 
-def not_crossed(program: StudyProgram, ports: Mapping[str, PortTraffic]) -> str:
+def not_crossed(
+    program: StudyProgram, ports: Mapping[str, PortTraffic], *, local: bool = False
+) -> str:
     """Return why a run is no result: its own bytes did not cross the ports; else nothing.
 
-    Of our kernels it is known how many there are at least; another program may send none.
+    Of our kernels it is known how many there are at least; another program may send none. In a
+    `local` cell none may cross.
     """
+    if local:
+        crossed = sum(one.received + one.sent for one in ports.values())
+        return f"The path was to be local, and {crossed:,} B crossed the switch." if crossed else ""
     if not program.builtin:
         return ""
     for guest, counted in list(ports.items())[:2]:

@@ -15,7 +15,7 @@ from farswitch.site.mistakes import Mistakes
 from farswitch.site.yaml_lines import Document, Place, read_document, shown_path
 from farswitch.study.document import MOST_CELLS, StudyFile
 from farswitch.study.kernels import CONTROL, KERNEL_NAMES
-from farswitch.study.plan import Cell, Study, cells_of
+from farswitch.study.plan import LOCAL, OF_PORTS, Cell, Study, cells_of
 
 FOLDER = "studies"
 SUFFIX = ".yaml"
@@ -25,7 +25,6 @@ LATER = {
     "events": "changes while a program runs",
 }
 FACTORS_LATER = {
-    "path": "a path that is not through the switch",
     "mtu": "another MTU of the data network",
     "impair": "impairments of ports",
     "neighbour": "another job beside the measured one",
@@ -114,6 +113,7 @@ def _wrong(
         yield ("over",), "wanted either 'over' or 'cells', one of both."
         return
     yield from _without_metric(file)
+    yield from _ports_of_local(file)
     yield from _unknown_switches(file, site)
     yield from _too_many_nodes(file, site)
     if not 2 <= len(set(cells)) <= MOST_CELLS:  # noqa: PLR2004 - a base and one more
@@ -159,6 +159,13 @@ def _unknown_switches(file: StudyFile, site: Site) -> Iterator[tuple[Place, str]
     for place, name in _values(file, "switch"):
         if name not in names:
             yield place, f"there is no switch {shown(str(name))}, wanted one of: {wanted}."
+
+
+def _ports_of_local(file: StudyFile) -> Iterator[tuple[Place, str]]:
+    for at, cell in enumerate(file.cells or ()):
+        for factor in OF_PORTS if cell.path == LOCAL else ():
+            if getattr(cell, factor) is not None:
+                yield ("cells", at, factor), f"a cell with 'path: local' has no '{factor}'."
 
 
 def _too_many_nodes(file: StudyFile, site: Site) -> Iterator[tuple[Place, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
 
@@ -14,6 +14,11 @@ DISCARDED = 0
 """The block whose runs are no results: the first use of each cell."""
 
 
+LOCAL = "local"
+OF_PORTS = ("switch", "impair")
+"""Factors that a local cell has not: it has no port of the switch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One combination of factors. None: as the site has it."""
@@ -21,6 +26,12 @@ class Cell:
     switch: str | None = None
     nodes: int | None = None
     impair: str | None = None
+    path: str | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether its nodes talk over a bridge of their hypervisor, past the switch."""
+        return self.path == LOCAL
 
     @property
     def key(self) -> str:
@@ -65,6 +76,10 @@ class Study:
             for one in fields(Cell)
             if len({getattr(other, one.name) for other in self.cells}) > 1
         ]
+        if cell.local:
+            names = [name for name in names if name not in OF_PORTS]
+        elif "switch" in names:
+            names = [name for name in names if name != "path"]
         return ", ".join(_word(name, getattr(cell, name)) for name in names)
 
 
@@ -100,7 +115,12 @@ def cells_of(file: StudyFile) -> tuple[Cell, ...]:
     if factors is None:
         return (Cell(),)
     lists = [getattr(factors, one.name) or [None] for one in fields(Cell)]
-    return tuple(Cell(*values) for values in product(*lists))
+    found: list[Cell] = []
+    for cell in (Cell(*values) for values in product(*lists)):
+        here = replace(cell, **dict.fromkeys(OF_PORTS)) if cell.local else cell
+        if not (here.local and here in found):  # it stands once, for all switches
+            found.append(here)
+    return tuple(found)
 
 
 def _cell(entry: CellEntry) -> Cell:

@@ -43,7 +43,11 @@ server1: {hostname: 198.51.100.11, groups: [hypervisor], data: {underlay: 198.51
 server2: {hostname: 198.51.100.12, groups: [switch], data: {underlay: 198.51.100.12}}
 node[1-2]: {groups: [guest]}
 """
-STUDY = "over: {switch: [bridge, mine]}\nprograms: {kernels: builtin}\nrepeats: 1\n"
+STUDY = """\
+over: {switch: [bridge, mine], path: [local, remote]}
+programs: {kernels: builtin}
+repeats: 1
+"""
 
 
 class Libvirt:
@@ -115,14 +119,22 @@ def test_a_study_exchanges_switches_and_leaves_the_sites_own(net, tmp_path, caps
     printed = capsys.readouterr()
     assert ended.value.code == 0, printed.err
     document = json.loads(printed.out)
-    assert (document["complete"], document["done"], document["left_out"]) == (True, 2, [])
+    assert (document["complete"], document["done"], document["left_out"]) == (True, 3, [])
     records = read_results(study_folder("two"))
-    assert [one.error for one in records] == [""] * 4
-    kinds = {(one.factors["switch"], one.switch["kind"]) for one in records}
-    assert kinds == {("bridge", "bridge"), ("mine", "program")}
-    assert all(one.exchange["order"] for one in records if one.factors["switch"] == "mine")
-    assert all(min(p.received, p.sent) > 20e6 for one in records for p in one.ports.values())
+    assert [one.error for one in records] == [""] * 6
+    kinds = {(one.factors.get("switch"), one.switch.get("kind")) for one in records}
+    assert kinds == {("bridge", "bridge"), ("mine", "program"), (None, None)}
+    for one in records:
+        crossed = [min(port.received, port.sent) for port in one.ports.values()]
+        local = one.factors.get("path") == "local"
+        assert all((count == 0) if local else (count > 20e6) for count in crossed)
+        assert local == (one.proof.conclusion == "0 B crossed the switch")
+    labels = {row["label"] for row in document["rows"]}
+    assert labels == {"local", "bridge", "mine"}
     assert all(set(one.load) == {"server1", "server2"} for one in records)
     masters = json.loads(sh(net.boxes["server2"], "ip -j link show type vxlan"))
     assert {one["master"] for one in masters} == {"fss41"}
+    taps = json.loads(sh(net.boxes["server1"], "ip -j link"))
+    assert {one["master"] for one in taps if one["ifname"][:3] == "fsd"} == {"fsb41", "fsb42"}
+    assert not [one for one in taps if one["ifname"] == "fsl41"]
     assert read(net.boxes["server1"], "t").switch is None

@@ -97,9 +97,16 @@ ROWS = {
         GOOD + "pairs: {other: b, programs: [cg]}",
         "line 8: 'pairs' (two jobs at once on one switch) cannot be run yet.",
     ),
-    "a-local-path": (
-        GOOD.replace("nodes: [2, 3]", "path: [local, remote]"),
-        "line 2: 'path' (a path that is not through the switch) cannot be run yet.",
+    "a-switch-of-a-local-cell": (
+        GOOD.replace(
+            "over: {switch: [bridge, openvswitch], nodes: [2, 3]}",
+            "cells: [{switch: bridge}, {switch: bridge, path: local}]",
+        ),
+        "line 2: a cell with 'path: local' has no 'switch'.",
+    ),
+    "another-mtu": (
+        GOOD.replace("nodes: [2, 3]", "mtu: [1400, 1450]"),
+        "line 2: 'mtu' (another MTU of the data network) cannot be run yet.",
     ),
     "an-unclosed-quote": (
         GOOD.replace("unit: M,", "unit: 'M,"),
@@ -140,6 +147,16 @@ def test_the_cells_are_the_product_of_the_factors(folder: Path) -> None:
     assert study.control == "kernels.compute"
     assert study.programs["kernels"].builtin
     assert study.programs["cg"].ranks == 4
+
+
+def test_a_local_path_has_no_switch_and_stands_once(folder: Path) -> None:
+    (folder / "one.yaml").write_text(GOOD.replace("nodes: [2, 3]", "path: [remote, local]"))
+    site = load_site("site")
+    study = load_study(study_path("one", site), site)
+    assert study.cells == (
+        Cell("bridge", path="remote"), Cell(path="local"), Cell("openvswitch", path="remote"),
+    )  # fmt: skip
+    assert [study.label(cell) for cell in study.cells] == ["bridge", "local", "openvswitch"]
 
 
 def test_a_list_of_cells_is_taken_as_it_is(folder: Path) -> None:

@@ -83,6 +83,12 @@ def test_kernels_whose_bytes_went_elsewhere_are_no_result() -> None:
     assert not_crossed(CG, {"node1": port(0), "node2": port(0)}) == ""
 
 
+def test_a_local_run_that_crossed_the_switch_is_no_result() -> None:
+    assert not_crossed(KERNELS, {"node1": port(0), "node2": port(0)}, local=True) == ""
+    said = not_crossed(CG, {"node1": port(70), "node2": port(0)}, local=True)
+    assert said == "The path was to be local, and 140 B crossed the switch."
+
+
 def test_ports_are_counted_from_before_to_after() -> None:
     before, after = (
         HostState(traffic={"fsv41": counts}, retransmitted=0) for counts in ((5, 6, 1), (15, 26, 4))
