@@ -39,7 +39,7 @@ def refuse_busy(session: Session, looks: Mapping[str, ServerLook]) -> None:
             session.note(f"Whether a job runs on '{name}' is not known: {said}")
         elif said:
             raise FarswitchError(
-                f"An MPI job runs on '{name}' (process {said[0]}), and the bench would disturb it.",
+                f"An MPI job runs on '{name}' ({said[0]}), and the bench would disturb it.",
                 hint=hint,
             )
     first = looks[cluster.switch.name]

@@ -13,8 +13,8 @@ SECONDS = 1.0
 IDLE = 100
 """Packets a second of one port that a cluster without a job stays below: ARP, and what the share's
 clients and clocks say."""
-PROCESSES = ("pgrep", "-x", "-l", "hydra_pmi_proxy|mpiexec.*")
-"""What every job of MPICH has on each of its nodes; the name of a process has 15 characters."""
+PROCESSES = ("sh", "-c", "grep -sxE 'hydra_pmi_proxy|mpiexec.*' /proc/[0-9]*/comm")
+"""Finds what every job of MPICH has on each of its nodes; a process's name has 15 characters."""
 
 
 def packets(cluster: Cluster, links: Iterable[Link]) -> dict[str, int]:
@@ -33,5 +33,7 @@ def busy_ports(
 
 
 def mpi_processes(guest: Shell) -> Sequence[str]:
-    """Return the processes of MPI jobs on a guest, each with its number."""
-    return guest.run(PROCESSES, check=False).stdout.splitlines()
+    """Return the processes of MPI jobs on a guest, each as `NAME NUMBER`."""
+    lines = guest.run(PROCESSES, check=False).stdout.splitlines()
+    found = (line.removeprefix("/proc/").partition("/comm:") for line in lines)
+    return [f"{name} {number}" for number, _, name in found]

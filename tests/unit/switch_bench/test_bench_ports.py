@@ -1,16 +1,20 @@
 """The bench's own ports: names and VNIs that are nobody's, and what a job beside it looks like."""
 
+import contextlib
+import shutil
+import subprocess
 from ipaddress import ip_address
 
 import pytest
 
 from farswitch.connections.netlink.links import Link, Traffic
+from farswitch.connections.shell.local import LocalShell
 from farswitch.errors import ConfigError
 from farswitch.model.cluster import Cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
 from farswitch.model.switch import parse_switch
-from farswitch.switch_bench.busy import busy_ports, packets
+from farswitch.switch_bench.busy import busy_ports, mpi_processes, packets
 from farswitch.switch_bench.compile import check_machine, find_compiler
 from farswitch.switch_bench.frame_generator import TrialCounts
 from farswitch.switch_bench.ports import (
@@ -88,6 +92,20 @@ def test_a_port_with_traffic_is_seen_and_one_that_idles_is_not():
     assert busy_ports(before, {"node1": 2050}, 1.0) == {}
     assert busy_ports(before, {"node1": 2500}, 2.0) == {"node1": 250.0}
     assert busy_ports({}, {"node1": 9000}, 1.0) == {}
+
+
+def test_the_processes_of_an_mpi_job_are_found_by_their_names(tmp_path):
+    for name in ("hydra_pmi_proxy", "mpiexec.mpich", "mpiexe"):
+        shutil.copy(shutil.which("sleep"), tmp_path / name)
+    with contextlib.ExitStack() as stack:
+        pids = {}
+        for path in tmp_path.iterdir():
+            process = stack.enter_context(subprocess.Popen([path, "60"]))
+            stack.callback(process.kill)
+            pids[path.name] = process.pid
+        found = mpi_processes(LocalShell("node1"))
+    ours = {f"{name} {pid}" for name, pid in pids.items()}
+    assert ours - set(found) == {f"mpiexe {pids['mpiexe']}"}
 
 
 def test_without_a_compiler_or_for_another_processor_it_is_refused(monkeypatch):
