@@ -76,7 +76,8 @@ trial-switch: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_switch.py
 
 trial-study: packages $(READY)
-	$(BIN)/python -m pytest -m trial tests/trials/test_app.py tests/trials/test_study.py
+	$(BIN)/python -m pytest -m trial tests/trials/test_app.py tests/trials/test_study.py \
+	    tests/netns/test_study.py
 
 trial-disturb: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_switch_bench.py \

@@ -26,7 +26,7 @@ from farswitch.study.load import load_study, study_path
 from farswitch.study.plan import CellVisit, Study
 from farswitch.study.results import Results, RunRecord, read_results, study_folder
 from farswitch.study.summary import Summary, summarise
-from farswitch.study.tables import document_of, minutes, summary_lines
+from farswitch.study.tables import document_of, figure, minutes, summary_lines
 from workflows.lab_up import ensure_lab
 from workflows.study_testbed import ClusterTestbed
 
@@ -51,6 +51,7 @@ def run(options: Options, word: str, *, resume: bool) -> int:
             keep(folder, study, session.cluster.name)
             screen = Screen(console_for(as_json=options.json), study)
             with ExitStack() as until:
+                until.callback(screen.close)
                 until.enter_context(ctrl_c_ends(screen.end))
                 complete = execute(study, testbed, results, screen.listener())
             testbed.leave()
@@ -90,6 +91,11 @@ class Screen:
         self.stopped = True
         self._console.print(shown("This run is the last one; a second Ctrl-C ends it too."))
 
+    def close(self) -> None:
+        """Leave the screen to what is printed from now on."""
+        if self._live is not None:
+            self._live.stop()
+
     def _begins(self, progress: Progress) -> None:
         if self._live is None:
             return
@@ -103,11 +109,10 @@ class Screen:
         self._live.start()
 
     def _ended(self, record: RunRecord) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self.close()
         cell = next(one for one in self._study.cells if one.key == record.cell)
         what = record.error or ", ".join(
-            f"{name.rpartition('.')[2]} {value.value:,.6g} {value.unit}"
+            f"{name.rpartition('.')[2]} {figure(value.value)} {value.unit}"
             for name, value in record.values.items()
         )
         block = f"block {record.block}" if record.block else "discarded"
