@@ -20,7 +20,7 @@ help:
 	@echo "make trial-sight  a user's way by the docs: plan, faults that trace names, capture, report: half an hour"
 	@echo "make trial-switch  each kind of switch in the path of real guests: half an hour"
 	@echo "make trial-study  a study of switches on guests, killed ten times, planted effects, an application compiled: an hour and a half"
-	@echo "make trial-disturb  switches alone side by side, what is counted at the ports of real guests: an hour"
+	@echo "make trial-disturb  switches alone side by side, impairments, what is counted at real guests' ports: an hour and a half"
 	@echo "make check    format, lint, types, imports, shell scripts: seconds"
 	@echo "make trial-speed  make bench, then a controller killed on the way: three quarters of an hour"
 	@echo "make bench    what guests, networks, builds, proofs and packets cost: half an hour"
@@ -81,7 +81,7 @@ trial-study: packages $(READY)
 
 trial-disturb: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_switch_bench.py \
-	    tests/trials/test_disturb_matrix.py
+	    tests/trials/test_disturb_matrix.py tests/trials/test_disturb.py
 
 check: packages $(READY)
 	$(BIN)/ruff format --check .

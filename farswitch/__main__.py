@@ -15,6 +15,7 @@ COMMANDS = {
     "status": "Show what stands: each guest, its port of the switch, and what went through it.",
     "switch": "The switch in use: what it is, and another one in its place under running jobs.",
     "study": "Experiments on the switch: cells in random blocks, intervals, what may be claimed.",
+    "impair": "What ports do to frames on purpose: delay, loss, a rate, by direction, or be down.",
     "trace": "Send marked frames from one guest to another, and count them at every hop.",
     "capture": "Capture frames of guests at every interface of both servers, for Wireshark.",
     "matrix": "Count the bytes that each guest sends to each, at the ports of the switch.",

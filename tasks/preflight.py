@@ -26,6 +26,8 @@ from farswitch.guests import storage
 from farswitch.guests.domain import Accelerator
 from farswitch.guests.pin_preflight import pin_obstacles
 from farswitch.guests.server_facts import Facts
+from farswitch.impair.observe import kernel
+from farswitch.impair.plan import PortEnd, of_kernel, refused
 from farswitch.links.clashes import (
     able,
     captured_network,
@@ -57,6 +59,8 @@ def preflight(
     flows: Sequence[Flow] = (),
     adapter: Switch | None = None,
     ports: Sequence[SwitchPort] = (),
+    ends: Sequence[PortEnd] = (),
+    lab: bool = False,
 ) -> Result:
     """Check one server; changes nothing.
 
@@ -68,6 +72,8 @@ def preflight(
         flows: What has to pass it; those without a device come and go by the underlay's.
         adapter: The switch that it is to carry; None where it carries none, or a bridge.
         ports: What that one is to hold.
+        ends: What it should do to frames at its ends of ports.
+        lab: The servers are stand-ins: without netem a program may delay frames.
 
     Returns:
         A result whose `result` is the server's `Facts`.
@@ -83,6 +89,10 @@ def preflight(
         facts = _check(task, login, want, connect, builds=builds, mode=mode, flows=flows)
         if adapter and builds:
             _refuse_unfit(task.host, adapter, ports, want.owner)
+        if builds and of_kernel(ends):
+            able = kernel(login)
+            if obstacles := refused(ends, able, server=task.host.name, lab=lab):
+                raise ObstaclesError(obstacles)
     return Result(host=task.host, result=facts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import click
@@ -19,6 +19,7 @@ from farswitch.guests.files.hosts import wanted_addresses
 from farswitch.guests.files.mpi import wanted_mpi
 from farswitch.guests.observed import as_seeded
 from farswitch.guests.server_facts import Facts
+from farswitch.impair.plan import PortWish, port_ends, site_wishes
 from farswitch.links.mtu import derive
 from farswitch.links.underlay import Underlay
 from farswitch.links.wanted import (
@@ -60,6 +61,7 @@ from tasks.guest_firewall import guest_firewall
 from tasks.hosts_file import hosts_file
 from tasks.image import image
 from tasks.image_source import image_source
+from tasks.impair import impair
 from tasks.interfaces import interfaces
 from tasks.mpi import mpi
 from tasks.mpi_smoke import mpi_smoke
@@ -82,7 +84,7 @@ from workflows.lab_up import ensure_lab
 STEPS = (
     "preflight", "image_source", "underlay_udp", "record", "vm_remove",
     "sysctl", "guard", "firewall_reset", "bridge", "veth", "vxlan", "bridge_ports", "fdb",
-    "mtu_servers", "switch", "image",
+    "mtu_servers", "switch", "impair", "image",
     "vm_boot", "observe_guest", "mtu", "firewall_guests", "hosts_file", "ssh_keys", "nfs", "mpi",
     "interfaces", "mpi_smoke",
 )  # fmt: skip
@@ -105,6 +107,7 @@ def stages(session: Session) -> Iterator[Stage]:
     yield from release_stages(session, size)
     yield servers_stage(session, size)
     yield switch_stage(session, size)
+    yield impair_stage(session, size)
     yield image_stage(session)
     yield from guests_stages(session, size)
     if not dry_run and session.recorder.changed:  # of a cluster that stands, verify proves it
@@ -123,6 +126,8 @@ def preflight_stage(session: Session) -> Stage:
         mode=cluster.settings.firewall,
         flows=flows,
         adapter=PerHost(lambda host: own if is_switch(host) else None),
+        ends=_on_server(session, port_ends, wishes=site_wishes(cluster)),
+        lab=session.site.lab is not None,
         ports=cluster.switch_ports(0),  # the MTU follows from what is looked at here
     )
     return Stage(servers, (look,))
@@ -229,6 +234,24 @@ def switch_stage(session: Session, size: int) -> Stage:
     adapter, ports = cluster.settings.switch, cluster.switch_ports(size)
     holder = step(switch, adapter=adapter, ports=ports, owner=cluster.owner)
     return Stage(is_switch, (holder,))
+
+
+def impair_stage(session: Session, size: int) -> Stage:
+    """Return what the site says that ports do to frames; all others do nothing to them."""
+    cluster = session.cluster
+    return Stage(servers, (impair_step(session, site_wishes(cluster), size),))
+
+
+def impair_step(session: Session, wishes: Mapping[str, PortWish], size: int) -> Step:
+    """Return the step that has ports do what is wished; `size` is the MTU in bytes."""
+    cluster = session.cluster
+    return step(
+        impair,
+        ends=_on_server(session, port_ends, wishes=wishes),
+        owner=cluster.owner,
+        mtu=size,
+        lab=session.site.lab is not None,
+    )
 
 
 def image_stage(session: Session) -> Stage:

@@ -29,6 +29,8 @@ from farswitch.run.terminal import shown
 from farswitch.status.guests import guest_statuses
 from farswitch.status.path import hops
 from workflows.build import servers_stage
+from workflows.impaired import impaired
+from workflows.impaired import lines as impaired_lines
 from workflows.lab_up import ensure_lab
 from workflows.look import look
 
@@ -120,12 +122,18 @@ def _once(session: Session, view: Callable[[Before], Shown], console: Console) -
         console.print(shown(f"{server}: {word}", style="yellow" if lines else ""))
         for line in lines:
             console.print(shown(f"  {line}"))
+    ports = impaired(session)
+    for line, style in impaired_lines(ports):
+        console.print(shown(line, style=style))
     report = session.report()
     for note in report.notes:
         console.print(shown(note))
     failures_on(console, report)
     if session.options.json:
-        found = {"servers": [{"name": name, "drift": lines} for name, lines in pending.items()]}
+        found = {
+            "servers": [{"name": name, "drift": lines} for name, lines in pending.items()],
+            "impairments": ports,
+        }
         echo(json.dumps(report.document() | now.document | found, indent=1))
     return report.exit_code
 

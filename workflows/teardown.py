@@ -29,6 +29,7 @@ from tasks.find_leftovers import find_leftovers
 from tasks.firewall_reset import firewall_reset
 from tasks.guard import guard
 from tasks.image_remove import image_remove
+from tasks.impair import impair
 from tasks.links_remove import links_remove
 from tasks.matrix import matrix
 from tasks.record import record
@@ -78,6 +79,7 @@ def stages(
 def server_stages(on: Filter, owner: Owner) -> Iterator[Stage]:
     """Yield what removes a cluster's network from servers and restores their settings."""
     yield Stage(on, (step(switch_remove, owner=owner),))
+    yield Stage(on, (step(impair, name="impairments", ends=(), owner=owner, present=False),))
     yield Stage(on, (step(links_remove, name="links", owner=owner),))
     yield Stage(on, (step(firewall_reset, owner=owner, present=False),))
     yield Stage(on, (step(guard, owner=owner, present=False),))

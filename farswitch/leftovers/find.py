@@ -18,9 +18,10 @@ from farswitch.firewall.nft import MARK
 from farswitch.firewall.read import GUARD
 from farswitch.firewall.ruleset import Ruleset
 from farswitch.guests.base_image import GUESTS, OURS
+from farswitch.impair.observe import TUNNEL
 from farswitch.leftovers.orphans import UNNAMED, Leftover, Leftovers, Times, named
 from farswitch.links.ownership import PREFIX
-from farswitch.links.plan import KINDS
+from farswitch.links.plan import KINDS, TAP
 from farswitch.model.machines import Address
 from farswitch.model.owner import GROUP_BASE
 from farswitch.model.settings import DEFAULT_POOL, VNI_MAX
@@ -132,7 +133,7 @@ def _links(links: Iterable[Link], bases: Mapping[str, int]) -> Iterator[Leftover
     by_base = {base: name for name, base in bases.items()}
     for link in links:
         base, owner = _group_base(link), _owner(link.alias)
-        if link.kind in KINDS and owner:
+        if owner and link.kind in {*KINDS, TAP}:
             yield Leftover(owner, link.kind, link.name)
         elif base is not None:
             yield Leftover(by_base.get(base, UNNAMED), link.kind, link.name)
@@ -163,7 +164,8 @@ def _volumes(volumes: Mapping[str, Sequence[VolumeState]]) -> Iterator[Leftover]
 def _tables(listed: Iterable[nft.Json]) -> Iterator[Leftover]:
     for rule in (entry["rule"] for entry in listed if "rule" in entry):
         owner = _owner(rule.get("comment", ""))
-        if owner and rule["table"] == f"{GUARD}{owner.replace('-', '_')}":
+        table = f"{GUARD}{owner.replace('-', '_')}"
+        if owner and (rule["table"] == table or rule["table"].startswith(f"{table}_{TUNNEL}")):
             yield Leftover(owner, "nft table", f"{rule['family']} {rule['table']}")
 
 

@@ -15,6 +15,10 @@ from farswitch.model.owner import Owner
 
 Wanted: TypeAlias = Bridge | Tunnel | VethEnd
 KINDS = frozenset(one.kind for one in (Bridge, Tunnel, VethEnd))
+TAP = "tun"
+"""The kind of a delay line's interface."""
+IMPAIRING = ("fsi", "fsj")
+"""What the names of the veths begin with that `impair` makes and removes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,11 @@ def plan(
         FarswitchError: No interface has the local address of a tunnel.
     """
     names = {wanted.name for wanted in want}
-    ours = {link.name: link for link in have if owns(owner, link, names) and link.kind == kind}
+    ours = {
+        link.name: link
+        for link in have
+        if owns(owner, link, names) and link.kind == kind and not link.name.startswith(IMPAIRING)
+    }
     if not present:
         return [Remove(link) for link in ours.values()]
     gone = {wanted.peer for wanted in want if _is_away(wanted, ours.get(wanted.name))}
@@ -116,8 +124,8 @@ def foreseen(have: Sequence[Link], changes: Sequence[LinkChange]) -> tuple[Link,
 
 
 def plan_removal(have: Sequence[Link], owner: Owner) -> list[LinkChange]:
-    """List the bridges, tunnels and veths of an owner."""
-    return [Remove(link) for link in have if owns(owner, link) and link.kind in KINDS]
+    """List the bridges, tunnels, veths and delay lines of an owner."""
+    return [Remove(link) for link in have if owns(owner, link) and link.kind in {*KINDS, TAP}]
 
 
 def _refuse_foreign(

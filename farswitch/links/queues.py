@@ -17,6 +17,8 @@ UNSHAPED = frozenset(
 """Kinds that share a device and hold nothing back: people tune the servers' own devices so."""
 BY_LENGTH = frozenset({"pfifo_fast", "pfifo"})
 """Kinds whose limit is the interface's `txqueuelen`; others have one of their own."""
+DECLARED = range(0x4600, 0x4700)
+"""Handles of the impairments that somebody asked farswitch for."""
 SHORT, LENGTH = 100, 1000
 """Packets that a queue holds: below the first, bursts are dropped; the kernel's default."""
 
@@ -56,6 +58,8 @@ class QueueState:
             for one in attached:
                 if one.kind in HOOKS:
                     yield from _of_filters(one, ours=ours)
+                elif ours and one.handle in DECLARED:
+                    continue
                 elif one.handle and one.kind not in (UNSHAPED if not ours else {"noqueue"}):
                     said = f"its queueing discipline is '{one.kind}' ({one.handle:x}:)"
                     yield QueueFault(link.name, said, _tc("qdisc", link.name, "root"))

@@ -108,6 +108,7 @@ class Impairment(Fields):
     def _fits(self) -> Self:
         refuse_if(self.jitter > self.delay)
         refuse_if(self.reorder and not self.delay)
+        refuse_if((self.rate or 0) % 8)  # the kernel counts bytes
         return self
 
     def __bool__(self) -> bool:

@@ -63,6 +63,20 @@ class ImpairmentEvent(Fields):
         return self
 
 
+class TimelineFile(Fields):
+    """A file of `farswitch impair run`."""
+
+    events: Annotated[
+        list[ImpairmentEvent],
+        Field(
+            min_length=1, title="a list of events, as {at: 1 s, port: node2, link: down, for: 1 s}"
+        ),
+    ]
+    """what is done to which port, and when"""
+    length: Length | None = None
+    """when it ends; with the last event where not given"""
+
+
 @dataclass(frozen=True, slots=True)
 class TimelineStep:
     """A moment of a timeline at which a port changes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from farswitch.links.queues import QueueFault
 from farswitch.proof.check import Check
@@ -18,6 +18,8 @@ def judge(
     hops: Sequence[str],
     faults: Sequence[QueueFault],
     command: Callable[[Sequence[str]], str],
+    *,
+    declared: Mapping[str, str] | None = None,
 ) -> Iterator[Check]:
     """Yield one verdict an interface that is wrong, or one that all are right.
 
@@ -27,9 +29,12 @@ def judge(
         hops: All that were looked at.
         faults: What is wrong with some.
         command: Makes the line that runs a program there as root.
+        declared: What some do on purpose.
     """
     if not faults:
-        good = f"{', '.join(hops)}: as the kernel does by itself"
+        purpose = [f"{name}: {does}, on purpose" for name, does in (declared or {}).items()]
+        plain = ", ".join(hop for hop in hops if hop not in (declared or {}))
+        good = "; ".join([f"{plain}: as the kernel does by itself", *purpose])
         yield Check(name, host, ok=True, measured=good, expected=EXPECTED)
     for device in dict.fromkeys(one.device for one in faults):
         here = [one for one in faults if one.device == device]

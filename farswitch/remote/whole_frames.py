@@ -31,6 +31,13 @@ def asked(probe: socket.socket, name: str, command: int, value: int = 0) -> int:
     return int(values[1])
 
 
+def set_whole(name: str) -> None:
+    """Have frames leave an interface whole."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for command, wanted in OFFLOADS.values():
+            asked(probe, name, command + 1, wanted)
+
+
 def main(how: str, names: list[str]) -> None:
     """Print what differs, and set it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -48,4 +55,5 @@ def main(how: str, names: list[str]) -> None:
                         asked(probe, name, command + 1, wanted)
 
 
-main(sys.argv[1], sys.argv[2:])
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -26,6 +26,7 @@ from farswitch.rollback.timer import (
     CONTROL,
     ENDING,
     EXCHANGE,
+    IMPAIR,
     LOCAL,
     Rollback,
     RollbackTimer,
@@ -99,7 +100,8 @@ def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[
     """
     if last:
         _end(shell, list_timers(shell, rollback.name_of(CONTROL, cluster)))
-    names = [rollback.name_of(kind, cluster) for kind in (FIREWALL, GUARD, EXCHANGE, ENDING, LOCAL)]
+    kinds = (FIREWALL, GUARD, EXCHANGE, ENDING, LOCAL, IMPAIR)
+    names = [rollback.name_of(kind, cluster) for kind in kinds]
     timers = list_timers(shell, *names)
     fired = timers.fired
     if timers.pending:
@@ -146,6 +148,11 @@ def _taken_back(server: str, undone: Rollback) -> str:
         return (
             f"An earlier measurement on a local path was cut off, so '{server}' has given the "
             f"guests their own bridges back: {undone}."
+        )
+    if undone.id.startswith(f"{IMPAIR}-"):
+        return (
+            f"An earlier impairment of ports on '{server}' was cut off, so the server has taken it "
+            f"off: {undone}."
         )
     return (
         f"An earlier change of the firewall of '{server}' was not confirmed by a new login, "

@@ -22,6 +22,8 @@ FOLDER = "/run/farswitch-deadman"
 EXCHANGE, ENDING, LOCAL, CONTROL = "exchange", "ending", "local", "control"
 """The kinds of the timers that give ports back to a switch, that end one which is left beside
 another, that give guests their own bridges back, and of verify's, which bring a port up."""
+IMPAIR = "impair"
+"""The kind of those that take impairments off ports."""
 UNDO_SECONDS = 60
 """An undo that takes longer is ended by the script."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

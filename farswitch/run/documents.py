@@ -233,6 +233,18 @@ class ServerEntry(TypedDict):
 
 
 @closed
+class ImpairmentEntry(TypedDict):
+    """What a direction of a port does to frames; `does` as a site writes it."""
+
+    guest: str
+    direction: Literal["to_guest", "from_guest"]
+    server: str
+    interface: str
+    does: dict[str, str]
+    fault: str
+
+
+@closed
 class StatusDocument(RunDocument):
     """`status`: `guests`, or of one guest `guest` and `hops`; neither where the run failed."""
 
@@ -240,6 +252,7 @@ class StatusDocument(RunDocument):
     guest: NotRequired[str]
     hops: NotRequired[list[HopEntry]]
     servers: NotRequired[list[ServerEntry]]
+    impairments: NotRequired[list[ImpairmentEntry]]
 
 
 @closed
@@ -348,6 +361,55 @@ class SwitchUseDocument(BuildDocument):
     """`switch use`; no `exchange` in a dry run."""
 
     exchange: NotRequired[ExchangeEntry]
+
+
+@closed
+class MeasuredEntry(TypedDict):
+    """What was asked for and what was measured, in `ms` (added to a round trip), % or Mbit/s.
+
+    `low` and `high` are a loss's 95 % interval, null of others.
+    """
+
+    quantity: Literal["delay", "loss", "rate"]
+    direction: Literal["to_guest", "from_guest", "both"]
+    asked: float
+    got: float
+    low: float | None
+    high: float | None
+
+
+@closed
+class ImpairDocument(BuildDocument):
+    """`impair` and `impair clear`: what all ports do then; none where the run failed before."""
+
+    impairments: NotRequired[list[ImpairmentEntry]]
+    measured: NotRequired[list[MeasuredEntry]]
+
+
+@closed
+class TimelineStepEntry(TypedDict):
+    """A step of a timeline, with its true moments, in seconds from the start."""
+
+    server: str
+    step: str
+    at: float
+    began: float
+    ended: float
+    error: str
+
+
+@closed
+class ImpairRunDocument(BuildDocument):
+    """`impair run`; an empty timeline in a dry run, none where the run failed before."""
+
+    timeline: NotRequired[list[TimelineStepEntry]]
+
+
+@closed
+class ImpairShowDocument(RunDocument):
+    """`impair show`."""
+
+    impairments: NotRequired[list[ImpairmentEntry]]
 
 
 @closed
@@ -844,6 +906,7 @@ DOCUMENTS: dict[str, Any] = {
     "runs": RunsDocument | RunDocument,
     "site": SiteDocument | RunDocument,
     "start": BuildDocument,
+    "impair": ImpairDocument | ImpairRunDocument | ImpairShowDocument,
     "status": StatusDocument,
     "status-watch": WatchDocument,
     "stop": BuildDocument,

@@ -168,8 +168,12 @@ class CrossChecks:
 
     def _impairments(self) -> None:
         seen: dict[str, str] = {}
-        for text, _ in self.settings.impairments:
+        for text, port in self.settings.impairments:
             place: Place = (*DATA, "impairments", text)
+            if port.link:
+                sentence = "a site's port is not 'down', which a build could not end with, wanted"
+                sentence = f"{sentence} a direction; take it down by 'farswitch impair'."
+                self.mistakes.add(self.defaults, (*place, "link"), sentence)
             try:
                 names = expand(text)
             except ConfigError as error:

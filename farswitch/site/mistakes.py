@@ -49,6 +49,22 @@ class Mistakes:
             return None
 
 
+def explained(model: type[BaseModel], error: ValueError, where: str) -> str:
+    """Return what is wrong with a value that was typed at some place, a sentence a line."""
+    if not isinstance(error, ValidationError):
+        return f"{where} cannot be meant, wanted {wanted_of(model)}."
+    sentences = (
+        _sentence(model, details, (where, *details["loc"]))
+        for details in error.errors(include_url=False)
+    )
+    return "\n".join(sentences)
+
+
+def wanted_of(model: type[BaseModel]) -> str:
+    """Return the keys of a model, as a message says them."""
+    return f"one or more of {', '.join(model.model_fields)}, each once, with its value"
+
+
 def found(value: Any) -> str:
     """Return how a message shows a value of a YAML file."""
     if value is None or value == "":

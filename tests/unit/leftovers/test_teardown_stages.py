@@ -26,8 +26,8 @@ HYPERVISOR = SimpleNamespace(name="s1", has_parent_group=lambda name: name == "h
 SWITCH = SimpleNamespace(name="s2", has_parent_group=lambda name: name == "switch")
 SITE = Settings(cluster="a")
 STEPS = [
-    "vm_remove", "image_remove", "switch_remove", "links", "firewall_reset", "guard", "matrix",
-    "sysctl", "record",
+    "vm_remove", "image_remove", "switch_remove", "impairments", "links", "firewall_reset",
+    "guard", "matrix", "sysctl", "record",
 ]  # fmt: skip
 
 

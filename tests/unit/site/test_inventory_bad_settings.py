@@ -24,6 +24,9 @@ A_TSO = "wanted true or false; true only with 'datapath: netdev'."
 PORTS = "wanted a mapping from guests or node sets to 'to_guest', 'from_guest' and 'link'."
 A_DELAY = "wanted a time of up to 60 s in whole microseconds, with its unit, as 2ms or 500us."
 A_LOSS = "wanted a percentage to four places with its sign, as 0.1%."
+A_DIRECTION = (
+    "which a build could not end with, wanted a direction; take it down by 'farswitch impair'."
+)
 DEFAULTS_ROWS = {
     "switches-a-list": ("switches: [bridge]", f"'switches' is [\"bridge\"], {SWITCHES}"),
     "switches-a-bad-name": ("switches: {A b: bridge}", f"'switches' is a mapping, {SWITCHES}"),
@@ -51,15 +54,19 @@ DEFAULTS_ROWS = {
         "'impairments.node1.to_gest' is no known key, wanted 'to_guest'.",
     ),
     "impairments-no-guest": (
-        "impairments: {node9: {link: down}}",
+        "impairments: {node9: {to_guest: loss 1%}}",
         "'node9' is no guest of hosts.yaml, wanted one.",
     ),
     "impairments-twice": (
-        "impairments: {'node[1-2]': {link: down}, node2: {to_guest: loss 1%}}",
+        "impairments: {'node[1-2]': {from_guest: loss 1%}, node2: {to_guest: loss 1%}}",
         "'node2' is in 'node[1-2]', too, wanted it once.",
     ),
+    "impairments-link": (
+        "impairments: {node1: {link: down}}",
+        f"a site's port is not 'down', {A_DIRECTION}",
+    ),
     "impairments-no-set": (
-        "impairments: {'node[1-': {link: down}}",
+        "impairments: {'node[1-': {to_guest: loss 1%}}",
         "'node[1-' is no node set, wanted one such as node[1-3] or a1,b7.",
     ),
     "vni-0": ("vni_base: 0", "'vni_base' is 0, wanted a number from 1 to 16777215."),

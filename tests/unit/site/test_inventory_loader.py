@@ -20,7 +20,7 @@ data:
   mtu: 1400
   switch: {{program: {{command: [mine, '{{ports}}'], stop: 1}}}}
   switches: {{flat: bridge, two: {{program: {{command: [two, "{{ports}}"]}}}}}}
-  impairments: {{"a[1-2]": {{to_guest: {{loss: 1 %}}}}, b7: {{link: down}}}}
+  impairments: {{"a[1-2]": {{to_guest: {{loss: 1 %}}}}, b7: {{from_guest: rate 1Gbit}}}}
   data_network: 172.16.0.0/16
   management_network: 172.17.0.0/20
   memory: 1024
@@ -46,7 +46,7 @@ SETTINGS = Settings(
     mtu=1400,
     switch={"program": {"command": ["mine", "{ports}"], "stop": 1}},
     switches={"flat": "bridge", "two": {"program": {"command": ["two", "{ports}"]}}},
-    impairments={"a[1-2]": {"to_guest": "loss 1%"}, "b7": {"link": "down"}},
+    impairments={"a[1-2]": {"to_guest": "loss 1%"}, "b7": {"from_guest": "rate 1Gbit"}},
     data_network=IPv4Network("172.16.0.0/16"),
     management_network=IPv4Network("172.17.0.0/20"),
     memory=1024,

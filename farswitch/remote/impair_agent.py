@@ -1,0 +1,160 @@
+"""Change ports of this server at the moments of a plan, by this server's own clock.
+
+Usage: python3 impair_agent.py, with the plan as a line of JSON on standard input:
+
+  {"at_once": BOOL, "seconds": SECONDS, "last": [...],
+   "steps": [{"at": SECONDS, "name": TEXT, "changes": [...]}]}
+
+No change begins later than `seconds` after the start, where they are not 0: a timer may undo it by
+then. Where it is not to begin at once, it answers each line {"start": null} with {"now": SECONDS},
+of this server's time of day, and begins at the moment of a line {"start": SECONDS}. Of a step, `at`
+is counted from that. It prints a line of JSON a step: {"name", "at", "began", "ended", "error"},
+the true moments counted in the same way. When its input ends while it waits, or brings another
+line, what is `last` is done at once, it prints {"ended": SECONDS}, and ends.
+
+A change is {"netlink": HEX}, a request to the kernel; {"nft": TEXT}; {"whole": INTERFACE}, whose
+frames then leave whole; or {"start": [COMMAND...]}, a program that prints a line when it is ready
+and goes on by itself. With "may_fail" what the kernel refuses is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from typing import Any
+
+from farswitch.remote.whole_frames import set_whole
+
+ERROR = 2
+SPIN = 0.002
+"""Seconds before a moment from which on it is waited for without sleep."""
+
+
+class ChangeError(Exception):
+    """Something refused a change, in its words."""
+
+
+def request(data: bytes) -> None:
+    """Send requests to the kernel, one after the other, and raise what it refuses."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
+        kernel.bind((0, 0))
+        while data:
+            (length,) = struct.unpack_from("=I", data)
+            kernel.send(data[:length])
+            data = data[(length + 3) & ~3 :]
+            reply = kernel.recv(1 << 16)
+            kind, error = struct.unpack_from("=4xH10xi", reply)
+            if kind == ERROR and error:
+                raise ChangeError("the kernel refused it: " + os.strerror(-error))
+
+
+def nft(text: str) -> None:
+    """Have nft carry out a text."""
+    pipe = subprocess.PIPE
+    done = subprocess.run(
+        ["nft", "-f", "-"], input=text.encode(), stdout=pipe, stderr=pipe, check=False
+    )
+    if done.returncode:
+        raise ChangeError("nft: " + done.stderr.decode(errors="replace").strip())
+
+
+def start(argv: list[str]) -> None:
+    """Start a program that goes on by itself, and wait until it is ready."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout  # noqa: S101 - for the type checker
+        said = process.stdout.readline().decode(errors="replace").strip()
+        process.stdout.close()
+        if said != "ready":
+            raise ChangeError(said or "a program ended without a word")
+        process.returncode = 0  # it goes on: nobody waits for it
+
+
+def change(one: dict[str, Any]) -> None:
+    """Make one change."""
+    try:
+        if "netlink" in one:
+            request(bytes.fromhex(one["netlink"]))
+        elif "nft" in one:
+            nft(one["nft"])
+        elif "whole" in one:
+            set_whole(one["whole"])
+        else:
+            start(one["start"])
+    except (ChangeError, OSError):
+        if not one.get("may_fail"):
+            raise
+
+
+def make(changes: list[dict[str, Any]], until: float = float("inf")) -> str:
+    """Make changes, and return why one could not be made; those behind it are not tried then."""
+    try:
+        for one in changes:
+            if time.monotonic() > until:
+                return "the server is too slow: it came to no end in time"
+            change(one)
+    except (ChangeError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def wait(until: float) -> bool:
+    """Wait for a moment of the monotonic clock; False: standard input had something before it."""
+    while True:
+        left = until - time.monotonic()
+        if left <= SPIN:
+            while time.monotonic() < until:
+                pass
+            return True
+        if select.select([0], [], [], left - SPIN)[0]:
+            return False
+
+
+def stop(_number: int, _frame: object) -> None:
+    """Close the input, as if who wrote it had ended."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+
+
+def start_of() -> float:
+    """Return the start by the monotonic clock, which nobody sets; ends where there is none."""
+    while line := sys.stdin.buffer.readline():
+        wanted = json.loads(line)["start"]
+        if wanted is not None:
+            return time.monotonic() + float(wanted) - time.time()
+        print(json.dumps({"now": time.time()}), flush=True)
+    raise SystemExit("the input ended before the start")
+
+
+def main() -> None:
+    """Read the plan and carry it out."""
+    plan = json.loads(sys.stdin.buffer.readline())
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, stop)
+    zero = time.monotonic() if plan["at_once"] else start_of()
+    for step in plan["steps"]:
+        if step["at"] and not wait(zero + step["at"]):
+            make(plan["last"])
+            print(json.dumps({"ended": time.monotonic() - zero}), flush=True)
+            return
+        began = time.monotonic() - zero
+        error = make(step["changes"], zero + plan["seconds"] if plan["seconds"] else float("inf"))
+        times = {"began": began, "ended": time.monotonic() - zero, "error": error}
+        print(json.dumps({"name": step["name"], "at": step["at"], **times}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
