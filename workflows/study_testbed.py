@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -35,6 +36,7 @@ from farswitch.study.launch import (
     shown_command,
     tail,
 )
+from farswitch.study.neighbour import LEAST_NODES, Neighbour, halves, neighbour, silent
 from farswitch.study.noise import noise
 from farswitch.study.plan import LOCAL, Cell, Study
 from farswitch.study.results import PathProof, PortTraffic, Value
@@ -84,6 +86,14 @@ class ClusterTestbed:
                 f"The study wants {most} nodes, and cluster '{session.cluster.name}' has {count}.",
                 hint=f"More guests: farswitch build --nodes {most}",
             )
+        least = min((cell.nodes or count for cell in study.cells), default=count)
+        if study.shared and least < LEAST_NODES:
+            raise ConfigError(
+                f"A study of neighbours wants {LEAST_NODES} nodes, two for each of both jobs, and "
+                f"has {least}.",
+                hint=f"More guests: farswitch build --nodes {LEAST_NODES}",
+            )
+        self._study = study
         self._chosen = select(probes(), only=PROOF)
         self._converge()
         self.environment = self._environment()
@@ -120,20 +130,28 @@ class ClusterTestbed:
         """Run a program on the cell's nodes."""
         session = self._session
         session.begin_anew()
-        guests = session.cluster.guests[: cell.nodes]
-        before = self._states(guests, GATE_SECONDS)
+        every = session.cluster.guests[: cell.nodes]
+        guests, others = halves(every) if self._study.shared else (every, ())
+        before = self._states(every, GATE_SECONDS)
         loads = {host: state.load for host, state in before.items() if state.load}
-        began = time.time()
-        argv = command_of(program, [str(guest.data_address.ip) for guest in guests])
+        began, argv = time.time(), self._command(program, guests)
         bound = seconds_of(program) + 6.0 * GRACE
         run = step(mpi_program, argv=argv, settings=session.cluster.settings, seconds=bound)
-        session.run([Stage(session.is_first_of(guests), (run,), vital=False)])
+        count, failed = 0, ""
+        try:
+            with self._neighbour(cell, others, bound) as beside:
+                session.run([Stage(session.is_first_of(guests), (run,), vital=False)])
+                count = beside.look() if beside else 0
+        except FarswitchError as raised:
+            failed = str(raised)
         seconds = time.time() - began
         ended = session.recorder.results.get(("mpi_program", guests[0].name))
         values, error = self._outcome(name, program, ended)
-        after = self._states(guests, 0.0)
-        ports = self._ports(guests, before, after)
-        error = error or not_crossed(program, ports, local=cell.local)
+        after = self._states(every, 0.0)
+        ports = self._ports(every, before, after)
+        if not (cell.alone or cell.local):
+            failed = failed or silent(ports, others)
+        error = failed or error or not_crossed(program, ports, local=cell.local)
         return Measured(
             command=shown_command(program, len(guests)),
             began=began,
@@ -147,10 +165,28 @@ class ClusterTestbed:
             ports=ports,
             retransmitted={
                 guest.name: after[guest.name].retransmitted - before[guest.name].retransmitted
-                for guest in guests
+                for guest in every
                 if guest.name in before and guest.name in after
             },
+            neighbour_runs=count,
         )
+
+    def _command(self, program: StudyProgram, guests: Sequence[Guest]) -> list[str]:
+        return command_of(program, [str(guest.data_address.ip) for guest in guests])
+
+    @contextmanager
+    def _neighbour(
+        self, cell: Cell, guests: Sequence[Guest], seconds: float
+    ) -> Iterator[Neighbour | None]:
+        """Run the cell's other job, where it has one, until the block ends."""
+        if cell.alone:
+            yield None
+            return
+        session = self._session
+        argv = self._command(self._study.programs[str(cell.neighbour)], guests)
+        login = shell(session.nornir.inventory.hosts[guests[0].name])
+        with neighbour(login, session.cluster.settings, argv, seconds) as beside:
+            yield beside
 
     def _outcome(
         self, name: str, program: StudyProgram, ended: Completed | None

@@ -700,6 +700,20 @@ class StudyRowEntry(TypedDict):
     verdict: str
 
 
+BesideEntry = TypedDict(
+    "BesideEntry",
+    {
+        "metric": str,
+        "neighbour": str,
+        "where": str,
+        "slowdown": float,
+        "interval": list[float] | None,
+        "verdict": str,
+        "class": Literal["below 1.1", "1.1 to 2", "above 2"],
+    },
+)
+
+
 @closed
 class StudyDocument(TypedDict):
     """`study run`, `resume` and `status`: what a study says; `left_out` of this run alone."""
@@ -717,6 +731,7 @@ class StudyDocument(TypedDict):
     host: Literal["quiet", "noisy", "not judged"]
     why: str
     rows: list[StudyRowEntry]
+    beside: list[BesideEntry]
     left_out: NotRequired[list[str]]
 
 

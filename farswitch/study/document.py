@@ -22,6 +22,8 @@ BUILTIN = "builtin"
 """What a study writes for the kernels that come with farswitch."""
 LEAST_BLOCKS = 6
 """Repeats below which no interval is given: of fewer, a bootstrap knows too little."""
+ALONE = "none"
+"""The neighbour of a cell whose programs have the switch to themselves."""
 MOST_CELLS = 200
 
 
@@ -40,6 +42,7 @@ Impair = Annotated[
 ]
 PathName = Annotated[Literal["local", "remote"], Field(title="'local' or 'remote'")]
 SwitchName = Annotated[str, Field(title="the name of a switch of the site, or a kind of switch")]
+NeighbourName = Annotated[str, Field(title=f"'{ALONE}', or a program of the study")]
 NodeCount = Annotated[int, number(2, 900)]
 Name = Annotated[str, text(r"[a-z][a-z0-9_-]{0,30}", "a name of a-z, 0-9, '_' and '-'")]
 A_PROGRAM = "a mapping with 'run' and 'metric', or 'builtin' for farswitch's own kernels"
@@ -97,6 +100,7 @@ class CellEntry(Fields):
     nodes: NodeCount | None = None
     impair: Impair | None = None
     path: PathName | None = None
+    neighbour: NeighbourName | None = None
 
 
 class Factors(Fields):
@@ -115,6 +119,10 @@ class Factors(Fields):
     path: Annotated[
         list[PathName] | None, Field(min_length=1, title="a list of 'local' and 'remote'")
     ] = None
+    neighbour: Annotated[
+        list[NeighbourName] | None,
+        Field(min_length=1, title=f"a list of '{ALONE}' and programs of the study"),
+    ] = None
 
 
 class StudyFile(Fields):
@@ -131,6 +139,10 @@ class StudyFile(Fields):
         Nested(lambda: StudyProgram, named=True),
         Field(min_length=1, title=f"names, each with {A_PROGRAM}"),
     ]
+    pairs: Annotated[
+        list[Name] | None, Field(min_length=1, title="a list of programs of the study")
+    ] = None
+    """short for the factor `neighbour` with 'none' and these"""
     control: Annotated[str, Field(title="a program, or PROGRAM.compute")] = ""
     """what never touches the network: it judges the host"""
     repeats: Annotated[int, number(1, 1000)] = 10

@@ -47,6 +47,7 @@ class Measured:
     noise: tuple[str, ...] = ()
     ports: Mapping[str, PortTraffic] | None = None
     retransmitted: Mapping[str, int] | None = None
+    neighbour_runs: int = 0
 
 
 class StudyTestbed(Protocol):
@@ -153,6 +154,7 @@ def _record(visit: CellVisit, name: str, measured: Measured, entered: Entered) -
         proof=entered.proof,
         ports=dict(measured.ports or {}),
         retransmitted=dict(measured.retransmitted or {}),
+        neighbour_runs=measured.neighbour_runs,
         switch=dict(entered.switch),
         exchange=dict(entered.exchange),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from farswitch.errors import ConfigError
@@ -13,21 +14,19 @@ from farswitch.model.node_names import shown
 from farswitch.model.switch import adapters
 from farswitch.site.mistakes import Mistakes
 from farswitch.site.yaml_lines import Document, Place, read_document, shown_path
-from farswitch.study.document import MOST_CELLS, StudyFile
+from farswitch.study.document import ALONE, MOST_CELLS, StudyFile
 from farswitch.study.kernels import CONTROL, KERNEL_NAMES
 from farswitch.study.plan import LOCAL, OF_PORTS, Cell, Study, cells_of
 
 FOLDER = "studies"
 SUFFIX = ".yaml"
 LATER = {
-    "pairs": "two jobs at once on one switch",
     "pin": "guests' processors that are pinned",
     "events": "changes while a program runs",
 }
 FACTORS_LATER = {
     "mtu": "another MTU of the data network",
     "impair": "impairments of ports",
-    "neighbour": "another job beside the measured one",
 }
 """What a study cannot ask for yet."""
 
@@ -109,9 +108,10 @@ def _wrong(
     file: StudyFile, cells: tuple[Cell, ...], control: str, site: Site
 ) -> Iterator[tuple[Place, str]]:
     """Yield what is wrong between the keys of a file, and between it and its site."""
-    if (file.over is None) == (file.cells is None):
+    if (file.over is None and file.pairs is None) == (file.cells is None):
         yield ("over",), "wanted either 'over' or 'cells', one of both."
         return
+    yield from _wrong_neighbours(file, cells)
     yield from _without_metric(file)
     yield from _ports_of_local(file)
     yield from _unknown_switches(file, site)
@@ -166,6 +166,27 @@ def _ports_of_local(file: StudyFile) -> Iterator[tuple[Place, str]]:
         for factor in OF_PORTS if cell.path == LOCAL else ():
             if getattr(cell, factor) is not None:
                 yield ("cells", at, factor), f"a cell with 'path: local' has no '{factor}'."
+
+
+def _wrong_neighbours(file: StudyFile, cells: tuple[Cell, ...]) -> Iterator[tuple[Place, str]]:
+    """Yield what is no program, and what has nothing to be compared with."""
+    named = [
+        *_values(file, "neighbour"),
+        *((("pairs", at), n) for at, n in enumerate(file.pairs or ())),
+    ]
+    for place, name in named:
+        if name not in {ALONE, *file.programs}:
+            wanted = ", ".join((ALONE, *file.programs))
+            yield place, f"there is no program {shown(str(name))}, wanted one of: {wanted}."
+    if file.pairs and file.over and file.over.neighbour:
+        yield ("pairs",), "wanted either 'pairs' or 'over.neighbour', one of both."
+    for cell in cells:
+        if not cell.alone and replace(cell, neighbour=ALONE) not in cells:
+            yield (
+                _place(file),
+                f"'{cell.key}' has no cell with 'neighbour: {ALONE}' to compare with.",
+            )
+            return
 
 
 def _too_many_nodes(file: StudyFile, site: Site) -> Iterator[tuple[Place, str]]:

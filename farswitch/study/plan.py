@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
 
-from farswitch.study.document import CellEntry, StudyFile, StudyProgram
+from farswitch.study.document import ALONE, CellEntry, Factors, StudyFile, StudyProgram
 
 DISCARDED = 0
 """The block whose runs are no results: the first use of each cell."""
@@ -27,11 +27,17 @@ class Cell:
     nodes: int | None = None
     impair: str | None = None
     path: str | None = None
+    neighbour: str | None = None
 
     @property
     def local(self) -> bool:
         """Whether its nodes talk over a bridge of their hypervisor, past the switch."""
         return self.path == LOCAL
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other job runs meanwhile."""
+        return self.neighbour in {None, ALONE}
 
     @property
     def key(self) -> str:
@@ -60,6 +66,11 @@ class Study:
         return self.cells[0]
 
     @property
+    def shared(self) -> bool:
+        """Whether some cells have another job: then each has the first half of the nodes."""
+        return not all(cell.alone for cell in self.cells)
+
+    @property
     def runs(self) -> int:
         """How many runs count."""
         return self.repeats * len(self.cells) * len(self.programs)
@@ -86,6 +97,8 @@ class Study:
 def _word(name: str, value: Any) -> str:
     if value is None:
         return f"the site's {name}"
+    if name == "neighbour":
+        return "alone" if value == ALONE else f"beside {value}"
     return f"{value} nodes" if name == "nodes" else str(value)
 
 
@@ -111,9 +124,9 @@ def cells_of(file: StudyFile) -> tuple[Cell, ...]:
     """Return the cells of a file: the product of its factors, or its list."""
     if file.cells is not None:
         return tuple(_cell(entry) for entry in file.cells)
-    factors = file.over
-    if factors is None:
-        return (Cell(),)
+    factors = file.over or Factors()
+    if file.pairs:
+        factors = factors.model_copy(update={"neighbour": [ALONE, *file.pairs]})
     lists = [getattr(factors, one.name) or [None] for one in fields(Cell)]
     found: list[Cell] = []
     for cell in (Cell(*values) for values in product(*lists)):

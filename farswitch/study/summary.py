@@ -8,6 +8,7 @@ from statistics import median
 from typing import Literal
 
 from farswitch.study.document import LEAST_BLOCKS
+from farswitch.study.interference import Beside, interference
 from farswitch.study.plan import DISCARDED, Cell, Study
 from farswitch.study.results import RunRecord, values_of
 from farswitch.study.statistics import HOST_MARGIN, LEVEL, Effect, effect, host_is_quiet
@@ -46,6 +47,7 @@ class Summary:
         discarded: Runs of the first use of a cell.
         failed: Runs that gave nothing and were not made up for.
         noisy: Runs before which the gate found something too busy.
+        beside: What neighbours did to each program, where there are any.
     """
 
     study: Study
@@ -56,6 +58,7 @@ class Summary:
     discarded: int
     failed: tuple[RunRecord, ...]
     noisy: int
+    beside: tuple[Beside, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -64,7 +67,8 @@ class Summary:
     @property
     def intervals(self) -> int:
         """How many intervals there are: of twenty, one is wrong by chance."""
-        return sum(bool(row.effect and row.effect.interval) for row in self.rows)
+        effects = [*(row.effect for row in self.rows), *(one.effect for one in self.beside)]
+        return sum(bool(one and one.interval) for one in effects)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -85,6 +89,7 @@ def summarise(study: Study, records: Sequence[RunRecord]) -> Summary:
         discarded=sum(key.block == DISCARDED for key in good),
         failed=tuple(one for one in records if one.error and one.key not in good),
         noisy=sum(bool(one.noise) for one in records if one.counts),
+        beside=interference(study, records),
     )
 
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from farswitch.study.interference import Beside
 from farswitch.study.results import RunRecord
 from farswitch.study.statistics import LEVEL, Interval
 from farswitch.study.summary import StudyRow, Summary
@@ -39,6 +40,10 @@ def summary_lines(summary: Summary) -> Iterator[str]:
             continue
         for row in (row for row in summary.rows if row.metric == metric):
             yield _line(row, noisy=summary.host == "noisy")
+    if summary.beside:
+        yield ""
+        yield "Beside another job on the other half of the nodes, against itself alone:"
+        yield from map(beside_line, summary.beside)
     yield ""
     yield (
         f"{summary.done} of {study.runs} runs in {study.repeats} blocks, order drawn by seed "
@@ -55,6 +60,13 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     if summary.failed:
         yield f"{len(summary.failed)} runs failed: {summary.failed[-1].error}"
     yield f"Host {summary.host}: {summary.why}"
+
+
+def beside_line(one: Beside) -> str:
+    """Return what a neighbour did to a program."""
+    name = ", ".join(filter(None, (one.neighbour, one.where)))
+    said = f"x{one.effect.ratio:.2f} {between(one.effect.interval)} {one.effect.verdict}"
+    return f"{one.metric:<24} beside {name:<17} {said}, {one.slowdown_class}"
 
 
 def _line(row: StudyRow, *, noisy: bool) -> str:
@@ -83,6 +95,18 @@ def document_of(summary: Summary, cluster: str) -> Any:
         "host": summary.host,
         "why": summary.why,
         "rows": [_entry(row) for row in summary.rows],
+        "beside": [
+            {
+                "metric": one.metric,
+                "neighbour": one.neighbour,
+                "where": one.where,
+                "slowdown": one.effect.ratio,
+                "interval": _ends(one.effect.interval),
+                "verdict": one.effect.verdict,
+                "class": one.slowdown_class,
+            }
+            for one in summary.beside
+        ],
     }
 
 

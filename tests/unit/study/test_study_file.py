@@ -93,9 +93,20 @@ ROWS = {
         GOOD.replace("repeats", "  mine: {app: hpcg, run: other}\nrepeats"),
         "line 6: 'programs.mine.metric' is missing, wanted a mapping with 'find' and 'unit'.",
     ),
-    "pairs": (
-        GOOD + "pairs: {other: b, programs: [cg]}",
-        "line 8: 'pairs' (two jobs at once on one switch) cannot be run yet.",
+    "pairs-of-no-program": (
+        GOOD + "pairs: [kernels, ft]",
+        "line 8: there is no program 'ft', wanted one of: none, kernels, cg.",
+    ),
+    "pairs-twice": (
+        GOOD.replace("nodes: [2, 3]", "neighbour: [none, cg]") + "pairs: [kernels]",
+        "line 8: wanted either 'pairs' or 'over.neighbour', one of both.",
+    ),
+    "a-neighbour-without-the-program-alone": (
+        GOOD.replace("nodes: [2, 3]", "neighbour: [kernels, cg]"),
+        (
+            "line 2: 'switch=bridge neighbour=kernels' has no cell with 'neighbour: none' to "
+            "compare with."
+        ),
     ),
     "a-switch-of-a-local-cell": (
         GOOD.replace(
@@ -124,6 +135,15 @@ def folder(site_folder: Path) -> Path:
     made = site_folder / "studies"
     made.mkdir(exist_ok=True)
     return made
+
+
+def test_pairs_are_every_program_beside_each_and_alone(folder: Path) -> None:
+    pairs = GOOD.replace(GOOD.splitlines()[1], "pairs: [kernels, cg]")
+    (folder / "one.yaml").write_text(pairs)
+    study = load_study(folder / "one.yaml", load_site("site"))
+    assert [cell.neighbour for cell in study.cells] == ["none", "kernels", "cg"]
+    assert [study.label(cell) for cell in study.cells] == ["alone", "beside kernels", "beside cg"]
+    assert study.shared
 
 
 def test_a_program_of_an_application_is_known_by_its_recipe(folder: Path) -> None:
