@@ -12,7 +12,7 @@ from farswitch.templates import render_template
 CELL, HIGH, LETTER = 88, 30, 7.4
 """In pixels: a cell's width and height, and a letter's width."""
 DARK = 0.78
-"""The shade from which on figures are white and not black: their contrast is above 4.5 so (WCAG 2)."""
+"""The shade from which on figures are white, not black: so their contrast is above 4.5 (WCAG 2)."""
 
 
 @dataclass(frozen=True, slots=True)
