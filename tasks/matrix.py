@@ -18,6 +18,7 @@ def matrix(
     owner: Owner,
     ports: Sequence[SwitchPort] = (),
     *,
+    token: str = "",
     present: bool = True,
     dry_run: bool | None = None,
 ) -> Result:
@@ -30,6 +31,7 @@ def matrix(
         task: The Nornir task of the server with the switch.
         owner: Whose ports are counted at.
         ports: All ports of the switch. What was counted is read where they are given.
+        token: Of a count that must not go on with the table of another one.
         present: False: read it a last time, and remove it.
         dry_run: True: report the change, make none. None: as the run says.
 
@@ -41,7 +43,7 @@ def matrix(
         FarswitchError: The server's nft refused the table.
     """
     login, dry = shell(task), task.is_dry_run(dry_run)
-    want = wanted_matrix(ports)
+    want = wanted_matrix(ports, token)
     change = plan_here(login, want if present else None, owner)
     if present and not dry:
         arm(login, want, owner, change)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,8 @@ class MatrixCount:
         self._session, self._extent = session, extent
         self._cluster, self._owner = session.cluster, session.cluster.owner
         self._ports = self._cluster.switch_ports(session.built_record.mtu)
+        self._token = f"-{secrets.token_hex(4)}"
+        self._want = wanted_matrix(self._ports, self._token)
         self._login = shell(session.nornir.inventory.hosts[self._cluster.switch.name])
         self._over = Event()
         self.interrupted = False
@@ -106,10 +109,10 @@ class MatrixCount:
     def run(self) -> TrafficMatrix | None:
         """Count to the end; None where the table could not be made or read, which is recorded."""
         count.refuse_if_counted(self._login, self._owner)
-        first = self._converge(present=True)
-        if first is None:
-            return None
-        with count.removed_at_logout(self._login, self._owner):
+        with count.removed_at_logout(self._login, self._want, self._owner):
+            first = self._converge(present=True)
+            if first is None:
+                return None
             with self._job_running() if self._extent.line else self._time_running():
                 self._look_on(first)
             last = self._converge(present=False)
@@ -117,7 +120,7 @@ class MatrixCount:
 
     def _converge(self, *, present: bool) -> MatrixReading | None:
         """Make the table, or remove it; return what was read, None where that failed."""
-        one = step(matrix, owner=self._owner, ports=self._ports, present=present)
+        one = step(matrix, owner=self._owner, ports=self._ports, token=self._token, present=present)
         if not self._session.run([Stage(is_switch, (one,))]):
             return None
         found: MatrixReading = self._session.result("matrix", self._cluster.switch.name)
@@ -155,14 +158,14 @@ class MatrixCount:
     def _look_on(self, first: MatrixReading) -> None:
         """Keep the table there until the end; show what went between two looks where wanted."""
         interval = self._extent.interval if self._extent.watch else count.RENEWAL
-        want, renewed, before = wanted_matrix(self._ports), time.monotonic(), first
+        renewed, before = time.monotonic(), first
         console = console_for(as_json=self._session.options.json)
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while not self._over.wait(interval):
                 if time.monotonic() - renewed >= count.RENEWAL:
                     count.renew(self._login, self._owner)
                     renewed = time.monotonic()
-                now = count.read(self._login, want, self._owner)
+                now = count.read(self._login, self._want, self._owner)
                 if self._extent.watch:
                     self._show(matrix_of(self._ports, now - before), live)
                 before = now

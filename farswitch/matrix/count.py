@@ -129,9 +129,9 @@ def _confirm(shell: Shell, timers: rollback.Timers) -> None:
 
 
 @contextmanager
-def removed_at_logout(shell: Shell, owner: Owner) -> Iterator[None]:
-    """Have the server remove the table when our login to it ends, and at the block's end."""
-    with when_login_ends(shell, ("sh", "-c", removal(owner))):
+def removed_at_logout(shell: Shell, want: MatrixTable, owner: Owner) -> Iterator[None]:
+    """Have the server remove this table when our login to it ends, and at the block's end."""
+    with when_login_ends(shell, ("sh", "-c", removal(owner, want.mark(owner)))):
         yield
 
 

@@ -28,15 +28,17 @@ class MatrixTable:
     Attributes:
         ports: The names of the tunnels on the switch server.
         room: How many pairs of addresses are told apart.
+        token: Which count it is of, where one must not take another's for its own.
     """
 
     ports: tuple[str, ...]
     room: int = LEAST_ROOM
+    token: str = ""
 
     def mark(self, owner: Owner) -> str:
         """Return the comment of its rules: our mark, and a word of what it is."""
         what = f"{' '.join(self.ports)} {self.room}"
-        return f"{owner.mark}:matrix-{zlib.crc32(what.encode()):08x}"
+        return f"{owner.mark}:matrix-{zlib.crc32(what.encode()):08x}{self.token}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,10 @@ class MatrixChange:
         return f"{self.sign} table {FAMILY} {self.name}"
 
 
-def wanted_matrix(ports: Sequence[SwitchPort]) -> MatrixTable:
-    """Return the table for the ports of a switch."""
-    return MatrixTable(tuple(port.tunnel for port in ports), max(LEAST_ROOM, 2 * len(ports) ** 2))
+def wanted_matrix(ports: Sequence[SwitchPort], token: str = "") -> MatrixTable:
+    """Return the table for the ports of a switch; the token is that of a count."""
+    names = tuple(port.tunnel for port in ports)
+    return MatrixTable(names, max(LEAST_ROOM, 2 * len(ports) ** 2), token)
 
 
 def plan(
@@ -89,6 +92,8 @@ def is_ours(listed: list[nft.Json], owner: Owner) -> bool:
     return any(one.startswith(f"{owner.mark}:") for one in comments)
 
 
-def removal(owner: Owner) -> str:
-    """Return the script that removes the table, and does nothing where there is none."""
-    return f"nft delete table {FAMILY} {owner.guard_table} 2>/dev/null || true"
+def removal(owner: Owner, mark: str = "") -> str:
+    """Return the script that removes the table, if there is one, and where given with that mark."""
+    table = f"table {FAMILY} {owner.guard_table}"
+    only = f"nft list {table} 2>/dev/null | grep -qF '\"{mark}\"' && " if mark else ""
+    return f"{only}nft delete {table} 2>/dev/null || true"

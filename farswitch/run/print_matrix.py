@@ -7,7 +7,9 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Column, Table
+from rich.text import Text
 
 from farswitch.matrix.by_guest import PairCount, TrafficMatrix
 from farswitch.matrix.reading import TrafficCount
@@ -20,7 +22,7 @@ LISTED = 20
 NO_RANKS = "Which rank ran where is not known here: the command places its ranks itself."
 
 
-def table(found: TrafficMatrix, width: int, *, rates: bool = False) -> Table:
+def table(found: TrafficMatrix, width: int, *, rates: bool = False) -> RenderableType:
     """Return a row a sender, with bytes, or bits a second; the largest pairs where that is wide."""
 
     def cell(count: TrafficCount) -> str:
@@ -35,7 +37,7 @@ def table(found: TrafficMatrix, width: int, *, rates: bool = False) -> Table:
     ]  # fmt: skip
     wide = sum(2 + max(map(len, column)) for column in zip(columns, *rows, strict=True))
     if wide > width:
-        return _largest(found, cell)
+        return _largest(found, cell, "Rate" if rates else "Bytes")
     figures = (Column(shown(name), justify="right", no_wrap=True) for name in columns[1:])
     whole = Table(Column("From"), *figures, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for name, *own in rows:
@@ -47,16 +49,19 @@ def _sum(found: TrafficMatrix, row: str) -> TrafficCount:
     return sum((pair.count for pair in found.pairs if pair.row == row), TrafficCount())
 
 
-def _largest(found: TrafficMatrix, cell: Callable[[TrafficCount], str]) -> Table:
+def _largest(
+    found: TrafficMatrix, cell: Callable[[TrafficCount], str], title: str
+) -> RenderableType:
     """Return the pairs between which most went."""
-    whole = Table(
-        "From", "To", Column("Bytes", justify="right"), box=box.SIMPLE, pad_edge=False,
-        title=f"The largest of {len(found.pairs)} pairs; all of them: --csv, --json",
-        title_justify="left",
-    )  # fmt: skip
+    if not found.pairs:
+        return Text("Nothing came by any port.")
+    figures = Column(title, justify="right")
+    whole = Table("From", "To", figures, box=box.SIMPLE, pad_edge=False)
     for pair in sorted(found.pairs, key=lambda one: -one.count.bytes)[:LISTED]:
         whole.add_row(shown(pair.row), shown(pair.receiver), cell(pair.count))
-    return whole
+    if len(found.pairs) <= LISTED:
+        return whole
+    return Group(f"The largest of {len(found.pairs)} pairs; --csv and --json have all.", whole)
 
 
 def rank_lines(line: str, ranks: Mapping[str, Sequence[int]]) -> Iterator[str]:

@@ -279,9 +279,12 @@ def test_a_server_that_hears_no_more_of_it_removes_it_by_itself(net, monkeypatch
     assert timers(net) == []
 
 
-def test_it_goes_with_the_login_of_a_controller_that_is_killed(net):
-    converge(net)
-    undo = count.removed_at_logout(net.boxes["server2"], net.cluster.owner)
-    with undo:
+def test_it_goes_with_the_login_of_a_controller_that_is_killed_and_no_other_one_does(net):
+    box, owner, ports = net.boxes["server2"], net.cluster.owner, net.cluster.switch_ports(MTU)
+    converge(net, token="-mine")
+    with count.removed_at_logout(box, wanted_matrix(ports, "-another"), owner):
+        pass
+    assert converge(net, token="-mine").changed is False
+    with count.removed_at_logout(box, wanted_matrix(ports, "-mine"), owner):
         assert "netdev farswitch_t" in tables(net)
     wait_until(lambda: "netdev" not in tables(net), Deadline(20), what="The table's end")

@@ -183,9 +183,10 @@ def test_rates_are_bits_a_second():
 
 def test_a_matrix_that_is_too_wide_is_a_list_of_its_largest():
     found = between({(1, MACS[0], MACS[1]): (9, 10), (3, MACS[2], MACS[1]): (1, 2000)})
-    title, *rows = printed(found, 30)
-    assert title.startswith("The largest of 2 pairs")
-    assert rows[-2:] == ["node3 node2 2,000", "node1 node2 10"]
+    assert printed(found, 30)[2:] == ["node3 node2 2,000", "node1 node2 10"]
+    assert printed(between({}), 30) == ["Nothing came by any port."]
+    many = {(1, MACS[0], f"02:00:00:00:00:{number:02x}"): (1, number) for number in range(1, 30)}
+    assert printed(between(many), 70)[0] == "The largest of 29 pairs; --csv and --json have all."
 
 
 def test_csv_has_a_line_a_pair():
