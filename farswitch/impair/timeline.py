@@ -56,7 +56,7 @@ class AgentStart(BaseModel):
 
 
 class AgentClock(BaseModel):
-    """`impair_agent.py`: the server's time of day."""
+    """`impair_agent.py`: the server's monotonic clock, which nobody can set."""
 
     now: float
 
@@ -203,12 +203,12 @@ class ImpairmentTimeline:
 
     def start(self) -> None:
         """Start it on all servers at the same moment."""
-        moment, self._started = time.time() + LEAD, True
+        moment, self._started = time.monotonic() + LEAD, True
         for part in self._parts:
             assert part.program  # noqa: S101 - for the type checker
-            before = time.time()
+            before = time.monotonic()
             clock = part.program.ask(AgentStart(), AgentClock)
-            ahead = clock.now - (before + time.time()) / 2
+            ahead = clock.now - (before + time.monotonic()) / 2
             part.program.send(AgentStart(start=moment + ahead))
 
     def wait(self) -> list[TimelineEntry]:

@@ -7,8 +7,8 @@ Usage: python3 impair_agent.py, with the plan as a line of JSON on standard inpu
 
 No change begins later than `seconds` after the start, where they are not 0: a timer may undo it by
 then. Where it is not to begin at once, it answers each line {"start": null} with {"now": SECONDS},
-of this server's time of day, and begins at the moment of a line {"start": SECONDS}. Of a step, `at`
-is counted from that. It prints a line of JSON a step: {"name", "at", "began", "ended", "error"},
+of this server's monotonic clock, and begins at the moment of a line {"start": SECONDS}. Of a step,
+`at` is counted from that. It prints a line of JSON a step: {"name", "at", "began", "ended", "error"},
 the true moments counted in the same way. When its input ends while it waits, or brings another
 line, what is `last` is done at once, it prints {"ended": SECONDS}, and ends.
 
@@ -130,12 +130,12 @@ def stop(_number: int, _frame: object) -> None:
 
 
 def start_of() -> float:
-    """Return the start by the monotonic clock, which nobody sets; ends where there is none."""
+    """Return the moment of the start; end where there is none."""
     while line := sys.stdin.buffer.readline():
         wanted = json.loads(line)["start"]
         if wanted is not None:
-            return time.monotonic() + float(wanted) - time.time()
-        print(json.dumps({"now": time.time()}), flush=True)
+            return float(wanted)
+        print(json.dumps({"now": time.monotonic()}), flush=True)
     raise SystemExit("the input ended before the start")
 
 

@@ -13,12 +13,12 @@ from farswitch.run.moment import AtWork, Moment
 from farswitch.run.rows import Row
 from workflows.build import STEPS
 
-DONE = [Row(name, 0.0, 0.4) for name in STEPS[:16]]
+DONE = [Row(name, 0.0, 0.4) for name in STEPS[:17]]
 BOOTS = [AtWork(f"node{number}", "vm_boot", 9 + number % 4, 290) for number in range(3, 65)]
 MANY = Moment(
     behind=DONE,
     at_work=[AtWork("node1", "observe_guest", 1), AtWork("node2", "mtu", 0.2), *BOOTS],
-    ahead=STEPS[19:],
+    ahead=STEPS[20:],
     since=[("vm_boot", 12.0), ("observe_guest", 1.0), ("mtu", 0.2)],
     hosts=64,
     message="image: 17 %",
@@ -34,7 +34,7 @@ def test_80_columns_show_stages_hosts_and_deadlines():
         "done   preflight 0.4 s, image_source 0.4 s, underlay_udp 0.4 s, record 0.4 s,",
         "       vm_remove 0.4 s, sysctl 0.4 s, guard 0.4 s, firewall_reset 0.4 s,",
         "       bridge 0.4 s, veth 0.4 s, vxlan 0.4 s, bridge_ports 0.4 s, fdb 0.4 s,",
-        "       mtu_servers 0.4 s, switch 0.4 s, image 0.4 s",
+        "       mtu_servers 0.4 s, switch 0.4 s, impair 0.4 s, image 0.4 s",
         "now    vm_boot 12 s, observe_guest 1 s, mtu 0 s, 0 of 64 hosts done",
         "ahead  firewall_guests, hosts_file, ssh_keys, nfs, mpi, interfaces, mpi_smoke",
         "node[3-64] (62)  vm_boot        9-12 s of 299 s",
@@ -69,7 +69,7 @@ def test_64_guests_at_as_many_steps_as_there_are_fit_into_24_rows(width: int):
 
 def test_a_small_terminal_keeps_what_is_latest_and_what_is_next():
     assert text_of(MANY, 40, 6) == [
-        "done   15 earlier, image 0.4 s",
+        "done   16 earlier, image 0.4 s",
         "now    3 earlier, 0 of 64 hosts done",
         "ahead  firewall_guests, 6 more",
         "node[3-64] (62)  vm_boot  9-12 s of 299",
