@@ -9,6 +9,7 @@ from itertools import count
 from pydantic import BaseModel
 
 from farswitch.connections.shell.base import Shell
+from farswitch.pace import patient
 from farswitch.proof.frame_counts import Ready
 from farswitch.remote import command
 from farswitch.remote_program import RemoteProgram
@@ -236,4 +237,4 @@ def _limit_alone(found: Throughput) -> Limit:
 def port_flap(shell: Shell, interface: str) -> RemoteProgram:
     """Return the program that takes a port of the switch down and up; see `remote/port_flap.py`."""
     argv = command("port_flap", interface, str(DOWN_AFTER), str(DOWN_FOR))
-    return RemoteProgram(shell, argv, name="flap of a port", seconds=60.0)
+    return RemoteProgram(shell, argv, name="flap of a port", seconds=patient(60.0))
