@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +15,9 @@ from nornir.core.inventory import Host
 from farswitch.connections.access import shell
 from farswitch.connections.shell.protocol import Completed
 from farswitch.errors import ConfigError, FarswitchError
+from farswitch.impair.plan import PortWish, site_wishes
+from farswitch.impair.timeline import ImpairmentTimeline, TimelineEntry
+from farswitch.model.impairment import PortImpairment
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
 from farswitch.model.switch import written
@@ -27,6 +30,7 @@ from farswitch.run.stages import PerHost, Stage, is_switch, servers, step
 from farswitch.study.document import StudyProgram
 from farswitch.study.execute import Entered, Measured
 from farswitch.study.host_state import GATE_SECONDS, HostState, port_traffic
+from farswitch.study.impairments import NO_IMPAIRMENT, ports_of
 from farswitch.study.launch import (
     GRACE,
     command_of,
@@ -48,7 +52,7 @@ from tasks.mpi_program import mpi_program
 from tasks.run_command import run_command
 from tasks.switch_exchange import SECONDS
 from tasks.switch_look import SwitchLook, switch_look
-from workflows.build import preflight_stage, underlay_device
+from workflows.build import impair_step, preflight_stage, underlay_device
 from workflows.local_path import judge, local_steps, remote_steps
 from workflows.look import look
 from workflows.switch_use import ChosenSwitch, chosen, converging, exchange
@@ -94,6 +98,10 @@ class ClusterTestbed:
                 hint=f"More guests: farswitch build --nodes {LEAST_NODES}",
             )
         self._study = study
+        self._impaired: dict[str, PortWish] | None = None
+        for text in {cell.impair or NO_IMPAIRMENT for cell in study.cells}:
+            for name in ports_of(text):
+                session.guest(name)  # refuses one that there is not
         self._chosen = select(probes(), only=PROOF)
         self._converge()
         self.environment = self._environment()
@@ -110,6 +118,7 @@ class ClusterTestbed:
             return Entered({"path": LOCAL, "nodes": nodes}, self._local_proof(), {}, {})
         if self._local:
             self._set_path(local=False)
+        self._impair(site_wishes(session.cluster))  # the path is proved without a cell's own
         want = chosen(self._settings, cell.switch or self._settings.switch.kind)
         made = self._exchange(want)
         session.begin_anew()
@@ -123,8 +132,12 @@ class ClusterTestbed:
             failed=failed or [one.error for one in session.recorder.failures],
             conclusion=context.evidence.conclusion,
         )
+        about = self._about()
         factors = {"switch": want.name, "adapter": written(want.adapter), "nodes": nodes}
-        return Entered(factors, proof, self._about(), made)
+        if cell.impair is not None:
+            self._impair(self._wishes(cell.impair))
+            factors["impair"] = cell.impair
+        return Entered(factors, proof, about, made)
 
     def measure(self, cell: Cell, name: str, program: StudyProgram) -> Measured:
         """Run a program on the cell's nodes."""
@@ -137,13 +150,8 @@ class ClusterTestbed:
         began, argv = time.time(), self._command(program, guests)
         bound = seconds_of(program) + 6.0 * GRACE
         run = step(mpi_program, argv=argv, settings=session.cluster.settings, seconds=bound)
-        count, failed = 0, ""
-        try:
-            with self._neighbour(cell, others, bound) as beside:
-                session.run([Stage(session.is_first_of(guests), (run,), vital=False)])
-                count = beside.look() if beside else 0
-        except FarswitchError as raised:
-            failed = str(raised)
+        stage = Stage(session.is_first_of(guests), (run,), vital=False)
+        count, events, failed = self._carry_out(cell, stage, others, bound)
         seconds = time.time() - began
         ended = session.recorder.results.get(("mpi_program", guests[0].name))
         values, error = self._outcome(name, program, ended)
@@ -169,6 +177,38 @@ class ClusterTestbed:
                 if guest.name in before and guest.name in after
             },
             neighbour_runs=count,
+            events=tuple(map(asdict, events)),
+        )
+
+    def _carry_out(
+        self, cell: Cell, stage: Stage, others: Sequence[Guest], bound: float
+    ) -> tuple[int, list[TimelineEntry], str]:
+        """Run the program beside its neighbour, along the timeline of the study.
+
+        Return how often the neighbour was started, what was done to ports, and what failed.
+        """
+        count, events = 0, list[TimelineEntry]()
+        try:
+            with ExitStack() as until:
+                beside = until.enter_context(self._neighbour(cell, others, bound))
+                timeline = None if cell.local or not self._study.events else self._timeline()
+                if timeline:
+                    until.enter_context(timeline).start()
+                self._session.run([stage])
+                events = timeline.wait() if timeline else []
+                count = beside.look() if beside else 0
+        except FarswitchError as raised:
+            return count, events, str(raised)
+        return count, events, next((one.error for one in events if one.error), "")
+
+    def _timeline(self) -> ImpairmentTimeline:
+        session = self._session
+        return ImpairmentTimeline(
+            session.nornir.inventory.hosts,
+            session.cluster,
+            self._study.events,
+            mtu=session.built_record.mtu,
+            lab=session.site.lab is not None,
         )
 
     def _command(self, program: StudyProgram, guests: Sequence[Guest]) -> list[str]:
@@ -213,7 +253,26 @@ class ClusterTestbed:
         """
         if self._local:
             self._set_path(local=False)
+        self._impair(site_wishes(self._session.cluster))
         self._exchange(chosen(self._settings, self._settings.switch.kind))
+
+    def _wishes(self, text: str) -> dict[str, PortWish]:
+        """Return what a cell's impairment says of all ports; one that it does not name is clean."""
+        named, none = ports_of(text), PortImpairment()
+        guests = self._session.cluster.guests
+        return {one.name: PortWish.whole(named.get(one.name, none)) for one in guests}
+
+    def _impair(self, wishes: dict[str, PortWish]) -> None:
+        """Have the ports do what is wished, where they do not."""
+        session = self._session
+        if wishes == self._impaired:
+            return
+        session.begin_anew()
+        self._impaired = None
+        one = impair_step(session, wishes, session.built_record.mtu)
+        if not session.run(fenced(session, [Stage(servers, (one,))])):
+            raise FarswitchError(first_failure(session))
+        self._impaired = wishes
 
     def _set_path(self, *, local: bool) -> None:
         """Join the guests on one bridge of their hypervisor, or give each its own again."""

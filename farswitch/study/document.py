@@ -16,6 +16,7 @@ from farswitch.apps.recipe import app_folder, read_recipe
 from farswitch.errors import ConfigError
 from farswitch.model.field_types import Fields, Nested, number, text
 from farswitch.model.metric import Metric
+from farswitch.model.timeline import ImpairmentEvent
 from farswitch.study.impairments import parse_impair
 
 BUILTIN = "builtin"
@@ -145,6 +146,11 @@ class StudyFile(Fields):
     """short for the factor `neighbour` with 'none' and these"""
     control: Annotated[str, Field(title="a program, or PROGRAM.compute")] = ""
     """what never touches the network: it judges the host"""
+    events: Annotated[
+        list[ImpairmentEvent] | None,
+        Field(title="a list of mappings with 'at', 'port' and what is done"),
+    ] = None
+    """what is done to ports while a program runs, in each run of each cell that is not local"""
     repeats: Annotated[int, number(1, 1000)] = 10
     """blocks: each has every cell once, in an order of its own"""
     seed: Annotated[int, number(0, 2**31)] = 1

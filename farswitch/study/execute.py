@@ -48,6 +48,7 @@ class Measured:
     ports: Mapping[str, PortTraffic] | None = None
     retransmitted: Mapping[str, int] | None = None
     neighbour_runs: int = 0
+    events: tuple[Mapping[str, Any], ...] = ()
 
 
 class StudyTestbed(Protocol):
@@ -155,6 +156,7 @@ def _record(visit: CellVisit, name: str, measured: Measured, entered: Entered) -
         ports=dict(measured.ports or {}),
         retransmitted=dict(measured.retransmitted or {}),
         neighbour_runs=measured.neighbour_runs,
+        events=[dict(one) for one in measured.events],
         switch=dict(entered.switch),
         exchange=dict(entered.exchange),
     )

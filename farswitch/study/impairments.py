@@ -38,7 +38,10 @@ def ports_of(text: str) -> dict[str, PortImpairment]:
 def parse_impair(value: object) -> str:
     """Return the text where it can be meant."""
     refuse_if(not isinstance(value, str))
-    ports_of(str(value))
+    try:
+        ports_of(str(value))
+    except ValueError as error:  # pydantic's own would name keys that the file has not
+        raise ValueError(value) from error
     return str(value)
 
 

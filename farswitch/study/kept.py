@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from farswitch.errors import ConfigError
+from farswitch.model.impairment import PortImpairment, shown_time
+from farswitch.model.timeline import ImpairmentEvent
 from farswitch.study.document import KERNELS, StudyProgram
 from farswitch.study.plan import Cell, Study
 
@@ -29,9 +31,17 @@ def document(study: Study, cluster: str) -> dict[str, Any]:
             for name, one in programs.items()
         },
         "control": study.control,
+        "events": [_event(one) for one in study.events],
         "repeats": study.repeats,
         "seed": study.seed,
     }
+
+
+def _event(event: ImpairmentEvent) -> dict[str, Any]:
+    """Return an event as a study's file writes it."""
+    port = PortImpairment(to_guest=event.to_guest, from_guest=event.from_guest, link=event.link)
+    length = {} if event.length is None else {"for": shown_time(event.length)}
+    return {"at": shown_time(event.at), "port": event.port, **port.written(), **length}
 
 
 def keep(folder: Path, study: Study, cluster: str) -> None:
@@ -60,6 +70,7 @@ def kept(folder: Path) -> tuple[Study, str]:
             cells=tuple(Cell(**cell) for cell in raw["cells"]),
             programs=programs,
             control=raw["control"],
+            events=tuple(ImpairmentEvent.model_validate(one) for one in raw.get("events", ())),
             repeats=raw["repeats"],
             seed=raw["seed"],
         )

@@ -22,11 +22,9 @@ FOLDER = "studies"
 SUFFIX = ".yaml"
 LATER = {
     "pin": "guests' processors that are pinned",
-    "events": "changes while a program runs",
 }
 FACTORS_LATER = {
     "mtu": "another MTU of the data network",
-    "impair": "impairments of ports",
 }
 """What a study cannot ask for yet."""
 
@@ -77,6 +75,7 @@ def load_study(path: Path, site: Site) -> Study:
         repeats=file.repeats,
         seed=file.seed,
         title=file.title,
+        events=tuple(file.events or ()),
     )
 
 

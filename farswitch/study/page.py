@@ -48,6 +48,7 @@ def render(summary: Summary, records: Sequence[RunRecord], cluster: str) -> str:
         between=between,
         traffic=traffic(summary, counted),
         exchanges=exchanges(summary, records),
+        events=next((one.events for one in reversed(counted) if one.events), []),
         proofs=[one.proof for one in records if one.entering],
         methods=methods(summary, records),
         rules=rules(summary),

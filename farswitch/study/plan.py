@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
 
+from farswitch.model.timeline import ImpairmentEvent
 from farswitch.study.document import ALONE, CellEntry, Factors, StudyFile, StudyProgram
 
 DISCARDED = 0
@@ -60,6 +61,7 @@ class Study:
     repeats: int
     seed: int
     title: str = ""
+    events: tuple[ImpairmentEvent, ...] = ()
 
     @property
     def base(self) -> Cell:

@@ -73,6 +73,7 @@ class RunRecord(_Kept):
         retransmitted: TCP segments of each guest during the run.
         switch: What its adapter says of it.
         exchange: How the switch came: order of the exchange, seconds, and what was lost.
+        events: What was done to ports during the run, and when; seconds from its start.
         neighbour_runs: How often the neighbouring job was started meanwhile; 0 where none was.
         environment: Versions and interfaces of all machines, as they were.
     """
@@ -97,6 +98,7 @@ class RunRecord(_Kept):
     retransmitted: dict[str, int] = {}
     switch: dict[str, str] = {}
     exchange: dict[str, Any] = {}
+    events: list[dict[str, Any]] = []
     neighbour_runs: int = 0
     environment: dict[str, Any] = {}
 

@@ -44,10 +44,19 @@ server2: {hostname: 198.51.100.12, groups: [switch], data: {underlay: 198.51.100
 node[1-2]: {groups: [guest]}
 """
 STUDY = """\
-over: {switch: [bridge, mine], path: [local, remote]}
+cells:
+- {path: local}
+- {switch: bridge}
+- {switch: mine}
+- {switch: bridge, impair: node1 to_guest rate 250Mbit}
+events: [{at: 10 ms, port: node2, to_guest: {rate: 500Mbit}, for: 100 ms}]
 programs: {kernels: builtin}
 repeats: 1
 """
+
+
+LEAST_AT_RATE = 14_000
+"""Microseconds of half a round trip of 1 MB, one way of which goes at 250 Mbit/s."""
 
 
 class Libvirt:
@@ -119,9 +128,9 @@ def test_a_study_exchanges_switches_and_leaves_the_sites_own(net, tmp_path, caps
     printed = capsys.readouterr()
     assert ended.value.code == 0, printed.err
     document = json.loads(printed.out)
-    assert (document["complete"], document["done"], document["left_out"]) == (True, 3, [])
+    assert (document["complete"], document["done"], document["left_out"]) == (True, 4, [])
     records = read_results(study_folder("two"))
-    assert [one.error for one in records] == [""] * 6
+    assert [one.error for one in records] == [""] * 8
     kinds = {(one.factors.get("switch"), one.switch.get("kind")) for one in records}
     assert kinds == {("bridge", "bridge"), ("mine", "program"), (None, None)}
     for one in records:
@@ -129,9 +138,17 @@ def test_a_study_exchanges_switches_and_leaves_the_sites_own(net, tmp_path, caps
         local = one.factors.get("path") == "local"
         assert all((count == 0) if local else (count > 20e6) for count in crossed)
         assert local == (one.proof.conclusion == "0 B crossed the switch")
+        assert [event["error"] for event in one.events] == ([] if local else ["", ""])
+        slow = one.values["kernels.pingpong-1MB"].value > LEAST_AT_RATE
+        assert slow or "impair" not in one.factors
+    assert sum("impair" in one.factors for one in records) == 2
     labels = {row["label"] for row in document["rows"]}
-    assert labels == {"local", "bridge", "mine"}
+    assert labels == {
+        "local", "bridge, the site's impair", "mine, the site's impair",
+        "bridge, node1 to_guest rate 250Mbit",
+    }  # fmt: skip
     assert all(set(one.load) == {"server1", "server2"} for one in records)
+    assert "tbf" not in sh(net.boxes["server2"], "tc qdisc show")
     masters = json.loads(sh(net.boxes["server2"], "ip -j link show type vxlan"))
     assert {one["master"] for one in masters} == {"fss41"}
     taps = json.loads(sh(net.boxes["server1"], "ip -j link"))

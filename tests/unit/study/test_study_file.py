@@ -115,6 +115,17 @@ ROWS = {
         ),
         "line 2: a cell with 'path: local' has no 'switch'.",
     ),
+    "an-impairment-of-nothing": (
+        GOOD.replace("nodes: [2, 3]", "impair: [none, node2 to_guest 2ms]"),
+        (
+            "line 2: 'over.impair' is \"node2 to_guest 2ms\", wanted a list of 'none' and texts as "
+            "'node2 to_guest delay 2ms'."
+        ),
+    ),
+    "an-event-without-a-unit": (
+        GOOD + "events: [{at: 10, port: node3, link: down, for: 1 s}]",
+        "line 8: 'events.at' is 10, wanted a list of mappings with 'at', 'port' and what is done.",
+    ),
     "another-mtu": (
         GOOD.replace("nodes: [2, 3]", "mtu: [1400, 1450]"),
         "line 2: 'mtu' (another MTU of the data network) cannot be run yet.",
@@ -177,6 +188,19 @@ def test_a_local_path_has_no_switch_and_stands_once(folder: Path) -> None:
         Cell("bridge", path="remote"), Cell(path="local"), Cell("openvswitch", path="remote"),
     )  # fmt: skip
     assert [study.label(cell) for cell in study.cells] == ["bridge", "local", "openvswitch"]
+
+
+def test_events_and_impairments_are_taken_over(folder: Path) -> None:
+    text = GOOD.replace("nodes: [2, 3]", "impair: [none, node2 to_guest delay 2ms]")
+    more = "events: [{at: 2 s, port: node3, to_guest: {loss: 1 %}, for: 500 ms}]\n"
+    (folder / "one.yaml").write_text(text + more)
+    site = load_site("site")
+    study = load_study(study_path("one", site), site)
+    assert study.cells[1] == Cell("bridge", impair="node2 to_guest delay 2ms")
+    assert study.label(study.cells[1]) == "bridge, node2 to_guest delay 2ms"
+    assert [(one.at, one.port, one.length) for one in study.events] == [
+        (2_000_000, "node3", 500_000)
+    ]
 
 
 def test_a_list_of_cells_is_taken_as_it_is(folder: Path) -> None:

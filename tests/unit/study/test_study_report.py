@@ -48,6 +48,16 @@ def run(block: int, cell: Cell, compute: float, pingpong: float) -> RunRecord:
             "environment": ENVIRONMENT,
             "ports": {"node1": PortTraffic(received=20_000_000, sent=19_000_000, dropped=4)},
             "retransmitted": {"node1": 7},
+            "events": [
+                {
+                    "at": 0.1,
+                    "step": "node1 to_guest: loss 1%",
+                    "server": "server2",
+                    "began": 0.1,
+                    "ended": 0.102,
+                    "error": "",
+                }
+            ],
             "load": {"server1": HostLoad(cores=2, idle=0.99, steal=0.0, load=0.1)},
             "exchange": {"order": "make before break", "seconds": 4.0, "stream": stream},
             "noise": ["'server1' is 10% idle, wanted 80%."] if block == 2 else [],

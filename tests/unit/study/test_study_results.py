@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from farswitch.errors import ConfigError, FarswitchError
+from farswitch.model.timeline import ImpairmentEvent
 from farswitch.study.execute import execute, remaining
 from farswitch.study.kept import check_same, keep, kept
 from farswitch.study.plan import visits
@@ -128,6 +129,11 @@ def test_the_time_left_is_known_after_the_first_run() -> None:
 
 
 def test_a_study_is_kept_as_it_was(tmp_path: Path) -> None:
+    event = ImpairmentEvent.model_validate(
+        {"at": "10 s", "port": "node2", "to_guest": {"loss": "1 %"}, "link": "down", "for": "500ms"}
+    )
+    keep(tmp_path, study(events=(event,)), "lab")
+    assert kept(tmp_path) == (study(events=(event,)), "lab")
     keep(tmp_path, study(), "lab")
     assert kept(tmp_path) == (study(), "lab")
     check_same(tmp_path, study(repeats=20), "lab")
