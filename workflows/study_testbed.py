@@ -388,7 +388,7 @@ class ClusterTestbed:
             "mtu": session.built_record.mtu,
             "memory": session.cluster.settings.memory,
             "vcpus": session.cluster.settings.vcpus,
-            "guest": guest.stdout.split("\n")[:3] if guest else [],
+            "guest": guest.stdout.split("\n")[:5] if guest else [],
             "servers": {
                 name: {
                     "versions": dict(one.versions),
