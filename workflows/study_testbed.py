@@ -388,6 +388,7 @@ class ClusterTestbed:
             "mtu": session.built_record.mtu,
             "memory": session.cluster.settings.memory,
             "vcpus": session.cluster.settings.vcpus,
+            "pin": session.cluster.settings.pin.model_dump(mode="json", exclude_defaults=True),
             "guest": guest.stdout.split("\n")[:5] if guest else [],
             "servers": {
                 name: {

@@ -20,13 +20,13 @@ from farswitch.study.plan import LOCAL, OF_PORTS, Cell, Study, cells_of
 
 FOLDER = "studies"
 SUFFIX = ".yaml"
-LATER = {
-    "pin": "guests' processors that are pinned",
+OF_SITE = {
+    "pin": "it is a key of the site, which a build follows and each run records",
 }
-FACTORS_LATER = {
-    "mtu": "another MTU of the data network",
+FACTORS_OF_SITE = {
+    "mtu": "one cluster has one; build another, and compare two studies",
 }
-"""What a study cannot ask for yet."""
+"""What a study cannot ask for, and where it is had."""
 
 
 def study_path(word: str, site: Site) -> Path:
@@ -57,7 +57,7 @@ def load_study(path: Path, site: Site) -> Study:
     """
     document = read_document(path)
     mistakes = Mistakes()
-    known = _without_later(document, mistakes)
+    known = _without_the_sites(document, mistakes)
     file = mistakes.validate(StudyFile, document, known)
     if file is None:
         mistakes.raise_any()
@@ -79,20 +79,20 @@ def load_study(path: Path, site: Site) -> Study:
     )
 
 
-def _without_later(document: Document, mistakes: Mistakes) -> dict[str, object]:
-    """Return what is known of a file; what cannot be run yet is a mistake of its own."""
+def _without_the_sites(document: Document, mistakes: Mistakes) -> dict[str, object]:
+    """Return what is known of a file; what is the site's is a mistake of its own."""
     data = dict(document.data)
-    for name, what in LATER.items():
+    for name, what in OF_SITE.items():
         if data.pop(name, None) is not None:
-            mistakes.add(document, (name,), f"'{name}' ({what}) cannot be run yet.")
+            mistakes.add(document, (name,), f"'{name}' is no key of a study: {what}.")
     groups: list[tuple[Place, object]] = [(("over",), data.get("over"))]
     cells = data.get("cells")
     if isinstance(cells, list):
         groups += [(("cells", at), one) for at, one in enumerate(cells)]
     for place, group in groups:
-        for name, what in FACTORS_LATER.items():
+        for name, what in FACTORS_OF_SITE.items():
             if isinstance(group, dict) and name in group:
-                mistakes.add(document, (*place, name), f"'{name}' ({what}) cannot be run yet.")
+                mistakes.add(document, (*place, name), f"'{name}' is no factor: {what}.")
     mistakes.raise_any()
     return data
 

@@ -73,9 +73,12 @@ def _machines(records: Sequence[RunRecord]) -> Iterator[str]:
         return
     kernels = sorted({one["versions"].get("kernel", "") for one in servers.values()} - {""})
     guest = environment.get("guest") or [""]
+    pins = ", ".join(f"{name}: {value}" for name, value in environment.get("pin", {}).items())
+    pinned = f"pinned to the hypervisor's ({pins})" if pins else "not pinned"
     yield (
-        f"Guests had {environment.get('vcpus')} processors and {environment.get('memory')} MiB, "
-        f"Linux {guest[0]} and an MTU of {environment.get('mtu')} B; servers ran Linux "
+        f"Guests had {environment.get('vcpus')} processors, {pinned}, "
+        f"{environment.get('memory')} MiB, Linux {guest[0]} and an MTU of "
+        f"{environment.get('mtu')} B; servers ran Linux "
         f"{', '.join(kernels)}; virtual machines by {', '.join(kinds)}; farswitch "
         f"{environment.get('farswitch')}."
     )

@@ -128,7 +128,7 @@ ROWS = {
     ),
     "another-mtu": (
         GOOD.replace("nodes: [2, 3]", "mtu: [1400, 1450]"),
-        "line 2: 'mtu' (another MTU of the data network) cannot be run yet.",
+        "line 2: 'mtu' is no factor: one cluster has one; build another, and compare two studies.",
     ),
     "an-unclosed-quote": (
         GOOD.replace("unit: M,", "unit: 'M,"),
