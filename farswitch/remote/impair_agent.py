@@ -8,9 +8,9 @@ Usage: python3 impair_agent.py, with the plan as a line of JSON on standard inpu
 No change begins later than `seconds` after the start, where they are not 0: a timer may undo it by
 then. Where it is not to begin at once, it answers each line {"start": null} with {"now": SECONDS},
 of this server's monotonic clock, and begins at the moment of a line {"start": SECONDS}. Of a step,
-`at` is counted from that. It prints a line of JSON a step: {"name", "at", "began", "ended", "error"},
-the true moments counted in the same way. When its input ends while it waits, or brings another
-line, what is `last` is done at once, it prints {"ended": SECONDS}, and ends.
+`at` is counted from that. It prints a line of JSON a step: {"name", "at", "began", "ended",
+"error"}, the true moments counted in the same way. When its input ends while it waits, or brings
+another line, what is `last` is done at once, it prints {"ended": SECONDS}, and ends.
 
 A change is {"netlink": HEX}, a request to the kernel; {"nft": TEXT}; {"whole": INTERFACE}, whose
 frames then leave whole; or {"start": [COMMAND...]}, a program that prints a line when it is ready
