@@ -38,7 +38,7 @@ MOST = 65_536
 AT_ONCE = 64
 SPIN = 150_000
 """Nanoseconds before a frame is due from which on it is waited for without sleep."""
-OWN = 60_000
+OWN = 40_000
 """Nanoseconds that a frame takes to get here and away again, beside what it waits: taken off."""
 
 

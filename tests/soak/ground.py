@@ -93,6 +93,11 @@ class Ground:
         argv = ("-m", "workflows.switch", "use", name, "--site", str(self.cluster.site))
         return self.end(self._start(*argv))
 
+    def impair(self, *words: str) -> Run:
+        """Run a command of `impair`."""
+        argv = ("-m", "workflows.impair", *words, "--site", str(self.cluster.site))
+        return self.end(self._start(*argv))
+
     def teardown_without_site(self) -> Run:
         """Tear down as one does who knows only the cluster's name and the servers."""
         lab = self.cluster.lab

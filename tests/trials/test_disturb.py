@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -168,14 +166,14 @@ def test_real_guests_have_what_was_asked_and_verify_does_not_blame_it(
     cluster: ClusterUnderTest, record_property: Figure
 ) -> None:
     words = "delay 20ms loss 1% rate 10Mbit"
-    run = cluster.good("impair", "node2", "--to-guest", words)
+    run = cluster.good("impair set", "node2", "--to-guest", words)
     assert does(run.document) == {
         ("node2", "to_guest"): {"delay": "20ms", "loss": "1%", "rate": "10Mbit"}
     }
     assert [one["quantity"] for one in run.document["measured"]] == ["delay", "loss", "rate"]
     record_property("figure", f"real guests, {words}: {run.document['measured']}")
-    assert cluster.good("impair", "node2", "--to-guest", words, "--no-measure").changed == 0
-    assert does(cluster.good("impair", "show").document) == does(run.document)
+    assert cluster.good("impair set", "node2", "--to-guest", words, "--no-measure").changed == 0
+    assert does(cluster.good("impair show").document) == does(run.document)
     assert does(cluster.good("status").document) == does(run.document)
     proved = cluster.good("verify", "--only", "server,tunnel,mtu,path")
     (named,) = [
@@ -183,19 +181,19 @@ def test_real_guests_have_what_was_asked_and_verify_does_not_blame_it(
         if one["name"] == "server.queues" and one["host"] == "server2"
     ]  # fmt: skip
     assert "delay 20ms loss 1% rate 10Mbit, on purpose" in named["measured"]
-    assert cluster.good("impair", "clear", "node2").changed == 1
-    assert does(cluster.good("impair", "show").document) == {}
+    assert cluster.good("impair clear", "node2").changed == 1
+    assert does(cluster.good("impair show").document) == {}
 
 
 def test_a_build_makes_ports_as_the_site_says(cluster: ClusterUnderTest) -> None:
-    cluster.good("impair", "node1", "--from-guest", "rate 5Mbit", "--no-measure")
+    cluster.good("impair set", "node1", "--from-guest", "rate 5Mbit", "--no-measure")
     cluster.write_site("impairments: {node3: {to_guest: {loss: 1 %}}}")
     assert cluster.good("build").changed > 0
-    assert does(cluster.good("impair", "show").document) == {("node3", "to_guest"): {"loss": "1%"}}
+    assert does(cluster.good("impair show").document) == {("node3", "to_guest"): {"loss": "1%"}}
     assert cluster.good("build").changed == 0
     cluster.write_site()
     cluster.good("build")
-    assert does(cluster.good("impair", "show").document) == {}
+    assert does(cluster.good("impair show").document) == {}
 
 
 TIMELINE = """
@@ -210,12 +208,11 @@ def test_a_timeline_runs_and_one_whose_controller_is_killed_ends_at_once(
 ) -> None:
     file = tmp_path / "timeline.yaml"
     file.write_text(TIMELINE)
-    done = cluster.good("impair", "run", str(file)).document["timeline"]
+    done = cluster.good("impair run", str(file)).document["timeline"]
     record_property("figure", f"timeline on the lab: {done}")
     assert [one["error"] for one in done] == [""] * 4
     file.write_text(TIMELINE.replace("for: 2 s", "for: 600 s"))
-    argv = [sys.executable, "-m", "workflows.impair", "run", str(file), "--site", str(cluster.site)]
-    with subprocess.Popen(argv, cwd=Path(__file__).parents[2]) as process:
+    with cluster.start("impair run", str(file)) as process:
         wait_until(
             lambda: "fsi" in cluster.on("server2", ["ip", "-br", "link"]),
             Deadline(120),
@@ -227,11 +224,11 @@ def test_a_timeline_runs_and_one_whose_controller_is_killed_ends_at_once(
         Deadline(60),
         what="The port as it was",
     )
-    assert does(cluster.good("impair", "show").document) == {}
+    assert does(cluster.good("impair show").document) == {}
 
 
 def test_teardown_leaves_nothing_of_it(cluster: ClusterUnderTest) -> None:
-    cluster.good("impair", "node[1-3]", "--to-guest", "delay 1ms loss 1%", "--no-measure")
+    cluster.good("impair set", "node[1-3]", "--to-guest", "delay 1ms loss 1%", "--no-measure")
     cluster.good("teardown")
     for server in ("server1", "server2"):
         assert cluster.on(server, ["nft", "list", "tables", "netdev"]) == ""
