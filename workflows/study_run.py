@@ -20,11 +20,13 @@ from farswitch.run.progress import can_draw_anew
 from farswitch.run.report import FAILED, INTERRUPTED, OK
 from farswitch.run.session import Session
 from farswitch.run.terminal import shown
+from farswitch.study.document import LEAST_BLOCKS
 from farswitch.study.execute import Listener, Progress, execute
 from farswitch.study.kept import check_same, keep
 from farswitch.study.load import load_study, study_path
 from farswitch.study.plan import CellVisit, Study
 from farswitch.study.results import Results, RunRecord, read_results, study_folder
+from farswitch.study.statistics import libraries
 from farswitch.study.summary import Summary, summarise
 from farswitch.study.tables import document_of, figure, minutes, summary_lines
 from workflows.lab_up import ensure_lab
@@ -43,6 +45,8 @@ def run(options: Options, word: str, *, resume: bool) -> int:
         study = the_study(session.site, word)
         folder, settings = study_folder(study.name), session.site.settings
         _check_begun(folder, study, resume=resume)
+        if study.repeats >= LEAST_BLOCKS:
+            libraries()  # what is missing here is said before anything is touched
         ensure_lab(session)
         with locked(session), Results(folder) as results:
             session.read_record()

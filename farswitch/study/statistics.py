@@ -110,12 +110,12 @@ def compared(
 
 
 def _ratio(first: Any, second: Any, axis: int = -1) -> Any:
-    numpy, _ = _libraries()
+    numpy, _ = libraries()
     return numpy.median(second, axis=axis) / numpy.median(first, axis=axis)
 
 
 def _difference(first: Any, second: Any, axis: int = -1) -> Any:
-    numpy, _ = _libraries()
+    numpy, _ = libraries()
     return numpy.median(second, axis=axis) - numpy.median(first, axis=axis)
 
 
@@ -128,7 +128,7 @@ def _bootstrap(
     paired: bool,
 ) -> Interval:
     """Return the percentile interval: of the methods, the one that covers what it promises."""
-    numpy, stats = _libraries()
+    numpy, stats = libraries()
     if len(set(first)) == len(set(second)) == 1:
         value = float(statistic(numpy.array(first), numpy.array(second)))
         return Interval(value, value)
@@ -145,7 +145,7 @@ def _bootstrap(
     return Interval(float(found.low), float(found.high))
 
 
-def _libraries() -> tuple[Any, Any]:
+def libraries() -> tuple[Any, Any]:
     """Return numpy and scipy's statistics, which take half a second to load.
 
     Raises:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from farswitch.errors import ConfigError
 from farswitch.study.statistics import Interval, effect, host_is_quiet
 
 numpy = pytest.importorskip("numpy")
@@ -92,6 +95,13 @@ def test_the_smallest_difference_is_as_wide_as_the_interval():
 )  # fmt: skip
 def test_the_control_judges_the_host(low, high, quiet):
     assert host_is_quiet(Interval(low, high)) is quiet
+
+
+def test_without_scipy_the_remedy_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(ConfigError, match="Intervals need scipy") as caught:
+        effect(BASE, BASE)
+    assert caught.value.hint == "Install it: pip install 'farswitch[study]'"
 
 
 def test_the_same_seed_gives_the_same_interval():
