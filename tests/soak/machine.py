@@ -29,6 +29,9 @@ DESK = 201
 BOOT_SECONDS = 400.0
 PACKAGES = ("openvswitch-switch",)
 """What it has beside a guest's: its daemons run, as Debian starts them."""
+SLOW = {"netplan-ovs-cleanup.service"}
+"""Units that may fail: it has ten seconds, which emulation does not always give it, and nothing to
+clean."""
 RULES = """\
 #!/usr/sbin/nft -f
 flush ruleset
@@ -91,7 +94,9 @@ class Machine:
     def rest(self) -> None:
         """Wait until the boot is over."""
         self.bed.wait_ready(self.guest, Deadline(BOOT_SECONDS))
-        assert self.run("systemctl is-system-running --wait || true") == "running\n"
+        self.run("systemctl is-system-running --wait || true")
+        failed = set(self.run("systemctl --failed --no-legend --plain | cut -d' ' -f1").split())
+        assert failed <= SLOW
 
 
 @contextmanager
