@@ -77,10 +77,11 @@ def change(
                 session.recorder.extras["measured"] = [asdict(one) for one in figures]
                 for one in figures:
                     session.note(f"Measured between {port.guest.name} and {port.other.name}: {one}")
-        found = entries(session, "impair")
-        session.recorder.extras["impairments"] = found
-        for line, _ in lines(found):
-            session.note(line)
+        if done:  # else of some servers nothing is known
+            found = entries(session, "impair")
+            session.recorder.extras["impairments"] = found
+            for line, _ in lines(found):
+                session.note(line)
         return session.finish()
 
 

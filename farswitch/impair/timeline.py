@@ -271,6 +271,7 @@ class ImpairmentTimeline:
             for guest, end in touched.items()
             for change in self._back(end, have.ends[end.device], able)
         ]
+        steps.sort(key=_by_time)
         plan = AgentPlan(steps=steps, last=last)
         return _ServerPart(host, plan)
 
@@ -334,3 +335,8 @@ class ImpairmentTimeline:
         if part.timer:
             rollback.confirm(shell(part.host), part.timer)
             part.timer = None
+
+
+def _by_time(step: AgentStep) -> tuple[float, bool]:
+    """Sort steps by their moments; of one moment, what has to start a program comes last."""
+    return step.at, any("start" in change for change in step.changes)

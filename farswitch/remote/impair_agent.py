@@ -32,7 +32,11 @@ from typing import Any
 
 from farswitch.remote.whole_frames import set_whole
 
-ERROR = 2
+ERROR, MESSAGE = 2, 1
+"""NLMSG_ERROR and NLMSGERR_ATTR_MSG of <linux/netlink.h>."""
+SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
+WORDS_AT = 36
+"""Where a refusal's attributes begin: behind its header, the error, and the request's header."""
 SPIN = 0.002
 """Seconds before a moment from which on it is waited for without sleep."""
 
@@ -44,6 +48,8 @@ class ChangeError(Exception):
 def request(data: bytes) -> None:
     """Send requests to the kernel, one after the other, and raise what it refuses."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
+        kernel.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
+        kernel.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         kernel.bind((0, 0))
         while data:
             (length,) = struct.unpack_from("=I", data)
@@ -52,7 +58,18 @@ def request(data: bytes) -> None:
             reply = kernel.recv(1 << 16)
             kind, error = struct.unpack_from("=4xH10xi", reply)
             if kind == ERROR and error:
-                raise ChangeError("the kernel refused it: " + os.strerror(-error))
+                raise ChangeError(reason(reply) or os.strerror(-error))
+
+
+def reason(reply: bytes) -> str:
+    """Return the kernel's own words in a refusal, if it has some."""
+    at = WORDS_AT
+    while at + 4 <= len(reply):
+        length, kind = struct.unpack_from("=HH", reply, at)
+        if kind == MESSAGE:
+            return reply[at + 4 : at + length].rstrip(b"\0").decode(errors="replace")
+        at += max(4, (length + 3) & ~3)
+    return ""
 
 
 def nft(text: str) -> None:
