@@ -124,9 +124,11 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[st
         )
         for size, found in lights(one).items()
     }
-    for mine, theirs in zip(one["loads"], other["loads"], strict=True):
-        if "switch" in (mine["limit"], theirs["limit"]):  # one of both is known, the other at least
-            pairs[f"throughput at {mine['size']} bytes"] = mine["throughput"], theirs["throughput"]
+    for loads in zip(one["loads"], other["loads"], strict=True):
+        less, more = sorted(loads, key=lambda load: load["throughput"])
+        if less["limit"] == "switch":  # else it may be as much: it is at least that
+            name = f"throughput at {less['size']} bytes"
+            pairs[name] = less["throughput"], more["throughput"]
     for name, (mine, theirs) in pairs.items():
         if min(mine, theirs) * 1.25 < max(mine, theirs):
             yield f"{name} {max(mine, theirs) / max(min(mine, theirs), 1e-9):.2f} times"
