@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 BLOCK, ROUNDS = 100_000, 5
 ALLTOALL = f"""
+import json, socket
 from mpi4py import MPI
 world = MPI.COMM_WORLD
+places = world.allgather(socket.gethostname())
+if world.rank == 0:
+    print(json.dumps(places))
 for _ in range({ROUNDS}):
     sent, taken = bytearray({BLOCK} * world.size), bytearray({BLOCK} * world.size)
     for rank in range(world.size):
@@ -16,9 +21,19 @@ for _ in range({ROUNDS}):
     for rank in range(world.size):
         assert taken[rank * {BLOCK}] == 16 * rank + world.rank
 """
-"""Each rank sends each other a block in each round, and looks whether it got the right one."""
+"""Each rank sends each other a block in each round, and looks whether it got the right one.
+
+The first prints on which guests they run.
+"""
 MORE = 0.25
 """What headers, acknowledgements and the launcher's own traffic may add to the payload."""
+
+
+def assert_ranks(document: dict[str, Any]) -> None:
+    """Fail where the ranks of a matrix ran on other guests."""
+    places = json.loads(document["nodes"][0]["stdout"])
+    ranks = document["matrix"]["ranks"]
+    assert {rank: name for name, own in ranks.items() for rank in own} == dict(enumerate(places))
 
 
 def assert_exact(found: dict[str, Any], *, payload: int) -> None:
