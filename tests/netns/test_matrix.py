@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,14 +22,17 @@ from farswitch.matrix import count
 from farswitch.matrix.by_guest import BROADCAST, MULTICAST, TrafficMatrix, matrix_of
 from farswitch.matrix.reading import AddressPair, TrafficCount
 from farswitch.matrix.table import MatrixTable, wanted_matrix
-from farswitch.model.switch import Switch, parse_switch
+from farswitch.model.switch import parse_switch
 from farswitch.remote import command
+from farswitch.run import print_matrix
 from farswitch.state import journal
 from tasks.matrix import matrix
 from tasks.switch_remove import switch_remove
+from tests.lab.counted import ALLTOALL, BLOCK, ROUNDS, assert_exact
 from tests.netns.built_servers import MTU, Net, sh, two_servers
 from tests.netns.exchanges import converged, exchanged, heard
 from tests.netns.own_openvswitch import own_openvswitch
+from tests.netns.study_testbed import BIN, ENVIRONMENT, NamespaceTestbed
 
 pytestmark = pytest.mark.root
 SCRIPT = str(Path(__file__).parents[2] / "examples/switch.py")
@@ -70,10 +75,10 @@ def made(lasting_boxes, tmp_path_factory) -> Iterator[Net]:
     net = two_servers(lasting_boxes, tmp_path_factory.mktemp("matrix"), apart=True)
     net.build()
     net.plug()
+    NamespaceTestbed(net, lambda _: None)  # MPI's launcher gets into its guests
     for number, other in ((1, 2), (2, 1)):  # with neighbours known for good, nobody asks by himself
         far = f"10.0.0.1{other} lladdr {net.cluster.guests[other - 1].data_mac}"
-        sh(net.boxes[f"node{number}"], f"ip addr replace 10.0.0.1{number}/24 dev data0; "
-           f"ip neigh replace {far} dev data0 nud permanent")  # fmt: skip
+        sh(net.boxes[f"node{number}"], f"ip neigh replace {far} dev data0 nud permanent")
     with own_openvswitch(net.boxes["server2"], tso=True):
         yield net
         net.task("server2", switch_remove, owner=net.cluster.owner)
@@ -85,10 +90,6 @@ def net(made) -> Iterator[Net]:
     converged(made)
     yield made
     made.task("server2", matrix, owner=made.cluster.owner, present=False)
-
-
-def kind(name: str) -> Switch:
-    return parse_switch(KINDS[name])
 
 
 def mac(net: Net, number: int) -> str:
@@ -134,11 +135,38 @@ def counted(net: Net, first, last) -> TrafficMatrix:
     return matrix_of(net.cluster.switch_ports(MTU), last - first)
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_it_is_the_ports_counters_to_the_byte(net, name):
-    used = exchanged(net, kind(name)) if name != "bridge" else net
+@pytest.fixture(params=KINDS)
+def used(net, request) -> Net:
+    """The servers with one kind of switch after the other."""
+    used = exchanged(net, parse_switch(KINDS[request.param])) if request.param != "bridge" else net
     converged(used)
     assert heard(used)
+    return used
+
+
+def test_an_alltoall_of_mpi_is_the_ports_counters_to_the_byte(used, record_property):
+    """Of four ranks, two a guest: each guest sends the other four blocks a round."""
+    addresses = ",".join(str(guest.data_address.ip) for guest in used.cluster.guests)
+    launcher = (
+        str(BIN / "mpiexec"),
+        "-launcher",
+        "rsh",
+        "-launcher-exec",
+        str(used.folder / "rsh"),
+    )
+    words = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+    argv = ("env", f"PATH={BIN}:{os.environ['PATH']}", *words, *launcher, "-np", "4", "-hosts",
+            addresses, sys.executable, "-c", ALLTOALL)  # fmt: skip
+    first = converge(used).result
+    used.boxes["node1"].run(argv, timeout=60)
+    found = counted(used, first, converge(used, present=False).result)
+    entry = print_matrix.document(found, {})
+    assert_exact(json.loads(json.dumps(entry)), payload=4 * BLOCK * ROUNDS)
+    record_property("figure", str({pair: one.bytes for pair, one in found.cells.items()}))
+    assert list(found.notes()) == []
+
+
+def test_frames_are_the_ports_counters_to_the_byte_by_sender_and_receiver(used):
     first, before = converge(used).result, received(used)
     send(used, 1, (mac(used, 2), 100, 7), (ALL, 46, 3), (GROUP, 60, 2), (NOBODY, 80, 1))
     send(used, 2, (mac(used, 1), 1400, 5))
