@@ -206,7 +206,15 @@ def test_ctrl_c_takes_all_away(cluster: ClusterUnderTest, lab: Lab, untouched: S
     assert compare(untouched, observe(lab)) == []
 
 
-BUSY = "import time; from mpi4py import MPI; MPI.COMM_WORLD.Barrier(); time.sleep(600)"
+WAITS = """
+import os, time
+from mpi4py import MPI
+MPI.COMM_WORLD.Barrier()
+while not os.path.exists("/shared/over"):
+    time.sleep(0.2)
+"""
+"""A job that sends nothing, and goes on until a file is there."""
+RUNS = "grep -sqx hydra_pmi_proxy /proc/[0-9]*/comm"
 
 
 def test_it_is_refused_beside_a_job_and_leaves_a_cluster_as_it_stands(
@@ -215,21 +223,18 @@ def test_it_is_refused_beside_a_job_and_leaves_a_cluster_as_it_stands(
     cluster.good("build")
     words = ("bridge", "--only", "latency", "--frames", "64")
     node1 = cluster.guest(1)
-    line = mpiexec(cluster.guests(2), f'python3 -c "{BUSY}"')
+    node1.good("rm -f /shared/over; cat >/shared/waits.py", stdin=WAITS)
+    line = mpiexec(cluster.guests(2), "python3 /shared/waits.py")
     with ThreadPoolExecutor(1) as pool:
-        job = pool.submit(node1.run, line, seconds=900.0)
+        job = pool.submit(node1.good, line, seconds=900.0)
         try:
-            wait_until(
-                lambda: node1.run("pgrep -x hydra_pmi_proxy").returncode == 0,
-                Deadline(60),
-                what="The job",
-            )
+            wait_until(lambda: node1.run(RUNS).returncode == 0, Deadline(60), what="The job")
             refused = cluster.run("switch bench", *words)
             assert refused.status == 1
             assert "An MPI job runs on 'node" in refused.errors
             assert "Nothing was touched." in refused.document["failures"][0]["hint"]
         finally:
-            node1.run("pkill -x mpiexec.mpich; pkill -x mpiexec.hydra")
+            node1.good("touch /shared/over")
         job.result()
     cluster.good("switch bench", *words)
     assert cluster.good("build").changed == 0
