@@ -15,7 +15,7 @@ from farswitch.pace import patient
 from farswitch.remote import command
 from farswitch.remote_program import RemoteProgram
 
-ECHOES = 40
+ECHOES = 20
 LOSS_COUNT, LOSS_SIZE, LOSS_GAP = 1000, 64, 0.002
 """Emulated guests send and take these without a loss of their own."""
 RATE_SIZE, RATE_SECONDS, RATE_MOST = 1300, 1.5, 6000

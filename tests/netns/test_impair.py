@@ -17,8 +17,9 @@ from farswitch.errors import ConfigError, ForeignObjectError, ObstaclesError
 from farswitch.impair.plan import PortWish, port_ends
 from farswitch.impair.timeline import ImpairmentTimeline
 from farswitch.links.plan import plan_removal
-from farswitch.model.impairment import PortImpairment, parse_impairments
+from farswitch.model.impairment import PortImpairment, impairment, parse_impairments
 from farswitch.model.timeline import ImpairmentEvent
+from farswitch.proof.port_figures import Way
 from tasks.impair import impair
 from tests.netns.built_servers import MTU, Net, pid, sh, two_servers
 from tests.netns.measured import line
@@ -287,3 +288,19 @@ def test_a_timeline_of_what_cannot_be_is_refused_before_anything_is_touched(net)
     with pytest.raises(ObstaclesError, match="cannot duplicate frames"):
         timeline(net, doubled).__enter__()
     assert not left(net, "server2")
+
+
+def test_what_is_got_is_measured_beside_what_was_asked(net):
+    way = Way(net.boxes["node1"], net.boxes["node2"], "10.0.0.12")
+    before = way.round_trip()
+    put(net, "server2", port(to_guest="delay 50ms"))
+    assert way.round_trip() - before > 0.04
+    asked = impairment("loss 20% rate 5Mbit")
+    put(net, "server2", PortImpairment(to_guest=asked))
+    loss = way.loss(asked, "to_guest")
+    assert (loss.asked, loss.low < loss.got < loss.high) == (20, True)
+    assert 5 < loss.got < 50
+    assert str(loss).startswith("loss to_guest ")
+    rate = way.rate(asked, "to_guest")
+    assert (rate.quantity, rate.asked) == ("rate", 5)
+    assert 0 < rate.got < 50
