@@ -33,9 +33,11 @@ def choose(ground: Ground, switch: object) -> None:
     path.write_text("".join([*kept, f"  {text}"]), encoding="utf-8")
 
 
-def good(ground: Ground, *words: str) -> None:
-    run = ground.run(*words)
-    assert run.status == 0, run.said + json.dumps(run.document)
+def proved(ground: Ground) -> None:
+    """Find nothing wrong but that the guests stand still."""
+    run = ground.run("verify", "--only", "server,tunnel")
+    failed = {check["name"] for check in run.document["checks"] if check["ok"] is False}
+    assert failed == {"guest.running"}, run.said
 
 
 def used(ground: Ground, name: str) -> str:
@@ -59,14 +61,14 @@ def test_the_kernels_datapath_carries_and_gives_way(ground: Ground, far: Machine
     assert masters(far) == {"ovs-system"}
     assert "system@ovs-system" in far.run("ovs-appctl dpctl/show")
     assert len(far.run("ovs-vsctl list-ports fso8001").split()) == 2
-    good(ground, "verify", "--only", "server,tunnel")
+    proved(ground)
     orders = [used(ground, name) for name in ("bridge", "openvswitch", "mine", "openvswitch")]
     assert orders[0] == orders[1] == "break before make"
     assert masters(far) == {"ovs-system"}
     used(ground, "apart")
     assert far.run(UNITS).count("farswitch-fsk-switch-") == 1
     assert "fsx8001" in far.run("ip -n farswitch-fsk -br link")
-    good(ground, "verify", "--only", "server,tunnel")
+    proved(ground)
     ground.converges()
     assert masters(far) == {"ovs-system"}
     assert far.run(f"{UNITS}; ip netns list") == ""
