@@ -22,7 +22,7 @@ from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
 from farswitch.model.switch import written
 from farswitch.proof.pairing import Pairing
-from farswitch.remote import command
+from farswitch.remote import command as remote_command
 from farswitch.run.locking import fenced
 from farswitch.run.selection import select
 from farswitch.run.session import Session
@@ -147,12 +147,13 @@ class ClusterTestbed:
         guests, others = halves(every) if self._study.shared else (every, ())
         before = self._states(every, GATE_SECONDS)
         loads = {host: state.load for host, state in before.items() if state.load}
-        began, argv = time.time(), self._command(program, guests)
+        began, started = time.time(), time.monotonic()
+        argv = self._command(program, guests)
         bound = seconds_of(program) + 6.0 * GRACE
         run = step(mpi_program, argv=argv, settings=session.cluster.settings, seconds=bound)
         stage = Stage(session.is_first_of(guests), (run,), vital=False)
         count, events, failed = self._carry_out(cell, stage, others, bound)
-        seconds = time.time() - began
+        seconds = time.monotonic() - started
         ended = session.recorder.results.get(("mpi_program", guests[0].name))
         values, error = self._outcome(name, program, ended)
         after = self._states(every, 0.0)
@@ -298,7 +299,7 @@ class ClusterTestbed:
         addresses = [str(guest.data_address.ip) for guest in guests[1:]]
         heard = answered(
             shell(session.hosts(session.is_first_of(guests))[0])
-            .run(command("echo", ECHO_SECONDS, *addresses))
+            .run(remote_command("echo", ECHO_SECONDS, *addresses))
             .stdout
         )
         ports = self._ports(guests, before, self._states(guests, 0.0))

@@ -7,31 +7,33 @@ set -eu
 cd "$1"
 digest=$2 needs=$3
 shift 3
-exec 9> lock
-flock 9 # another one may build the same
+build() {
+  flock 9 # another one may build the same
+  if [ -f built ] && [ "$(cat built)" = "$digest" ]; then ls bin; exit; fi
 
-if [ -f built ] && [ "$(cat built)" = "$digest" ]; then ls bin; exit; fi
+  missing=
+  for program in $needs; do
+    command -v "$program" > /dev/null || missing="$missing $program"
+  done
+  if [ -n "$missing" ]; then echo "${missing# }"; exit 69; fi # EX_UNAVAILABLE
 
-missing=
-for program in $needs; do
-  command -v "$program" > /dev/null || missing="$missing $program"
-done
-if [ -n "$missing" ]; then echo "${missing# }"; exit 69; fi # EX_UNAVAILABLE
+  rm -rf built src bin
+  mkdir src bin
+  BIN=$PWD/bin JOBS=$(nproc)
+  export BIN JOBS
+  tar -xf source.tar -C src --no-same-owner
+  cd src
+  top=$(find . -mindepth 1 -maxdepth 1)
+  if [ -d "$top" ]; then cd "$top"; fi # an archive's one folder
+  if ! env "$@" sh -eu "$BIN/../recipe.sh" > "$BIN/../build.log" 2>&1 9>&-; then
+    tail -n 20 "$BIN/../build.log" >&2
+    exit 70 # EX_SOFTWARE
+  fi
+  cd "$BIN"
+  if [ -z "$(ls)" ]; then echo "no program in $BIN" >&2; exit 65; fi # EX_DATAERR
+  printf %s "$digest" > ../built.new
+  mv ../built.new ../built
+  ls
+}
 
-rm -rf built src bin
-mkdir src bin
-BIN=$PWD/bin JOBS=$(nproc)
-export BIN JOBS
-tar -xf source.tar -C src --no-same-owner
-cd src
-top=$(find . -mindepth 1 -maxdepth 1)
-if [ -d "$top" ]; then cd "$top"; fi # an archive's one folder
-if ! env "$@" sh -eu "$BIN/../recipe.sh" > "$BIN/../build.log" 2>&1 9>&-; then
-  tail -n 20 "$BIN/../build.log" >&2
-  exit 70 # EX_SOFTWARE
-fi
-cd "$BIN"
-if [ -z "$(ls)" ]; then echo "no program in $BIN" >&2; exit 65; fi # EX_DATAERR
-printf %s "$digest" > ../built.new
-mv ../built.new ../built
-ls
+build "$@" 9> lock

@@ -154,4 +154,5 @@ def test_no_deadline_hangs_on_a_clock_that_somebody_can_set() -> None:
         "farswitch/run/session.py",  # says when a run began
         "workflows/status.py",  # says when it looked
         "workflows/matrix.py",  # says when it looked
+        "workflows/study_testbed.py",  # says when a run of a study began
     }
