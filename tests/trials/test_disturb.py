@@ -35,13 +35,15 @@ VNI = 8951
 
 
 @pytest.fixture(scope="module")
-def net(lasting_boxes, tmp_path_factory) -> Net:
+def net(lasting_boxes, tmp_path_factory) -> Iterator[Net]:
     net = two_servers(lasting_boxes, tmp_path_factory.mktemp("disturb"), apart=True)
     net.build()
     net.plug()
     for number in (1, 2):
         sh(net.boxes[f"node{number}"], f"ip addr replace 10.0.0.1{number}/24 dev data0")
-    return net
+    yield net
+    for server in ("server1", "server2"):  # a delay line outlives its namespace
+        net.task(server, impair, ends=(), owner=net.cluster.owner, present=False)
 
 
 def put(net: Net, direction: str, words: str) -> None:
