@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.root]
 STAGES = [
     "preflight", "image_source", "underlay_udp", "record", "vm_remove", "sysctl", "guard",
     "firewall_reset", "bridge", "veth", "vxlan", "bridge_ports", "fdb", "mtu_servers", "switch",
-    "impair", "image", "vm_boot", "observe_guest", "mtu", "firewall_guests", "hosts_file", "ssh_keys", "nfs",
-    "mpi", "interfaces", "mpi_smoke",
+    "impair", "image", "vm_boot", "observe_guest", "mtu", "firewall_guests", "hosts_file",
+    "ssh_keys", "nfs", "mpi", "interfaces", "mpi_smoke",
 ]  # fmt: skip
 
 
