@@ -120,7 +120,7 @@ def build(options: Options, typed: dict[str, Any]) -> int:
         def on(host: Host) -> bool:
             return host.name == head
 
-        line = f"cat {shlex.quote(folder)}/built && ls {shlex.quote(folder)}/bin"
+        line = f"cat {shlex.quote(folder)}/built && echo && ls {shlex.quote(folder)}/bin"
         look = step(run_command, "look", line=line, user=settings.user, seconds=LOOK_SECONDS)
         session.run([Stage(on, (look,))])
         found: CommandReport = session.result("look", head)
