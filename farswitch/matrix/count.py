@@ -23,8 +23,6 @@ SECONDS = 60
 """After which a server removes a table that nobody counts with any more."""
 RENEWAL = 20.0
 """Seconds between two renewals of the timer."""
-KIND = "matrix"
-"""Of the timers."""
 
 
 class MatrixGoneError(FarswitchError):
@@ -91,7 +89,7 @@ def arm(shell: Shell, want: MatrixTable, owner: Owner, change: MatrixChange | No
 
 def renew(shell: Shell, owner: Owner) -> None:
     """Have the server wait for another `SECONDS` from now on."""
-    name = rollback.name_of(KIND, owner.cluster)
+    name = rollback.name_of(rollback.MATRIX, owner.cluster)
     earlier = rollback.list_timers(shell, name)
     rollback.start(shell, name, removal(owner), SECONDS)
     _confirm(shell, earlier)
@@ -120,7 +118,7 @@ def remove(shell: Shell, owner: Owner, change: MatrixChange | None) -> None:
 
 def end_timers(shell: Shell, owner: Owner) -> None:
     """Stop the timers of an owner's matrix."""
-    _confirm(shell, rollback.list_timers(shell, rollback.name_of(KIND, owner.cluster)))
+    _confirm(shell, rollback.list_timers(shell, rollback.name_of(rollback.MATRIX, owner.cluster)))
 
 
 def _confirm(shell: Shell, timers: rollback.Timers) -> None:
@@ -130,8 +128,12 @@ def _confirm(shell: Shell, timers: rollback.Timers) -> None:
 
 @contextmanager
 def removed_at_logout(shell: Shell, want: MatrixTable, owner: Owner) -> Iterator[None]:
-    """Have the server remove this table when our login to it ends, and at the block's end."""
-    with when_login_ends(shell, ("sh", "-c", removal(owner, want.mark(owner)))):
+    """Have the server remove this table when our login to it ends, and at the block's end.
+
+    Its timer then has nothing left to do.
+    """
+    over = rollback.confirmation(rollback.name_of(rollback.MATRIX, owner.cluster))
+    with when_login_ends(shell, ("sh", "-c", removal(owner, want.mark(owner), over))):
         yield
 
 

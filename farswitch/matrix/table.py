@@ -92,8 +92,12 @@ def is_ours(listed: list[nft.Json], owner: Owner) -> bool:
     return any(one.startswith(f"{owner.mark}:") for one in comments)
 
 
-def removal(owner: Owner, mark: str = "") -> str:
-    """Return the script that removes the table, if there is one, and where given with that mark."""
+def removal(owner: Owner, mark: str = "", first: str = "") -> str:
+    """Return the script that removes the table, if there is one, and where given with that mark.
+
+    What comes `first` is another script, which is run only where the table is removed then.
+    """
     table = f"table {FAMILY} {owner.guard_table}"
     only = f"nft list {table} 2>/dev/null | grep -qF '\"{mark}\"' && " if mark else ""
-    return f"{only}nft delete {table} 2>/dev/null || true"
+    before = f"{{ {first}; true; }} && " if first else ""
+    return f"{only}{before}nft delete {table} 2>/dev/null || true"

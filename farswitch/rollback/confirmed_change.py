@@ -28,6 +28,7 @@ from farswitch.rollback.timer import (
     EXCHANGE,
     IMPAIR,
     LOCAL,
+    MATRIX,
     Rollback,
     RollbackTimer,
     TimerGoneError,
@@ -100,14 +101,15 @@ def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[
     """
     if last:
         _end(shell, list_timers(shell, rollback.name_of(CONTROL, cluster)))
-    kinds = (FIREWALL, GUARD, EXCHANGE, ENDING, LOCAL, IMPAIR)
+    kinds = (FIREWALL, GUARD, EXCHANGE, ENDING, LOCAL, IMPAIR, MATRIX)
     names = [rollback.name_of(kind, cluster) for kind in kinds]
     timers = list_timers(shell, *names)
     fired = timers.fired
     if timers.pending:
         _end(shell, timers)
         fired += list_timers(shell, *names).fired
-    return tuple(_taken_back(shell.host, undone) for undone in fired)
+    changes = (undone for undone in fired if not undone.id.startswith(f"{MATRIX}-"))
+    return tuple(_taken_back(shell.host, undone) for undone in changes)
 
 
 def confirm_earlier_shared(shell: Shell) -> None:

@@ -24,6 +24,8 @@ EXCHANGE, ENDING, LOCAL, CONTROL = "exchange", "ending", "local", "control"
 another, that give guests their own bridges back, and of verify's, which bring a port up."""
 IMPAIR = "impair"
 """The kind of those that take impairments off ports."""
+MATRIX = "matrix"
+"""The kind of those that end a count: what is counted by nobody."""
 UNDO_SECONDS = 60
 """An undo that takes longer is ended by the script."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -113,6 +115,14 @@ def confirm(login: Shell, timer: RollbackTimer, *, folder: str = FOLDER) -> bool
     if state == "gone":
         raise TimerGoneError(login.host, timer.id, folder)
     return state == "confirmed"
+
+
+def confirmation(name: str, *, folder: str = FOLDER) -> str:
+    """Return a script that confirms all timers of a name, by what they left on the server."""
+    return (
+        f'for run in {folder}/{name}.*.run; do id="${{run##*/}}"; '
+        f'[ ! -e "$run" ] || sh "$run" confirm {folder} "${{id%.run}}" >/dev/null; done'
+    )
 
 
 def list_timers(login: Shell, *names: str, report: bool = True, folder: str = FOLDER) -> Timers:

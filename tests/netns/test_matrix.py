@@ -313,6 +313,8 @@ def test_it_goes_with_the_login_of_a_controller_that_is_killed_and_no_other_one_
     with count.removed_at_logout(box, wanted_matrix(ports, "-another"), owner):
         pass
     assert converge(net, token="-mine").changed is False
+    assert timers(net), "it is another count that ended"
     with count.removed_at_logout(box, wanted_matrix(ports, "-mine"), owner):
         assert "netdev farswitch_t" in tables(net)
     wait_until(lambda: "netdev" not in tables(net), Deadline(20), what="The table's end")
+    assert timers(net) == [], "nothing fires later, and nothing has to be told"
