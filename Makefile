@@ -73,7 +73,8 @@ trial-sight: packages $(READY)
 	    tests/lab_containers/test_many_guests.py
 
 trial-switch: packages $(READY)
-	$(BIN)/python -m pytest -m trial tests/trials/test_switch.py
+	$(BIN)/python -m pytest -m trial tests/trials/test_switch.py tests/netns/test_switch_use.py \
+	    tests/netns/test_switch_use_openvswitch.py tests/netns/test_switch_container.py
 
 trial-study: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_app.py tests/trials/test_study.py \

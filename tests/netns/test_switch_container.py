@@ -224,7 +224,7 @@ def test_a_network_of_somebody_elses_is_refused_and_stays(net):
         sh(net.boxes["server2"], f"ip netns del {OWN}")
 
 
-@pytest.mark.parametrize("point", ["_attach", "_enslave"])
+@pytest.mark.parametrize("point", [pytest.param("_attach", marks=pytest.mark.trial), "_enslave"])
 def test_a_controller_that_is_killed_leaves_the_old_alone(net, point):
     assert killed_at(net, apart(True), point)
     assert heard(net), "at once"

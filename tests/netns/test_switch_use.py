@@ -212,12 +212,20 @@ WAYS = {
     "to-bridge": (PROGRAM, BRIDGE, POINTS),
     "to-another": (PROGRAM, OTHER, ("_attach", "confirm")),
 }
+QUICK = {("to-program", "_enslave"), ("to-bridge", "confirm")}
+"""The others, each of which waits for the server's timer, are a part of `make trial-switch`."""
 
 
 @pytest.mark.parametrize(
     ("first", "second", "point"),
     [
-        pytest.param(first, second, point, id=f"{name}-{point}")
+        pytest.param(
+            first,
+            second,
+            point,
+            id=f"{name}-{point}",
+            marks=[] if (name, point) in QUICK else [pytest.mark.trial],
+        )
         for name, (first, second, points) in WAYS.items()
         for point in points
     ],
