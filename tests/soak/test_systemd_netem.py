@@ -27,7 +27,9 @@ def does(document: dict[str, object]) -> list[dict[str, str]]:
 
 
 def chain(far: Machine) -> list[tuple[str, str]]:
-    return [(one["kind"], one["handle"]) for one in json.loads(far.run(QDISCS))]
+    """Return kinds and handles, by handle: tc lists them in an order of its own."""
+    found = [(one["kind"], one["handle"]) for one in json.loads(far.run(QDISCS))]
+    return sorted(found, key=lambda one: one[1])
 
 
 def test_netem_does_what_was_asked_and_is_read_back(ground: Ground, far: Machine, told: Told):
