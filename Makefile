@@ -65,6 +65,7 @@ trial-field: packages $(READY)
 	    tests/lab/test_cluster_foreign_image.py tests/lab/test_cluster_broken_guest.py \
 	    tests/lab/test_cluster_reboot.py tests/lab/test_faults_guests.py \
 	    tests/lab/test_image_boot.py tests/lab_containers/test_console_flood.py \
+	    tests/lab_containers/test_lab_least_privilege.py \
 	    tests/lab_containers/test_cycles.py tests/libvirt
 
 trial-sight: packages $(READY)
@@ -81,7 +82,7 @@ trial-study: packages $(READY)
 	    tests/netns/test_study.py
 
 trial-disturb: packages $(READY)
-	$(BIN)/python -m pytest -m trial tests/trials/test_switch_bench.py \
+	$(BIN)/python -m pytest -m trial tests/trials/test_switch_bench.py tests/lab/test_cluster_matrix.py \
 	    tests/trials/test_disturb_matrix.py tests/trials/test_disturb.py
 
 check: packages $(READY)

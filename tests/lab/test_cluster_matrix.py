@@ -40,6 +40,7 @@ def test_an_alltoall_is_counted_to_the_byte(built: ClusterUnderTest, tmp_path: P
     assert (run.changed, counts(built)) == (2, False)
 
 
+@pytest.mark.trial
 def test_a_command_that_fails_is_counted_and_fails_the_run(built: ClusterUnderTest) -> None:
     run = built.run("matrix", "--", f"mpiexec.mpich -np 3 {RING}; exit 3")
     assert run.status == 1
@@ -47,6 +48,7 @@ def test_a_command_that_fails_is_counted_and_fails_the_run(built: ClusterUnderTe
     assert_exact(run.document["matrix"], payload=0)
 
 
+@pytest.mark.trial
 def test_a_watch_prints_lines_and_a_killed_one_leaves_nothing(built: ClusterUnderTest) -> None:
     words = ("--json", "--watch", "--interval", "0.5")
     with built.start("matrix", *words, stdout=subprocess.PIPE) as watch:

@@ -122,6 +122,7 @@ def test_servers_are_built_and_given_back_by_the_user(servers, cluster):
 
 
 @pytest.mark.lab
+@pytest.mark.trial
 def test_a_guest_is_raised_proved_and_given_back_by_the_user(servers: Lab, tmp_path: Path):
     one = site(servers, tmp_path, "alone", 7101, 1)
     one.forget_lab()  # raising it would be root's work
