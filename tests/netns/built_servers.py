@@ -176,6 +176,16 @@ def two_servers(
     return Net(context, boxes, folder)
 
 
+def with_guests(boxes: Callable[[], LocalShell], folder: Path) -> Net:
+    """Return two servers that are built, and two guests with their addresses at them."""
+    net = two_servers(boxes, folder, apart=True)
+    net.build()
+    net.plug()
+    for number in (1, 2):
+        sh(net.boxes[f"node{number}"], f"ip addr replace 10.0.0.1{number}/24 dev data0")
+    return net
+
+
 def host_of(cluster: Cluster, server: Server, box: LocalShell) -> Host:
     sh(box, f"ip addr add {server.underlay}/24 dev u0; ip link set u0 up")
     data = {"cluster": cluster, "server": server}

@@ -21,7 +21,7 @@ from farswitch.model.impairment import PortImpairment, impairment, parse_impairm
 from farswitch.model.timeline import ImpairmentEvent
 from farswitch.proof.port_figures import Way
 from tasks.impair import impair
-from tests.netns.built_servers import MTU, Net, pid, sh, two_servers
+from tests.netns.built_servers import MTU, Net, pid, sh, with_guests
 from tests.netns.measured import line
 
 pytestmark = pytest.mark.root
@@ -29,12 +29,7 @@ pytestmark = pytest.mark.root
 
 @pytest.fixture(scope="module")
 def made(lasting_boxes, tmp_path_factory) -> Iterator[Net]:
-    net = two_servers(lasting_boxes, tmp_path_factory.mktemp("impair"), apart=True)
-    net.build()
-    net.plug()
-    for number in (1, 2):
-        sh(net.boxes[f"node{number}"], f"ip addr replace 10.0.0.1{number}/24 dev data0")
-    return net
+    return with_guests(lasting_boxes, tmp_path_factory.mktemp("impair"))
 
 
 @pytest.fixture

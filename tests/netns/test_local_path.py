@@ -9,7 +9,7 @@ import pytest
 from farswitch.deadline import Deadline, wait_until
 from farswitch.errors import FarswitchError
 from tasks.checks.path import counters
-from tests.netns.built_servers import MTU, Net, sh, two_servers
+from tests.netns.built_servers import MTU, Net, sh, with_guests
 from tests.netns.exchanges import heard
 from workflows.local_path import judge, local_steps, remote_steps
 
@@ -19,12 +19,7 @@ LOCAL, OWN = {"fsd41": "fsl41", "fsd42": "fsl41"}, {"fsd41": "fsb41", "fsd42": "
 
 @pytest.fixture(scope="module")
 def made(lasting_boxes, tmp_path_factory) -> Net:
-    net = two_servers(lasting_boxes, tmp_path_factory.mktemp("local"), apart=True)
-    net.build()
-    net.plug()
-    for number in (1, 2):
-        sh(net.boxes[f"node{number}"], f"ip addr replace 10.0.0.1{number}/24 dev data0")
-    return net
+    return with_guests(lasting_boxes, tmp_path_factory.mktemp("local"))
 
 
 @pytest.fixture

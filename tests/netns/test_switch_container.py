@@ -18,7 +18,7 @@ from farswitch.remote.switch_programs import STATES
 from farswitch.switches import program_host
 from tasks.links_remove import links_remove
 from tasks.switch_remove import switch_remove
-from tests.netns.built_servers import Net, pid, sh, two_servers
+from tests.netns.built_servers import Net, pid, sh, with_guests
 from tests.netns.exchanges import (
     converged,
     exchanged,
@@ -52,11 +52,7 @@ def apart(container: bool | int, *words: str) -> Switch:
 
 @pytest.fixture(scope="module")
 def made(lasting_boxes, tmp_path_factory) -> Iterator[Net]:
-    net = two_servers(lasting_boxes, tmp_path_factory.mktemp("apart"), apart=True)
-    net.build()
-    net.plug()
-    for number in (1, 2):
-        sh(net.boxes[f"node{number}"], f"ip addr replace 10.0.0.1{number}/24 dev data0")
+    net = with_guests(lasting_boxes, tmp_path_factory.mktemp("apart"))
     yield net
     net.task("server2", switch_remove, owner=net.cluster.owner)
 

@@ -15,7 +15,7 @@ from farswitch.model.switch import Switch, SwitchState, Traits, parse_switch
 from farswitch.proof.datagram_stream import datagram_stream
 from farswitch.switches import program_host
 from tasks.switch_remove import switch_remove
-from tests.netns.built_servers import Net, sh, two_servers
+from tests.netns.built_servers import Net, sh, with_guests
 from tests.netns.exchanges import (
     POINTS,
     before_the_move,
@@ -71,11 +71,7 @@ class Taker(Switch):
 
 @pytest.fixture(scope="module")
 def made(lasting_boxes, tmp_path_factory) -> Iterator[Net]:
-    net = two_servers(lasting_boxes, tmp_path_factory.mktemp("use"), apart=True)
-    net.build()
-    net.plug()
-    for number in (1, 2):
-        sh(net.boxes[f"node{number}"], f"ip addr replace 10.0.0.1{number}/24 dev data0")
+    net = with_guests(lasting_boxes, tmp_path_factory.mktemp("use"))
     yield net
     net.task("server2", switch_remove, owner=net.cluster.owner)
 

@@ -11,7 +11,7 @@ from farswitch.errors import FarswitchError
 from farswitch.model.switch import Switch, parse_switch
 from farswitch.proof.datagram_stream import datagram_stream
 from tasks.switch_remove import switch_remove
-from tests.netns.built_servers import Net, sh, two_servers
+from tests.netns.built_servers import Net, with_guests
 from tests.netns.exchanges import (
     before_the_move,
     converged,
@@ -51,11 +51,7 @@ def ovs(made, daemons) -> OwnOpenVSwitch:
 
 @pytest.fixture(scope="module")
 def made(lasting_boxes, tmp_path_factory, daemons) -> Iterator[Net]:
-    net = two_servers(lasting_boxes, tmp_path_factory.mktemp("use"), apart=True)
-    net.build()
-    net.plug()
-    for number in (1, 2):
-        sh(net.boxes[f"node{number}"], f"ip addr replace 10.0.0.1{number}/24 dev data0")
+    net = with_guests(lasting_boxes, tmp_path_factory.mktemp("use"))
     with own_openvswitch(net.boxes["server2"], tso=True) as own:
         daemons.append(own)
         yield net

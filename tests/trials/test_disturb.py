@@ -23,7 +23,7 @@ from farswitch.model.timeline import ImpairmentEvent
 from farswitch.proof.port_figures import interval
 from tasks.impair import impair
 from tests.lab.clusters import ClusterUnderTest
-from tests.netns.built_servers import MTU, Net, sh, two_servers
+from tests.netns.built_servers import MTU, Net, with_guests
 from tests.netns.conftest import lasting_boxes
 from tests.netns.measured import lost_of, steady_rate, streamed
 from tests.own_lab import WITH_GUESTS, own_lab
@@ -36,11 +36,7 @@ VNI = 8951
 
 @pytest.fixture(scope="module")
 def net(lasting_boxes, tmp_path_factory) -> Iterator[Net]:
-    net = two_servers(lasting_boxes, tmp_path_factory.mktemp("disturb"), apart=True)
-    net.build()
-    net.plug()
-    for number in (1, 2):
-        sh(net.boxes[f"node{number}"], f"ip addr replace 10.0.0.1{number}/24 dev data0")
+    net = with_guests(lasting_boxes, tmp_path_factory.mktemp("disturb"))
     yield net
     for server in ("server1", "server2"):  # a delay line outlives its namespace
         net.task(server, impair, ends=(), owner=net.cluster.owner, present=False)
