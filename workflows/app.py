@@ -124,12 +124,12 @@ def build(options: Options, typed: dict[str, Any]) -> int:
         look = step(run_command, "look", line=line, user=settings.user, seconds=LOOK_SECONDS)
         session.run([Stage(on, (look,))])
         found: CommandReport = session.result("look", head)
-        programs = _programs(found, wanted)
-        if programs is None and not options.dry_run:
+        before = programs = _programs(found, wanted)
+        if before is None and not options.dry_run:
             session.run([Stage(on, steps(wanted, settings.share, settings.user))])
             if not session.report().failures:
                 programs = _judged(session.result("run_command", head), wanted, folder, head)
-        return _end(session, wanted, folder, programs, changed=_programs(found, wanted) is None)
+        return _end(session, wanted, folder, programs, changed=before is None)
 
 
 def _programs(found: CommandReport, wanted: WantedApp) -> list[str] | None:

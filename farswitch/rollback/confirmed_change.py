@@ -135,31 +135,25 @@ def with_notes(notes: Iterable[str]) -> Iterator[None]:
         raise
 
 
+_EXCHANGED = "An earlier exchange of the switch on '{server}' was cut off, so the server has "
+_TAKEN_BACK = {
+    EXCHANGE: f"{_EXCHANGED}given the ports back to the old one",
+    ENDING: f"{_EXCHANGED}ended what was left beside the one in use",
+    LOCAL: "An earlier measurement on a local path was cut off, so '{server}' has given the guests "
+    "their own bridges back",
+    IMPAIR: "An earlier impairment of ports on '{server}' was cut off, so the server has taken it "
+    "off",
+}
+"""By kind of timer, what its undo has done; of all others `_UNCONFIRMED`."""
+_UNCONFIRMED = (
+    "An earlier change of the firewall of '{server}' was not confirmed by a new login, so the "
+    "server has taken it back"
+)
+
+
 def _taken_back(server: str, undone: Rollback) -> str:
-    if undone.id.startswith(f"{EXCHANGE}-"):
-        return (
-            f"An earlier exchange of the switch on '{server}' was cut off, so the server has given "
-            f"the ports back to the old one: {undone}."
-        )
-    if undone.id.startswith(f"{ENDING}-"):
-        return (
-            f"An earlier exchange of the switch on '{server}' was cut off, so the server has ended "
-            f"what was left beside the one in use: {undone}."
-        )
-    if undone.id.startswith(f"{LOCAL}-"):
-        return (
-            f"An earlier measurement on a local path was cut off, so '{server}' has given the "
-            f"guests their own bridges back: {undone}."
-        )
-    if undone.id.startswith(f"{IMPAIR}-"):
-        return (
-            f"An earlier impairment of ports on '{server}' was cut off, so the server has taken it "
-            f"off: {undone}."
-        )
-    return (
-        f"An earlier change of the firewall of '{server}' was not confirmed by a new login, "
-        f"so the server has taken it back: {undone}."
-    )
+    sentence = _TAKEN_BACK.get(undone.id.partition("-")[0], _UNCONFIRMED)
+    return f"{sentence.format(server=server)}: {undone}."
 
 
 def _end(shell: Shell, timers: Timers) -> None:
