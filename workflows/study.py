@@ -2,56 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from farswitch.run.cli import Options, main, read_only
+from farswitch.run.cli import Options, read_only
 from farswitch.run.command import Command, Group
-from farswitch.run.echo import echo
-from farswitch.run.print_report import console_for
-from farswitch.run.session import Session
-from farswitch.run.terminal import shown
-from farswitch.study.execute import remaining
-from farswitch.study.plan import visits
-from farswitch.study.results import read_results, study_folder
-from farswitch.study.tables import minutes
+from workflows.study_plan import plan
 from workflows.study_report import compare, export, report, status
-from workflows.study_run import run, the_study
-
-
-@main("study-plan")
-def plan(options: Options, word: str) -> int:
-    """Print what a study would run."""
-    with Session("study-plan", dataclasses.replace(options, dry_run=True), quiet=True) as session:
-        study = the_study(session.site, word)
-    records = read_results(study_folder(study.name))
-    todo = visits(study, {one.key for one in records if not one.error})
-    left, seconds = sum(len(visit.programs) for visit in todo), remaining(todo, records)
-    console = console_for(as_json=options.json)
-    for cell in study.cells:
-        console.print(shown(f"  {study.label(cell)}{'  (base)' if cell == study.base else ''}"))
-    time = (
-        f"about {minutes(seconds)}"
-        if seconds is not None
-        else "how long is known after the first runs"
-    )
-    console.print(
-        shown(
-            f"{study.runs} runs: {len(study.cells)} cells x {len(study.programs)} programs x "
-            f"{study.repeats} blocks; {study.discarded} more are not counted. "
-            f"{left} are left: {time}."
-        )
-    )
-    if options.json:
-        document = {"workflow": "study-plan", "study": study.name, "ok": True, "runs": study.runs}
-        document |= {"discarded": study.discarded, "left": left, "seconds": seconds}
-        document |= {"cells": [cell.key for cell in study.cells]}
-        echo(json.dumps(document))
-    return 0
+from workflows.study_run import run
 
 
 @click.group(cls=Group)
@@ -61,10 +21,15 @@ def command() -> None:
 
 @command.command(name="plan", cls=Command)
 @click.argument("study")
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Make the first, discarded run of each program in each cell now, to say how long.",
+)
 @read_only
-def plan_command(*, study: str, **options: Any) -> None:
+def plan_command(*, study: str, calibrate: bool, **options: Any) -> None:
     """Say how many runs a study has, and about how long they take."""
-    plan(Options(**options), word=study)
+    plan(Options(**options), word=study, calibrate=calibrate)
 
 
 @command.command(name="run", cls=Command)

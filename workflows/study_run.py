@@ -24,7 +24,7 @@ from farswitch.study.document import LEAST_BLOCKS
 from farswitch.study.execute import Listener, Progress, execute
 from farswitch.study.kept import check_same, keep
 from farswitch.study.load import load_study, study_path
-from farswitch.study.plan import CellVisit, Study
+from farswitch.study.plan import DISCARDED, CellVisit, Study
 from farswitch.study.results import Results, RunRecord, read_results, study_folder
 from farswitch.study.statistics import libraries
 from farswitch.study.summary import Summary, summarise
@@ -43,35 +43,47 @@ def run(options: Options, word: str, *, resume: bool) -> int:
     """Run what is left of a study, and report."""
     with Session("study-run", options, quiet=True) as session:
         study = the_study(session.site, word)
-        folder, settings = study_folder(study.name), session.site.settings
-        _check_begun(folder, study, resume=resume)
+        _check_begun(study_folder(study.name), study, resume=resume)
         if study.repeats >= LEAST_BLOCKS:
             libraries()  # what is missing here is said before anything is touched
-        ensure_lab(session)
-        with locked(session), Results(folder) as results:
-            session.read_record()
-            check_same(folder, study, session.cluster.name)
-            testbed = ClusterTestbed(session, study, settings)
-            keep(folder, study, session.cluster.name)
-            screen = Screen(console_for(as_json=options.json), study)
-            with ExitStack() as until:
-                until.callback(screen.close)
-                until.enter_context(ctrl_c_ends(screen.end))
-                complete = execute(study, testbed, results, screen.listener())
-            testbed.leave()
-            return _end(session, summarise(study, results.records), screen, complete=complete)
+        screen, complete = carry_out(session, study, part=study)
+        records = read_results(study_folder(study.name))
+        return _end(session, summarise(study, records), screen, complete=complete)
+
+
+def carry_out(session: Session, study: Study, *, part: Study) -> tuple[Screen, bool]:
+    """Run what is left of a study, or of a part of it; return whether it came to its end.
+
+    Raises:
+        ConfigError: The cluster does not have what the study wants, or its results are of another.
+    """
+    folder, settings = study_folder(study.name), session.site.settings
+    ensure_lab(session)
+    with locked(session), Results(folder) as results:
+        session.read_record()
+        check_same(folder, study, session.cluster.name)
+        testbed = ClusterTestbed(session, study, settings)
+        keep(folder, study, session.cluster.name)
+        screen = Screen(console_for(as_json=session.options.json), study)
+        with ExitStack() as until:
+            until.callback(screen.close)
+            until.enter_context(ctrl_c_ends(screen.end))
+            complete = execute(part, testbed, results, screen.listener())
+        testbed.leave()
+    return screen, complete
 
 
 def _check_begun(folder: Path, study: Study, *, resume: bool) -> None:
-    """Refuse to begin what was begun, and to go on with what was not."""
-    begun = len(read_results(folder))
+    """Refuse to begin what was begun, and to go on with what was not; a calibration is neither."""
+    records = read_results(folder)
+    begun = sum(one.block != DISCARDED for one in records)
     if begun and not resume:
         raise ConfigError(
             f"Study '{study.name}' has {begun} runs already, in {folder}.",
             hint=f"Go on with it: farswitch study resume {study.name}. To begin anew, move that "
             "folder away.",
         )
-    if resume and not begun:
+    if resume and not records:
         raise ConfigError(
             f"Study '{study.name}' has no runs yet.", hint=f"farswitch study run {study.name}"
         )
@@ -84,6 +96,7 @@ class Screen:
         self._console, self._study = console, study
         self._live = console.status("") if can_draw_anew(console) else None
         self.stopped = False
+        self._calibrated = False
         self.left_out: list[str] = []
 
     def listener(self) -> Listener:
@@ -101,6 +114,15 @@ class Screen:
             self._live.stop()
 
     def _begins(self, progress: Progress) -> None:
+        if progress.visit.block == DISCARDED:
+            self._calibrated = True
+        elif self._calibrated and progress.left is not None:
+            self._calibrated = False
+            count = progress.of - progress.number + 1
+            line = (
+                f"Each cell was used once: {count} runs are left, about {minutes(progress.left)}."
+            )
+            self._console.print(shown(line))
         if self._live is None:
             return
         left = "" if progress.left is None else f", {minutes(progress.left)} left"

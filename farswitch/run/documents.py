@@ -737,7 +737,11 @@ class StudyDocument(TypedDict):
 
 @closed
 class StudyPlanDocument(TypedDict):
-    """`study plan`; `seconds` of what is left, null before anything has run."""
+    """`study plan`; `seconds` of what is left, null before anything has run.
+
+    `unknown` counts programs in cells that have not run yet: their share is a guess. `left_out` are
+    cells that a calibration could not enter.
+    """
 
     workflow: Literal["study-plan"]
     study: str
@@ -745,8 +749,10 @@ class StudyPlanDocument(TypedDict):
     runs: int
     discarded: int
     left: int
+    unknown: int
     seconds: float | None
     cells: list[str]
+    left_out: NotRequired[list[str]]
 
 
 @closed

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from statistics import mean, median
 from typing import Any, Protocol
 
@@ -117,8 +118,14 @@ def execute(study: Study, testbed: StudyTestbed, results: Results, listener: Lis
             number += 1
             medians = _medians(study, visit.cell, results.records)
             listener.begins(Progress(study, visit, name, number, total, left, medians))
+            started = time.monotonic()
             measured = testbed.measure(visit.cell, name, study.programs[name])
-            more = {"entering": entering, "environment": dict(testbed.environment)}
+            beside = max(0.0, time.monotonic() - started - measured.seconds)
+            more = {
+                "entering": entering,
+                "beside": round(beside, 3),
+                "environment": dict(testbed.environment),
+            }
             record = _record(visit, name, measured, entered).model_copy(update=more)
             results.add(record)
             listener.ended(record)
@@ -163,21 +170,42 @@ def _record(visit: CellVisit, name: str, measured: Measured, entered: Entered) -
 
 
 def remaining(todo: list[CellVisit], records: list[RunRecord]) -> float | None:
-    """Return how many seconds what is left takes, by what was recorded; None where nothing was."""
+    """Return how many seconds what is left takes, by the runs that did not fail.
+
+    What has not run yet is taken for the mean of what has; None where nothing has run.
+    """
     runs: dict[tuple[str, str], list[float]] = {}
+    entering: dict[str, list[float]] = {}
     for record in records:
-        runs.setdefault((record.cell, record.program), []).append(record.seconds)
-    entering = [record.entering for record in records if record.entering]
+        if record.error:
+            continue
+        runs.setdefault((record.cell, record.program), []).append(record.seconds + record.beside)
+        if record.entering:
+            entering.setdefault(record.cell, []).append(record.entering)
     if not runs or not entering:
         return None
-    usual = mean(mean(found) for found in runs.values())
+    usual_run, usual_entry = _mean_of_means(runs.values()), _mean_of_means(entering.values())
     seconds = 0.0
     for visit in todo:
-        seconds += mean(entering)
+        seconds += _mean(entering.get(visit.cell.key), usual_entry)
         for name in visit.programs:
-            found = runs.get((visit.cell.key, name))
-            seconds += mean(found) if found else usual
+            seconds += _mean(runs.get((visit.cell.key, name)), usual_run)
     return seconds
+
+
+def unknown(study: Study, records: list[RunRecord]) -> int:
+    """Return how many programs have not run yet in a cell of the study, over all cells."""
+    known = {(record.cell, record.program) for record in records if not record.error}
+    wanted = product((cell.key for cell in study.cells), study.programs)
+    return sum(one not in known for one in wanted)
+
+
+def _mean(found: list[float] | None, usual: float) -> float:
+    return mean(found) if found else usual
+
+
+def _mean_of_means(lists: Iterable[list[float]]) -> float:
+    return mean(map(mean, lists))
 
 
 def _medians(study: Study, cell: Cell, records: list[RunRecord]) -> dict[str, float]:

@@ -82,6 +82,14 @@ class Study:
         """How many runs do not: each program's first in each cell."""
         return len(self.cells) * len(self.programs)
 
+    @property
+    def first_uses(self) -> Study:
+        """The same study without its blocks: a run of each program in each cell, to be discarded.
+
+        They tell how long the blocks take, and are not made again with them.
+        """
+        return replace(self, repeats=0)
+
     def label(self, cell: Cell) -> str:
         """Return what a table calls a cell: the factors that differ between cells."""
         names = [

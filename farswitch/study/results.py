@@ -66,6 +66,7 @@ class RunRecord(_Kept):
     Attributes:
         factors: The cell's, and what they meant: the switch's kind and settings.
         entering: What it took to enter the cell and prove the path, before its first run.
+        beside: What the noise gate and the counters took, beside the program's `seconds`.
         values: By the names of metrics; empty where the run failed.
         error: Why it failed; empty where it did not.
         noise: What the gate found too busy, before the run.
@@ -87,6 +88,7 @@ class RunRecord(_Kept):
     began: float
     seconds: float
     entering: float = 0.0
+    beside: float = 0.0
     status: int | None = None
     values: dict[str, Value] = {}
     error: str = ""

@@ -26,7 +26,9 @@ from tasks import mpi_program
 from tests.netns.built_servers import MTU, Net, pid, sh, two_servers
 from tests.netns.inside import NetnsEndpoint
 from tests.netns.study_testbed import BIN, ENVIRONMENT, NamespaceTestbed
+from tests.schemas import assert_fits
 from workflows import study_testbed
+from workflows.study_plan import plan
 from workflows.study_run import run
 
 pytestmark = pytest.mark.root
@@ -123,13 +125,25 @@ def own_mpi(net, monkeypatch) -> None:
 @pytest.mark.usefixtures("own_mpi")
 def test_a_study_exchanges_switches_and_leaves_the_sites_own(net, tmp_path, capsys):
     options = Options(site=str(tmp_path / "site"), json=True)
-    with pytest.raises(SystemExit) as ended:
-        run(options, word="two", resume=False)
-    printed = capsys.readouterr()
-    assert ended.value.code == 0, printed.err
-    document = json.loads(printed.out)
+
+    def document_of(command, **asked) -> dict[str, object]:
+        with pytest.raises(SystemExit) as ended:
+            command(options, word="two", **asked)
+        printed = capsys.readouterr()
+        assert ended.value.code == 0, printed.err
+        return json.loads(printed.out)
+
+    planned = document_of(plan, calibrate=True)
+    assert_fits("study", planned)
+    assert (planned["left"], planned["unknown"], planned["left_out"]) == (4, 0, [])
+    assert planned["seconds"] > 4
+    calibrated = read_results(study_folder("two"))
+    assert [one.block for one in calibrated] == [0] * 4
+    assert document_of(plan, calibrate=True) == planned, "nothing is left to calibrate"
+    document = document_of(run, resume=False)
     assert (document["complete"], document["done"], document["left_out"]) == (True, 4, [])
     records = read_results(study_folder("two"))
+    assert records[:4] == calibrated, "the first uses are not made again"
     assert [one.error for one in records] == [""] * 8
     kinds = {(one.factors.get("switch"), one.switch.get("kind")) for one in records}
     assert kinds == {("bridge", "bridge"), ("mine", "program"), (None, None)}

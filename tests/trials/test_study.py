@@ -104,6 +104,8 @@ def test_a_study_of_local_and_three_switches_killed_ten_times(
     began, kept = time.monotonic(), []
     for kill in range(KILLS):
         words = ["run" if not kept else "resume", str(study)]
+        if kill == 0:
+            words = ["plan", str(study), "--calibrate"]
         with subprocess.Popen(
             argv(cluster, *words), cwd=ROOT, env=cluster.environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -123,6 +125,8 @@ def test_a_study_of_local_and_three_switches_killed_ten_times(
             document = studied(cluster, "resume", str(study), statuses=(0, 1))
     record_property("figure", f"{time.monotonic() - began:.0f} s with {KILLS} kills")
     assert document["complete"]
+    calibrated = studied(cluster, "plan", str(study), "--calibrate")
+    assert (calibrated["left"], calibrated["unknown"], calibrated["seconds"]) == (0, 0, 0)
     runs = results(cluster, "four")
     good = Counter((one["block"], one["cell"], one["program"]) for one in runs if not one["error"])
     assert len(good) == 4 * (BLOCKS + 1)

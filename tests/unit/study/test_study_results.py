@@ -12,7 +12,7 @@ import pytest
 
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.model.timeline import ImpairmentEvent
-from farswitch.study.execute import execute, remaining
+from farswitch.study.execute import execute, remaining, unknown
 from farswitch.study.kept import check_same, keep, kept
 from farswitch.study.plan import visits
 from farswitch.study.results import RESULTS, Results, read_results, values_of
@@ -122,10 +122,31 @@ def test_discarded_and_failed_runs_are_no_values() -> None:
     assert values_of(found) == {"a": {BRIDGE.key: {1: 1.0}}}
 
 
+def test_a_calibration_is_the_first_uses_and_they_are_not_made_again(tmp_path: Path) -> None:
+    testbed = FakeTestbed()
+    with Results(tmp_path) as results:
+        assert unknown(study(), results.records) == 2
+        assert execute(study().first_uses, testbed, results, listener())
+        assert [one.block for one in results.records] == [0, 0]
+        assert unknown(study(), results.records) == 0
+        assert execute(study(), testbed, results, listener())
+    found = Counter(one.key for one in read_results(tmp_path))
+    assert len(found) == len(testbed.measured) == study().runs + study().discarded
+
+
 def test_the_time_left_is_known_after_the_first_run() -> None:
     todo = visits(study())
     assert remaining(todo, []) is None
-    assert remaining(todo, [record(0, BRIDGE, {}, entering=3.0)]) == 14 * (3.0 + 2.0)
+    first = record(0, BRIDGE, {}, entering=3.0, beside=1.0)
+    assert remaining(todo, [first]) == 14 * (3.0 + 1.0 + 2.0)
+    failed = record(0, MINE, {}, entering=99.0, error="It ended with status 1.")
+    assert remaining(todo, [failed]) is None
+    assert remaining(todo, [first, failed]) == 14 * (3.0 + 1.0 + 2.0)
+
+
+def test_after_a_calibration_each_cell_has_its_own_time() -> None:
+    records = [record(0, BRIDGE, {}, entering=3.0), record(0, MINE, {}, entering=30.0)]
+    assert remaining(visits(study(), {one.key for one in records}), records) == 6 * (5.0 + 32.0)
 
 
 def test_a_study_is_kept_as_it_was(tmp_path: Path) -> None:
