@@ -27,6 +27,7 @@ from farswitch.run.locking import fenced
 from farswitch.run.selection import select
 from farswitch.run.session import Session
 from farswitch.run.stages import PerHost, Stage, is_switch, servers, step
+from farswitch.run.stages import guests as is_guest
 from farswitch.study.document import StudyProgram
 from farswitch.study.execute import Entered, Measured
 from farswitch.study.host_state import GATE_SECONDS, HostState, port_traffic
@@ -49,6 +50,7 @@ from tasks.checks.control.job import answered
 from tasks.checks.path.counters import Count
 from tasks.host_state import host_state
 from tasks.mpi_program import mpi_program
+from tasks.mtu import mtu
 from tasks.run_command import run_command
 from tasks.switch_exchange import SECONDS
 from tasks.switch_look import SwitchLook, switch_look
@@ -61,6 +63,8 @@ from workflows.verify import context_of, make
 States = Mapping[str, HostState]
 PROOF = "tunnel,path"
 """The families of checks that prove a cell's path."""
+EXACT = frozenset({"mtu.exact"})
+"""The check that proves a cell's MTU: between each two guests, its size passes and no more."""
 ECHO_SECONDS = "5"
 """For the answers of all nodes over a local path."""
 LOCAL_MARGIN = 300
@@ -97,7 +101,19 @@ class ClusterTestbed:
                 f"has {least}.",
                 hint=f"More guests: farswitch build --nodes {LEAST_NODES}",
             )
+        largest, have = (
+            max((cell.mtu or 0 for cell in study.cells), default=0),
+            session.built_record,
+        )
+        if largest > have.mtu:
+            raise ConfigError(
+                f"The study wants an MTU of {largest}, and cluster '{session.cluster.name}' has "
+                f"{have.mtu}.",
+                hint="Take it out of the study, or raise the underlay's MTU, and the site's 'mtu' "
+                "where it names one, and build: farswitch build",
+            )
         self._study = study
+        self._mtu: int | None = None
         self._impaired: dict[str, PortWish] | None = None
         for text in {cell.impair or NO_IMPAIRMENT for cell in study.cells}:
             for name in ports_of(text):
@@ -113,31 +129,39 @@ class ClusterTestbed:
             FarswitchError: It cannot be put in use.
         """
         session, nodes = self._session, cell.nodes or len(self._session.cluster.guests)
+        own: dict[str, Any] = {"nodes": nodes} | ({"mtu": cell.mtu} if cell.mtu else {})
+        self._set_mtu(cell.mtu or session.built_record.mtu)
         if cell.local:
             self._set_path(local=True)
-            return Entered({"path": LOCAL, "nodes": nodes}, self._local_proof(), {}, {})
+            return Entered({"path": LOCAL} | own, self._local_proof(cell), {}, {})
         if self._local:
             self._set_path(local=False)
         self._impair(site_wishes(session.cluster))  # the path is proved without a cell's own
         want = chosen(self._settings, cell.switch or self._settings.switch.kind)
         made = self._exchange(want)
-        session.begin_anew()
-        make(session, self._chosen, context := context_of(session, Pairing()))
-        checks = session.recorder.checks
-        failed = [f"{one.name} of {one.host}: {one.measured}" for one in checks if one.ok is False]
-        crossed = any(one.ok for one in checks if one.name == "path.counters")
-        proof = PathProof(
-            ok=crossed and not failed and not session.recorder.failures,
-            checks=sum(one.ok is True for one in checks),
-            failed=failed or [one.error for one in session.recorder.failures],
-            conclusion=context.evidence.conclusion,
-        )
+        proof = self._verified(cell, self._chosen | (EXACT if cell.mtu else frozenset()))
         about = self._about()
-        factors = {"switch": want.name, "adapter": written(want.adapter), "nodes": nodes}
+        factors = {"switch": want.name, "adapter": written(want.adapter)} | own
         if cell.impair is not None:
             self._impair(self._wishes(cell.impair))
             factors["impair"] = cell.impair
         return Entered(factors, proof, about, made)
+
+    def _verified(self, cell: Cell, chosen: frozenset[str]) -> PathProof:
+        """Return what verify's checks say of the cell as it stands; each kind must have passed."""
+        session = self._session
+        session.begin_anew()
+        make(session, chosen, context := context_of(session, Pairing(), guest_mtu=cell.mtu))
+        checks = session.recorder.checks
+        failed = [f"{one.name} of {one.host}: {one.measured}" for one in checks if one.ok is False]
+        passed = {one.name for one in checks if one.ok}
+        proved = chosen & ({"path.counters"} | EXACT) <= passed
+        return PathProof(
+            ok=proved and not failed and not session.recorder.failures,
+            checks=sum(one.ok is True for one in checks),
+            failed=failed or [one.error for one in session.recorder.failures],
+            conclusion=context.evidence.conclusion,
+        )
 
     def measure(self, cell: Cell, name: str, program: StudyProgram) -> Measured:
         """Run a program on the cell's nodes."""
@@ -247,13 +271,14 @@ class ClusterTestbed:
         return port_traffic(before[switch], after[switch], ports)
 
     def leave(self) -> None:
-        """Put the site's own switch in use again.
+        """Put the site's own switch in use again, and give the guests the cluster's MTU.
 
         Raises:
             FarswitchError: It cannot be.
         """
         if self._local:
             self._set_path(local=False)
+        self._set_mtu(self._session.built_record.mtu)
         self._impair(site_wishes(self._session.cluster))
         self._exchange(chosen(self._settings, self._settings.switch.kind))
 
@@ -275,6 +300,18 @@ class ClusterTestbed:
             raise FarswitchError(first_failure(session))
         self._impaired = wishes
 
+    def _set_mtu(self, size: int) -> None:
+        """Give each guest's data NIC an MTU, in bytes of IP packet, where it has another."""
+        if size == self._mtu:
+            return
+        session = self._session
+        session.begin_anew()
+        self._mtu = None
+        one = Stage(is_guest, (step(mtu, size=size),))
+        if not session.run(fenced(session, [one])):
+            raise FarswitchError(first_failure(session))
+        self._mtu = size
+
     def _set_path(self, *, local: bool) -> None:
         """Join the guests on one bridge of their hypervisor, or give each its own again."""
         session, cluster = self._session, self._session.cluster
@@ -292,8 +329,11 @@ class ClusterTestbed:
             raise FarswitchError(first_failure(session))
         self._local = local
 
-    def _local_proof(self) -> PathProof:
-        """Return whether the nodes hear each other, and nothing of it crosses the switch."""
+    def _local_proof(self, cell: Cell) -> PathProof:
+        """Return whether the nodes hear each other, and nothing of it crosses the switch.
+
+        Of a cell with an MTU it is proved after that: its probe sends through the tunnels, too.
+        """
         session, guests = self._session, self._session.cluster.guests
         before = self._states(guests, 0.0)
         addresses = [str(guest.data_address.ip) for guest in guests[1:]]
@@ -315,13 +355,18 @@ class ClusterTestbed:
             if verdict and verdict.ok
             else [*silent, verdict.measured if verdict else "not counted"]
         )
-        said = verdict.measured if verdict else ""
-        return PathProof(ok=not failed, checks=1 + len(addresses), failed=failed, conclusion=said)
+        said, count = verdict.measured if verdict else "", 1 + len(addresses)
+        if cell.mtu and not failed:
+            sized = self._verified(cell, EXACT)
+            failed, count = sized.failed, count + sized.checks
+            return PathProof(ok=sized.ok, checks=count, failed=failed, conclusion=said)
+        return PathProof(ok=not failed, checks=count, failed=failed, conclusion=said)
 
     def _converge(self) -> None:
         """Bring the servers to the switch in use, whatever a run that was killed has left."""
         session = self._session
         self._set_path(local=False)
+        self._set_mtu(session.built_record.mtu)
         session.begin_anew()
         if not session.run(fenced(session, converging(session, session.built_record.mtu))):
             raise FarswitchError(first_failure(session))

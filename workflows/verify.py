@@ -77,8 +77,8 @@ class Extent:
         return select(probes(), only=self.only, skip=self.skip, asked=asked)
 
 
-def context_of(session: Session, pairing: Pairing) -> Context:
-    """Return what the proof may use."""
+def context_of(session: Session, pairing: Pairing, *, guest_mtu: int | None = None) -> Context:
+    """Return what the proof may use; `guest_mtu` where the guests' NICs have another for now."""
     cluster, record = session.cluster, session.built_record
     return Context(
         cluster=cluster,
@@ -89,6 +89,7 @@ def context_of(session: Session, pairing: Pairing) -> Context:
         rebuild=_rebuild(session.options),
         pairing=pairing,
         third_host=_third_host(session.site),
+        guest_mtu=guest_mtu,
     )
 
 

@@ -77,10 +77,11 @@ class ThirdHost(Protocol):
 class Context:
     """The cluster that is proved, and the way to every host of it.
 
-    `mtu` is of the data network, in bytes. `logins` is the ssh configuration that a build leaves to
-    its user, and `rebuild` the command of that build: both for the fixes. `pairing` chooses whose
-    proofs by pairs are made. `third_host` attaches a host to the underlay for the attacks; None
-    where nobody has one.
+    `mtu` is of the data network, in bytes, and `guest_mtu` of the guests' data NICs where those
+    have a smaller one for the time of a measurement. `logins` is the ssh configuration that a build
+    leaves to its user, and `rebuild` the command of that build: both for the fixes. `pairing`
+    chooses whose proofs by pairs are made. `third_host` attaches a host to the underlay for the
+    attacks; None where nobody has one.
     """
 
     cluster: Cluster
@@ -92,6 +93,12 @@ class Context:
     evidence: Evidence = field(default_factory=Evidence)
     pairing: Pairing = field(default_factory=Pairing)
     third_host: Callable[[], AbstractContextManager[ThirdHost]] | None = None
+    guest_mtu: int | None = None
+
+    @property
+    def nic_mtu(self) -> int:
+        """The MTU that the guests' data NICs are to have, in bytes of IP packet."""
+        return self.mtu if self.guest_mtu is None else self.guest_mtu
 
     def on(self, where: Where) -> list[str]:
         """Return the names of the hosts that `where` means, those that are lost included."""

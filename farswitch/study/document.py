@@ -14,7 +14,7 @@ from pydantic import (
 
 from farswitch.apps.recipe import app_folder, read_recipe
 from farswitch.errors import ConfigError
-from farswitch.model.field_types import Fields, Nested, number, text
+from farswitch.model.field_types import MTU_MAX, MTU_MIN, Fields, Nested, number, text
 from farswitch.model.metric import Metric
 from farswitch.model.timeline import ImpairmentEvent
 from farswitch.study.impairments import parse_impair
@@ -45,6 +45,7 @@ PathName = Annotated[Literal["local", "remote"], Field(title="'local' or 'remote
 SwitchName = Annotated[str, Field(title="the name of a switch of the site, or a kind of switch")]
 NeighbourName = Annotated[str, Field(title=f"'{ALONE}', or a program of the study")]
 NodeCount = Annotated[int, number(2, 900)]
+MtuSize = Annotated[int, number(MTU_MIN, MTU_MAX, unit="bytes")]
 Name = Annotated[str, text(r"[a-z][a-z0-9_-]{0,30}", "a name of a-z, 0-9, '_' and '-'")]
 A_PROGRAM = "a mapping with 'run' and 'metric', or 'builtin' for farswitch's own kernels"
 
@@ -102,6 +103,8 @@ class CellEntry(Fields):
     impair: Impair | None = None
     path: PathName | None = None
     neighbour: NeighbourName | None = None
+    mtu: MtuSize | None = None
+    """of the guests' data NICs, in bytes of IP packet"""
 
 
 class Factors(Fields):
@@ -123,6 +126,10 @@ class Factors(Fields):
     neighbour: Annotated[
         list[NeighbourName] | None,
         Field(min_length=1, title=f"a list of '{ALONE}' and programs of the study"),
+    ] = None
+    mtu: Annotated[
+        list[MtuSize] | None,
+        Field(min_length=1, title=f"a list of numbers from {MTU_MIN} to {MTU_MAX}"),
     ] = None
 
 

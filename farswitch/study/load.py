@@ -23,9 +23,6 @@ SUFFIX = ".yaml"
 OF_SITE = {
     "pin": "it is a key of the site, which a build follows and each run records",
 }
-FACTORS_OF_SITE = {
-    "mtu": "one cluster has one; build another, and compare two studies",
-}
 """What a study cannot ask for, and where it is had."""
 
 
@@ -85,14 +82,6 @@ def _without_the_sites(document: Document, mistakes: Mistakes) -> dict[str, obje
     for name, what in OF_SITE.items():
         if data.pop(name, None) is not None:
             mistakes.add(document, (name,), f"'{name}' is no key of a study: {what}.")
-    groups: list[tuple[Place, object]] = [(("over",), data.get("over"))]
-    cells = data.get("cells")
-    if isinstance(cells, list):
-        groups += [(("cells", at), one) for at, one in enumerate(cells)]
-    for place, group in groups:
-        for name, what in FACTORS_OF_SITE.items():
-            if isinstance(group, dict) and name in group:
-                mistakes.add(document, (*place, name), f"'{name}' is no factor: {what}.")
     mistakes.raise_any()
     return data
 
@@ -115,6 +104,7 @@ def _wrong(
     yield from _ports_of_local(file)
     yield from _unknown_switches(file, site)
     yield from _too_many_nodes(file, site)
+    yield from _too_large(file, site)
     if not 2 <= len(set(cells)) <= MOST_CELLS:  # noqa: PLR2004 - a base and one more
         yield _place(file), f"there are {len(set(cells))} cells, wanted 2 to {MOST_CELLS}."
     elif len(set(cells)) < len(cells):
@@ -193,3 +183,11 @@ def _too_many_nodes(file: StudyFile, site: Site) -> Iterator[tuple[Place, str]]:
     for place, count in _values(file, "nodes"):
         if isinstance(count, int) and count > most:
             yield place, f"'nodes' is {count}, wanted {most} at most: {why}."
+
+
+def _too_large(file: StudyFile, site: Site) -> Iterator[tuple[Place, str]]:
+    """Yield an MTU that the site's own, where it names one, has no room for."""
+    most = site.settings.mtu
+    for place, size in _values(file, "mtu"):
+        if most is not None and isinstance(size, int) and size > most:
+            yield place, f"'mtu' is {size}, wanted {most} at most: the site's 'mtu'."

@@ -55,6 +55,12 @@ def _sentences(summary: Summary, records: Sequence[RunRecord]) -> Iterator[str]:
         f"After each of {len(proofs)} changes of configuration, byte counters at both ports of the "
         "switch proved that the guests' traffic crossed it."
     )
+    if sizes := sorted({cell.mtu for cell in study.cells if cell.mtu}):
+        yield (
+            "Configurations with an MTU had it on the guests' interfaces "
+            f"({', '.join(map(str, sizes))} B), at each change of which packets of exactly that "
+            "size passed between each two guests without fragments, and larger ones did not."
+        )
     yield f"The control program '{study.control}' never touches the network: {summary.why}"
     yield from _machines(records)
 
@@ -77,7 +83,7 @@ def _machines(records: Sequence[RunRecord]) -> Iterator[str]:
     pinned = f"pinned to the hypervisor's ({pins})" if pins else "not pinned"
     yield (
         f"Guests had {environment.get('vcpus')} processors, {pinned}, "
-        f"{environment.get('memory')} MiB, Linux {guest[0]} and an MTU of "
+        f"{environment.get('memory')} MiB, Linux {guest[0]} and a network with an MTU of "
         f"{environment.get('mtu')} B; servers ran Linux "
         f"{', '.join(kernels)}; virtual machines by {', '.join(kinds)}; farswitch "
         f"{environment.get('farswitch')}."

@@ -29,6 +29,7 @@ class Cell:
     impair: str | None = None
     path: str | None = None
     neighbour: str | None = None
+    mtu: int | None = None
 
     @property
     def local(self) -> bool:
@@ -109,7 +110,9 @@ def _word(name: str, value: Any) -> str:
         return f"the site's {name}"
     if name == "neighbour":
         return "alone" if value == ALONE else f"beside {value}"
-    return f"{value} nodes" if name == "nodes" else str(value)
+    if name == "nodes":
+        return f"{value} nodes"
+    return f"MTU {value}" if name == "mtu" else str(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,9 +47,9 @@ node[1-2]: {groups: [guest]}
 """
 STUDY = """\
 cells:
-- {path: local}
+- {path: local, mtu: 1400}
 - {switch: bridge}
-- {switch: mine}
+- {switch: mine, mtu: 1400}
 - {switch: bridge, impair: node1 to_guest rate 250Mbit}
 events: [{at: 10 ms, port: node2, to_guest: {rate: 500Mbit}, for: 100 ms}]
 programs: {kernels: builtin}
@@ -108,9 +108,12 @@ def own_mpi(net, monkeypatch) -> None:
     words = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
     path = f"PATH={BIN}:{os.environ['PATH']}"
 
-    def proved(session, _chosen, _context) -> None:
-        crossed = Check("path.counters", "node1", ok=True, measured="", expected="")
-        session.recorder.judged("path", [crossed])
+    def proved(session, chosen, context) -> None:
+        sizes = {mtu_of(net, guest.name) for guest in net.cluster.guests}
+        names = ["path.counters", *(["mtu.exact"] if "mtu.exact" in chosen else [])]
+        checks = [Check(name, "node1", ok=True, measured="", expected="") for name in names]
+        session.recorder.judged("path", checks)
+        assert sizes == {context.nic_mtu}
 
     monkeypatch.setattr(study_testbed, "command_of", own)
     monkeypatch.setattr(
@@ -119,7 +122,25 @@ def own_mpi(net, monkeypatch) -> None:
     monkeypatch.setattr(study_testbed, "make", proved)
     nobody = Stage(lambda _host: False, ())
     monkeypatch.setattr(study_testbed, "preflight_stage", lambda _session: nobody)
+    monkeypatch.setattr(study_testbed, "GATE_SECONDS", 0.1)
     monkeypatch.setattr(launch, "SECONDS", 0.02)
+
+
+def mtu_of(net: Net, guest: str) -> int:
+    return int(sh(net.boxes[guest], "cat /sys/class/net/data0/mtu"))
+
+
+@pytest.mark.usefixtures("net")
+@pytest.mark.usefixtures("own_mpi")
+@pytest.mark.log_tells("wants an MTU of 1451")
+def test_an_mtu_above_the_clusters_is_refused_before_anything_is_touched(net, tmp_path, capsys):
+    (tmp_path / "site/studies/large.yaml").write_text(STUDY.replace("1400", f"{MTU + 1}"))
+    sh(net.boxes["node2"], "ip link set dev data0 mtu 1300")
+    with pytest.raises(SystemExit) as ended:
+        run(Options(site=str(tmp_path / "site")), word="large", resume=False)
+    assert ended.value.code == 2
+    assert "wants an MTU of 1451, and cluster 't' has 1450." in capsys.readouterr().err
+    assert mtu_of(net, "node2") == 1300
 
 
 @pytest.mark.usefixtures("own_mpi")
@@ -133,6 +154,7 @@ def test_a_study_exchanges_switches_and_leaves_the_sites_own(net, tmp_path, caps
         assert ended.value.code == 0, printed.err
         return json.loads(printed.out)
 
+    sh(net.boxes["node2"], "ip link set dev data0 mtu 1300")  # what a killed run may leave
     planned = document_of(plan, calibrate=True)
     assert_fits("study", planned)
     assert (planned["left"], planned["unknown"], planned["left_out"]) == (4, 0, [])
@@ -158,10 +180,14 @@ def test_a_study_exchanges_switches_and_leaves_the_sites_own(net, tmp_path, caps
     assert sum("impair" in one.factors for one in records) == 2
     labels = {row["label"] for row in document["rows"]}
     assert labels == {
-        "local", "bridge, the site's impair", "mine, the site's impair",
-        "bridge, node1 to_guest rate 250Mbit",
+        "local, MTU 1400", "bridge, the site's impair, the site's mtu",
+        "mine, the site's impair, MTU 1400",
+        "bridge, node1 to_guest rate 250Mbit, the site's mtu",
     }  # fmt: skip
     assert all(set(one.load) == {"server1", "server2"} for one in records)
+    sizes = {(one.factors.get("switch"), one.factors.get("mtu")) for one in records}
+    assert sizes == {(None, 1400), ("bridge", None), ("mine", 1400)}
+    assert {mtu_of(net, name) for name in ("node1", "node2")} == {MTU}
     assert "tbf" not in sh(net.boxes["server2"], "tc qdisc show")
     masters = json.loads(sh(net.boxes["server2"], "ip -j link show type vxlan"))
     assert {one["master"] for one in masters} == {"fss41"}

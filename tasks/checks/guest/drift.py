@@ -93,7 +93,7 @@ def observe(
         have = None
     files: dict[str, Any] = {"owner": config.owner, "have": have, "dry_run": True}
     tasks: dict[str, Callable[[], Result]] = {
-        "guest.mtu": partial(mtu, task, context.mtu, have=have, dry_run=True),
+        "guest.mtu": partial(mtu, task, context.nic_mtu, have=have, dry_run=True),
         "guest.ssh_keys": partial(ssh_keys, task, config.access, **files),
         "guest.nfs": partial(nfs, task, config.share, **files),
         "guest.mpi": partial(mpi, task, config.mpi, **files),

@@ -102,7 +102,7 @@ def run(task: Task, context: Context) -> Iterator[Check]:
     yield _launch(task, context, guests)
     meetings = context.meetings()
     made, counted = Exchange(guests, meetings), None
-    sizes = [str(size) for size in around_mtu(context.mtu)]
+    sizes = [str(size) for size in around_mtu(context.nic_mtu)]
     seconds = int(2 * START_SECONDS + RUNG_SECONDS * len(sizes))
     seconds += 2 * int(ROUND_SECONDS) * len(meetings.rounds)
     word = f"farswitch-mpi-{secrets.token_hex(8)}"
@@ -163,7 +163,7 @@ def _lower_rungs(
     nodes = job.receive(BarrierPassed, patient(RUNG_SECONDS)).nodes
     state.checks.append(judge_nodes(host, nodes, guests, context.rebuild))
     state.rung = "mpi.ring"
-    for _ in around_mtu(context.mtu):
+    for _ in around_mtu(context.nic_mtu):
         ring = job.receive(RingPassed, patient(RUNG_SECONDS))
         state.checks.append(judge_ring(host, ring, len(guests), context.rebuild))
 

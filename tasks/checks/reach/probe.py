@@ -60,7 +60,7 @@ def judge_all(
 def guest_hops(context: Context, visits: Visits) -> list[Hop]:
     """Return the hops that are the guests' own NICs."""
     return [
-        mtu_hops.of_guest(guest, one.mtu, context.mtu, context.rebuild)
+        mtu_hops.of_guest(guest, one.mtu, context.nic_mtu, context.rebuild)
         for guest in context.cluster.guests
         if isinstance(one := visits.get(guest.name), Visit)
     ]
@@ -74,7 +74,7 @@ def unasked(context: Context, visits: Visits) -> Iterator[Check]:
             yield skipped("mtu.hops", guest.name, "it cannot be logged in to")
         elif isinstance(one, FarswitchError):
             yield Check("mtu.hops", guest.name, ok=False, measured=f"not probed: {one}",
-                        expected=f"MTU {context.mtu}", fix=one.hint)  # fmt: skip
+                        expected=f"MTU {context.nic_mtu}", fix=one.hint)  # fmt: skip
 
 
 def between_guests(context: Context, visits: Visits, met: Met, hops: list[Hop]) -> Iterator[Check]:
@@ -85,7 +85,7 @@ def between_guests(context: Context, visits: Visits, met: Met, hops: list[Hop]) 
               if one.ok is False and one.name in EXPLAIN}  # fmt: skip
     for guest in guests:
         others = [other for other in guests if other is not guest]
-        view = PairContext(context.mtu, hops, context.rebuild, _offload(context, guest), faults)
+        view = PairContext(context.nic_mtu, hops, context.rebuild, _offload(context, guest), faults)
         found += judge.judge(guest, others, visits.get(guest.name), view, met.get(guest.name, ()))
     for name in judge.NAMES:
         yield from (check for check in found if check.name == name)

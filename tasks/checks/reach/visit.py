@@ -59,7 +59,7 @@ def visit(task: Task, context: Context) -> Visit:
     name = task.host.name
     addresses = {guest.name: str(guest.data_address.ip) for guest in context.there()}
     asked = {
-        "name": name, "nic": DATA_NIC, "address": addresses[name], "mtu": context.mtu,
+        "name": name, "nic": DATA_NIC, "address": addresses[name], "mtu": context.nic_mtu,
         "peers": {other: to for other, to in addresses.items() if other != name},
         "meets": [guest.name for guest in context.partners(context.cluster.guest(name))],
         "ports": ports(context.cluster), "bytes": PAYLOAD,

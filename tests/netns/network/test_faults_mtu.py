@@ -140,12 +140,13 @@ class Net:
         argv = ["ip", "netns", "exec", self.spaces[check.host], "sh", "-c", check.fix]
         subprocess.run(argv, check=True)
 
-    def verify(self, pairing: Pairing = ALL) -> list:
+    def verify(self, pairing: Pairing = ALL, guest_mtu: int | None = None) -> list:
         """Run the probe as verify does."""
         record = SimpleNamespace(mtu=self.mtu)
         context = Context(
-            self.cluster, record, self.mtu, self.hosts, Path("/ssh"), REBUILD, pairing=pairing
-        )
+            self.cluster, record, self.mtu, self.hosts, Path("/ssh"), REBUILD, pairing=pairing,
+            guest_mtu=guest_mtu,
+        )  # fmt: skip
         found = checks_of(context, probe.PROBE)
         assert {check.name for check in found} == set(probe.PROBE.checks)
         return found
@@ -187,6 +188,23 @@ def test_each_hop_that_is_too_small_is_blamed_alone_and_its_fix_mends_it(net):
         assert "narrowest of all" in found[0].cause
         one.follow(found[0])
     assert one.failed() == []
+
+
+def test_a_smaller_mtu_of_all_guests_is_proved_and_a_guest_without_it_is_named(net):
+    one = net()
+    for name in ("node1", "node2"):
+        one.lab.ip_of(one.spaces[name], "link", "set", "dev", "data0", "mtu", "1300")
+    found = one.verify(guest_mtu=1300)
+    assert [check for check in found if not check.ok] == []
+    exact = [check.measured for check in found if check.name == "mtu.exact"]
+    assert [line.partition(": ")[2] for line in exact] == [
+        "1300 B passes, 1301 B does not pass"
+    ] * 2
+    one.lab.ip_of(one.spaces["node2"], "link", "set", "dev", "data0", "mtu", "1450")
+    wrong = [check for check in one.verify(guest_mtu=1300) if not check.ok]
+    assert {(check.name, check.host) for check in wrong} == {
+        ("mtu.hops", "node2"), ("mtu.exact", "node2"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -126,9 +126,16 @@ ROWS = {
         GOOD + "events: [{at: 10, port: node3, link: down, for: 1 s}]",
         "line 8: 'events.at' is 10, wanted a list of mappings with 'at', 'port' and what is done.",
     ),
-    "another-mtu": (
-        GOOD.replace("nodes: [2, 3]", "mtu: [1400, 1450]"),
-        "line 2: 'mtu' is no factor: one cluster has one; build another, and compare two studies.",
+    "an-mtu-below-ip's": (
+        GOOD.replace("nodes: [2, 3]", "mtu: [1400, 200]"),
+        "line 2: 'over.mtu' is 200, wanted a list of numbers from 576 to 65485.",
+    ),
+    "pins-of-the-site": (
+        GOOD + "pin: {vcpus: [1]}",
+        (
+            "line 8: 'pin' is no key of a study: it is a key of the site, which a build follows "
+            "and each run records."
+        ),
     ),
     "an-unclosed-quote": (
         GOOD.replace("unit: M,", "unit: 'M,"),
@@ -188,6 +195,20 @@ def test_a_local_path_has_no_switch_and_stands_once(folder: Path) -> None:
         Cell("bridge", path="remote"), Cell(path="local"), Cell("openvswitch", path="remote"),
     )  # fmt: skip
     assert [study.label(cell) for cell in study.cells] == ["bridge", "local", "openvswitch"]
+
+
+def test_an_mtu_is_a_factor_up_to_the_sites_own(folder: Path) -> None:
+    (folder / "one.yaml").write_text(GOOD.replace("nodes: [2, 3]", "mtu: [1450, 1400]"))
+    study = load_study(folder / "one.yaml", load_site("site"))
+    assert study.cells[:2] == (Cell("bridge", mtu=1450), Cell("bridge", mtu=1400))
+    assert study.label(study.cells[1]) == "bridge, MTU 1400"
+    defaults = folder.parent / "defaults.yaml"
+    defaults.write_text(defaults.read_text().replace("data:\n", "data:\n  mtu: 1420\n"))
+    with pytest.raises(ConfigError) as caught:
+        load_study(folder / "one.yaml", load_site("site"))
+    assert str(caught.value) == (
+        "site/studies/one.yaml, line 2: 'mtu' is 1450, wanted 1420 at most: the site's 'mtu'."
+    )
 
 
 def test_events_and_impairments_are_taken_over(folder: Path) -> None:
