@@ -8,7 +8,7 @@ LOG     := $(VENV)/install.log
 SCRIPTS  = farswitch/image/guest/init $(shell find bench farswitch tests -name '*.sh')
 PIP     := $(BIN)/pip install --disable-pip-version-check
 
-.PHONY: help install demo test soak trial-house trial-field trial-speed trial-sight trial-switch trial-study trial-disturb check picture bench bench-full packages down clean
+.PHONY: help install demo test soak trial-house trial-field trial-speed trial-sight trial-switch trial-study trial-disturb trial-freeze check picture bench bench-full packages down clean
 
 help:
 	@echo "make demo     install what is missing, raise the lab, build a cluster, verify it"
@@ -21,6 +21,7 @@ help:
 	@echo "make trial-switch  each kind of switch in the path of real guests: half an hour"
 	@echo "make trial-study  a study of switches on guests, killed ten times, planted effects, an application compiled: an hour and a half"
 	@echo "make trial-disturb  switches alone side by side, impairments, what is counted at real guests' ports: an hour and a half"
+	@echo "make trial-freeze  snapshots of real guests: restored ten times, killed at twenty moments: half an hour"
 	@echo "make check    format, lint, types, imports, shell scripts: seconds"
 	@echo "make trial-speed  make bench, then a controller killed on the way: three quarters of an hour"
 	@echo "make bench    what guests, networks, builds, proofs and packets cost: half an hour"
@@ -84,6 +85,9 @@ trial-study: packages $(READY)
 trial-disturb: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_switch_bench.py tests/lab/test_cluster_matrix.py \
 	    tests/trials/test_disturb_matrix.py tests/trials/test_disturb.py
+
+trial-freeze: packages $(READY)
+	$(BIN)/python -m pytest -m trial tests/trials/test_freeze.py
 
 check: packages $(READY)
 	$(BIN)/ruff format --check .

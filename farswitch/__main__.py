@@ -25,6 +25,7 @@ COMMANDS = {
     "ssh": "Log in to a guest by ssh, or run a command there.",
     "console": "Show the serial console of a guest, and type into it; ^] leaves it.",
     "stop": "Switch the guests off, and keep tunnels, bridges, disks and record: start goes on.",
+    "snapshot": "Snapshots: memory and disks of all guests at one moment, and back to it.",
     "start": "Start the guests that are off, and wait until all are ready.",
     "runs": "List what was run from this machine, the latest first.",
     "report": "Write a run as one HTML page, the latest if none is named.",

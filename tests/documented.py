@@ -27,7 +27,7 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 OF_COMMANDS = ("sh", "console")
-GROUPS = ("app", "lab", "site", "study")
+GROUPS = ("app", "lab", "site", "snapshot", "study")
 """Commands of ours that have commands."""
 NO_CLUSTER = (
     "farswitch app list",

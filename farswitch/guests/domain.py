@@ -52,12 +52,13 @@ def console_log(domain: str) -> str:
     return f"{CONSOLE_FOLDER}/{domain}-console.log"
 
 
-_MARK = f"./metadata/{{{MARK_URI}}}mark"
+MARK = f"./metadata/{{{MARK_URI}}}mark"
+"""Where our mark is in the XML of a domain."""
 
 
 def read_mark(xml: str) -> Mark | None:
     """Return our mark from a domain's XML, or None if it bears none."""
-    element = ET.fromstring(xml).find(_MARK)  # noqa: S314 - libvirt's own
+    element = ET.fromstring(xml).find(MARK)  # noqa: S314 - libvirt's own
     if element is None:
         return None
     value = element.get
@@ -74,7 +75,7 @@ def read_mark(xml: str) -> Mark | None:
 def disposable(xml: str) -> str:
     """Return a domain's XML with the mark of one whose disk is not to be kept."""
     root = ET.fromstring(xml)  # noqa: S314 - libvirt's own
-    mark = root.find(_MARK)
+    mark = root.find(MARK)
     if mark is not None:
         mark.set("state", "new")
     return ET.tostring(root, encoding="unicode")

@@ -29,10 +29,11 @@ from farswitch.rollback.timer import (
     IMPAIR,
     LOCAL,
     MATRIX,
+    RESTORE,
+    SAVE,
     Rollback,
     RollbackTimer,
     TimerGoneError,
-    Timers,
     list_timers,
 )
 
@@ -40,6 +41,10 @@ FIREWALL = "firewall"
 """The kind of the timers for what all clusters share; only who has the shared settings has one."""
 GUARD = "guard"
 """The kind of the timers for a cluster's own tables."""
+HOLDING = (SAVE, RESTORE)
+"""The kinds of the timers until which guests stand still: nobody else can let them go on."""
+MOST_HOLD_SECONDS = 600
+"""The longest that guests stand still for a snapshot."""
 SECONDS = 60
 """After which the server undoes what nobody confirmed."""
 CONFIRM_SECONDS = 30.0
@@ -94,21 +99,26 @@ def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[
 
     A new login that still works confirms their changes. Else the undo is waited for. Return a
     sentence for each change that was undone. Nobody else works on the cluster; the `last` call ends
-    those of verify too: nothing is left for them to undo.
+    those of verify too: nothing is left for them to undo. What a server does for guests that stand
+    still for a snapshot is waited for, as nobody else can do it; the `last` call needs no guests.
 
     Raises:
         UnconfirmedError: No new login works.
+        DeadlineError: Guests still stand still for a snapshot.
     """
     if last:
-        _end(shell, list_timers(shell, rollback.name_of(CONTROL, cluster)))
-    kinds = (FIREWALL, GUARD, EXCHANGE, ENDING, LOCAL, IMPAIR, MATRIX)
+        _end(shell, list_timers(shell, rollback.name_of(CONTROL, cluster)).pending)
+    kinds = (FIREWALL, GUARD, EXCHANGE, ENDING, LOCAL, IMPAIR, MATRIX, SAVE, RESTORE)
     names = [rollback.name_of(kind, cluster) for kind in kinds]
     timers = list_timers(shell, *names)
     fired = timers.fired
     if timers.pending:
-        _end(shell, timers)
+        held = [] if last else [one for one in timers.pending if _kind_of(one) in HOLDING]
+        if held:
+            _wait_for_end(shell, cluster)
+        _end(shell, [one for one in timers.pending if one not in held])
         fired += list_timers(shell, *names).fired
-    changes = (undone for undone in fired if not undone.id.startswith(f"{MATRIX}-"))
+    changes = (undone for undone in fired if _kind_of(undone.id) != MATRIX)
     return tuple(_taken_back(shell.host, undone) for undone in changes)
 
 
@@ -121,7 +131,7 @@ def confirm_earlier_shared(shell: Shell) -> None:
     Raises:
         UnconfirmedError: No new login works.
     """
-    _end(shell, list_timers(shell, f"{FIREWALL}-*", report=False))
+    _end(shell, list_timers(shell, f"{FIREWALL}-*", report=False).pending)
 
 
 @contextmanager
@@ -143,6 +153,10 @@ _TAKEN_BACK = {
     "their own bridges back",
     IMPAIR: "An earlier impairment of ports on '{server}' was cut off, so the server has taken it "
     "off",
+    SAVE: "An earlier save of a snapshot was cut off, so '{server}' has let the guests go on "
+    "without it",
+    RESTORE: "An earlier restore of a snapshot was cut off, so '{server}' has brought it to its "
+    "end",
 }
 """By kind of timer, what its undo has done; of all others `_UNCONFIRMED`."""
 _UNCONFIRMED = (
@@ -152,13 +166,32 @@ _UNCONFIRMED = (
 
 
 def _taken_back(server: str, undone: Rollback) -> str:
-    sentence = _TAKEN_BACK.get(undone.id.partition("-")[0], _UNCONFIRMED)
+    sentence = _TAKEN_BACK.get(_kind_of(undone.id), _UNCONFIRMED)
     return f"{sentence.format(server=server)}: {undone}."
 
 
-def _end(shell: Shell, timers: Timers) -> None:
+def _kind_of(timer: str) -> str:
+    return timer.partition("-")[0]
+
+
+def _wait_for_end(shell: Shell, cluster: str) -> None:
+    """Wait until the server has let the cluster's guests go on.
+
+    Raises:
+        DeadlineError: It has not in time.
+    """
+    names = [rollback.name_of(kind, cluster) for kind in HOLDING]
+    wait_until(
+        lambda: not list_timers(shell, *names, report=False).pending,
+        Deadline(MOST_HOLD_SECONDS + rollback.UNDO_SECONDS),
+        what="The end of an earlier snapshot's save or restore",
+        interval=1.0,
+    )
+
+
+def _end(shell: Shell, timers: Iterable[str]) -> None:
     """Confirm changes; where no login works, wait for the undo that brings the way in back."""
-    for timer in timers.pending:
+    for timer in timers:
         _confirm(shell, RollbackTimer(timer, SECONDS), SECONDS + CONFIRM_SECONDS)
 
 

@@ -26,6 +26,9 @@ IMPAIR = "impair"
 """The kind of those that take impairments off ports."""
 MATRIX = "matrix"
 """The kind of those that end a count: what is counted by nobody."""
+SAVE, RESTORE = "save", "restore"
+"""The kinds of those that let guests go on which stand still for a snapshot: as they were before,
+and all as they were saved."""
 UNDO_SECONDS = 60
 """An undo that takes longer is ended by the script."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

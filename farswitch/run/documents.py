@@ -413,6 +413,23 @@ class ImpairShowDocument(RunDocument):
 
 
 @closed
+class SnapshotEntry(TypedDict):
+    """A snapshot; `taken` as ISO 8601 has it, `refusal` says why it cannot be restored."""
+
+    name: str
+    taken: str
+    nodes: list[str]
+    refusal: str
+
+
+@closed
+class SnapshotListDocument(RunDocument):
+    """`snapshot list`; no list where the look failed."""
+
+    snapshots: NotRequired[list[SnapshotEntry]]
+
+
+@closed
 class SwitchEntry(TypedDict):
     """The switch in use; `about` by its adapter, `places` null where it cannot say."""
 
@@ -928,6 +945,7 @@ DOCUMENTS: dict[str, Any] = {
     "site": SiteDocument | RunDocument,
     "start": BuildDocument,
     "impair": ImpairDocument | ImpairRunDocument | ImpairShowDocument,
+    "snapshot": BuildDocument | SnapshotListDocument,
     "status": StatusDocument,
     "status-watch": WatchDocument,
     "stop": BuildDocument,

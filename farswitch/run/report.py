@@ -15,7 +15,10 @@ from farswitch.run.rows import Failure, Row
 OK, FAILED, USAGE, PENDING, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: done; some host or check failed; usage or configuration; a dry run that was asked
 for it found changes; interrupted."""
-PLANNED = frozenset({"build", "impair", "impair-run", "start", "stop", "switch-use", "teardown"})
+PLANNED = frozenset(
+    {"build", "impair", "impair-run", "start", "stop", "switch-use", "teardown"}
+    | {"snapshot-remove", "snapshot-restore", "snapshot-save"}
+)
 """The workflows that change what stands: their report lists each change."""
 
 

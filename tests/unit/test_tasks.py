@@ -21,12 +21,13 @@ from farswitch.site.loader import ROOT
 NAMES = sorted(path.stem for path in (ROOT / "tasks").glob("*.py") if path.stem != "__init__")
 READ_ONLY = {
     "capture", "find_leftovers", "guest_firewall", "host_state", "image_source", "interfaces",
-    "mpi_program", "mpi_smoke", "observe_guest", "preflight", "run_command", "status",
-    "switch_bench", "switch_look", "trace", "translate_filter", "underlay_udp", "verify",
+    "mpi_program", "mpi_smoke", "observe_guest", "preflight", "run_command", "snapshot_look",
+    "status", "switch_bench", "switch_look", "trace", "translate_filter", "underlay_udp", "verify",
 }  # fmt: skip
 """They leave nothing on a host that another run would have to remove."""
 ONE_WAY = {
-    "image_remove", "links_remove", "switch_exchange", "switch_remove", "vm_remove", "vm_stop",
+    "clock", "image_remove", "links_remove", "snapshot_restore", "switch_exchange",
+    "switch_remove", "vm_remove", "vm_stop",
 }  # fmt: skip
 TOO_LARGE = {Cluster, Site, Context, Session}
 """What a task takes is what it needs of them."""

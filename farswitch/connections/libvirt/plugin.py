@@ -12,9 +12,10 @@ import libvirt
 
 from farswitch.connections.fence import Fence
 from farswitch.connections.libvirt.capabilities import Capabilities, versions
-from farswitch.connections.libvirt.domains import Domains, LibvirtError
+from farswitch.connections.libvirt.domains import LibvirtError
 from farswitch.connections.libvirt.far_socket import HELPER, FarSocket
 from farswitch.connections.libvirt.open import open_connection
+from farswitch.connections.libvirt.snapshots import Snapshots
 from farswitch.connections.libvirt.volumes import Volumes
 from farswitch.connections.shell.local import LocalShell
 from farswitch.connections.shell.options import LoginOptions
@@ -28,7 +29,7 @@ NO_HELPER = (
 )
 
 
-class Hypervisor(Domains, Volumes, Capabilities):
+class Hypervisor(Snapshots, Volumes, Capabilities):
     """libvirt of one server; its methods may be called from many threads at once.
 
     The fence is asked before each call. `versions` are those of libvirt and QEMU there, by name.

@@ -1,0 +1,349 @@
+"""Snapshots of the cluster: `python -m workflows.snapshot save NAME`, `restore NAME`, `list`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import click
+from nornir.core.inventory import Host
+from rich.table import Column, Table
+
+from farswitch.errors import ConfigError, FarswitchError
+from farswitch.guests.snapshots import (
+    ClusterSnapshot,
+    GuestSnapshots,
+    SnapshotAbout,
+    carry_on,
+    cluster_snapshots,
+    let_go,
+    needs_seed,
+)
+from farswitch.model.node_names import fold, shown
+from farswitch.rollback.timer import RESTORE, SAVE
+from farswitch.run import terminal
+from farswitch.run.cli import Options, changing, main, read_only
+from farswitch.run.command import Command, Group
+from farswitch.run.documents import SnapshotEntry
+from farswitch.run.echo import echo
+from farswitch.run.locking import fenced, locked, note_holder
+from farswitch.run.print_report import console_for, failures_on
+from farswitch.run.session import Session
+from farswitch.run.stages import PerHost, Stage, Step, guests, hypervisors, step
+from tasks.clock import clock
+from tasks.hold import hold
+from tasks.snapshot import snapshot
+from tasks.snapshot_look import snapshot_look
+from tasks.snapshot_restore import snapshot_restore
+from workflows.build import data_mtu, guests_stages, preflight_stage, servers_stage, switch_stage
+from workflows.lab_up import ensure_lab
+from workflows.look import look
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be a snapshot's name.
+
+    Raises:
+        ConfigError: It has other characters, or too many.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{shown(name)} cannot be the name of a snapshot, wanted 1 to 64 of letters, digits, "
+            "'-' and '_', with a letter or digit first."
+        )
+
+
+def look_stage(session: Session) -> Stage:
+    """Return the look at all guests and their snapshots."""
+    one = step(snapshot_look, guests=_guests_of(session), owner=session.cluster.owner)
+    return Stage(hypervisors, (one,))
+
+
+def looked(session: Session) -> dict[str, GuestSnapshots]:
+    """Return what the look has found of each guest."""
+    homes = {guest.name: guest.hypervisor for guest in session.cluster.guests}
+    return {name: session.result("snapshot_look", home)[name] for name, home in homes.items()}
+
+
+def found(session: Session) -> tuple[ClusterSnapshot, ...]:
+    """Return the cluster's snapshots as the look has found them, the oldest first."""
+    return cluster_snapshots(looked(session), session.cluster.name)
+
+
+def chosen(session: Session, name: str) -> ClusterSnapshot:
+    """Return the snapshot of that name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    there = {one.name: one for one in found(session)}
+    if name not in there:
+        has = f"it has {', '.join(there)}" if there else "it has none"
+        raise ConfigError(
+            f"Cluster '{session.cluster.name}' has no snapshot {shown(name)}; {has}.",
+            hint=f"Save it: farswitch snapshot save {name}",
+        )
+    return there[name]
+
+
+def save_stages(session: Session, name: str) -> Iterator[Stage]:
+    """Yield the save, until all is kept; what a save of that name left that was cut off goes."""
+    yield look_stage(session)
+    looks = looked(session)
+    states = {guest: look.domain.state if look.domain else "" for guest, look in looks.items()}
+    if still := [guest for guest, state in states.items() if state != "running"]:
+        raise FarswitchError(
+            f"A snapshot is of guests that run, and {fold(still)} does not.",
+            hint="Start them: farswitch build",
+        )
+    old = [one for one in found(session) if one.name == name]
+    if old and not old[0].refusal:
+        raise ConfigError(
+            f"Cluster '{session.cluster.name}' has a snapshot '{name}' of {old[0].moment}.",
+            hint=f"Take another name, or first: farswitch snapshot remove {name}",
+        )
+    if old:
+        yield Stage(guests, (_part(session, name, present=False),))
+    about = SnapshotAbout(
+        cluster=session.cluster.name, nodes=tuple(looks), save=secrets.token_hex(8)
+    )
+    undo = PerHost(lambda host: let_go(session.cluster.guests_of(host.name), name))
+    yield _hold_stage(session, SAVE, undo=undo)
+    yield Stage(guests, (_part(session, name, about=about.model_dump_json()),))
+
+
+def restore_stages(session: Session, name: str) -> Iterator[Stage]:
+    """Yield what brings the network into order and all guests to where they were."""
+    yield look_stage(session)
+    one = chosen(session, name)
+    if one.refusal:
+        raise FarswitchError(
+            f"Snapshot '{name}' cannot be restored: {one.refusal}.",
+            hint=f"Nothing was changed. It can only go: farswitch snapshot remove {name}",
+        )
+    yield preflight_stage(session)
+    size = data_mtu(session)
+    yield servers_stage(session, size)  # a guest does not come back without its bridges
+    yield switch_stage(session, size)
+    pool = session.cluster.settings.pool_path
+    undo = PerHost(lambda host: carry_on(session.cluster.guests_of(host.name), one.parts, pool))
+    yield _hold_stage(session, RESTORE, undo=undo)
+    seed = PerHost(lambda host: needs_seed(one.parts[host.name]))
+    yield Stage(guests, (_on_guest(session, snapshot_restore, snapshot=name, seed=seed),))
+
+
+def settling(session: Session) -> Iterator[Stage]:
+    """Yield what guests need that have come back: their settings, and the time."""
+    size = session.built_record.mtu
+    look(session)  # their taps are new ones
+    yield servers_stage(session, size, looked="status")
+    yield from guests_stages(session, size)
+    hypervisor = PerHost(lambda host: _hypervisor(session, host))
+    yield Stage(guests, (step(clock, hypervisor=hypervisor),), vital=False)
+
+
+def let_go_on(session: Session, kind: str) -> bool:
+    """Let all guests go on; return False where a server had let them go on by itself before."""
+    name = "go_on"
+    one = _hold_stage(session, kind, present=False, name=name)
+    session.run([one], on_failed=True)
+    homes = {guest.hypervisor for guest in session.cluster.guests}
+    return all(session.recorder.results.get((name, home), True) for home in homes)
+
+
+def restore_snapshot(session: Session, name: str) -> None:
+    """Restore a snapshot, in a run that holds the locks; what failed is in its report."""
+    done = session.run(fenced(session, restore_stages(session, name)))
+    if session.options.dry_run:
+        return
+    if not let_go_on(session, RESTORE):
+        session.note("The restore took so long that the server itself has brought it to its end.")
+    if done:
+        session.run(fenced(session, settling(session)))
+
+
+def save_snapshot(session: Session, name: str) -> None:
+    """Save a snapshot, in a run that holds the locks; one that failed leaves nothing.
+
+    Raises:
+        FarswitchError: A server has let the guests go on before all were kept.
+    """
+    done = session.run(fenced(session, save_stages(session, name)))
+    if session.options.dry_run:
+        return
+    in_time = let_go_on(session, SAVE)
+    if done and in_time:
+        return
+    session.run([Stage(guests, (_part(session, name, present=False),))], on_failed=True)
+    if not in_time:
+        raise FarswitchError(
+            f"The save of '{name}' took so long that the server has let the guests go on; it is "
+            "not kept.",
+            hint="Look what keeps its disk or processors busy, then save again.",
+        )
+
+
+def remove_stages(session: Session, name: str) -> Iterator[Stage]:
+    """Yield the removal of a snapshot from all guests."""
+    yield look_stage(session)
+    chosen(session, name)
+    yield Stage(guests, (_part(session, name, present=False),))
+
+
+def _hold_stage(session: Session, kind: str, name: str = "hold", **more: Any) -> Stage:
+    one = step(
+        hold, name=name, guests=_guests_of(session), owner=session.cluster.owner, kind=kind, **more
+    )
+    return Stage(hypervisors, (one,), together=True)
+
+
+def _part(session: Session, name: str, **more: Any) -> Step:
+    return _on_guest(session, snapshot, snapshot=name, **more)
+
+
+def _on_guest(session: Session, task: Callable[..., Any], **more: Any) -> Step:
+    guest = PerHost(lambda host: session.cluster.guest(host.name))
+    return step(
+        task, guest=guest, hypervisor=PerHost(lambda host: _hypervisor(session, host)), **more
+    )
+
+
+def _hypervisor(session: Session, host: Host) -> Host:
+    return session.nornir.inventory.hosts[session.cluster.guest(host.name).hypervisor]
+
+
+def _guests_of(session: Session) -> PerHost:
+    return PerHost(lambda host: session.cluster.guests_of(host.name))
+
+
+def changed(
+    options: Options, workflow: str, name: str, change: Callable[[Session, str], None]
+) -> int:
+    """Change a snapshot or the cluster, and report."""
+    check_name(name)
+    with Session(workflow, options) as session:
+        ensure_lab(session)
+        with locked(session):
+            session.read_record()
+            _ = session.built_record
+            change(session, name)
+        return session.finish()
+
+
+@main("snapshot-save")
+def save(options: Options, name: str) -> int:
+    """Save and report."""
+    return changed(options, "snapshot-save", name, save_snapshot)
+
+
+@main("snapshot-restore")
+def restore(options: Options, name: str) -> int:
+    """Restore and report."""
+    return changed(options, "snapshot-restore", name, restore_snapshot)
+
+
+@main("snapshot-remove")
+def remove(options: Options, name: str) -> int:
+    """Remove and report."""
+
+    def change(session: Session, name: str) -> None:
+        session.run(fenced(session, remove_stages(session, name)))
+
+    return changed(options, "snapshot-remove", name, change)
+
+
+@main("snapshot-list")
+def show(options: Options) -> int:
+    """Look and show."""
+    options = dataclasses.replace(options, dry_run=True)
+    with Session("snapshot-list", options, quiet=True) as session:
+        ensure_lab(session)
+        session.read_record()
+        _ = session.built_record
+        note_holder(session, session.cluster.name, session.head_host)
+        good = session.run([look_stage(session)])
+        console, report = console_for(as_json=options.json), session.report()
+        there = found(session) if good else ()
+        if options.json:
+            extra = {"snapshots": [_entry(one) for one in there]} if good else {}
+            echo(json.dumps(report.document() | extra, indent=1))
+        elif there:
+            console.print(_table(there), soft_wrap=False)
+        elif good:
+            console.print(terminal.shown(f"Cluster '{session.cluster.name}' has no snapshot."))
+        for note in report.notes:
+            console.print(terminal.shown(note))
+        failures_on(console, report)
+        return report.exit_code
+
+
+def _entry(one: ClusterSnapshot) -> SnapshotEntry:
+    return {
+        "name": one.name,
+        "taken": one.moment,
+        "nodes": list(one.nodes),
+        "refusal": one.refusal,
+    }
+
+
+def _table(there: Sequence[ClusterSnapshot]) -> Table:
+    names = ("Snapshot", "Taken", "Nodes", "Can be restored")
+    table = Table(*(Column(name) for name in names), box=None, pad_edge=False)
+    for one in there:
+        words = (
+            one.name,
+            one.moment,
+            fold(one.nodes),
+            f"no: {one.refusal}" if one.refusal else "yes",
+        )
+        table.add_row(*(terminal.shown(word) for word in words))
+    return table
+
+
+@click.group(cls=Group)
+def command() -> None:
+    """Snapshots: memory and disks of all guests at one moment, and back to it."""
+
+
+@command.command(name="save", cls=Command)
+@click.argument("name")
+@changing
+def save_command(*, name: str, **options: Any) -> None:
+    """Keep all guests as they are now, under NAME; they stand still for some seconds."""
+    save(Options(**options), name=name)
+
+
+@command.command(name="restore", cls=Command)
+@click.argument("name")
+@changing
+def restore_command(*, name: str, **options: Any) -> None:
+    """Have all guests as they were when NAME was saved; what they are now is lost.
+
+    The network and the switch are brought into order as by a build; keys and record stay.
+    """
+    restore(Options(**options), name=name)
+
+
+@command.command(name="remove", cls=Command)
+@click.argument("name")
+@changing
+def remove_command(*, name: str, **options: Any) -> None:
+    """Forget the snapshot NAME; the guests go on as they are."""
+    remove(Options(**options), name=name)
+
+
+@command.command(name="list", cls=Command)
+@read_only
+def list_command(**options: Any) -> None:
+    """List the snapshots, and why one cannot be restored."""
+    show(Options(**options))
+
+
+if __name__ == "__main__":
+    command(prog_name="python -m workflows.snapshot")
