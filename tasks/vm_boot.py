@@ -27,6 +27,7 @@ from farswitch.guests.boot_plan import (
 )
 from farswitch.guests.config import GuestConfig
 from farswitch.guests.domain import Hardware
+from farswitch.guests.pins import read_pins, wanted_pins
 from farswitch.guests.remove import removal_of, remove
 from farswitch.guests.restart import bring_up, write_out
 from farswitch.guests.wait_ready import BootError
@@ -82,7 +83,8 @@ def vm_boot(
         if have.state.active:
             raise disk_error(boot, have.mark)
         boot.check_mark_of_disk(have.mark)
-    actions = plan(have, definition, plugged=plugged, disk_gone=disk_gone)
+    pinned = have is None or read_pins(have.state.xml) == wanted_pins(guest)
+    actions = plan(have, definition, plugged=plugged, disk_gone=disk_gone, pinned=pinned)
     done: list[str] = []
     if not task.is_dry_run(dry_run):
         if "replug" in actions:

@@ -47,19 +47,25 @@ def observe(hypervisor: Hypervisor, guest: Guest) -> ObservedDomain | None:
 
 
 def plan(
-    have: ObservedDomain | None, definition: str, *, plugged: bool = True, disk_gone: bool = False
+    have: ObservedDomain | None,
+    definition: str,
+    *,
+    plugged: bool = True,
+    disk_gone: bool = False,
+    pinned: bool = True,
 ) -> list[Action]:
     """Return what brings the guest to a running domain whose definition has the wanted digest.
 
     `plugged`: both taps are there; QEMU makes one that was removed at its start alone. `disk_gone`:
-    its disk was removed. A domain that was undefined while it ran is defined again.
+    its disk was removed. `pinned`: its definition still has the site's pins; others can be given to
+    it beside our mark. A domain that was undefined while it ran is defined again.
     """
     if have is None:
         return ["create"]
     if have.mark.state in DOOMED or disk_gone:
         return ["replace"]
     actions: list[Action] = []
-    if have.mark.definition != definition or not have.state.persistent:
+    if have.mark.definition != definition or not have.state.persistent or not pinned:
         actions.append("redefine")
     if have.state.state != "running":
         actions.append("start")

@@ -6,7 +6,7 @@ from farswitch.proof.probe import Probe
 from tasks.checks.attack import probe as attack
 from tasks.checks.control import probe as control
 from tasks.checks.guest import drift as guest_drift
-from tasks.checks.guest import hosts_file, identity, network
+from tasks.checks.guest import hosts_file, identity, network, pin
 from tasks.checks.guest import login as guest_login
 from tasks.checks.guest import queues as guest_queues
 from tasks.checks.mpi import device, ladder
@@ -48,6 +48,7 @@ SUITE: dict[str, tuple[Probe, ...]] = {
         guest_queues.PROBE,
         hosts_file.PROBE,
         guest_drift.PROBE,
+        pin.PROBE,
     ),
     "mtu": (reach.PROBE,),  # one visit of the guests measures mtu and reach
     "ssh": (ssh_login.PROBE,),

@@ -89,6 +89,12 @@ class Domains(ABC):
             domain = self._lookup(name)
             return _state(domain) if domain else None
 
+    def running_xml(self, name: str) -> str | None:
+        """Return the XML of a domain as it runs; None where it is off or not there."""
+        with errors_named(self.host, f"domain '{name}'"):
+            domain = self._lookup(name)
+            return str(domain.XMLDesc(0)) if domain and domain.isActive() else None
+
     def define(self, xml: str) -> None:
         """Define a domain, or change the definition of the one with the same name and uuid."""
         name = ET.fromstring(xml).findtext("name", "?")  # noqa: S314 - we wrote it

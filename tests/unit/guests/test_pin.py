@@ -13,6 +13,7 @@ from farswitch.errors import ConfigError
 from farswitch.guests.base_image import BaseImage
 from farswitch.guests.domain import Hardware, Mark, render
 from farswitch.guests.pin_preflight import PinProbe, parse, pin_obstacles
+from farswitch.guests.pins import GuestPins, live_commands, read_pins, wanted_pins
 from farswitch.links.wanted_server import wanted_server
 from farswitch.model.cluster import Cluster, GuestEntry, Site, cluster
 from farswitch.model.pin import Pin, parse_cpus, written_cpus
@@ -85,6 +86,49 @@ def test_a_pinned_domain_says_so_to_libvirt():
 def test_one_that_is_not_pinned_says_nothing():
     root = xml(cluster(site()), 1)
     assert {"cputune", "numatune", "memoryBacking"} & {one.tag for one in root} == set()
+
+
+@pytest.mark.parametrize(
+    ("pin", "said"),
+    [
+        (Pin(), "not pinned"),
+        (Pin(vcpus=tuple(range(2, 8)), emulator=(1, 0), numa=1, hugepages=True), (
+            "its processor 0 on 4, its processor 1 on 5, QEMU's other threads on 0-1, memory "
+            "strict of node 1, huge pages"
+        )),
+        (Pin(emulator=(3, 0, 1)), "QEMU's other threads on 0-1,3"),
+        (Pin(numa=0), "memory strict of node 0"),
+        (Pin(hugepages=True), "huge pages"),
+    ],
+)  # fmt: skip
+def test_the_pins_of_a_domains_xml_are_those_of_its_site(pin, said):
+    guest = cluster(site(vcpus=2, pin=pin)).guests[1]
+    mark = Mark("lab", guest.name, "new", HARDWARE.image.name, disk=1)
+    read = read_pins(render(guest, mark, HARDWARE, seed=False))
+    assert read == wanted_pins(guest)
+    assert str(read) == said
+
+
+MOVED, LATER = GuestPins(((0, "2"), (1, "3")), "0"), GuestPins(((0, "2"), (1, "4")), "1")
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "commands"),
+    [
+        (MOVED, MOVED, []),
+        (LATER, MOVED, ["vcpupin g 1 3 --live", "emulatorpin g 0 --live"]),
+        (GuestPins(), MOVED, ["vcpupin g 0 2 --live", "vcpupin g 1 3 --live",
+                              "emulatorpin g 0 --live"]),
+        (MOVED, GuestPins(), None),
+        (MOVED, GuestPins(MOVED.processors), None),
+        (replace(MOVED, memory="strict of node 1"), MOVED, None),
+        (MOVED, replace(MOVED, hugepages=True), None),
+    ],
+)  # fmt: skip
+def test_what_moves_a_guest_that_runs(have, want, commands):
+    found = live_commands("g", have, want)
+    wanted = None if commands is None else [["virsh", *one.split()] for one in commands]
+    assert found == wanted
 
 
 TEXT = """\
