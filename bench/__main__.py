@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from bench import boot, build, dataplane, network, peer, results, status, verify
+from bench import boot, build, controller, dataplane, network, peer, results, status, verify
 from bench.benchmark import Benchmark, Measures, Report, lines
 from bench.growth import TOTAL, growth
 from bench.measure import Measure
@@ -43,6 +43,7 @@ def _verify(folder: Path, rounds: int, guests: int, report: Report) -> Measures:
 BENCHMARKS: dict[str, Benchmark] = {
     "dataplane": dataplane.BENCHMARK,
     "network": network.BENCHMARK,
+    "controller": controller.BENCHMARK,
     "status": status.BENCHMARK,
     "boot": boot.BENCHMARK,
     "build": build.BENCHMARK,

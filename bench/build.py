@@ -27,7 +27,7 @@ from bench.testbed import Testbed, open_testbed
 from farswitch.deadline import Deadline
 from farswitch.errors import FarswitchError
 from farswitch.guests.boot import GIB, seed_of
-from farswitch.guests.config import wanted_config
+from farswitch.guests.config import wanted_configs
 from farswitch.image.build import BuiltImage
 from farswitch.image.build import build as build_image
 from farswitch.image.recipe import recipe
@@ -158,9 +158,10 @@ def measures(guests: int, took: dict[str, tuple[Build, ...]]) -> Measures:
 
 def _seeds(bench: Bench, record: Record) -> tuple[Seed, ...]:
     cluster = bench.cluster
+    configs = wanted_configs(cluster, record)
     return tuple(
         replace(
-            seed_of(guest, wanted_config(cluster, guest, record), mtu=MTU, own_image=True),
+            seed_of(guest, configs[guest.name], mtu=MTU, own_image=True),
             instance_id=f"bench-{guest.name}",
         )
         for guest in cluster.guests

@@ -13,10 +13,8 @@ from farswitch.firewall.guard_wanted import wanted_guard
 from farswitch.firewall.traffic import wanted_flows
 from farswitch.guests.base_image import wanted_image
 from farswitch.guests.boot_plan import Action, begins_anew, runs_on
-from farswitch.guests.config import GuestConfig, wanted_config
+from farswitch.guests.config import wanted_configs
 from farswitch.guests.domain import Hardware
-from farswitch.guests.files.hosts import wanted_addresses
-from farswitch.guests.files.mpi import wanted_mpi
 from farswitch.guests.observed import as_seeded
 from farswitch.guests.server_facts import Facts
 from farswitch.impair.plan import PortWish, port_ends, site_wishes
@@ -283,17 +281,16 @@ def guest_steps(session: Session, size: int) -> tuple[Step, tuple[Step, ...]]:
     """
     cluster, owner = session.cluster, session.cluster.owner
     disk_image = wanted_image(cluster.settings)
+    base = disk_image.base
     record = session.record
-    configs = {
-        guest.name: wanted_config(cluster, guest, record) for guest in cluster.guests if record
-    }
+    configs = wanted_configs(cluster, record) if record else {}
 
     def hypervisor(host: Host) -> Host:
         return session.nornir.inventory.hosts[cluster.guest(host.name).hypervisor]
 
     def hardware(host: Host) -> Hardware:
         facts = session.result("preflight", hypervisor(host).name)
-        return Hardware(facts.accelerator, size, disk_image.pool_path, disk_image.base)
+        return Hardware(facts.accelerator, size, disk_image.pool_path, base)
 
     def plugged(host: Host) -> bool:
         return host.name not in session.result("bridge_ports", hypervisor(host).name)
@@ -308,30 +305,28 @@ def guest_steps(session: Session, size: int) -> tuple[Step, tuple[Step, ...]]:
     )
     have = _result(session, "observe_guest")
     share = PerHost(lambda host: configs[host.name].share)
+    addresses = PerHost(lambda host: configs[host.name].addresses)
+    access = PerHost(lambda host: configs[host.name].access)
+    settings = PerHost(lambda host: configs[host.name].mpi)
     return boot, (
         step(observe_guest, share=share, paths=PerHost(lambda host: configs[host.name].paths)),
         step(mtu, size=size, have=have),
         step(guest_firewall, name="firewall_guests", have=have),
-        step(hosts_file, addresses=wanted_addresses(cluster), owner=owner, have=have),
-        step(
-            ssh_keys, access=PerHost(lambda host: configs[host.name].access), owner=owner, have=have
-        ),
+        step(hosts_file, addresses=addresses, owner=owner, have=have),
+        step(ssh_keys, access=access, owner=owner, have=have),
         step(nfs, share=share, owner=owner, have=have),
-        step(mpi, settings=wanted_mpi(cluster), owner=owner, have=have),
+        step(mpi, settings=settings, owner=owner, have=have),
     )
 
 
 def first_boot_stage(session: Session, size: int) -> Stage:
     """Return what a dry run foresees of guests that are not there yet; `size` is the MTU."""
-    cluster, record = session.cluster, session.record
+    cluster = session.cluster
+    assert session.record is not None  # noqa: S101 - for the type checker: its stage came before
+    configs = wanted_configs(cluster, session.record)
     finalize = wanted_image(cluster.settings).base.own
-
-    def config(host: Host) -> GuestConfig:
-        assert record is not None  # noqa: S101 - for the type checker: its stage came before
-        return wanted_config(cluster, cluster.guest(host.name), record)
-
-    have = PerHost(lambda host: as_seeded(config(host), mtu=size, finalize=finalize))
-    access = PerHost(lambda host: config(host).access)
+    have = PerHost(lambda host: as_seeded(configs[host.name], mtu=size, finalize=finalize))
+    access = PerHost(lambda host: configs[host.name].access)
     keys = step(ssh_keys, access=access, owner=cluster.owner, have=have)
     return Stage(_is_to(session, begins_anew), (keys,), vital=False)
 

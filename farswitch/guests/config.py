@@ -19,7 +19,6 @@ from farswitch.guests.files.ssh import (
 )
 from farswitch.model.cluster import Cluster
 from farswitch.model.guest_file import File
-from farswitch.model.machines import Guest
 from farswitch.model.owner import Owner
 from farswitch.state.record import Record
 
@@ -54,13 +53,24 @@ class GuestConfig:
         return tuple(file.path for file in (*self.public_files(finalize=False), *secret))
 
 
-def wanted_config(cluster: Cluster, guest: Guest, record: Record) -> GuestConfig:
-    """Return the configuration of one of the cluster's guests."""
-    return GuestConfig(
-        owner=cluster.owner,
-        host_key=record.hosts[guest.name],
-        addresses=wanted_addresses(cluster),
-        access=wanted_access(cluster, record),
-        share=wanted_share(cluster, guest),
-        mpi=wanted_mpi(cluster),
+def wanted_configs(cluster: Cluster, record: Record) -> dict[str, GuestConfig]:
+    """Return the configuration of each of the cluster's guests, by their names.
+
+    What is the same for all is one object: it has a line for each guest.
+    """
+    addresses, access, mpi = (
+        wanted_addresses(cluster),
+        wanted_access(cluster, record),
+        wanted_mpi(cluster),
     )
+    return {
+        guest.name: GuestConfig(
+            owner=cluster.owner,
+            host_key=record.hosts[guest.name],
+            addresses=addresses,
+            access=access,
+            share=wanted_share(cluster, guest),
+            mpi=mpi,
+        )
+        for guest in cluster.guests
+    }

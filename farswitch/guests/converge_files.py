@@ -9,10 +9,10 @@ from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
 from farswitch.connections.shell.base import Shell
-from farswitch.connections.shell.protocol import FileFacts
+from farswitch.connections.shell.protocol import FileDigest
 from farswitch.model.guest_file import File
 
-FilesRead = Mapping[str, FileFacts | None]
+FilesRead = Mapping[str, FileDigest | None]
 """What files are by their paths; None where there is none."""
 GONE, MISSING = "removed", "missing"
 _SIGNS = {GONE: "-", MISSING: "+"}
@@ -32,11 +32,11 @@ class FileChange:
 
 
 def observe(login: Shell, files: Sequence[File], have: FilesRead | None = None) -> FilesRead:
-    """Return content, mode and owner of each file: as read before, else read now."""
+    """Return digest, mode and owner of each file: as read before, else read now."""
     paths = [file.path for file in files]
     if have is not None and all(path in have for path in paths):
         return have
-    return login.facts(paths)
+    return login.digests(paths)
 
 
 def plan(have: FilesRead, want: Sequence[File], *, present: bool = True) -> list[FileChange]:
@@ -45,12 +45,12 @@ def plan(have: FilesRead, want: Sequence[File], *, present: bool = True) -> list
     return [FileChange(file, why) for file, why in reasons.items() if why]
 
 
-def _reason(found: FileFacts | None, file: File, *, present: bool) -> str:
+def _reason(found: FileDigest | None, file: File, *, present: bool) -> str:
     if not present:
         return GONE if found else ""
     if found is None:
         return MISSING
-    if found.content != file.content:
+    if found.sha256 != file.sha256:
         return "content"
     if found.mode != file.mode:
         return f"mode {found.mode:04o} -> {file.mode:04o}"

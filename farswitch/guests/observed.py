@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from farswitch.connections.shell.base import Shell, facts_script
-from farswitch.connections.shell.protocol import CommandError, FileFacts, Raw
+from farswitch.connections.shell.base import Shell, digests_printed, digests_script
+from farswitch.connections.shell.protocol import CommandError, FileDigest, Raw
 from farswitch.firewall import guest
 from farswitch.firewall.guest import GuestRules
 from farswitch.guests import mpich, share_state
@@ -23,7 +23,8 @@ from farswitch.guests.nfs_exports import Table
 from farswitch.guests.share_state import ShareState
 from farswitch.model.machines import DATA_NIC
 
-_MTU = 'cat "$1"'
+MTU = 'cat "$1"'
+"""The look at an MTU: its argument is the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,15 @@ def observe(login: Shell, share: Share, paths: Sequence[str]) -> ObservedGuest:
     """
     mtu, rules, unit, mounts, mpi, files = login.together(
         [
-            (_MTU, f"/sys/class/net/{DATA_NIC}/mtu"),
+            (MTU, f"/sys/class/net/{DATA_NIC}/mtu"),
             (guest.LOOK,),
             *share_state.scripts(share),
             mpich.SCRIPT,
-            facts_script(paths),
+            digests_script(paths),
         ]
     )
     if files.status != 0:
-        raise _failed(login, facts_script(paths), files)
+        raise _failed(login, digests_script(paths), files)
     return ObservedGuest(
         mtu=int(mtu.stdout) if mtu.status == 0 else None,
         rules=(
@@ -76,7 +77,7 @@ def observe(login: Shell, share: Share, paths: Sequence[str]) -> ObservedGuest:
         ),
         share=share_state.parsed(share, (unit, mounts)),
         mpich=mpich.parsed(mpi),
-        files=login.facts_printed(files.stdout, paths),
+        files=digests_printed(files.stdout, paths),
     )
 
 
@@ -95,7 +96,7 @@ def as_seeded(config: GuestConfig, *, mtu: int, finalize: bool) -> ObservedGuest
         share=ShareState(active=True, table=Table("", ()), options=frozenset()),
         mpich=Mpich(DEVICE, finalize=finalize),
         files={
-            **{file.path: FileFacts(file.content, file.mode, file.owner) for file in files},
+            **{file.path: FileDigest(file.sha256, file.mode, file.owner) for file in files},
             **{file.path: None for file in secret_files(config.access)},
         },
     )

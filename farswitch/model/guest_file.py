@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -17,6 +18,11 @@ class File:
     content: bytes = field(repr=False)
     mode: int = 0o644
     owner: str = "root:root"
+
+    @property
+    def sha256(self) -> str:
+        """The digest of its bytes, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
 
     @classmethod
     def marked(cls, path: str, mark: str, body: str) -> Self:

@@ -17,7 +17,7 @@ from nornir.plugins.runners import SerialRunner
 from farswitch.errors import Obstacle
 from farswitch.guests import storage
 from farswitch.guests.base_image import LocalImage, WantedImage
-from farswitch.guests.config import wanted_config
+from farswitch.guests.config import wanted_configs
 from farswitch.guests.domain import Hardware
 from farswitch.links.wanted_server import wanted_server
 from farswitch.model.cluster import Cluster, cluster
@@ -84,7 +84,7 @@ class SmallCluster:
                 guest=guest,
                 hypervisor=self.host,
                 hardware=hardware,
-                config=wanted_config(self.cluster, guest, keys),
+                config=wanted_configs(self.cluster, keys)[guest.name],
                 dry_run=dry,
             )
         return lines

@@ -23,6 +23,7 @@ from farswitch.connections.shell.protocol import (
     CommandError,
     CommandTimeoutError,
     Completed,
+    FileDigest,
     FileFacts,
     OutputLimitError,
     Process,
@@ -38,6 +39,8 @@ FILE_LIMIT = 16 << 20
 """Bytes of one file that we compare with what it should be: ours have less than one MiB."""
 FILE_SECONDS = 60.0
 """For reading or replacing a file, its way to the server included."""
+SHA256 = 64
+"""Hexadecimal digits of a digest."""
 NO_FILE = 66
 """Our scripts' status when a file is not there (EX_NOINPUT of sysexits.h)."""
 ENDED = {124, 137}
@@ -46,9 +49,9 @@ ENDED = {124, 137}
 READ, FACTS, REPLACE = script("file_read"), script("file_facts"), script("file_replace")
 
 
-def facts_script(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return the script that prints what is known of files, and its arguments."""
-    return (FACTS, str(FILE_LIMIT + 1), *paths)
+def digests_script(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the script that prints what is known of files but their bytes, and its arguments."""
+    return (FACTS, "sha256", *paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,27 @@ class _Stat:
         size, mode, owner = line.decode().split(" ", 2)
         bits = int(mode, 16)
         return cls(int(size), S_IMODE(bits), owner, S_ISREG(bits))
+
+
+def _stats(printed: bytes, paths: Sequence[str]) -> tuple[dict[str, _Stat], bytes]:
+    """Return what FACTS printed of each file that is there, and what follows of their bytes."""
+    *flags, printed = printed.split(b"\n", len(paths))
+    there = [path for path, flag in zip(paths, flags, strict=False) if flag == b"1"]
+    *lines, contents = printed.split(b"\n", len(there))
+    return dict(zip(there, map(_Stat.parse, lines), strict=True)), contents
+
+
+def digests_printed(printed: bytes, paths: Sequence[str]) -> dict[str, FileDigest | None]:
+    """Return what `digests_script` printed of the same paths; None of a file that is not there."""
+    stats, lines = _stats(printed, paths)
+    files = [path for path, stat in stats.items() if stat.file]
+    # sha256sum marks a line whose path it had to escape (GNU coreutils, "md5sum invocation").
+    sums = (line.removeprefix("\\")[:SHA256] for line in lines.decode().splitlines())
+    digest = dict(zip(files, sums, strict=True))
+    digests: dict[str, FileDigest | None] = dict.fromkeys(paths)
+    for path, stat in stats.items():
+        digests[path] = FileDigest(digest.get(path, ""), stat.mode, stat.owner)
+    return digests
 
 
 class Shell(ABC):
@@ -179,18 +203,8 @@ class Shell(ABC):
         Raises:
             OutputLimitError: A file is larger than anything that we write.
         """
-        return self.facts_printed(self._script(*facts_script(paths)).stdout, paths)
-
-    def facts_printed(self, printed: bytes, paths: Sequence[str]) -> dict[str, FileFacts | None]:
-        """Return what `facts_script` printed of the same paths.
-
-        Raises:
-            OutputLimitError: A file is larger than anything that we write.
-        """
-        *flags, printed = printed.split(b"\n", len(paths))
-        there = [path for path, flag in zip(paths, flags, strict=False) if flag == b"1"]
-        *lines, contents = printed.split(b"\n", len(there))
-        stats = {path: _Stat.parse(line) for path, line in zip(there, lines, strict=True)}
+        printed = self._script(FACTS, str(FILE_LIMIT + 1), *paths).stdout
+        stats, contents = _stats(printed, paths)
         sizes = {path: stat.size for path, stat in stats.items() if stat.file}
         for path, size in sizes.items():
             if size > FILE_LIMIT:
@@ -200,6 +214,10 @@ class Shell(ABC):
         for path, stat in stats.items():
             facts[path] = FileFacts(content.get(path, b""), stat.mode, stat.owner)
         return facts
+
+    def digests(self, paths: Sequence[str]) -> dict[str, FileDigest | None]:
+        """Return the digest of each file in one round trip; None when it is not there."""
+        return digests_printed(self._script(*digests_script(paths)).stdout, paths)
 
     def together(self, scripts: Sequence[Sequence[str]]) -> list[Raw]:
         """Run shell scripts one after the other in one round trip, whatever becomes of each.

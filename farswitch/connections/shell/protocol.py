@@ -68,6 +68,18 @@ class FileFacts:
     owner: str
 
 
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """A file as it is: the SHA-256 of its bytes in hexadecimal, its permission bits, `user:group`.
+
+    What is no regular file has an empty digest.
+    """
+
+    sha256: str
+    mode: int
+    owner: str
+
+
 class Process(Protocol):
     """A command that goes on, such as the netlink relay."""
 

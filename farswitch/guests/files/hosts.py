@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 
+from farswitch.guests.files.render_once import render_once
 from farswitch.model.cluster import Cluster
 from farswitch.model.guest_file import File
 from farswitch.model.owner import Owner
@@ -17,6 +18,7 @@ def wanted_addresses(cluster: Cluster) -> dict[str, IPv4Address]:
     return {guest.name: guest.data_address.ip for guest in cluster.guests}
 
 
+@render_once
 def hosts_files(addresses: Mapping[str, IPv4Address], owner: Owner) -> tuple[File, ...]:
     """Return the file that every guest gets, the same on all of them."""
     lines = [

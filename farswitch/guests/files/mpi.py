@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 
+from farswitch.guests.files.render_once import render_once
 from farswitch.image.root_tree import FINALIZE
 from farswitch.model.cluster import Cluster
 from farswitch.model.field_types import PortRange
@@ -102,9 +103,15 @@ def mpi_files(
     return (
         File.marked(SSHD, owner.mark, session),
         File.marked(PROFILE, owner.mark, profile),
-        File.marked(HOSTFILE, owner.mark, "\n".join(map(str, settings.hosts))),
-        _program(RING),
+        *_steady_files(settings.hosts, owner),
     )
+
+
+@render_once
+def _steady_files(hosts: tuple[IPv4Address, ...], owner: Owner) -> tuple[File, ...]:
+    """Return those of the files that do not depend on the image."""
+    hostfile = File.marked(HOSTFILE, owner.mark, "\n".join(map(str, hosts)))
+    return (hostfile, _program(RING))
 
 
 def _program(path: str) -> File:

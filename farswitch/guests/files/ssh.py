@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from farswitch.connections.shell.keys import KeyPair
+from farswitch.guests.files.render_once import render_once
 from farswitch.image.seed import authorized_keys
 from farswitch.model.cluster import Cluster
 from farswitch.model.guest_file import File
@@ -87,6 +88,7 @@ def client(access: SshAccess, owner: Owner) -> File:
     return File.marked(CLIENT, owner.mark, f"Host {names}\n    KexAlgorithms {KEY_EXCHANGE}")
 
 
+@render_once
 def public_files(access: SshAccess, owner: Owner) -> tuple[File, ...]:
     """Return what ssh knows of the other guests: with the keys let in, all that a seed may have."""
     return (known_hosts(access, owner), client(access, owner))

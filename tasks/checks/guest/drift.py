@@ -15,10 +15,10 @@ from farswitch.errors import FarswitchError
 from farswitch.firewall import guest
 from farswitch.firewall.guest import GuestRules
 from farswitch.guests import observed
-from farswitch.guests.config import wanted_config
+from farswitch.guests.config import GuestConfig, wanted_configs
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
-from farswitch.proof.probe import Probe, attempt, of_each
+from farswitch.proof.probe import Observed, Probe, Proof, attempt, sound
 from tasks.mpi import mpi
 from tasks.mtu import mtu
 from tasks.nfs import nfs
@@ -78,14 +78,12 @@ def judge_firewall(
 
 
 def observe(
-    task: Task, context: Context
+    task: Task, context: Context, config: GuestConfig
 ) -> tuple[dict[str, Result | FarswitchError], GuestRules | FarswitchError]:
     """Ask each task of one guest; all is read in one round trip before.
 
     Where something in it hangs, each task looks for itself: only one of them is to blame.
     """
-    cluster = context.cluster
-    config = wanted_config(cluster, cluster.guest(task.host.name), context.record)
     login = shell(task)
     try:
         have = observed.observe(login, config.share, config.paths)
@@ -114,4 +112,17 @@ def verdicts(
     yield judge_firewall(host, rules, partial(context.command, host))
 
 
-PROBE = Probe("guests", CHECKS, of_each("guests", observe, verdicts))
+def prove(context: Context) -> Proof:
+    """Ask each guest, and judge it by itself."""
+    configs = wanted_configs(context.cluster, context.record)
+    found: Observed[Any] = yield {
+        "guests": lambda task, context: observe(task, context, configs[task.host.name])
+    }
+
+    def judged(host: str) -> Iterator[Check]:
+        yield from verdicts(context, host, sound(found[host]))
+
+    return {host: judged(host) for host in found}
+
+
+PROBE = Probe("guests", CHECKS, prove)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Address
 
 from nornir.core.task import Task
 
@@ -11,10 +12,11 @@ from farswitch.guests.files.hosts import PATH, hosts_files, wanted_addresses
 from farswitch.model.machines import Guest
 from farswitch.proof.check import Check
 from farswitch.proof.context import Context
-from farswitch.proof.probe import Probe, of_each
+from farswitch.proof.probe import Observed, Probe, Proof, sound
 
 RESOLVED = "= resolved ="
-_LOOK = f'cat "$1"; shift; echo; echo "{RESOLVED}"; getent hosts "$@"; :'
+LOOK = f'cat "$1"; shift; echo; echo "{RESOLVED}"; getent hosts "$@"; :'
+"""The look: its arguments are the file, and the names."""
 
 
 def lines_of(text: str) -> list[str]:
@@ -23,10 +25,12 @@ def lines_of(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def differences(guests: Sequence[Guest], wanted: str, text: str, resolved: str) -> list[str]:
+def differences(
+    addresses: Mapping[str, IPv4Address], wanted: str, text: str, resolved: str
+) -> list[str]:
     """Return what is not as it should be, in words.
 
-    `resolved` has one line a name, as `getent hosts` prints them.
+    `addresses` are those of all names, `resolved` the lines that `getent hosts` prints of them.
     """
     have, want = lines_of(text), lines_of(wanted)
     ours, there = frozenset(want), frozenset(have)
@@ -34,13 +38,13 @@ def differences(guests: Sequence[Guest], wanted: str, text: str, resolved: str) 
     wrong += [f"line '{line}' is missing" for line in want if line not in there]
     answers: dict[str, str] = {}
     for line in resolved.splitlines():
-        address, *names = line.split()
+        found, *names = line.split()
         for name in names:
-            answers.setdefault(name, address)
-    for guest in guests:
-        answer = answers.get(guest.name, "nothing")
-        if answer != str(guest.data_address.ip):
-            wrong.append(f"'{guest.name}' resolves to {answer}")
+            answers.setdefault(name, found)
+    for name, address in addresses.items():
+        answer = answers.get(name, "nothing")
+        if answer != str(address):
+            wrong.append(f"'{name}' resolves to {answer}")
     if not wrong and text.strip() != wanted.strip():
         wrong.append("its comments or spaces are not of the build")
     return wrong
@@ -59,23 +63,31 @@ def judge(guest: Guest, wrong: Sequence[str], fix: str) -> Check:
     )
 
 
-def observe(task: Task, context: Context) -> tuple[str, str]:
-    """Read one guest's file, and ask its resolver for every name."""
-    argv = ["sh", "-c", _LOOK, "hosts", PATH, *(guest.name for guest in context.cluster.guests)]
+def observe(task: Task, addresses: Mapping[str, IPv4Address], wanted: str) -> list[str]:
+    """Read one guest's file, ask its resolver for every name, and return the differences."""
+    argv = ["sh", "-c", LOOK, "hosts", PATH, *addresses]
     text, _, resolved = shell(task).run(argv, timeout=20).stdout.partition(f"\n{RESOLVED}\n")
-    return text, resolved
+    return differences(addresses, wanted, text, resolved)
 
 
-def verdicts(context: Context, host: str, observed: tuple[str, str]) -> Iterator[Check]:
-    """Yield the verdict on one guest."""
+def prove(context: Context) -> Proof:
+    """Compare each guest with what a build would write, which is the same for all."""
     cluster = context.cluster
-    (file,) = hosts_files(wanted_addresses(cluster), cluster.owner)
-    wrong = differences(cluster.guests, file.content.decode(), *observed)
-    yield judge(cluster.guest(host), wrong, context.rebuild)
+    addresses = wanted_addresses(cluster)
+    (file,) = hosts_files(addresses, cluster.owner)
+    wanted = file.content.decode()
+    observed: Observed[list[str]] = yield {
+        "guests": lambda task, _context: observe(task, addresses, wanted)
+    }
+
+    def verdicts(host: str) -> Iterable[Check]:
+        yield judge(cluster.guest(host), sound(observed[host]), context.rebuild)
+
+    return {host: verdicts(host) for host in observed}
 
 
 PROBE = Probe(
     "guests",
     {"guest.hosts_file": "Each name resolves to its data address, none to a loopback one."},
-    of_each("guests", observe, verdicts),
+    prove,
 )

@@ -146,7 +146,7 @@ def test_an_identity_of_which_nothing_is_known_fails():
     ],
 )  # fmt: skip
 def test_a_hosts_file_is_told_by_its_lines_and_its_answers(text, resolved, words):
-    found = hosts_file.differences(CLUSTER.guests, FILE, text, resolved)
+    found = hosts_file.differences(wanted_addresses(CLUSTER), FILE, text, resolved)
     assert len(found) == len(words)
     assert all(word in line for word, line in zip(words, found, strict=True))
     check = hosts_file.judge(NODE2, found, "build")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -250,6 +251,28 @@ def test_scripts_run_together_each_with_its_own_arguments_and_end(shell):
     assert (first.status, first.stdout, first.stderr) == (1, b"2 a b\n", b"")
     assert (second.status, second.stdout, second.stderr) == (66, b"half a line", b"why\n")
     assert third.stdout.startswith(b"\0\0\0")
+
+
+def test_digests_of_many_files_come_together_by_their_paths(shell, tmp_path, monkeypatch):
+    contents = {"one": b"", "two two": b"\0\n", "a\\b": b"\n\n", "-c": b"c" * 300_000}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o640)
+    here, absent, folder = [str(tmp_path / name) for name in contents], "/none", str(tmp_path)
+    commands = []
+    execute = shell.execute
+    monkeypatch.setattr(shell, "execute", lambda *how: commands.append(how) or execute(*how))
+    wanted = [here[0], absent, *here[1:], folder, "/proc/sys/kernel/ostype"]
+    digests = shell.digests(wanted)
+    assert (list(digests), len(commands)) == (wanted, 1)
+    assert [digests[path].sha256 for path in here] == [
+        hashlib.sha256(content).hexdigest() for content in contents.values()
+    ]
+    assert {digests[path].mode for path in here} == {0o640}
+    assert (digests[absent], digests[folder].sha256) == (None, "")
+    assert digests["/proc/sys/kernel/ostype"].sha256 == hashlib.sha256(b"Linux\n").hexdigest()
+    assert shell.digests([absent]) == {absent: None}
+    assert shell.digests([]) == {}
 
 
 def test_scripts_of_which_not_all_ran_are_no_answer(shell):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from farswitch.connections.shell.protocol import FileFacts
+from farswitch.connections.shell.protocol import FileDigest
 from farswitch.guests import converge_files
-from farswitch.guests.config import wanted_config
+from farswitch.guests.config import GuestConfig, wanted_configs
 from farswitch.guests.files import hosts, mpi, nfs, ssh
 from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.guest_file import File
@@ -23,7 +24,7 @@ CLUSTER: Cluster = cluster(load_site(str(ROOT / "inventory/lab")), None)
 RECORD = complete(None, CLUSTER)
 OWNER, MPI, ACCESS = CLUSTER.owner, mpi.wanted_mpi(CLUSTER), ssh.wanted_access(CLUSTER, RECORD)
 WANT = File("/etc/x", b"new\n", mode=0o640, owner="root:root")
-SAME = FileFacts(b"new\n", 0o640, "root:root")
+SAME = FileDigest(WANT.sha256, 0o640, "root:root")
 
 
 @pytest.mark.parametrize(
@@ -31,14 +32,16 @@ SAME = FileFacts(b"new\n", 0o640, "root:root")
     [
         pytest.param(None, ["missing"], id="absent-is-written"),
         pytest.param(SAME, [], id="same-is-left-alone"),
-        pytest.param(replace(SAME, content=b"old\n"), ["content"], id="content-is-corrected"),
+        pytest.param(
+            replace(SAME, sha256=File("", b"old\n").sha256), ["content"], id="content-is-corrected"
+        ),
         pytest.param(replace(SAME, mode=0o644), ["mode 0644 -> 0640"], id="mode-is-corrected"),
         pytest.param(
             replace(SAME, owner="mpi:mpi"), ["owner mpi:mpi -> root:root"], id="owner-is-corrected"
         ),
     ],
 )
-def test_a_file_is_written_when_it_differs(have: FileFacts | None, why: list[str]):
+def test_a_file_is_written_when_it_differs(have: FileDigest | None, why: list[str]):
     assert [change.why for change in converge_files.plan({"/etc/x": have}, [WANT])] == why
 
 
@@ -56,7 +59,7 @@ class Reads:
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
 
-    def facts(self, paths: list[str]) -> dict[str, FileFacts | None]:
+    def digests(self, paths: list[str]) -> dict[str, FileDigest | None]:
         self.asked.append(paths)
         return {path: SAME if path == WANT.path else None for path in paths}
 
@@ -64,7 +67,7 @@ class Reads:
 def test_files_that_were_read_before_are_not_read_again():
     login = Reads()
     other = File("/etc/y", b"", mode=0o644, owner="root:root")
-    have = login.facts([WANT.path, other.path])
+    have = login.digests([WANT.path, other.path])
     for files in ([WANT], [other], [WANT, other]):
         assert converge_files.plan(converge_files.observe(login, files, have), files) == (
             [] if files == [WANT] else [converge_files.FileChange(other, "missing")]
@@ -77,7 +80,7 @@ def test_files_that_were_read_before_are_not_read_again():
 
 
 @pytest.mark.parametrize(("have", "gone"), [(SAME, ["/etc/x"]), (None, [])])
-def test_files_of_a_guest_go_where_they_are_not_wanted(have: FileFacts | None, gone: list[str]):
+def test_files_of_a_guest_go_where_they_are_not_wanted(have: FileDigest | None, gone: list[str]):
     changes = converge_files.plan({"/etc/x": have}, [WANT], present=False)
     removed: list[str] = []
     converge_files.apply(SimpleNamespace(remove=removed.append), changes)
@@ -87,7 +90,7 @@ def test_files_of_a_guest_go_where_they_are_not_wanted(have: FileFacts | None, g
 
 @pytest.mark.parametrize("guest", CLUSTER.guests[:2], ids=["head", "worker"])
 def test_every_file_of_a_guest_is_read_ahead(guest: Guest):
-    config = wanted_config(CLUSTER, guest, RECORD)
+    config = wanted_configs(CLUSTER, RECORD)[guest.name]
     for kept in (
         hosts.hosts_files(config.addresses, OWNER),
         ssh.public_files(ACCESS, OWNER),
@@ -97,6 +100,31 @@ def test_every_file_of_a_guest_is_read_ahead(guest: Guest):
         mpi.mpi_files(MPI, OWNER, finalize=True),
     ):
         assert {file.path for file in kept} <= set(config.paths)
+
+
+def test_what_all_guests_have_in_common_is_there_once():
+    one, *others = wanted_configs(CLUSTER, RECORD).values()
+    for other in others:
+        assert other.addresses is one.addresses
+        assert other.access is one.access
+        assert other.mpi is one.mpi
+        for kept, own in zip(common(one), common(other), strict=True):
+            assert all(file is same for file, same in zip(kept, own, strict=True))
+
+
+def common(config: GuestConfig) -> tuple[tuple[File, ...], ...]:
+    """Return the files of a guest that every other has, too."""
+    hostfile = mpi.mpi_files(config.mpi, OWNER, finalize=True)[2:]
+    return (
+        hosts.hosts_files(config.addresses, OWNER), ssh.public_files(config.access, OWNER), hostfile
+    )  # fmt: skip
+
+
+def test_files_follow_what_is_wanted_after_another_was_rendered():
+    two, three = ({name: IPv4Address(f"10.0.0.1{place}") for place, name in enumerate(names)}
+                  for names in (("a", "b"), ("a", "b", "c")))  # fmt: skip
+    texts = [hosts.hosts_files(names, OWNER)[0].content for names in (two, three, dict(two), three)]
+    assert [text.count(b" c\n") for text in texts] == [0, 1, 0, 1]
 
 
 def test_names_resolve_to_data_addresses_and_none_to_127_0_1_1():

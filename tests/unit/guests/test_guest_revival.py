@@ -13,7 +13,7 @@ from farswitch.errors import FarswitchError
 from farswitch.guests import restart
 from farswitch.guests.base_image import BaseImage
 from farswitch.guests.boot import Boot, seed_of
-from farswitch.guests.config import wanted_config
+from farswitch.guests.config import wanted_configs
 from farswitch.guests.domain import Hardware, Mark, read_mark
 from farswitch.guests.wait_ready import BootError
 from farswitch.image.seed_archive import archive
@@ -23,7 +23,7 @@ from farswitch.state.record import complete
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE2 = CLUSTER.guests[1]
-CONFIG = wanted_config(CLUSTER, NODE2, complete(None, CLUSTER))
+CONFIG = wanted_configs(CLUSTER, complete(None, CLUSTER))[NODE2.name]
 HARDWARE = Hardware("qemu", 1450, "/pool", BaseImage("base-own-0123456789abcdef", "/pool", ""))
 READY = Mark("lab", "node2", "ready", HARDWARE.image.name, disk=3)
 DISK = "lab.node2.3.qcow2"

@@ -9,7 +9,7 @@ from nornir.core.inventory import Host
 
 from farswitch.connections.libvirt.domains import DomainState, LibvirtError
 from farswitch.guests.base_image import BaseImage
-from farswitch.guests.config import wanted_config
+from farswitch.guests.config import wanted_configs
 from farswitch.guests.domain import Hardware, Mark, read_mark, render, seed_volume
 from farswitch.guests.wait_ready import BootError
 from farswitch.model.cluster import cluster
@@ -19,7 +19,7 @@ from tasks import vm_boot
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")), None)
 NODE2 = CLUSTER.guests[1]
-CONFIG = wanted_config(CLUSTER, NODE2, complete(None, CLUSTER))
+CONFIG = wanted_configs(CLUSTER, complete(None, CLUSTER))[NODE2.name]
 HARDWARE = Hardware("qemu", 1450, "/pool", BaseImage("base-own-0123456789abcdef", "/pool", ""))
 SEED = seed_volume(NODE2)
 QEMU = (64055, 64055)

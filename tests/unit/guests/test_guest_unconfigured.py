@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from farswitch.connections.shell.protocol import FileFacts, Raw
+from farswitch.connections.shell.protocol import FileDigest, Raw
 from farswitch.guests import converge_files
-from farswitch.guests.config import wanted_config
+from farswitch.guests.config import wanted_configs
 from farswitch.model.cluster import cluster
+from farswitch.model.guest_file import File
 from farswitch.site.loader import ROOT, load_site
 from farswitch.state.record import complete
 from tasks import hosts_file, mpi, nfs, ssh_keys
@@ -23,12 +24,16 @@ class Guest:
     """A guest with all files of its configuration, that notes what is done."""
 
     def __init__(self, paths: Sequence[str]) -> None:
-        self.files = dict.fromkeys(paths, FileFacts(b"", 0o644, "root:root"))
+        self.files = {path: File(path, b"") for path in paths}
         self.runs = True
         self.did: list[str] = []
 
-    def facts(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
-        return {path: self.files.get(path) for path in paths}
+    def digests(self, paths: Sequence[str]) -> dict[str, FileDigest | None]:
+        files = {path: self.files.get(path) for path in paths}
+        return {
+            path: FileDigest(file.sha256, file.mode, file.owner) if file else None
+            for path, file in files.items()
+        }
 
     def run(self, argv: Sequence[str], **_: object) -> SimpleNamespace:
         self.did.append(" ".join(argv))
@@ -45,12 +50,12 @@ class Guest:
         self.did.append(f"rm {path}")
 
     def write(self, path: str, content: bytes, *, mode: int, owner: str) -> None:
-        self.files[path] = FileFacts(content, mode, owner)
+        self.files[path] = File(path, content, mode, owner)
 
 
 @pytest.fixture(params=CLUSTER.guests[:2], ids=["head", "worker"])
 def config(request):
-    return wanted_config(CLUSTER, request.param, RECORD)
+    return wanted_configs(CLUSTER, RECORD)[request.param.name]
 
 
 @pytest.fixture
