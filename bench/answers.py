@@ -40,7 +40,7 @@ BOOTED = script("guest_booted")
 
 
 @dataclass(slots=True)
-class Wire:
+class SlowWay:
     """The way to guests: a round trip takes `seconds`.
 
     `trips` counts them, and `threads` has the most that this process had at one.
@@ -63,10 +63,10 @@ class AnsweringGuest(Shell):
     """A guest that was built: it has its files, and an end of the boot to report."""
 
     def __init__(
-        self, wire: Wire, guest: Guest, config: GuestConfig, files: Iterable[File], mtu: int
+        self, way: SlowWay, guest: Guest, config: GuestConfig, files: Iterable[File], mtu: int
     ) -> None:
         super().__init__(guest.name, user="root", sudo=False)
-        self._wire, self._guest, self._share, self._mtu = wire, guest, config.share, mtu
+        self._way, self._guest, self._share, self._mtu = way, guest, config.share, mtu
         self._files = {file.path: file for file in files}
 
     def compose(self, argv: Sequence[str], timeout: float | None = None) -> list[str]:  # noqa: ARG002
@@ -79,7 +79,7 @@ class AnsweringGuest(Shell):
         Raises:
             KeyError: It is none that a guest is asked.
         """
-        self._wire.cross()
+        self._way.cross()
         _, _, text, _, *arguments = argv
         if text == REPLACE:
             path, mode, owner, _ = arguments
@@ -201,7 +201,7 @@ class AnsweringHypervisor:
 
 
 def answering_guests(
-    wire: Wire, built: Cluster, record: Record, mtu: int
+    way: SlowWay, built: Cluster, record: Record, mtu: int
 ) -> dict[str, AnsweringGuest]:
     """Return the guests of a cluster that was built, by their names.
 
@@ -216,31 +216,31 @@ def answering_guests(
             *secret_files(config.access),
         )
         own = [seen.setdefault(file, file) for file in files]
-        guests[guest.name] = AnsweringGuest(wire, guest, config, own, mtu)
+        guests[guest.name] = AnsweringGuest(way, guest, config, own, mtu)
     return guests
 
 
 @contextmanager
 def answered_by(
-    wire: Wire, guests: Mapping[str, AnsweringGuest], hypervisor: AnsweringHypervisor
+    way: SlowWay, guests: Mapping[str, AnsweringGuest], hypervisor: AnsweringHypervisor
 ) -> Iterator[None]:
     """Let the connections of kind "shell" lead to these guests, those of "libvirt" to this server.
 
     A server's own shell is opened, and asked nothing.
     """
 
-    class ShellConnection:
+    class AnsweringShell:
         connection: AnsweringGuest | None = None
 
         def open(self, *_: object, extras: Mapping[str, Any], **__: object) -> None:
             self.connection = guests.get(extras["name"])
             if self.connection is not None:
-                wire.cross()
+                way.cross()
 
         def close(self) -> None:
             pass
 
-    class LibvirtConnection:
+    class AnsweringLibvirt:
         connection = hypervisor
 
         def open(self, *_: object, **__: object) -> None:
@@ -249,7 +249,7 @@ def answered_by(
         def close(self) -> None:
             pass
 
-    kinds: dict[str, Any] = {"shell": ShellConnection, "libvirt": LibvirtConnection}
+    kinds: dict[str, Any] = {"shell": AnsweringShell, "libvirt": AnsweringLibvirt}
     for name, plugin in kinds.items():
         ConnectionPluginRegister.deregister(name)
         ConnectionPluginRegister.register(name, plugin)

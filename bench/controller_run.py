@@ -16,7 +16,7 @@ from typing import Literal, cast, get_args
 
 from pydantic import TypeAdapter
 
-from bench.answers import AnsweringHypervisor, Wire, answered_by, answering_guests
+from bench.answers import AnsweringHypervisor, SlowWay, answered_by, answering_guests
 from farswitch.guests.base_image import wanted_image
 from farswitch.guests.domain import Hardware
 from farswitch.guests.server_facts import Facts
@@ -82,10 +82,10 @@ def run(name: Run, site: str, latency: float) -> Cost:
     size, image = len(built.guests), wanted_image(built.settings)
     record = complete(None, built, size, MTU)
     hardware = Hardware("kvm", MTU, image.pool_path, image.base)
-    wire = Wire(latency)
-    guests = answering_guests(wire, built, record, MTU)
+    way = SlowWay(latency)
+    guests = answering_guests(way, built, record, MTU)
     if name == "grown":
-        guests |= answering_guests(wire, cluster(load_site(site), size - 1), record, MTU)
+        guests |= answering_guests(way, cluster(load_site(site), size - 1), record, MTU)
     hypervisor = AnsweringHypervisor(() if name == "first plan" else built.guests, hardware)
     start, computed = time.monotonic(), time.process_time()
     options = Options(
@@ -94,7 +94,7 @@ def run(name: Run, site: str, latency: float) -> Cost:
     workflow = "verify" if name == "verify" else "build"
     with (
         Session(workflow, options, quiet=True) as session,
-        answered_by(wire, guests, hypervisor),
+        answered_by(way, guests, hypervisor),
         redirect_stdout(sys.stderr),
     ):
         session.take_record(record)
@@ -108,8 +108,8 @@ def run(name: Run, site: str, latency: float) -> Cost:
         return Cost(
             seconds=time.monotonic() - start,
             processor=time.process_time() - computed,
-            trips=wire.trips,
-            threads=wire.threads,
+            trips=way.trips,
+            threads=way.threads,
             memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             changed=found.changed,
             checks=len(found.checks),
