@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -21,6 +21,7 @@ from farswitch.model.impairment import PortImpairment
 from farswitch.model.machines import Guest
 from farswitch.model.settings import Settings
 from farswitch.model.switch import written
+from farswitch.pace import patient
 from farswitch.proof.pairing import Pairing
 from farswitch.remote import command as remote_command
 from farswitch.run.locking import fenced
@@ -44,7 +45,8 @@ from farswitch.study.launch import (
 from farswitch.study.neighbour import LEAST_NODES, Neighbour, halves, neighbour, silent
 from farswitch.study.noise import noise
 from farswitch.study.plan import LOCAL, Cell, Study
-from farswitch.study.results import PathProof, PortTraffic, Value
+from farswitch.study.port_samples import PortSampler, port_sampler
+from farswitch.study.results import PathProof, PortSamples, PortTraffic, Value
 from tasks.checks import probes
 from tasks.checks.control.job import answered
 from tasks.checks.path.counters import Count
@@ -69,7 +71,19 @@ ECHO_SECONDS = "5"
 """For the answers of all nodes over a local path."""
 LOCAL_MARGIN = 300
 """Seconds of a stay in a local cell beside its programs', before the server ends it by itself."""
+SAMPLER_MARGIN = 60.0
+"""Seconds that the reading of ports may outlast program and events, until it is ended."""
 VERSIONS = "uname -r; mpichversion"
+
+
+@dataclass(slots=True)
+class Meanwhile:
+    """What went on beside a program: its neighbour, events, ports; and what failed of that."""
+
+    neighbour_runs: int = 0
+    events: list[TimelineEntry] = field(default_factory=list)
+    samples: PortSamples | None = None
+    error: str = ""
 
 
 class ClusterTestbed:
@@ -176,7 +190,8 @@ class ClusterTestbed:
         bound = seconds_of(program) + 6.0 * GRACE
         run = step(mpi_program, argv=argv, settings=session.cluster.settings, seconds=bound)
         stage = Stage(session.is_first_of(guests), (run,), vital=False)
-        count, events, failed = self._carry_out(cell, stage, others, bound)
+        meanwhile = self._carry_out(cell, stage, every, others, bound)
+        failed = meanwhile.error
         seconds = time.monotonic() - started
         ended = session.recorder.results.get(("mpi_program", guests[0].name))
         values, error = self._outcome(name, program, ended)
@@ -201,30 +216,48 @@ class ClusterTestbed:
                 for guest in every
                 if guest.name in before and guest.name in after
             },
-            neighbour_runs=count,
-            events=tuple(map(asdict, events)),
+            neighbour_runs=meanwhile.neighbour_runs,
+            events=tuple(map(asdict, meanwhile.events)),
+            samples=meanwhile.samples,
         )
 
     def _carry_out(
-        self, cell: Cell, stage: Stage, others: Sequence[Guest], bound: float
-    ) -> tuple[int, list[TimelineEntry], str]:
-        """Run the program beside its neighbour, along the timeline of the study.
-
-        Return how often the neighbour was started, what was done to ports, and what failed.
-        """
-        count, events = 0, list[TimelineEntry]()
+        self,
+        cell: Cell,
+        stage: Stage,
+        every: Sequence[Guest],
+        others: Sequence[Guest],
+        bound: float,
+    ) -> Meanwhile:
+        """Run the program beside its neighbour, along the timeline of the study."""
+        found = Meanwhile()
         try:
             with ExitStack() as until:
                 beside = until.enter_context(self._neighbour(cell, others, bound))
-                timeline = None if cell.local or not self._study.events else self._timeline()
-                if timeline:
-                    until.enter_context(timeline).start()
-                self._session.run([stage])
-                events = timeline.wait() if timeline else []
-                count = beside.look() if beside else 0
+                if cell.local or not self._study.events:
+                    self._session.run([stage])
+                else:
+                    timeline = until.enter_context(self._timeline())
+                    sampler = until.enter_context(self._sampler(every, bound))
+                    timeline.start()
+                    self._session.run([stage])
+                    found.events = timeline.wait()
+                    found.samples = sampler.end(timeline.moment)
+                found.neighbour_runs = beside.look() if beside else 0
         except FarswitchError as raised:
-            return count, events, str(raised)
-        return count, events, next((one.error for one in events if one.error), "")
+            found.error = str(raised)
+            return found
+        found.error = next((one.error for one in found.events if one.error), "")
+        return found
+
+    def _sampler(
+        self, guests: Sequence[Guest], bound: float
+    ) -> AbstractContextManager[PortSampler]:
+        """Return what reads the guests' ports of the switch, for as long as events may last."""
+        host = self._session.nornir.inventory.hosts[self._session.cluster.switch.name]
+        ends = [event.at + (event.length or 0) for event in self._study.events]
+        seconds = bound + max(ends) / 1e6 + patient(SAMPLER_MARGIN)
+        return port_sampler(shell(host), {guest.name: guest.tunnel for guest in guests}, seconds)
 
     def _timeline(self) -> ImpairmentTimeline:
         session = self._session

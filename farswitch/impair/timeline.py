@@ -148,6 +148,10 @@ class ImpairmentTimeline:
         mtu: Of the data network, in bytes of IP packet.
         length: Microseconds to the end; with the last event where not given.
         lab: The servers are stand-ins: without netem a program may delay frames.
+
+    Attributes:
+        steps: What is done to ports, in the order of time.
+        moment: When it starts, of this machine's monotonic clock; known after `start`.
     """
 
     def __init__(
@@ -165,6 +169,7 @@ class ImpairmentTimeline:
         self._parts: list[_ServerPart] = []
         self._until = ExitStack()
         self._started = False
+        self.moment = 0.0
         self.steps: tuple[TimelineStep, ...] = ()
 
     def __enter__(self) -> Self:
@@ -203,13 +208,13 @@ class ImpairmentTimeline:
 
     def start(self) -> None:
         """Start it on all servers at the same moment."""
-        moment, self._started = time.monotonic() + LEAD, True
+        self.moment, self._started = time.monotonic() + LEAD, True
         for part in self._parts:
             assert part.program  # noqa: S101 - for the type checker
             before = time.monotonic()
             clock = part.program.ask(AgentStart(), AgentClock)
             ahead = clock.now - (before + time.monotonic()) / 2
-            part.program.send(AgentStart(start=moment + ahead))
+            part.program.send(AgentStart(start=self.moment + ahead))
 
     def wait(self) -> list[TimelineEntry]:
         """Wait for the end, and return what was done, in the order of time.

@@ -15,6 +15,7 @@ from farswitch.study.plan import Cell, CellVisit, Study, visits
 from farswitch.study.results import (
     HostLoad,
     PathProof,
+    PortSamples,
     PortTraffic,
     Results,
     RunRecord,
@@ -50,6 +51,7 @@ class Measured:
     retransmitted: Mapping[str, int] | None = None
     neighbour_runs: int = 0
     events: tuple[Mapping[str, Any], ...] = ()
+    samples: PortSamples | None = None
 
 
 class StudyTestbed(Protocol):
@@ -164,6 +166,7 @@ def _record(visit: CellVisit, name: str, measured: Measured, entered: Entered) -
         retransmitted=dict(measured.retransmitted or {}),
         neighbour_runs=measured.neighbour_runs,
         events=[dict(one) for one in measured.events],
+        samples=measured.samples,
         switch=dict(entered.switch),
         exchange=dict(entered.exchange),
     )

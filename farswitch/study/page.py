@@ -14,6 +14,7 @@ from farswitch.study.results import RunRecord
 from farswitch.study.strip import strip_plot
 from farswitch.study.summary import Summary
 from farswitch.study.tables import between, figure
+from farswitch.study.timeline_plot import TimelinePlot, timeline_plot
 from farswitch.templates import render_template
 
 
@@ -48,12 +49,25 @@ def render(summary: Summary, records: Sequence[RunRecord], cluster: str) -> str:
         between=between,
         traffic=traffic(summary, counted),
         exchanges=exchanges(summary, records),
+        timelines=timelines(summary, counted),
         events=next((one.events for one in reversed(counted) if one.events), []),
         proofs=[one.proof for one in records if one.entering],
         methods=methods(summary, records),
         rules=rules(summary),
         environment=json.dumps(records[-1].environment if records else {}, indent=1),
     )
+
+
+def timelines(summary: Summary, records: Sequence[RunRecord]) -> list[TimelinePlot]:
+    """Return the picture of the last run of each program in each cell whose ports were read."""
+    found = []
+    for program in summary.study.programs:
+        for cell in summary.study.cells:
+            runs = [one for one in records if (one.program, one.cell) == (program, cell.key)]
+            last = next((one for one in reversed(runs) if one.samples), None)
+            plot = timeline_plot(last, summary.study.label(cell)) if last else None
+            found += [plot] if plot else []
+    return found
 
 
 def traffic(summary: Summary, records: Sequence[RunRecord]) -> list[CellTraffic]:

@@ -60,6 +60,20 @@ class PortTraffic(_Kept):
     dropped: int
 
 
+class PortSamples(_Kept):
+    """What ports of the switch carried over the time of a run, by guest.
+
+    Attributes:
+        at: Moments, in seconds from the start of the timeline of events; one more than the spans.
+        received: Bytes that came into the switch between each two moments.
+        sent: Bytes that went out.
+    """
+
+    at: list[float]
+    received: dict[str, list[int]]
+    sent: dict[str, list[int]]
+
+
 class RunRecord(_Kept):
     """One run. Times are in seconds, `began` since 1970.
 
@@ -101,6 +115,7 @@ class RunRecord(_Kept):
     switch: dict[str, str] = {}
     exchange: dict[str, Any] = {}
     events: list[dict[str, Any]] = []
+    samples: PortSamples | None = None
     neighbour_runs: int = 0
     environment: dict[str, Any] = {}
 

@@ -175,6 +175,9 @@ def test_a_study_exchanges_switches_and_leaves_the_sites_own(net, tmp_path, caps
         assert all((count == 0) if local else (count > 20e6) for count in crossed)
         assert local == (one.proof.conclusion == "0 B crossed the switch")
         assert [event["error"] for event in one.events] == ([] if local else ["", ""])
+        carried = one.samples.received if one.samples else {}
+        assert local == (one.samples is None)
+        assert all(20e6 < sum(into) <= one.ports[name].received for name, into in carried.items())
         slow = one.values["kernels.pingpong-1MB"].value > LEAST_AT_RATE
         assert slow or "impair" not in one.factors
     assert sum("impair" in one.factors for one in records) == 2

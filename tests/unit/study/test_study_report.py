@@ -18,7 +18,14 @@ from farswitch.study.kept import keep
 from farswitch.study.methods import methods, rules
 from farswitch.study.page import render
 from farswitch.study.plan import Cell, Study
-from farswitch.study.results import HostLoad, PortTraffic, Results, RunRecord, Value
+from farswitch.study.results import (
+    HostLoad,
+    PortSamples,
+    PortTraffic,
+    Results,
+    RunRecord,
+    Value,
+)
 from farswitch.study.strip import strip_plot
 from farswitch.study.summary import Summary, summarise
 from farswitch.study.tables import csv_of, document_of, minutes, summary_lines
@@ -58,6 +65,11 @@ def run(block: int, cell: Cell, compute: float, pingpong: float) -> RunRecord:
                     "error": "",
                 }
             ],
+            "samples": PortSamples(
+                at=[-1.0, 0.0, 0.1, 1.0],
+                received={"node1": [4_000_000, 100_000, 900_000], "node2": [0, 10, 0]},
+                sent={"node1": [0, 0, 10], "node2": [4_000_000, 0, 100]},
+            ),
             "load": {"server1": HostLoad(cores=2, idle=0.99, steal=0.0, load=0.1)},
             "exchange": {"order": "make before break", "seconds": 4.0, "stream": stream},
             "noise": ["'server1' is 10% idle, wanted 80%."] if block == 2 else [],
@@ -249,6 +261,15 @@ def test_a_plan_counts_what_is_left(state: Path, tmp_path: Path) -> None:
     planned = printed("plan", str(own), "--site", "inventory/lab")
     assert (planned["runs"], planned["discarded"], planned["left"]) == (20, 2, 15)
     assert (planned["unknown"], planned["seconds"]) == (1, 15 * (3.0 + 2.0))
+
+
+def test_the_last_run_of_each_cell_is_drawn_over_its_time() -> None:
+    page = render(summary(), runs(), "lab")
+    assert page.count("Ports over time: kernels in") == 2
+    assert "<h3>kernels in mine, block 6</h3>" in page
+    assert "up to 4 MB a second, with 1 events" in page
+    without = [one.model_copy(update={"samples": None}) for one in runs()]
+    assert "Ports over the time of a run" not in render(summary(), without, "lab")
 
 
 def test_proof_of_each_entry_is_counted() -> None:
