@@ -18,6 +18,7 @@ from farswitch.model.node_names import expand, resized
 from farswitch.model.owner import Owner
 from farswitch.model.settings import (
     FIRST_GUEST_OFFSET,
+    NO_MORE_PORTS,
     PORTS_PER_BRIDGE,
     VNI_MAX,
     LabNetworks,
@@ -200,7 +201,7 @@ def most_guests(settings: Settings) -> tuple[int, str]:
     room = smaller.num_addresses - 2 - FIRST_GUEST_OFFSET
     return min(
         (max(0, room), f"{smaller} has addresses for no more"),
-        (PORTS_PER_BRIDGE, "one bridge delivers broadcasts to no more ports"),
+        (PORTS_PER_BRIDGE, NO_MORE_PORTS),
         (VNI_MAX - settings.vni_base + 1, f"there are no more VNIs from {settings.vni_base} on"),
     )
 

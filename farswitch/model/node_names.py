@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
 from farswitch.errors import ConfigError
-from farswitch.model.settings import PORTS_PER_BRIDGE
+from farswitch.model.settings import NO_MORE_PORTS, PORTS_PER_BRIDGE
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 """An RFC 1123 label in lower case. It starts with a letter, so that no tool takes it for an address
@@ -49,7 +49,8 @@ def expand(text: str) -> tuple[str, ...]:
             )
         if _count(part) > PORTS_PER_BRIDGE:
             raise ConfigError(
-                f"{shown(part)} names {_count(part)} guests, wanted {PORTS_PER_BRIDGE} at most."
+                f"{shown(part)} names {_count(part)} guests, wanted {PORTS_PER_BRIDGE} at most: "
+                f"{NO_MORE_PORTS}."
             )
         try:
             found = list(NodeSet(part, resolver=RESOLVER_NOGROUP))

@@ -52,6 +52,8 @@ VNI_MAX = 0xFFFFFF
 PORTS_PER_BRIDGE = 900
 """Guests of one switch: the kernel takes 1,023 ports a bridge (BR_MAX_PORTS), but there one flooded
 frame overruns net.core.netdev_max_backlog (1000), which the oldest ports miss; 900 all get it."""
+NO_MORE_PORTS = "one bridge delivers broadcasts to no more ports"
+"""Why there are no more guests, as the end of a sentence."""
 
 
 SwitchChoice = Annotated[

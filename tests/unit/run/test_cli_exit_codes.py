@@ -36,6 +36,7 @@ data:
   data_network: 10.0.0.0/24
   management_network: 10.10.0.0/24
 """
+NO_MORE_PORTS = "one bridge delivers broadcasts to no more ports"
 LONG = "n" * 64
 BAD_FILES = {
     "unknown-key": (
@@ -61,6 +62,10 @@ BAD_FILES = {
     "more-nodes-than-addresses": (
         ("hosts.yaml", "node[1-3]", "node[1-245]"),
         "there are 245 guests, wanted 244 at most: 10.0.0.0/24 has addresses for no more.",
+    ),
+    "more-nodes-than-a-bridge-bears": (
+        ("hosts.yaml", "node[1-3]", "node[1-901]"),
+        f"'node[1-901]' names 901 guests, wanted 900 at most: {NO_MORE_PORTS}.",
     ),
     "name-with-semicolon": (
         ("hosts.yaml", "node[1-3]", '"node;reboot"'),
@@ -174,6 +179,17 @@ def test_more_nodes_than_addresses_end_with_2(place: SiteOfTwoSockets):
     assert_refused(
         place.run("build", "--nodes", "245"),
         "The number of guests is 245, wanted a number from 1 to 244",
+    )
+    assert not place.touched()
+
+
+@pytest.mark.parametrize("plan", [(), ("--dry-run",)], ids=["build", "plan"])
+def test_more_nodes_than_a_bridge_bears_end_with_2(place: SiteOfTwoSockets, plan: tuple[str, ...]):
+    place.spoil("defaults.yaml", "10.0.0.0/24", "10.0.0.0/20")
+    place.spoil("defaults.yaml", "10.10.0.0/24", "10.10.0.0/20")
+    assert_refused(
+        place.run("build", "--nodes", "901", *plan),
+        f"The number of guests is 901, wanted a number from 1 to 900: {NO_MORE_PORTS}.",
     )
     assert not place.touched()
 

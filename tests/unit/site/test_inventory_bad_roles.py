@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+NO_MORE_PORTS = "one bridge delivers broadcasts to no more ports"
 GUESTS = "node[1-3]: {groups: [guest]}"
 A_ROLE = "wanted one role: [hypervisor], [switch] or [guest]."
 ROLES_ROWS = {
@@ -58,7 +59,7 @@ ROLES_ROWS = {
         4,
         "[1-3]",
         "[1-901]",
-        "'node[1-901]' names 901 guests, wanted 900 at most.",
+        f"'node[1-901]' names 901 guests, wanted 900 at most: {NO_MORE_PORTS}.",
     ),
 }
 
