@@ -15,6 +15,8 @@ from rich.table import Column, Table
 
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.guests.snapshots import (
+    NAME,
+    NAME_WANTED,
     ClusterSnapshot,
     GuestSnapshots,
     SnapshotAbout,
@@ -43,8 +45,6 @@ from workflows.build import data_mtu, guests_stages, preflight_stage, servers_st
 from workflows.lab_up import ensure_lab
 from workflows.look import look
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
 
 def check_name(name: str) -> None:
     """Refuse what cannot be a snapshot's name.
@@ -52,11 +52,8 @@ def check_name(name: str) -> None:
     Raises:
         ConfigError: It has other characters, or too many.
     """
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"{shown(name)} cannot be the name of a snapshot, wanted 1 to 64 of letters, digits, "
-            "'-' and '_', with a letter or digit first."
-        )
+    if not re.fullmatch(NAME, name):
+        raise ConfigError(f"{shown(name)} cannot be the name of a snapshot, wanted {NAME_WANTED}.")
 
 
 def look_stage(session: Session) -> Stage:
@@ -118,15 +115,38 @@ def save_stages(session: Session, name: str) -> Iterator[Stage]:
     yield Stage(guests, (_part(session, name, about=about.model_dump_json()),))
 
 
-def restore_stages(session: Session, name: str) -> Iterator[Stage]:
-    """Yield what brings the network into order and all guests to where they were."""
-    yield look_stage(session)
+def restorable(session: Session, name: str) -> ClusterSnapshot:
+    """Return the snapshot of that name, which can be restored.
+
+    Raises:
+        ConfigError: There is none.
+        FarswitchError: It cannot be.
+    """
     one = chosen(session, name)
     if one.refusal:
         raise FarswitchError(
             f"Snapshot '{name}' cannot be restored: {one.refusal}.",
             hint=f"Nothing was changed. It can only go: farswitch snapshot remove {name}",
         )
+    return one
+
+
+def check_snapshot(session: Session, name: str) -> None:
+    """Refuse the name of what cannot be restored, before anything is touched.
+
+    Raises:
+        ConfigError: There is no such snapshot.
+        FarswitchError: It cannot be restored, or was not looked at.
+    """
+    if not session.run([look_stage(session)]):
+        raise FarswitchError(session.recorder.failures[0].error)
+    restorable(session, name)
+
+
+def restore_stages(session: Session, name: str) -> Iterator[Stage]:
+    """Yield what brings the network into order and all guests to where they were."""
+    yield look_stage(session)
+    one = restorable(session, name)
     yield preflight_stage(session)
     size = data_mtu(session)
     yield servers_stage(session, size)  # a guest does not come back without its bridges

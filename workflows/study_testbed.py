@@ -59,6 +59,7 @@ from tasks.switch_look import SwitchLook, switch_look
 from workflows.build import impair_step, preflight_stage, underlay_device
 from workflows.local_path import judge, local_steps, remote_steps
 from workflows.look import look
+from workflows.snapshot import check_snapshot, restore_snapshot
 from workflows.switch_use import ChosenSwitch, chosen, converging, exchange
 from workflows.verify import context_of, make
 
@@ -132,9 +133,28 @@ class ClusterTestbed:
         for text in {cell.impair or NO_IMPAIRMENT for cell in study.cells}:
             for name in ports_of(text):
                 session.guest(name)  # refuses one that there is not
+        if study.snapshot:
+            check_snapshot(session, study.snapshot)
         self._chosen = select(probes(), only=PROOF)
         self._converge()
         self.environment = self._environment()
+
+    def begin_block(self) -> None:
+        """Bring all guests to where the study's snapshot has them, if it names one.
+
+        Raises:
+            FarswitchError: They cannot be.
+        """
+        session = self._session
+        if not self._study.snapshot:
+            return
+        if self._local:
+            self._set_path(local=False)
+        session.begin_anew()
+        self._mtu = None
+        restore_snapshot(session, self._study.snapshot)
+        if session.recorder.failures:
+            raise FarswitchError(first_failure(session))
 
     def enter(self, cell: Cell) -> Entered:
         """Put the cell's switch in use and prove the path.

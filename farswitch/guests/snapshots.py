@@ -22,6 +22,9 @@ from farswitch.model.node_names import fold
 from farswitch.rollback.confirmed_change import MOST_HOLD_SECONDS
 
 MIB = 1 << 20
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+NAME_WANTED = "1 to 64 of letters, digits, '-' and '_', with a letter or digit first"
+"""Of a snapshot: the pattern of its name, and in words."""
 
 
 class SnapshotAbout(BaseModel):

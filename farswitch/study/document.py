@@ -14,6 +14,7 @@ from pydantic import (
 
 from farswitch.apps.recipe import app_folder, read_recipe
 from farswitch.errors import ConfigError
+from farswitch.guests.snapshots import NAME, NAME_WANTED
 from farswitch.model.field_types import MTU_MAX, MTU_MIN, Fields, Nested, number, text
 from farswitch.model.metric import Metric
 from farswitch.model.timeline import ImpairmentEvent
@@ -158,6 +159,8 @@ class StudyFile(Fields):
         Field(title="a list of mappings with 'at', 'port' and what is done"),
     ] = None
     """what is done to ports while a program runs, in each run of each cell that is not local"""
+    snapshot: Annotated[str | None, text(NAME, NAME_WANTED)] = None
+    """the state that all guests have at the beginning of each block"""
     repeats: Annotated[int, number(1, 1000)] = 10
     """blocks: each has every cell once, in an order of its own"""
     seed: Annotated[int, number(0, 2**31)] = 1

@@ -62,6 +62,10 @@ class StudyTestbed(Protocol):
         """Versions and interfaces of all machines."""
         ...
 
+    def begin_block(self) -> None:
+        """Have all guests as a block begins; raises FarswitchError where that cannot be."""
+        ...
+
     def enter(self, cell: Cell) -> Entered:
         """Make the cell and prove its path; raises FarswitchError where it cannot be made."""
         ...
@@ -103,16 +107,18 @@ def execute(study: Study, testbed: StudyTestbed, results: Results, listener: Lis
     todo = visits(study, results.done)
     total = study.runs + study.discarded
     number = total - sum(len(visit.programs) for visit in todo)
+    block: int | None = None
     for at, visit in enumerate(todo):
         if listener.stop():
             return False
         began = time.monotonic()
         left = remaining(todo[at:], results.records)
-        entered, why = _entered(testbed, visit.cell)
+        entered, why = _entered(testbed, visit, begins=visit.block != block)
         if entered is None:
             number += len(visit.programs)
             listener.left_out(visit, why)
             continue
+        block = visit.block
         entering = round(time.monotonic() - began, 3)
         for name in visit.programs:
             if listener.stop():
@@ -135,9 +141,13 @@ def execute(study: Study, testbed: StudyTestbed, results: Results, listener: Lis
     return True
 
 
-def _entered(testbed: StudyTestbed, cell: Cell) -> tuple[Entered | None, str]:
+def _entered(
+    testbed: StudyTestbed, visit: CellVisit, *, begins: bool
+) -> tuple[Entered | None, str]:
     try:
-        entered = testbed.enter(cell)
+        if begins:
+            testbed.begin_block()
+        entered = testbed.enter(visit.cell)
     except FarswitchError as error:
         return None, str(error)
     if not entered.proof.ok:

@@ -32,6 +32,7 @@ def document(study: Study, cluster: str) -> dict[str, Any]:
         },
         "control": study.control,
         "events": [_event(one) for one in study.events],
+        "snapshot": study.snapshot,
         "repeats": study.repeats,
         "seed": study.seed,
     }
@@ -71,6 +72,7 @@ def kept(folder: Path) -> tuple[Study, str]:
             programs=programs,
             control=raw["control"],
             events=tuple(ImpairmentEvent.model_validate(one) for one in raw.get("events", ())),
+            snapshot=raw.get("snapshot"),
             repeats=raw["repeats"],
             seed=raw["seed"],
         )

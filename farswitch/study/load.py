@@ -73,6 +73,7 @@ def load_study(path: Path, site: Site) -> Study:
         seed=file.seed,
         title=file.title,
         events=tuple(file.events or ()),
+        snapshot=file.snapshot,
     )
 
 

@@ -35,6 +35,10 @@ def _sentences(summary: Summary, records: Sequence[RunRecord]) -> Iterator[str]:
         f"(seed {study.seed}); one further run at the first use of each configuration was "
         "discarded."
     )
+    if study.snapshot:
+        yield (
+            "Each block began with the memory and the disks of all guests as one snapshot has them."
+        )
     if any(one.builtin for one in study.programs.values()):
         yield (
             f"The built-in kernels were repeated for {SECONDS:g} s each in one launch of MPI; a "

@@ -52,7 +52,8 @@ class Cell:
 class Study:
     """A study that can be meant; the first cell is the base of all comparisons.
 
-    `control` is the metric that judges the host.
+    `control` is the metric that judges the host. `snapshot` names the state that all guests have at
+    the beginning of each block; None: they go on as they are.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Study:
     seed: int
     title: str = ""
     events: tuple[ImpairmentEvent, ...] = ()
+    snapshot: str | None = None
 
     @property
     def base(self) -> Cell:

@@ -48,6 +48,9 @@ class NamespaceTestbed:
     def environment(self) -> Mapping[str, Any]:
         return {"where": "namespaces"}
 
+    def begin_block(self) -> None:
+        """The guests have no memory that could be kept."""
+
     def enter(self, cell: Cell) -> Entered:
         self._change(cell)
         tunnel = self.net.cluster.guests[0].tunnel

@@ -43,6 +43,15 @@ class FakeTestbed:
     def __init__(self, *, refuses: Cell | None = None, unproved: Cell | None = None) -> None:
         self._refuses, self._unproved = refuses, unproved
         self.measured: list[Cell] = []
+        self.begun: list[int] = []
+        self.stuck = 0
+
+    def begin_block(self) -> None:
+        """Note how many runs there were before; it fails as often as it is `stuck`."""
+        if self.stuck:
+            self.stuck -= 1
+            raise FarswitchError("The snapshot is gone.")
+        self.begun.append(len(self.measured))
 
     def enter(self, cell: Cell) -> Entered:
         if cell == self._refuses:

@@ -35,6 +35,13 @@ ROWS = {
         GOOD.replace("openvswitch", "mine"),
         "line 2: there is no switch 'mine', wanted one of: bridge, openvswitch, program.",
     ),
+    "a-snapshot-of-no-name": (
+        GOOD + "snapshot: a/b",
+        (
+            "line 8: 'snapshot' is \"a/b\", wanted 1 to 64 of letters, digits, '-' and '_', with a "
+            "letter or digit first."
+        ),
+    ),
     "a-text-for-a-number": (
         GOOD.replace("[2, 3]", "[2, three]"),
         "line 2: 'over.nodes' is \"three\", wanted a list of numbers from 2.",
@@ -209,6 +216,14 @@ def test_an_mtu_is_a_factor_up_to_the_sites_own(folder: Path) -> None:
     assert str(caught.value) == (
         "site/studies/one.yaml, line 2: 'mtu' is 1450, wanted 1420 at most: the site's 'mtu'."
     )
+
+
+def test_a_snapshot_is_taken_over_and_none_is_none(folder: Path) -> None:
+    site = load_site("inventory/lab")
+    for more, found in (("", None), ("snapshot: fresh\n", "fresh")):
+        path = folder / "one.yaml"
+        path.write_text(GOOD + more)
+        assert load_study(path, site).snapshot == found
 
 
 def test_events_and_impairments_are_taken_over(folder: Path) -> None:

@@ -105,6 +105,23 @@ def test_a_cell_without_a_path_gives_no_results(tmp_path: Path, testbed, why: st
     assert left_out == [why] * 7
 
 
+def test_each_block_begins_once_also_where_it_was_cut_off(tmp_path: Path) -> None:
+    testbed = FakeTestbed()
+    with Results(tmp_path) as results:
+        execute(study(), testbed, results, listener(lambda: len(testbed.measured) == 5))
+        assert execute(study(), testbed, results, listener())
+    assert testbed.begun == [0, 2, 4, 5, 6, 8, 10, 12]
+
+
+def test_a_block_that_cannot_begin_gives_no_results_in_that_cell(tmp_path: Path) -> None:
+    testbed, left_out = FakeTestbed(), list[str]()
+    testbed.stuck = 1
+    with Results(tmp_path) as results:
+        assert execute(study(), testbed, results, listener(left_out=left_out))
+    assert left_out == ["The snapshot is gone."]
+    assert testbed.begun == [0, 1, 3, 5, 7, 9, 11]
+
+
 def test_a_run_that_failed_is_made_again(tmp_path: Path) -> None:
     with Results(tmp_path) as results:
         results.add(record(1, BRIDGE, {}, error="It ended with status 1."))
