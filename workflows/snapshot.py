@@ -89,11 +89,17 @@ def chosen(session: Session, name: str) -> ClusterSnapshot:
     return there[name]
 
 
-def save_stages(session: Session, name: str) -> Iterator[Stage]:
-    """Yield the save, until all is kept; what a save of that name left that was cut off goes."""
+def before_save(session: Session, name: str) -> Iterator[Stage]:
+    """Yield the look before a save; what one of that name left that was cut off goes.
+
+    Raises:
+        ConfigError: There is a snapshot of that name.
+        FarswitchError: A guest does not run.
+    """
     yield look_stage(session)
-    looks = looked(session)
-    states = {guest: look.domain.state if look.domain else "" for guest, look in looks.items()}
+    states = {
+        guest: look.domain.state if look.domain else "" for guest, look in looked(session).items()
+    }
     if still := [guest for guest, state in states.items() if state != "running"]:
         raise FarswitchError(
             f"A snapshot is of guests that run, and {fold(still)} does not.",
@@ -106,10 +112,13 @@ def save_stages(session: Session, name: str) -> Iterator[Stage]:
             hint=f"Take another name, or first: farswitch snapshot remove {name}",
         )
     if old:
-        yield Stage(guests, (_part(session, name, present=False),))
-    about = SnapshotAbout(
-        cluster=session.cluster.name, nodes=tuple(looks), save=secrets.token_hex(8)
-    )
+        yield _removal(session, name)
+
+
+def save_stages(session: Session, name: str) -> Iterator[Stage]:
+    """Yield the save itself: all guests stand still, and each is kept."""
+    nodes = tuple(guest.name for guest in session.cluster.guests)
+    about = SnapshotAbout(cluster=session.cluster.name, nodes=nodes, save=secrets.token_hex(8))
     undo = PerHost(lambda host: let_go(session.cluster.guests_of(host.name), name))
     yield _hold_stage(session, SAVE, undo=undo)
     yield Stage(guests, (_part(session, name, about=about.model_dump_json()),))
@@ -143,15 +152,24 @@ def check_snapshot(session: Session, name: str) -> None:
     restorable(session, name)
 
 
-def restore_stages(session: Session, name: str) -> Iterator[Stage]:
-    """Yield what brings the network into order and all guests to where they were."""
+def before_restore(session: Session, name: str) -> Iterator[Stage]:
+    """Yield the look before a restore, and what brings the network into order.
+
+    Raises:
+        ConfigError: There is no such snapshot.
+        FarswitchError: It cannot be restored.
+    """
     yield look_stage(session)
-    one = restorable(session, name)
+    restorable(session, name)
     yield preflight_stage(session)
     size = data_mtu(session)
     yield servers_stage(session, size)  # a guest does not come back without its bridges
     yield switch_stage(session, size)
-    pool = session.cluster.settings.pool_path
+
+
+def restore_stages(session: Session, name: str) -> Iterator[Stage]:
+    """Yield the restore itself: all guests stand still, and each is put back."""
+    one, pool = restorable(session, name), session.cluster.settings.pool_path
     undo = PerHost(lambda host: carry_on(session.cluster.guests_of(host.name), one.parts, pool))
     yield _hold_stage(session, RESTORE, undo=undo)
     seed = PerHost(lambda host: needs_seed(one.parts[host.name]))
@@ -179,6 +197,8 @@ def let_go_on(session: Session, kind: str) -> bool:
 
 def restore_snapshot(session: Session, name: str) -> None:
     """Restore a snapshot, in a run that holds the locks; what failed is in its report."""
+    if not session.run(fenced(session, before_restore(session, name))):
+        return
     done = session.run(fenced(session, restore_stages(session, name)))
     if session.options.dry_run:
         return
@@ -194,13 +214,15 @@ def save_snapshot(session: Session, name: str) -> None:
     Raises:
         FarswitchError: A server has let the guests go on before all were kept.
     """
+    if not session.run(fenced(session, before_save(session, name))):
+        return
     done = session.run(fenced(session, save_stages(session, name)))
     if session.options.dry_run:
         return
     in_time = let_go_on(session, SAVE)
     if done and in_time:
         return
-    session.run([Stage(guests, (_part(session, name, present=False),))], on_failed=True)
+    session.run([_removal(session, name)], on_failed=True)
     if not in_time:
         raise FarswitchError(
             f"The save of '{name}' took so long that the server has let the guests go on; it is "
@@ -213,7 +235,7 @@ def remove_stages(session: Session, name: str) -> Iterator[Stage]:
     """Yield the removal of a snapshot from all guests."""
     yield look_stage(session)
     chosen(session, name)
-    yield Stage(guests, (_part(session, name, present=False),))
+    yield _removal(session, name)
 
 
 def _hold_stage(session: Session, kind: str, name: str = "hold", **more: Any) -> Stage:
@@ -221,6 +243,10 @@ def _hold_stage(session: Session, kind: str, name: str = "hold", **more: Any) ->
         hold, name=name, guests=_guests_of(session), owner=session.cluster.owner, kind=kind, **more
     )
     return Stage(hypervisors, (one,), together=True)
+
+
+def _removal(session: Session, name: str) -> Stage:
+    return Stage(guests, (_part(session, name, present=False),))
 
 
 def _part(session: Session, name: str, **more: Any) -> Step:
