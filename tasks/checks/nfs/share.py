@@ -12,7 +12,7 @@ from farswitch.connections.access import shell
 from farswitch.connections.shell.protocol import Completed
 from farswitch.guests.mpi_launch import as_user
 from farswitch.pace import whole
-from farswitch.proof.check import Check, skipped
+from farswitch.proof.check import Check, folded, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observe, Observed, Probe, Proof, sound
 from farswitch.remote import shell_command
@@ -123,9 +123,8 @@ def judge(
         if name not in read:
             yield skipped("nfs.read", name, "its 'nfs.write' failed")
     for name, text in read.items():
-        yield from judge_read(
-            guests[name], [guests[writer] for writer in read], token, text, rebuild
-        )
+        writers = [guests[writer] for writer in read]
+        yield from folded(judge_read(guests[name], writers, token, text, rebuild), len(writers))
     others = [name for name in read if name != cluster.head.name]
     for name in others:
         root = outcome(wrote[name], "root")

@@ -71,15 +71,13 @@ def judge_read(
 ) -> list[Check]:
     """Return one verdict a writer: its file has its word and the cluster's uid."""
     lines, uid = text.splitlines(), guest.settings.uid
+    seen, last_word = frozenset(lines), {line.rpartition(" ")[2]: line for line in reversed(lines)}
     return [
         Check(
             name="nfs.read",
             host=guest.name,
-            ok=f"{uid} {token.word} {other.name}" in lines,
-            measured=next(
-                (line for line in lines if line.endswith(f" {other.name}")),
-                f"no file of {other.name}",
-            ),
+            ok=f"{uid} {token.word} {other.name}" in seen,
+            measured=last_word.get(other.name, f"no file of {other.name}"),
             expected=f"{uid} {token.word} {other.name}",
             cause="The share is not mounted here, or another one is.",
             fix=fix,

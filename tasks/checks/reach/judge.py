@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from farswitch.errors import FarswitchError
@@ -18,11 +19,12 @@ NAMES = ("mtu.exact", "reach.icmp", "reach.tcp", "reach.mpi_ports")
 class PairContext:
     """What explains and mends: the MTU, all hops, the build, and the end of a tunnel's offload.
 
+    `hops` are by the guest whose packets they carry: a pair asks for those of two of many.
     `faults` are failed checks of guests, by their names: what mends one mends its pairs.
     """
 
     mtu: int
-    hops: Sequence[Hop]
+    hops: Mapping[str | None, Sequence[Hop]]
     rebuild: str
     offload: str
     faults: Mapping[str, Check] = field(default_factory=dict)
@@ -37,8 +39,16 @@ class PairContext:
 
     def between(self, *pair: Guest) -> Iterator[Hop]:
         """Yield the hops that the packets of a pair come through."""
-        names = {None, *(guest.name for guest in pair)}
-        return (hop for hop in self.hops if hop.guest in names)
+        names = (*(guest.name for guest in pair), None)
+        return (hop for name in names for hop in self.hops.get(name, ()))
+
+
+def by_guest(hops: Iterable[Hop]) -> Mapping[str | None, Sequence[Hop]]:
+    """Return hops by the guest whose packets they carry, None for everybody's."""
+    found: defaultdict[str | None, list[Hop]] = defaultdict(list)
+    for hop in hops:
+        found[hop.guest].append(hop)
+    return found
 
 
 def judge(

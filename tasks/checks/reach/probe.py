@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from farswitch.connections.shell.protocol import ConnectionLostError
 from farswitch.errors import FarswitchError
 from farswitch.model.machines import Guest
-from farswitch.proof.check import Check, skipped
+from farswitch.proof.check import Check, folded, skipped
 from farswitch.proof.context import Context
 from farswitch.proof.probe import Observed, Probe, Proof, sound
 from tasks.checks.mtu import hops as mtu_hops
@@ -83,10 +83,12 @@ def between_guests(context: Context, visits: Visits, met: Met, hops: list[Hop]) 
     found: list[Check] = []
     faults = {one.host: one for one in context.evidence.checks
               if one.ok is False and one.name in EXPLAIN}  # fmt: skip
+    ways = judge.by_guest(hops)
     for guest in guests:
         others = [other for other in guests if other is not guest]
-        view = PairContext(context.nic_mtu, hops, context.rebuild, _offload(context, guest), faults)
-        found += judge.judge(guest, others, visits.get(guest.name), view, met.get(guest.name, ()))
+        view = PairContext(context.nic_mtu, ways, context.rebuild, _offload(context, guest), faults)
+        to_all = judge.judge(guest, others, visits.get(guest.name), view, met.get(guest.name, ()))
+        found += folded(to_all, len(guests))
     for name in judge.NAMES:
         yield from (check for check in found if check.name == name)
 

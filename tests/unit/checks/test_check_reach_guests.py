@@ -14,12 +14,12 @@ from farswitch.errors import FarswitchError
 from farswitch.model.cluster import Cluster, cluster
 from farswitch.model.machines import Guest, Server
 from farswitch.model.settings import Settings
-from farswitch.proof.check import Check
+from farswitch.proof.check import APART, Check, folded
 from farswitch.proof.context import Context
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.mtu.hops import Hop
 from tasks.checks.reach import probe
-from tasks.checks.reach.judge import NAMES, PairContext, judge
+from tasks.checks.reach.judge import NAMES, PairContext, by_guest, judge
 from tasks.checks.reach.visit import Contact, Visit, parse, ports
 from tests.proving import checks_of
 
@@ -27,7 +27,7 @@ SETTINGS = Settings(cluster="lab")
 ONE, TWO, THREE = (Guest(f"node{number}", number, "server1", SETTINGS) for number in (1, 2, 3))
 TAP = Hop("server1", "fsd42", "tap 'fsd42' of 'node2'", 1450, 1400, "node2", fix="set the tap")
 OTHER = Hop("server1", "fsd43", "tap 'fsd43' of 'node3'", 1450, 1300, "node3", fix="not this")
-VIEW = PairContext(1450, (TAP, OTHER), "build", "ethtool -K fsv41 tx off")
+VIEW = PairContext(1450, by_guest([TAP, OTHER]), "build", "ethtool -K fsv41 tx off")
 OPEN = {"20000": "", "21999": ""}
 
 
@@ -79,7 +79,7 @@ def test_judge(one, bad, measured, cause):
 def test_the_fix_is_of_the_hop_that_is_on_the_way():
     small = contact(exact=False, largest=1400)
     assert checks(small)["mtu.exact"].fix == "set the tap"
-    assert checks(small, PairContext(1450, (), "build", ""))["mtu.exact"].fix == "build"
+    assert checks(small, PairContext(1450, {}, "build", ""))["mtu.exact"].fix == "build"
 
 
 def test_checksum_offload_is_switched_off_by_the_fix():
@@ -105,6 +105,46 @@ def test_those_that_do_not_meet_are_judged_by_what_was_pinged_alone():
     found = list(judge(ONE, [TWO, THREE], visit, VIEW, [TWO]))
     assert all(check.ok for check in found)
     assert [one.name for one in found] == [*NAMES, "mtu.exact", "reach.icmp"]
+
+
+MANY = tuple(Guest(f"node{number}", number, "server1", SETTINGS) for number in range(1, APART + 2))
+
+
+@pytest.mark.parametrize(("count", "passed"), [(APART, APART - 2), (APART + 1, 1)])
+def test_of_many_guests_those_that_pass_share_a_verdict_and_no_other(count: int, passed: int):
+    guest, *others, bad, silent = MANY[:count]
+    peers = {**{one.name: contact() for one in others}, bad.name: DEAD}
+    visit = Visit(mtu=1450, peers=peers)
+    verdicts = judge(guest, [*others, bad, silent], visit, VIEW, [])
+    found = [one for one in folded(verdicts, count) if one.name == "reach.icmp"]
+    assert sorted(str(one.ok) for one in found) == sorted(
+        ["False", "None", *["True"] * (passed if passed == 1 else len(others))]
+    )
+    assert any(one.ok is False and bad.name in one.measured for one in found)
+    assert any(one.ok is None and silent.name in one.measured for one in found)
+    good = [one.measured for one in found if one.ok]
+    if passed == 1:
+        assert good == [f"to node2: answers; {len(others) - 1} more like it"]
+    else:
+        assert good == [f"to {one.name}: answers" for one in others]
+
+
+def test_a_hop_of_a_pair_explains_and_that_of_another_does_not():
+    both = Hop("server1", "", "path to 'server2'", 1500, 1440, overhead=50, larger=True)
+    ways = by_guest([TAP, OTHER, both])
+    view = PairContext(1450, ways, "build", "")
+    assert list(view.between(ONE, TWO)) == [TAP, both]
+    assert list(view.between(ONE, THREE)) == [OTHER, both]
+    assert list(view.between(ONE, MANY[3])) == [both]
+
+
+def test_peers_of_which_the_same_was_found_are_there_once():
+    peers = {one.name: contact().model_dump() for one in MANY}
+    peers["node7"] = DEAD.model_dump()
+    visit = parse("node1", Completed((), 0, json.dumps({"mtu": 1450, "peers": peers}), ""))
+    assert visit == Visit.model_validate({"mtu": 1450, "peers": peers})
+    assert len({id(one) for one in visit.peers.values()}) == 2
+    assert visit.peers["node7"] == DEAD
 
 
 def test_what_the_program_prints_is_read():
