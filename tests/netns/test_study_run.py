@@ -27,7 +27,7 @@ from tests.netns.built_servers import MTU, Net, pid, sh, two_servers
 from tests.netns.inside import NetnsEndpoint
 from tests.netns.study_testbed import BIN, ENVIRONMENT, NamespaceTestbed
 from tests.schemas import assert_fits
-from workflows import study_testbed
+from workflows import study_cells, study_testbed
 from workflows.study_plan import plan
 from workflows.study_run import run
 
@@ -119,7 +119,7 @@ def own_mpi(net, monkeypatch) -> None:
     monkeypatch.setattr(
         mpi_program, "as_user", lambda _settings, argv: ["env", path, *words, *argv]
     )
-    monkeypatch.setattr(study_testbed, "make", proved)
+    monkeypatch.setattr(study_cells, "make", proved)
     nobody = Stage(lambda _host: False, ())
     monkeypatch.setattr(study_testbed, "preflight_stage", lambda _session: nobody)
     monkeypatch.setattr(study_testbed, "GATE_SECONDS", 0.1)
