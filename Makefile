@@ -87,7 +87,7 @@ trial-disturb: packages $(READY)
 	    tests/trials/test_disturb_matrix.py tests/trials/test_disturb.py
 
 trial-freeze: packages $(READY)
-	$(BIN)/python -m pytest -m trial tests/trials/test_freeze.py
+	$(BIN)/python -m pytest -m trial tests/trials/test_freeze.py tests/trials/test_boots.py
 
 check: packages $(READY)
 	$(BIN)/ruff format --check .

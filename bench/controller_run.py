@@ -120,7 +120,7 @@ def run(name: Run, site: str, latency: float) -> Cost:
 def _build(session: Session, built: Cluster) -> None:
     for server in built.hypervisors:
         underlay = Underlay(server.name, "eth1", server.underlay, MTU + OVERHEAD_V4, OVERHEAD_V4)
-        facts = Facts(underlay, "kvm", memory=1 << 20, disk=1 << 24)
+        facts = Facts(underlay, "kvm", memory=1 << 20, disk=1 << 24, processors=64)
         session.recorder.results["preflight", server.name] = facts
         session.recorder.results["bridge_ports", server.name] = ()
     if not session.options.dry_run:

@@ -24,6 +24,7 @@ from farswitch.firewall.obstacles import FirewallMode
 from farswitch.firewall.traffic import Flow, on_underlay
 from farswitch.guests import storage
 from farswitch.guests.domain import Accelerator
+from farswitch.guests.pin_preflight import parse as pins
 from farswitch.guests.pin_preflight import pin_obstacles
 from farswitch.guests.server_facts import Facts
 from farswitch.impair.observe import kernel
@@ -158,7 +159,7 @@ def _check(
     if obstacles:
         raise ObstaclesError(obstacles)
     return Facts(
-        underlay, accelerator, probe.memory, probe.disk, links,
+        underlay, accelerator, probe.memory, probe.disk, len(pins(text).processors), links,
         interfaces=interfaces(text), versions=installed.versions,
     )  # fmt: skip
 

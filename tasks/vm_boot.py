@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from nornir.core.inventory import Host
 from nornir.core.task import Result, Task
@@ -24,6 +25,7 @@ from farswitch.guests.boot_plan import (
     is_damaged,
     observe,
     plan,
+    runs_on,
 )
 from farswitch.guests.config import GuestConfig
 from farswitch.guests.domain import Hardware
@@ -41,6 +43,7 @@ def vm_boot(
     hardware: Hardware,
     config: GuestConfig | None = None,
     *,
+    turns: AbstractContextManager[object] | None = None,
     plugged: bool = True,
     present: bool = True,
     dry_run: bool | None = None,
@@ -56,6 +59,8 @@ def vm_boot(
         hypervisor: The Nornir host of the server that runs it.
         hardware: Accelerator, MTU and image of a new domain.
         config: Names, keys, share and MPI, for the seed; a dry run needs none.
+        turns: What is held while the guest boots, as a semaphore that it has with others: not all
+            boot at once then. Its boot's time begins with its turn.
         plugged: Whether both taps are there; QEMU makes one that was removed at its start alone.
         present: False removes the guest with its disk, seed and logs.
         dry_run: True only reports. None: as the run says.
@@ -89,7 +94,7 @@ def vm_boot(
     if not task.is_dry_run(dry_run):
         if "replug" in actions:
             write_out(task, ask=True)
-        done = _bring_up(task, boot, actions, have)
+        done = _bring_up(task, boot, actions, have, turns or contextlib.nullcontext())
     count = len(actions) + len(done)
     diff = "\n".join(f"{_sign(action)} domain {guest.domain} ({action})" for action in actions)
     result = tuple(actions) if task.is_dry_run(dry_run) else boot.took
@@ -111,13 +116,21 @@ def _withdraw_seed(boot: Boot) -> None:
 
 
 def _bring_up(
-    task: Task, boot: Boot, actions: Sequence[Action], have: ObservedDomain | None
+    task: Task,
+    boot: Boot,
+    actions: Sequence[Action],
+    have: ObservedDomain | None,
+    turns: AbstractContextManager[object],
 ) -> list[str]:
     """Do what the plan says, wait until the guest is ready, and return what else was done to it."""
     try:
-        with boot.timed("start"):
-            mark = apply(boot, actions, have)
-        mark, done = bring_up(task, boot, mark, actions)
+        with contextlib.ExitStack() as booting:
+            if not runs_on(actions):
+                with boot.timed("turn"):
+                    booting.enter_context(turns)
+            with boot.timed("start"):
+                mark = apply(boot, actions, have)
+            mark, done = bring_up(task, boot, mark, actions)
     except LibvirtError as error:
         if have and is_damaged(boot.server, boot.disk(have.mark)):
             boot.fail(have.mark, damaged=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from threading import Semaphore
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from farswitch.errors import FarswitchError
 from farswitch.firewall.guard_wanted import wanted_guard
 from farswitch.firewall.traffic import wanted_flows
 from farswitch.guests.base_image import wanted_image
-from farswitch.guests.boot_plan import Action, begins_anew, runs_on
+from farswitch.guests.boot_plan import Action, begins_anew, boots_at_once, runs_on
 from farswitch.guests.config import wanted_configs
 from farswitch.guests.domain import Hardware
 from farswitch.guests.observed import as_seeded
@@ -295,12 +296,14 @@ def guest_steps(session: Session, size: int) -> tuple[Step, tuple[Step, ...]]:
     def plugged(host: Host) -> bool:
         return host.name not in session.result("bridge_ports", hypervisor(host).name)
 
+    turns = {server.name: _turns(session, server.name) for server in cluster.hypervisors}
     boot = step(
         vm_boot,
         guest=PerHost(lambda host: cluster.guest(host.name)),
         hypervisor=PerHost(hypervisor),
         hardware=PerHost(hardware),
         config=PerHost(lambda host: configs.get(host.name)),
+        turns=PerHost(lambda host: turns[hypervisor(host).name]),
         plugged=PerHost(plugged),
     )
     have = _result(session, "observe_guest")
@@ -317,6 +320,12 @@ def guest_steps(session: Session, size: int) -> tuple[Step, tuple[Step, ...]]:
         step(nfs, share=share, owner=owner, have=have),
         step(mpi, settings=settings, owner=owner, have=have),
     )
+
+
+def _turns(session: Session, hypervisor: str) -> Semaphore:
+    """Return what as many guests of a hypervisor hold as may boot at once."""
+    facts = session.result("preflight", hypervisor)
+    return Semaphore(boots_at_once(session.cluster.settings, facts.processors))
 
 
 def first_boot_stage(session: Session, size: int) -> Stage:

@@ -13,6 +13,7 @@ from farswitch.errors import FarswitchError, ForeignObjectError
 from farswitch.guests.boot import Boot
 from farswitch.guests.domain import Mark, read_mark
 from farswitch.model.machines import Guest
+from farswitch.model.settings import Settings
 
 DOOMED = frozenset({"new", "failed"})
 """States of a guest that gets a new disk, of the image that the site names now."""
@@ -21,6 +22,16 @@ Action = Literal["create", "replace", "start", "restart", "redefine", "replug"]
 _NEW = frozenset({"create", "replace"})
 _STARTS = _NEW | {"start", "restart", "replug"}
 """After these a guest boots."""
+
+
+PER_PROCESSOR = 2
+"""Guests that boot at once, for each processor of their hypervisor: one of them waits for its disk
+while another one computes. More take no less time (docs/performance.md), and each takes longer."""
+
+
+def boots_at_once(settings: Settings, processors: int) -> int:
+    """Return how many guests of a hypervisor with so many processors boot at once, at most."""
+    return settings.boots_at_once or PER_PROCESSOR * max(1, processors)
 
 
 @dataclass(frozen=True, slots=True)

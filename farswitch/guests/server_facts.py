@@ -14,7 +14,7 @@ from farswitch.links.underlay import Underlay
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a server is; memory and disk are free MiB.
+    """What a server is; memory and disk are free MiB, `processors` those that are on.
 
     `links` are all its interfaces, as preflight saw them: later steps need not look again.
     `interfaces` has their offloads, and `versions` those of the kernel and of programs, by name.
@@ -24,6 +24,7 @@ class Facts:
     accelerator: Accelerator
     memory: int
     disk: int
+    processors: int
     links: Sequence[Link] = ()
     interfaces: Sequence[InterfaceFacts] = ()
     versions: Mapping[str, str] = field(default_factory=dict)

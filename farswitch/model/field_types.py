@@ -102,12 +102,16 @@ def refuse_nobodys(address: IPv4Address | IPv6Address) -> None:
     refuse_if(any(address in network for network in NOBODYS if network.version == address.version))
 
 
-def parse_mtu(value: object) -> int | None:
-    """Return the MTU in bytes of IP packet, or None for `auto`."""
-    if value == "auto":
-        return None
-    refuse_if(type(value) is not int or not MTU_MIN <= value <= MTU_MAX)
-    return int(str(value))
+def auto_or(least: int, most: int) -> Callable[[object], int | None]:
+    """Return the parser of a number within bounds, or of `auto`, for which it returns None."""
+
+    def parse(value: object) -> int | None:
+        if value == "auto":
+            return None
+        refuse_if(type(value) is not int or not least <= value <= most)
+        return int(str(value))
+
+    return parse
 
 
 def parse_network(value: object) -> IPv4Network:
@@ -169,7 +173,7 @@ def _none_of_the_system(user: str) -> str:
 Flag = Annotated[bool, Field(title="true or false")]
 Mtu = Annotated[
     int | None,
-    PlainValidator(parse_mtu),
+    PlainValidator(auto_or(MTU_MIN, MTU_MAX)),
     Field(title=f"'auto' or a number from {MTU_MIN} to {MTU_MAX}"),
 ]
 Network = Annotated[

@@ -24,6 +24,7 @@ from farswitch.model.field_types import (
     Share,
     Source,
     UserName,
+    auto_or,
     number,
     text,
 )
@@ -78,6 +79,11 @@ Impairments = Annotated[
     PlainSerializer(lambda named: {name: port.written() for name, port in named}),
     Nested(lambda: PortImpairment, named=True),
     Field(title="a mapping from guests or node sets to 'to_guest', 'from_guest' and 'link'"),
+]
+BootsAtOnce = Annotated[
+    int | None,
+    PlainValidator(auto_or(1, PORTS_PER_BRIDGE)),
+    Field(title=f"'auto' or a number from 1 to {PORTS_PER_BRIDGE}"),
 ]
 Sha256 = Annotated[str, text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
 ClusterName = Annotated[
@@ -194,6 +200,9 @@ class Settings(Fields):
     mpi: Annotated[Mpi, Field(title="a mapping with ranges of ports")] = Mpi()
     boot_timeout: Annotated[int, number(10, 7200, unit="seconds")] = 300
     """how long a guest may take from its start to a login, and to the end of its boot after that"""
+    boots_at_once: BootsAtOnce = None
+    """how many guests of a hypervisor boot at the same time, at most; `auto` is twice its
+    processors"""
     pool: Annotated[
         str, text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a name of letters, digits, '.', '_' and '-'")
     ] = DEFAULT_POOL

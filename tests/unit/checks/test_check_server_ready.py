@@ -22,7 +22,7 @@ from tests.proving import checks_of
 
 CLUSTER = cluster(load_site(str(ROOT / "inventory/lab")))
 WAY = Underlay("server2", "eth1", ip_address("203.0.113.12"), 1500, 50)
-FOUND = Facts(WAY, "qemu", 1000, 1000)
+FOUND = Facts(WAY, "qemu", 1000, 1000, 2)
 
 
 @pytest.fixture

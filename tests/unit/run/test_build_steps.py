@@ -26,7 +26,7 @@ def test_the_steps_ahead_are_those_of_the_stages_in_their_order(
         for server in ("server1", "server2"):
             underlay = Underlay(server, "eth0", IPv4Address("198.51.100.1"), 1500, 50)
             session.recorder.results["preflight", server] = SimpleNamespace(
-                underlay=underlay, links=()
+                underlay=underlay, links=(), processors=2
             )
         session.recorder.results["record", "server1"] = session.record
         session.recorder.rows["record"] = Row("record", 0.0, 1.0, changed=1)

@@ -180,7 +180,7 @@ def test_what_a_look_at_a_server_found_is_in_the_run_whichever_step_looked():
         ("server2", "server", (under, tx)),
     ):
         way = Underlay(name, "eth1", wanted.server(name).underlay, 1500, 50)
-        facts = Facts(way, "qemu", 4096, 8192, (), (*found, other), {"kernel": "6.1"})
+        facts = Facts(way, "qemu", 4096, 8192, 2, (), (*found, other), {"kernel": "6.1"})
         recorder.results[step, name] = facts if step == "preflight" else [None, facts]
     recorder.results["interfaces", "server1"] = (under, none, other)
     made = run_of(

@@ -102,6 +102,10 @@ DEFAULTS_ROWS = {
     ),
     "pin-unknown-key": ("pin: {vcpu: 1}", "'pin.vcpu' is no known key, wanted 'vcpus'."),
     "disk": ("disk: 1.5", "'disk' is 1.5, wanted a number of GiB from 2 to 16384."),
+    "boots-at-once": (
+        "boots_at_once: 0",
+        "'boots_at_once' is 0, wanted 'auto' or a number from 1 to 900.",
+    ),
     "boot-timeout": (
         "boot_timeout: 0",
         "'boot_timeout' is 0, wanted a number of seconds from 10 to 7200.",

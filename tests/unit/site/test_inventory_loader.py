@@ -36,6 +36,7 @@ data:
   share: /srv/data
   mpi: {{launcher_ports: 30000-30009, payload_ports: 31000-31999}}
   boot_timeout: 60
+  boots_at_once: 4
   pool: vms
   pool_path: /srv/vms
 """
@@ -62,6 +63,7 @@ SETTINGS = Settings(
     share="/srv/data",
     mpi=Mpi(launcher_ports=PortRange(30000, 30009), payload_ports=PortRange(31000, 31999)),
     boot_timeout=60,
+    boots_at_once=4,
     pool="vms",
     pool_path="/srv/vms",
 )

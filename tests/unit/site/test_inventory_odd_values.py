@@ -74,6 +74,7 @@ data:
     launcher_ports: 20000-20099
     payload_ports: 21000-21999
   boot_timeout: 300
+  boots_at_once: auto
   pool: farswitch
   pool_path: /srv/farswitch/vms
 """,
@@ -162,6 +163,7 @@ ODD: dict[str, dict[tuple[str, ...], tuple[str, ...]]] = {
         ("data", "mpi", "launcher_ports"): PORTS,
         ("data", "mpi", "payload_ports"): PORTS,
         ("data", "boot_timeout"): (*NUMBER, "5m", "9"),
+        ("data", "boots_at_once"): (*NUMBER, "Auto", "901", "~"),
         ("data", "pool"): ("..", "a/b", "a b", "-x", "ä"),
         ("data", "pool_path"): (*FOLDER, "/srv", "/sys/x", "/" + "x/" * 200 + "y"),
     },
