@@ -19,7 +19,7 @@ help:
 	@echo "make trial-field  real guests on hardened servers, of a stock image, broken, beside four busy loops: an hour"
 	@echo "make trial-sight  a user's way by the docs: plan, faults that trace names, capture, report: half an hour"
 	@echo "make trial-switch  each kind of switch in the path of real guests: half an hour"
-	@echo "make trial-study  a study of switches on guests, killed ten times, planted effects, an application compiled: an hour and a half"
+	@echo "make trial-study  a study of switches on guests, killed ten times, planted effects, two clusters, an application compiled: two hours"
 	@echo "make trial-disturb  switches alone side by side, impairments, what is counted at real guests' ports: an hour and a half"
 	@echo "make trial-freeze  snapshots of real guests: restored ten times, killed at twenty moments: half an hour"
 	@echo "make check    format, lint, types, imports, shell scripts: seconds"
@@ -80,7 +80,7 @@ trial-switch: packages $(READY)
 
 trial-study: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_app.py tests/trials/test_study.py \
-	    tests/netns/test_study.py
+	    tests/trials/test_study_two_clusters.py tests/netns/test_study.py
 
 trial-disturb: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_switch_bench.py tests/lab/test_cluster_matrix.py \

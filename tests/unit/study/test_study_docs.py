@@ -18,12 +18,15 @@ def test_the_studies_that_are_shown_can_be_meant(site_folder: Path) -> None:
     (site_folder / "defaults.yaml").write_text(yaml.safe_dump(have))
     (site_folder / "switch.py").write_text("")
     site = load_site("site")
-    assert len(studies) == 4
+    assert len(studies) == 5
     for block in studies:
         name = Path(block.text.partition("\n")[0].removeprefix("# "))
         name.parent.mkdir(exist_ok=True)
         name.write_text(block.text)
         study = load_study(study_path(name.stem, site), site)
         base = (study.base.switch, study.base.neighbour, study.base.path)
-        assert base in {("bridge", None, None), (None, "none", None), (None, None, "local")}
+        assert base in {
+            ("bridge", None, None), (None, "none", None),
+            (None, None, "local"), (None, None, "remote"),
+        }  # fmt: skip
         assert study.control == "kernels.compute"
