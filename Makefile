@@ -21,7 +21,7 @@ help:
 	@echo "make trial-switch  each kind of switch in the path of real guests: half an hour"
 	@echo "make trial-study  a study of switches on guests, killed ten times, planted effects, two clusters, an application compiled: two hours"
 	@echo "make trial-disturb  switches alone side by side, impairments, what is counted at real guests' ports: an hour and a half"
-	@echo "make trial-freeze  snapshots of real guests: restored ten times, killed at twenty moments: half an hour"
+	@echo "make trial-freeze  snapshots of real guests: restored ten times, killed at twenty moments; how many boot at once: an hour"
 	@echo "make check    format, lint, types, imports, shell scripts: seconds"
 	@echo "make trial-speed  make bench, then a controller killed on the way: three quarters of an hour"
 	@echo "make bench    what guests, networks, builds, proofs and packets cost: half an hour"

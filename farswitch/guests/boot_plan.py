@@ -25,8 +25,8 @@ _STARTS = _NEW | {"start", "restart", "replug"}
 
 
 PER_PROCESSOR = 2
-"""Guests that boot at once, for each processor of their hypervisor: one of them waits for its disk
-while another one computes. More take no less time (docs/performance.md), and each takes longer."""
+"""Guests that boot at once, for each processor of their hypervisor: at least one for each was
+faster than fewer, and more take no less time, but each takes longer (docs/performance.md)."""
 
 
 def boots_at_once(settings: Settings, processors: int) -> int:
