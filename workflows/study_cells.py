@@ -32,7 +32,7 @@ from tasks.switch_look import SwitchLook, switch_look
 from workflows.build import impair_step, underlay_device
 from workflows.local_path import judge, local_steps, remote_steps
 from workflows.look import look
-from workflows.snapshot import restore_snapshot
+from workflows.snapshot_stages import restore_snapshot
 from workflows.study_counters import port_counts, states
 from workflows.switch_use import ChosenSwitch, chosen, converging, exchange
 from workflows.verify import context_of, make

@@ -8,7 +8,7 @@ from farswitch.study.impairments import NO_IMPAIRMENT, ports_of
 from farswitch.study.neighbour import LEAST_NODES
 from farswitch.study.plan import Study
 from workflows.local_path import local_steps
-from workflows.snapshot import check_snapshot
+from workflows.snapshot_stages import check_snapshot
 
 
 def check_fits(session: Session, study: Study) -> None:
