@@ -65,7 +65,8 @@ trial-field: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_field.py tests/trials/test_field_load.py \
 	    tests/lab/test_cluster_foreign_image.py tests/lab/test_cluster_broken_guest.py \
 	    tests/lab/test_cluster_reboot.py tests/lab/test_faults_guests.py \
-	    tests/lab/test_image_boot.py tests/lab_containers/test_console_flood.py \
+	    tests/lab/test_image_boot.py tests/lab/test_cluster_build.py tests/lab/test_control.py \
+	    tests/lab_containers/test_console_flood.py \
 	    tests/lab_containers/test_lab_least_privilege.py \
 	    tests/lab_containers/test_cycles.py tests/libvirt
 

@@ -4,7 +4,8 @@ Usage: python3 delay_line.py DEVICE TAP DELAY_US JITTER_US MARK ALIAS TABLE
 
 It makes TAP, prints "ready", and works until TAP is deleted. What it sends has the mark, by which
 the rule lets it pass. Order is kept. A process of its own waits for its end, whatever that is, and
-then removes TABLE, the nft table of the rule: frames are not delayed any more, but none is lost.
+then removes TABLE, the nft table of the rule, unless another one has taken its place: frames are
+not delayed any more, but none is lost.
 
 It is for a stand-in of a server: it takes a processor for the time of the last 150 microseconds
 before a frame is due, and frames wait for each other.
@@ -17,6 +18,7 @@ import ctypes
 import fcntl
 import os
 import random
+import re
 import select
 import socket
 import struct
@@ -94,6 +96,23 @@ def carry(tap: int, out: socket.socket, delay: int, jitter: int) -> None:
             held.append((last, frame))
 
 
+def remove(table: str, name: str) -> None:
+    """Remove the table of a line that has ended, and no other that has its name since.
+
+    A table that took its place delays nothing, or has a line of its own: a TAP of that name.
+    """
+    listed = subprocess.run(
+        ["nft", "-a", "list", "table", "netdev", table],
+        capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+    handle = re.search(r"# handle (\d+)", listed)
+    with suppress(OSError):
+        socket.if_nametoindex(name)
+        return
+    if handle and re.search(r'comment ".*[: ]delay \d', listed):
+        subprocess.run(["nft", "delete", "table", "netdev", "handle", handle[1]], check=False)
+
+
 def main() -> None:
     """Start, and leave a process that waits for the end."""
     device, name, delay, jitter, mark, alias, table = sys.argv[1:]
@@ -105,8 +124,7 @@ def main() -> None:
         for stream in (1, 2):
             os.dup2(null, stream)
         os.wait()
-        text = f"add table netdev {table}; delete table netdev {table}"
-        subprocess.run(["nft", text], check=False)
+        remove(table, name)
         return
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (1, 2):

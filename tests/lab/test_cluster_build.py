@@ -109,6 +109,7 @@ def test_launcher_and_program_run_on_the_nodes_that_are_asked_for(built: Cluster
     assert names([node3, node2, node1]) == ["node1", "node2", "node3"]
 
 
+@pytest.mark.trial
 def test_five_jobs_in_a_row_come_to_their_end(built: ClusterUnderTest) -> None:
     """Each second job of MPICH 4.0 hung at its end without the image's own library."""
     guests = built.guests()

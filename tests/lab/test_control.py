@@ -65,6 +65,7 @@ def test_each_port_cuts_one_node_off_and_gives_it_back(
     )
 
 
+@pytest.mark.trial
 def test_a_port_comes_back_by_itself_when_the_controller_hangs(
     built: ClusterUnderTest, switch: LocalShell
 ) -> None:
