@@ -11,7 +11,6 @@ from farswitch.guests.snapshots import hold_seconds
 from farswitch.model.machines import Guest
 from farswitch.model.owner import Owner
 from farswitch.rollback import timer as rollback
-from farswitch.rollback.timer import RollbackTimer
 
 
 def hold(
@@ -56,6 +55,4 @@ def hold(
         return Result(host=task.host, result=True)
     for guest in guests:
         hypervisor.resume(guest.domain)
-    timers = rollback.list_timers(shell(task), name)
-    in_time = [rollback.confirm(shell(task), RollbackTimer(one, 0)) for one in timers.pending]
-    return Result(host=task.host, result=all(in_time) and not timers.fired)
+    return Result(host=task.host, result=rollback.confirm_all(shell(task), name))

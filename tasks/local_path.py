@@ -15,7 +15,6 @@ from farswitch.errors import FarswitchError
 from farswitch.links.apply import index_of
 from farswitch.model.owner import Owner
 from farswitch.rollback import timer as rollback
-from farswitch.rollback.timer import RollbackTimer
 
 SECONDS = 900
 """After which the server gives the taps back to their own bridges by itself."""
@@ -63,8 +62,8 @@ def local_path(
         moved = {tap: to for tap, to in want.items() if links[tap].master != to}
         lines = [f"~ tap {tap} bridge {links[tap].master} -> {to}" for tap, to in moved.items()]
         held, dry = True, task.is_dry_run(dry_run)
+        name = rollback.name_of(rollback.LOCAL, owner.cluster)
         if not dry and present:
-            name = rollback.name_of(rollback.LOCAL, owner.cluster)
             rollback.start(shell(task), name, _undo(taps, bridge), seconds)
         if not dry:
             index = {link.name: link.index for link in links.values()}
@@ -72,7 +71,7 @@ def local_path(
                 for tap, to in moved.items():
                     set_master(edits, tap, index_of(index, to, tap))
         if not dry and not present:
-            held = _confirmed(task, owner)
+            held = rollback.confirm_all(shell(task), name)
     diff = "\n".join(lines)
     return Result(task.host, result=held, changed=bool(lines), diff=diff, count=len(lines))
 
@@ -81,12 +80,3 @@ def _undo(taps: Mapping[str, str], bridge: str) -> str:
     lines = [f"link set dev {tap} master {own}" for tap, own in taps.items()]
     back = f"printf '%s\\n' {shlex.join(lines)} | ip -force -batch -"
     return f"{back}; ip link del dev {shlex.quote(bridge)}"
-
-
-def _confirmed(task: Task, owner: Owner) -> bool:
-    """End the timers; tell whether none has fired."""
-    timers = rollback.list_timers(shell(task), rollback.name_of(rollback.LOCAL, owner.cluster))
-    confirmed = [
-        rollback.confirm(shell(task), RollbackTimer(one, SECONDS)) for one in timers.pending
-    ]
-    return all(confirmed) and not timers.fired

@@ -36,12 +36,11 @@ def snapshot(
         LibvirtError: There is one of that name already, or no room for it.
     """
     libvirtd = libvirt(hypervisor)
-    there = snapshot in {one.name for one in libvirtd.snapshots(guest.domain)}
-    if not task.is_dry_run(dry_run):
+    changed = present or any(one.name == snapshot for one in libvirtd.snapshots(guest.domain))
+    if changed and not task.is_dry_run(dry_run):
         if present:
             libvirtd.take_snapshot(guest.domain, snapshot, about)
-        elif there:
+        else:
             libvirtd.delete_snapshot(guest.domain, snapshot)
-    changed = present or there
     diff = f"{'+' if present else '-'} snapshot {snapshot} of {guest.domain}" if changed else ""
     return Result(host=task.host, changed=changed, diff=diff, count=int(changed))

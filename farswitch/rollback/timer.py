@@ -120,6 +120,13 @@ def confirm(login: Shell, timer: RollbackTimer, *, folder: str = FOLDER) -> bool
     return state == "confirmed"
 
 
+def confirm_all(login: Shell, name: str, *, folder: str = FOLDER) -> bool:
+    """Confirm all changes of a name; return whether none of its timers has fired."""
+    timers = list_timers(login, name, folder=folder)
+    confirmed = [confirm(login, RollbackTimer(one, 0), folder=folder) for one in timers.pending]
+    return all(confirmed) and not timers.fired
+
+
 def confirmation(name: str, *, folder: str = FOLDER) -> str:
     """Return a script that confirms all timers of a name, by what they left on the server."""
     return (

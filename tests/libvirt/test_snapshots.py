@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from nornir.core import Nornir
 from nornir.core.inventory import Host, Hosts, Inventory
@@ -13,6 +11,7 @@ from nornir.plugins.runners import SerialRunner
 
 from farswitch.connections.libvirt.domains import LibvirtError
 from farswitch.connections.libvirt.snapshots import SnapshotState
+from farswitch.deadline import Deadline, wait_until
 from farswitch.guests.snapshots import (
     SnapshotAbout,
     carry_on,
@@ -141,8 +140,7 @@ def test_a_restore_that_is_cut_off_is_brought_to_its_end(saved):
 
 def test_a_server_that_let_them_go_on_is_told(saved):
     saved.hold(SAVE, let_go(saved.guests, "one"), seconds=1)
-    while saved.states != ["running"] * 2:
-        time.sleep(0.1)
+    wait_until(lambda: saved.states == ["running"] * 2, Deadline(60), what="The server's own end")
     assert not saved.hold(SAVE, present=False)
 
 
