@@ -286,24 +286,21 @@ def guest_steps(session: Session, size: int) -> tuple[Step, tuple[Step, ...]]:
     record = session.record
     configs = wanted_configs(cluster, record) if record else {}
 
-    def hypervisor(host: Host) -> Host:
-        return session.nornir.inventory.hosts[cluster.guest(host.name).hypervisor]
-
     def hardware(host: Host) -> Hardware:
-        facts = session.result("preflight", hypervisor(host).name)
+        facts = session.result("preflight", session.hypervisor_of(host).name)
         return Hardware(facts.accelerator, size, disk_image.pool_path, base)
 
     def plugged(host: Host) -> bool:
-        return host.name not in session.result("bridge_ports", hypervisor(host).name)
+        return host.name not in session.result("bridge_ports", session.hypervisor_of(host).name)
 
     turns = {server.name: _turns(session, server.name) for server in cluster.hypervisors}
     boot = step(
         vm_boot,
         guest=PerHost(lambda host: cluster.guest(host.name)),
-        hypervisor=PerHost(hypervisor),
+        hypervisor=PerHost(session.hypervisor_of),
         hardware=PerHost(hardware),
         config=PerHost(lambda host: configs.get(host.name)),
-        turns=PerHost(lambda host: turns[hypervisor(host).name]),
+        turns=PerHost(lambda host: turns[session.hypervisor_of(host).name]),
         plugged=PerHost(plugged),
     )
     have = _result(session, "observe_guest")

@@ -6,8 +6,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nornir.core.inventory import Host
-
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.guests.snapshots import (
     ClusterSnapshot,
@@ -158,8 +156,7 @@ def settling(session: Session) -> Iterator[Stage]:
     look(session)  # their taps are new ones
     yield servers_stage(session, size, looked="status")
     yield from guests_stages(session, size)
-    hypervisor = PerHost(lambda host: _hypervisor(session, host))
-    yield Stage(guests, (step(clock, hypervisor=hypervisor),), vital=False)
+    yield Stage(guests, (step(clock, hypervisor=PerHost(session.hypervisor_of)),), vital=False)
 
 
 def let_go_on(session: Session, kind: str) -> bool:
@@ -231,13 +228,7 @@ def _part(session: Session, name: str, **more: Any) -> Step:
 
 def _on_guest(session: Session, task: Callable[..., Any], **more: Any) -> Step:
     guest = PerHost(lambda host: session.cluster.guest(host.name))
-    return step(
-        task, guest=guest, hypervisor=PerHost(lambda host: _hypervisor(session, host)), **more
-    )
-
-
-def _hypervisor(session: Session, host: Host) -> Host:
-    return session.nornir.inventory.hosts[session.cluster.guest(host.name).hypervisor]
+    return step(task, guest=guest, hypervisor=PerHost(session.hypervisor_of), **more)
 
 
 def _guests_of(session: Session) -> PerHost:

@@ -21,14 +21,11 @@ def stages(session: Session) -> Iterator[Stage]:
     """Yield the head's guests, and then the head: it has the share that the others write to."""
     cluster = session.cluster
 
-    def hypervisor(host: Host) -> Host:
-        return session.nornir.inventory.hosts[cluster.guest(host.name).hypervisor]
-
     def head(host: Host) -> bool:
         return host.name == cluster.head.name
 
     guest = PerHost(lambda host: cluster.guest(host.name))
-    off = step(vm_stop, guest=guest, hypervisor=PerHost(hypervisor))
+    off = step(vm_stop, guest=guest, hypervisor=PerHost(session.hypervisor_of))
     yield Stage(lambda host: guests(host) and not head(host), (off,), vital=False)
     yield Stage(head, (off,), vital=False)
 

@@ -166,6 +166,10 @@ class Session:
             )
         return guests[name]
 
+    def hypervisor_of(self, host: Host) -> Host:
+        """Return the Nornir host of the server that runs a guest."""
+        return self.nornir.inventory.hosts[self.cluster.guest(host.name).hypervisor]
+
     def is_first_of(self, chosen: Sequence[Guest]) -> Filter:
         """Return the filter for the first of some guests: the one that starts their jobs."""
         names = {guest.name for guest in chosen[:1]}
