@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from farswitch.connections.shell.forwarding import MOST, _spread, forwarding_obstacles
+from farswitch.connections.shell.forwarding import (
+    MOST,
+    _is_forbidden,
+    _spread,
+    forwarding_obstacles,
+)
 from farswitch.connections.shell.ssh import SshShell
 from tests.ssh.conftest import Sshd
 
@@ -86,3 +92,12 @@ def test_of_many_guests_the_first_the_last_and_some_between_are_asked_for():
     assert asked == sorted(set(asked), key=guests.index)
     assert _spread(guests[:3]) == guests[:3]
     assert _spread([]) == []
+
+
+def test_each_of_many_that_ask_at_once_hears_its_own_reason(login):
+    _, shell = login("PermitOpen 127.0.0.1:22 127.0.0.9:22")
+    places = [f"127.0.0.{number}" for number in (1, 5, 9, 6) * 4]
+    forbidden = [place in {"127.0.0.5", "127.0.0.6"} for place in places]
+    with ThreadPoolExecutor(len(places)) as threads:
+        for _ in range(10):
+            assert list(threads.map(lambda place: _is_forbidden(shell, place), places)) == forbidden

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from contextlib import ExitStack, suppress
 from random import SystemRandom
 from typing import Any
@@ -35,7 +36,8 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 class Transport(paramiko.Transport):  # type: ignore[misc]
     """paramiko's, with the name in RFC 8731 of a key exchange that it knows by an older one.
 
-    It may be closed when what it runs over has ended before.
+    Why a channel was refused reaches the thread that asked for it, where paramiko keeps one reason
+    for all threads. It may be closed when what it runs over has ended before.
     """
 
     # Paramiko has no public way to add one.
@@ -44,10 +46,33 @@ class Transport(paramiko.Transport):  # type: ignore[misc]
     }
     _preferred_kex = (CURVE, *paramiko.Transport._preferred_kex)  # noqa: SLF001
 
+    def __init__(self, stream: Any) -> None:
+        """Take what the login runs over: a connected socket, or one of the same calls."""
+        self._asked = threading.local()
+        self._refused: dict[int, Exception] = {}
+        super().__init__(stream)
+
+    def get_exception(self) -> Exception | None:
+        """Take why the thread's own channel was refused, or what ended the login."""
+        refused = self._refused.pop(getattr(self._asked, "number", -1), None)
+        return refused or super().get_exception()
+
     def close(self) -> None:
         """End the login, if it has not ended."""
         with suppress(EOFError):
             super().close()
+
+    def _next_channel(self) -> int:
+        self._asked.number = super()._next_channel()
+        return int(self._asked.number)
+
+    def _parse_channel_open_failure(self, message: paramiko.Message) -> None:
+        """Keep the reason (RFC 4254, 5.1) before the thread that waits for it is woken."""
+        number, reason = message.get_int(), message.get_int()
+        self._refused[number] = paramiko.ChannelException(reason, message.get_text())
+        message.rewind()
+        super()._parse_channel_open_failure(message)
+        super().get_exception()
 
 
 class Login:

@@ -54,8 +54,7 @@ def session(host: str, transport: Any, deadline: Deadline) -> Any:
     """Open a session channel, and wait where sshd has no place for one.
 
     It gives a place back a moment after a session's end, and some allow less than ten. Nothing has
-    begun when it refuses, so trying again is safe. Why it refused is not known: paramiko keeps
-    one reason a login, and another thread may have taken it.
+    begun when it refuses, so trying again is safe. Its reason is the same for all that fails.
 
     Raises:
         NoSessionError: sshd has had no place until the deadline.
