@@ -81,7 +81,8 @@ trial-switch: packages $(READY)
 
 trial-study: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_app.py tests/trials/test_study.py \
-	    tests/trials/test_study_two_clusters.py tests/netns/test_study.py
+	    tests/trials/test_study_neighbour.py tests/trials/test_study_two_clusters.py \
+	    tests/netns/test_study.py
 
 trial-disturb: packages $(READY)
 	$(BIN)/python -m pytest -m trial tests/trials/test_switch_bench.py tests/lab/test_cluster_matrix.py \

@@ -7,16 +7,12 @@ its runs are there. The figures go into the summary.
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,15 +20,14 @@ from farswitch.lab import control
 from farswitch.lab.addresses import Lab
 from tests.lab.clusters import ROOT, ClusterUnderTest
 from tests.own_lab import WITH_GUESTS, own_lab
-from tests.schemas import assert_fits
+from tests.trials.studies import finished, killed, results, studied
 
 pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
 
 VNI = 8951
 EXAMPLES = ROOT / "examples"
-KILLS, AGAIN = 10, 2
+KILLS = 10
 BLOCKS = 6
-LONGEST = 40 * 60.0
 Figure = Callable[[str, object], None]
 STUDY = """\
 title: What does the switch cost?
@@ -69,30 +64,6 @@ def choose(cluster: ClusterUnderTest, _lab: Lab, folder: Path) -> None:
     cluster.write_site(f"switches: {json.dumps(switches)}")
 
 
-def argv(cluster: ClusterUnderTest, *words: str) -> list[str]:
-    """Return the command as a user types it."""
-    site = ["--site", str(cluster.site)] if words[0] in {"run", "resume", "plan"} else []
-    return [sys.executable, "-m", "workflows.study", *words, *site, "--json"]
-
-
-def studied(cluster: ClusterUnderTest, *words: str, statuses: tuple[int, ...] = (0,)) -> Any:
-    """Run a command of a study to its end, and return its document."""
-    done = subprocess.run(
-        argv(cluster, *words), cwd=ROOT, env=cluster.environment, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=LONGEST, check=False,
-    )  # fmt: skip
-    print(done.stderr)
-    assert done.returncode in statuses, done.stdout + done.stderr
-    document = json.loads(done.stdout)
-    assert_fits("study", document)
-    return document
-
-
-def results(cluster: ClusterUnderTest, name: str) -> list[dict[str, Any]]:
-    path = cluster.state / "farswitch/studies" / name / "results.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
 def test_a_study_of_local_and_three_switches_killed_ten_times(
     cluster: ClusterUnderTest, tmp_path: Path, record_property: Figure
 ) -> None:
@@ -106,25 +77,14 @@ def test_a_study_of_local_and_three_switches_killed_ten_times(
         words = ["run" if not kept else "resume", str(study)]
         if kill == 0:
             words = ["plan", str(study), "--calibrate"]
-        with subprocess.Popen(
-            argv(cluster, *words), cwd=ROOT, env=cluster.environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        ) as process:  # fmt: skip
-            seconds = draw.uniform(5, 75)
-            try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                os.kill(process.pid, signal.SIGKILL)
+        seconds = draw.uniform(5, 75)
+        killed(cluster, *words, after=seconds)
         now = results(cluster, "four")
         assert now[: len(kept)] == kept, "what was kept stays as it was"
         kept = now
         print(f"kill {kill} after {seconds:.0f} s: {len(kept)} runs")
-    document = studied(cluster, "resume" if kept else "run", str(study), statuses=(0, 1))
-    for _ in range(AGAIN):  # a cell whose path a busy machine did not prove in time
-        if not document["complete"]:
-            document = studied(cluster, "resume", str(study), statuses=(0, 1))
+    document = finished(cluster, "resume" if kept else "run", study)
     record_property("figure", f"{time.monotonic() - began:.0f} s with {KILLS} kills")
-    assert document["complete"]
     calibrated = studied(cluster, "plan", str(study), "--calibrate")
     assert (calibrated["left"], calibrated["unknown"], calibrated["seconds"]) == (0, 0, 0)
     runs = results(cluster, "four")

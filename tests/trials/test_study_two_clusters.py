@@ -5,23 +5,19 @@ The machine is too noisy for limits: that all was measured, and said as it is, i
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from farswitch.lab import control
-from tests.lab.clusters import ROOT, ClusterUnderTest
+from tests.lab.clusters import ClusterUnderTest
 from tests.own_lab import WITH_GUESTS, own_lab
-from tests.schemas import assert_fits
+from tests.trials.studies import finished, studied
 
 pytestmark = [pytest.mark.trial, pytest.mark.lab, pytest.mark.root]
 
 BLOCKS = 6
-LONGEST = 60 * 60.0
 Figure = Callable[[str, object], None]
 STUDY = """\
 over: {path: [remote, local]}
@@ -53,31 +49,10 @@ def clusters(
             cluster.run("teardown")
 
 
-def studied(cluster: ClusterUnderTest, *words: str) -> Any:
-    """Run a command of a study, and return its document."""
-    name, *more = words
-    site = ["--site", str(cluster.site)] if name in {"run", "resume"} else []
-    done = subprocess.run(
-        [*cluster.argv("study")[:-2], name, *more, *site, "--json"], cwd=ROOT,
-        env=cluster.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=LONGEST, check=False,
-    )  # fmt: skip
-    print(done.stderr)
-    assert done.returncode in {0, 1}, done.stdout + done.stderr
-    document = json.loads(done.stdout)
-    assert_fits("study", document)
-    return document
-
-
-def measured(cluster: ClusterUnderTest, study: Path) -> Any:
-    """Run a study to its end: a cell that a busy machine did not prove in time is tried again."""
+def measured(cluster: ClusterUnderTest, study: Path) -> None:
+    """Run a study to its end."""
     study.write_text(STUDY % BLOCKS)
-    document = studied(cluster, "run", str(study))
-    for _ in range(2):
-        if not document["complete"]:
-            document = studied(cluster, "resume", str(study))
-    assert document["complete"]
-    return document
+    finished(cluster, "run", study)
 
 
 def test_a_cluster_is_measured_alone_and_beside_another(
