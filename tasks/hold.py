@@ -35,7 +35,7 @@ def hold(
         owner: Whose they are.
         kind: That of the timer: `SAVE` or `RESTORE`.
         undo: The script by which the server lets them go on.
-        seconds: When it does; None: what so many guests need at most.
+        seconds: When it does; None: what these guests need at most. It may then take as long.
         present: False lets them go on now.
         dry_run: True does nothing. None: as the run says.
 
@@ -49,7 +49,8 @@ def hold(
         return Result(host=task.host, result=True)
     hypervisor, name = libvirt(task), rollback.name_of(kind, owner.cluster)
     if present:
-        rollback.start(shell(task), name, undo, seconds or hold_seconds(len(guests)))
+        most = hold_seconds(guests)
+        rollback.start(shell(task), name, undo, seconds or most, limit=most)
         for guest in guests:
             hypervisor.pause(guest.domain)
         return Result(host=task.host, result=True)

@@ -109,8 +109,7 @@ def _apply(task: Task, made: Sequence[Change], changes: Sequence[EndChange], own
     """Make the changes; where one is refused, or nobody confirms, all ends are clean."""
     login = shell(task)
     name = rollback.name_of(rollback.IMPAIR, owner.cluster)
-    for earlier in rollback.list_timers(login, name).pending:  # of a run that was cut off
-        rollback.confirm(login, rollback.RollbackTimer(earlier, SECONDS))
+    rollback.confirm_all(login, name)  # of a run that was cut off
     timer = rollback.start(login, name, script_of(clean(changes, owner)), SECONDS)
     if error := _carried_out(task, made):
         if not _carried_out(task, clean(changes, owner)):

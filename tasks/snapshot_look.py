@@ -11,19 +11,19 @@ from farswitch.guests.boot_plan import observe
 from farswitch.guests.snapshots import GuestSnapshots
 from farswitch.model.machines import Guest
 from farswitch.model.owner import Owner
-from farswitch.rollback.confirmed_change import confirm_earlier
+from farswitch.rollback.confirmed_change import end_of_hold
 
 
 def snapshot_look(
     task: Task, guests: Sequence[Guest], owner: Owner, *, dry_run: bool | None = None
 ) -> Result:
-    """Look at guests and their snapshots; first what an earlier run left is brought to its end.
+    """Look at guests and their snapshots, once none stands still since an earlier run was cut off.
 
     Args:
         task: The Nornir task of a hypervisor.
         guests: Those that it runs.
         owner: Whose they are.
-        dry_run: True leaves alone what an earlier run left. None: as the run says.
+        dry_run: True does not wait for that. None: as the run says.
 
     Returns:
         A result whose `result` has a `GuestSnapshots` by each guest's name.
@@ -31,7 +31,7 @@ def snapshot_look(
     Raises:
         ForeignObjectError: A domain has a guest's name and not our mark.
     """
-    undone = () if task.is_dry_run(dry_run) else confirm_earlier(shell(task), owner.cluster)
+    undone = () if task.is_dry_run(dry_run) else end_of_hold(shell(task), owner.cluster)
     hypervisor, found = libvirt(task), {}
     for guest in guests:
         have = observe(hypervisor, guest)

@@ -9,6 +9,7 @@ from nornir.core.task import Result, Task
 from farswitch.connections.access import libvirt, shell
 from farswitch.guests.remove import removal_of, remove
 from farswitch.model.owner import Owner
+from farswitch.rollback import timer as rollback
 
 
 def vm_remove(
@@ -34,6 +35,9 @@ def vm_remove(
     login, goes = shell(task), lambda guest: guest not in keep
     removal = removal_of(hypervisor, login, owner.cluster, pool, goes, path=pool_path)
     if not task.is_dry_run(dry_run):
+        if not keep:  # nothing puts them back, or lets them go on
+            for kind in rollback.HOLDING:
+                rollback.confirm_all(login, rollback.name_of(kind, owner.cluster))
         remove(hypervisor, login, removal)
     gone = removal.lines
     return Result(host=task.host, changed=bool(gone), diff="\n".join(gone), count=len(gone))

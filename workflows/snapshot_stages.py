@@ -26,7 +26,14 @@ from tasks.hold import hold
 from tasks.snapshot import snapshot
 from tasks.snapshot_look import snapshot_look
 from tasks.snapshot_restore import snapshot_restore
-from workflows.build import data_mtu, guests_stages, preflight_stage, servers_stage, switch_stage
+from workflows.build import (
+    data_mtu,
+    guests_stages,
+    impair_stage,
+    preflight_stage,
+    servers_stage,
+    switch_stage,
+)
 from workflows.look import look
 
 
@@ -80,7 +87,7 @@ def before_save(session: Session, name: str) -> Iterator[Stage]:
             hint="Start them: farswitch build",
         )
     old = [one for one in found(session) if one.name == name]
-    if old and not old[0].refusal:
+    if old and not old[0].cut_off:
         raise ConfigError(
             f"Cluster '{session.cluster.name}' has a snapshot '{name}' of {old[0].moment}.",
             hint=f"Take another name, or first: farswitch snapshot remove {name}",
@@ -114,8 +121,8 @@ def restorable(session: Session, name: str) -> ClusterSnapshot:
     return one
 
 
-def check_snapshot(session: Session, name: str) -> None:
-    """Refuse the name of what cannot be restored, before anything is touched.
+def check_snapshot(session: Session, name: str) -> ClusterSnapshot:
+    """Return the snapshot of that name; refuse what cannot be restored before anything is touched.
 
     Raises:
         ConfigError: There is no such snapshot.
@@ -123,7 +130,7 @@ def check_snapshot(session: Session, name: str) -> None:
     """
     if not session.run([look_stage(session)]):
         raise FarswitchError(session.recorder.failures[0].error)
-    restorable(session, name)
+    return restorable(session, name)
 
 
 def before_restore(session: Session, name: str) -> Iterator[Stage]:
@@ -139,6 +146,7 @@ def before_restore(session: Session, name: str) -> Iterator[Stage]:
     size = data_mtu(session)
     yield servers_stage(session, size)  # a guest does not come back without its bridges
     yield switch_stage(session, size)
+    yield impair_stage(session, size)
 
 
 def restore_stages(session: Session, name: str) -> Iterator[Stage]:
@@ -169,14 +177,22 @@ def let_go_on(session: Session, kind: str) -> bool:
 
 
 def restore_snapshot(session: Session, name: str) -> None:
-    """Restore a snapshot, in a run that holds the locks; what failed is in its report."""
+    """Restore a snapshot, in a run that holds the locks; what failed is in its report.
+
+    Raises:
+        FarswitchError: A server has let the guests go on before all were back.
+    """
     if not session.run(fenced(session, before_restore(session, name))):
         return
     done = session.run(fenced(session, restore_stages(session, name)))
     if session.options.dry_run:
         return
     if not let_go_on(session, RESTORE):
-        session.note("The restore took so long that the server itself has brought it to its end.")
+        raise FarswitchError(
+            f"The restore of '{name}' took so long that the server has put the guests back by "
+            "itself: they are of no one moment.",
+            hint="Look what keeps its disk or processors busy, then restore again.",
+        )
     if done:
         session.run(fenced(session, settling(session)))
 

@@ -16,6 +16,7 @@ from farswitch.run.stages import Stage
 from workflows.build import (
     data_mtu,
     guests_stages,
+    impair_stage,
     preflight_stage,
     servers_stage,
     switch_stage,
@@ -24,11 +25,12 @@ from workflows.lab_up import ensure_lab
 
 
 def stages(session: Session) -> Iterator[Stage]:
-    """Yield what a build does for guests that there are: their network, their switch, and boot."""
+    """Yield what a build does for guests that there are: network, switch, impairments, boot."""
     yield preflight_stage(session)
     size = data_mtu(session)
     yield servers_stage(session, size)
     yield switch_stage(session, size)
+    yield impair_stage(session, size)
     yield from guests_stages(session, size)
 
 

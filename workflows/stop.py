@@ -15,11 +15,17 @@ from farswitch.run.session import Session
 from farswitch.run.stages import PerHost, Stage, guests, step
 from tasks.vm_stop import vm_stop
 from workflows.lab_up import lab_is_gone
+from workflows.snapshot_stages import look_stage
 
 
 def stages(session: Session) -> Iterator[Stage]:
-    """Yield the head's guests, and then the head: it has the share that the others write to."""
+    """Yield the other guests, and then the head: it has the share that they write to.
+
+    One that stands still since a snapshot was cut off can be asked nothing: its server's own end of
+    that is waited for.
+    """
     cluster = session.cluster
+    yield look_stage(session)
 
     def head(host: Host) -> bool:
         return host.name == cluster.head.name

@@ -19,9 +19,11 @@ from farswitch.connections.libvirt.snapshots import PREFIX, SnapshotState
 from farswitch.guests.domain import MARK, read_mark, seed_volume
 from farswitch.model.machines import Guest
 from farswitch.model.node_names import fold
-from farswitch.rollback.confirmed_change import MOST_HOLD_SECONDS
+from farswitch.rollback.timer import MOST_HOLD_SECONDS
 
 MIB = 1 << 20
+SLOWEST_DISK = 50
+"""MiB of memory that any disk keeps or gives back in a second, with others at work on it."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 NAME_WANTED = "1 to 64 of letters, digits, '-' and '_', with a letter or digit first"
 """Of a snapshot: the pattern of its name, and in words."""
@@ -61,6 +63,7 @@ class ClusterSnapshot:
         nodes: Of which it is.
         parts: By guest: what there is of it.
         refusal: Why it cannot come back; empty where it can.
+        cut_off: A node that is still there has no part of its save: it never comes back whole.
     """
 
     name: str
@@ -68,6 +71,7 @@ class ClusterSnapshot:
     nodes: tuple[str, ...]
     parts: Mapping[str, SnapshotState]
     refusal: str = ""
+    cut_off: bool = False
 
     @property
     def moment(self) -> str:
@@ -75,13 +79,14 @@ class ClusterSnapshot:
         return datetime.fromtimestamp(self.taken, UTC).isoformat()
 
 
-def hold_seconds(guests: int) -> int:
-    """Return after which a server lets so many guests go on that stand still.
+def hold_seconds(guests: Sequence[Guest]) -> int:
+    """Return after which a server lets guests go on that stand still.
 
     One of 512 MiB is kept in 0.3 s and comes back in 1.3 s under emulation; a busy machine takes
-    several times as long, one with much more memory too.
+    several times as long.
     """
-    return min(MOST_HOLD_SECONDS, 30 + 10 * guests)
+    memory = sum(guest.settings.memory for guest in guests)
+    return min(MOST_HOLD_SECONDS, 30 + 10 * len(guests) + memory // SLOWEST_DISK)
 
 
 def cluster_snapshots(
@@ -102,7 +107,11 @@ def _cluster_snapshot(
     about = [_about(part) for part in parts.values()]
     nodes = next((one.nodes for one in about if one), ())
     refusal = next(_refusals(looks, parts, about, cluster), "")
-    return ClusterSnapshot(name, max(part.taken for part in parts.values()), nodes, parts, refusal)
+    taken = max(part.taken for part in parts.values())
+    ours = all(one and one.cluster == cluster for one in about)
+    lacking = any(node in looks and node not in parts for node in nodes)
+    cut_off = ours and (lacking or len(set(about)) > 1)
+    return ClusterSnapshot(name, taken, nodes, parts, refusal, cut_off)
 
 
 def _about(part: SnapshotState) -> SnapshotAbout | None:
@@ -171,24 +180,27 @@ def needs_seed(part: SnapshotState) -> bool:
 
 
 def let_go(guests: Iterable[Guest], name: str) -> str:
-    """Return the script that ends a save which was cut off: nothing is kept, all go on."""
-    domains = " ".join(shlex.quote(guest.domain) for guest in guests)
-    return (
-        f"for domain in {domains}; do\n"
-        f'  virsh -q snapshot-delete "$domain" {shlex.quote(PREFIX + name)} 2>/dev/null\n'
-        f'  virsh -q resume "$domain"\n'
-        "done"
+    """Return the script that ends a save which was cut off: nothing is kept, all go on.
+
+    One that is just being kept cannot go on before that has ended.
+    """
+    snapshot = shlex.quote(PREFIX + name)
+    return _side_by_side(
+        f'until virsh -q resume {domain} || [ "$(LC_ALL=C virsh domstate {domain})" != paused ]; '
+        f"do sleep 1; done; virsh -q snapshot-delete {domain} {snapshot} 2>/dev/null; "
+        f'[ "$(LC_ALL=C virsh domstate {domain})" != paused ]'
+        for domain in _domains(guests)
     )
 
 
 def carry_on(guests: Sequence[Guest], parts: Mapping[str, SnapshotState], pool: str) -> str:
     """Return the script that ends a restore which was cut off: all guests are as they were saved.
 
-    `pool` is the folder of their disks.
+    `pool` is the folder of their disks. Its status is 1 where one did not come back.
     """
-    lines, snapshot = [], shlex.quote(PREFIX + next(iter(parts.values())).name)
-    for guest in guests:
-        domain, part = shlex.quote(guest.domain), parts[guest.name]
+    jobs, snapshot = [], shlex.quote(PREFIX + next(iter(parts.values())).name)
+    for guest, domain in zip(guests, _domains(guests), strict=True):
+        part = parts[guest.name]
         mark, seed = read_mark(part.defined), shlex.quote(f"{pool}/{seed_volume(guest)}")
         disk = shlex.quote(f"{pool}/{mark.disk_volume if mark else ''}")
         stand_in = (
@@ -196,8 +208,19 @@ def carry_on(guests: Sequence[Guest], parts: Mapping[str, SnapshotState], pool: 
             f"chown --reference={disk} {seed}; }}; "
         )
         revert = f"virsh -q snapshot-revert {domain} {snapshot} --paused --force"
-        lines.append(f"( {stand_in if needs_seed(part) else ''}{revert}; rm -f {seed} ) &")
-    domains = " ".join(shlex.quote(guest.domain) for guest in guests)
-    return "\n".join(
-        [*lines, "wait", f'for domain in {domains}; do virsh -q resume "$domain"; done']
-    )
+        ended = f"ended=$?; rm -f {seed}; exit $ended"
+        jobs.append(f"{stand_in if needs_seed(part) else ''}{revert}; {ended}")
+    domains = " ".join(_domains(guests))
+    go_on = f'for domain in {domains}; do virsh -q resume "$domain" || status=1; done'
+    return _side_by_side(jobs, go_on)
+
+
+def _domains(guests: Iterable[Guest]) -> list[str]:
+    return [shlex.quote(guest.domain) for guest in guests]
+
+
+def _side_by_side(jobs: Iterable[str], then: str = ":") -> str:
+    """Return a script that runs jobs at once, and something then; it fails where one has failed."""
+    started = [f'( {job} ) & jobs="$jobs $!"' for job in jobs]
+    waited = 'for job in $jobs; do wait "$job" || status=1; done'
+    return "\n".join(["jobs= status=0", *started, waited, then, "exit $status"])

@@ -92,7 +92,8 @@ def renew(shell: Shell, owner: Owner) -> None:
     name = rollback.name_of(rollback.MATRIX, owner.cluster)
     earlier = rollback.list_timers(shell, name)
     rollback.start(shell, name, removal(owner), SECONDS)
-    _confirm(shell, earlier)
+    for timer in earlier.pending:
+        rollback.confirm(shell, rollback.RollbackTimer(timer, SECONDS))
 
 
 def read(shell: Shell, want: MatrixTable, owner: Owner) -> MatrixReading:
@@ -118,12 +119,7 @@ def remove(shell: Shell, owner: Owner, change: MatrixChange | None) -> None:
 
 def end_timers(shell: Shell, owner: Owner) -> None:
     """Stop the timers of an owner's matrix."""
-    _confirm(shell, rollback.list_timers(shell, rollback.name_of(rollback.MATRIX, owner.cluster)))
-
-
-def _confirm(shell: Shell, timers: rollback.Timers) -> None:
-    for timer in timers.pending:
-        rollback.confirm(shell, rollback.RollbackTimer(timer, SECONDS))
+    rollback.confirm_all(shell, rollback.name_of(rollback.MATRIX, owner.cluster))
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 #!/bin/sh
 # A timer on a server that undoes a change unless the change is confirmed in time.
 #
-#   start FOLDER ID SECONDS SPLIT SIZE  reads SIZE bytes: this script (SPLIT bytes), then the undo
+#   start FOLDER ID SECONDS LIMIT SPLIT SIZE
+#                                       reads SIZE bytes: this script (SPLIT bytes), then the undo,
+#                                       which is ended after LIMIT seconds
 #   run FOLDER ID SECONDS               prints its pid, waits, and undoes
 #   confirm FOLDER ID                   prints confirmed, fired or gone
 #   list FOLDER REPORT PATTERN...       prints lines "pending ID AGE" and, where REPORT is yes,
@@ -12,7 +14,6 @@
 # the files, and what they would undo. Other timers' ends remove the folder whenever it is empty.
 set -u
 umask 077
-undo_seconds=60 # an undo that takes longer is ended
 action=$1 folder=$2
 shift 2
 
@@ -30,7 +31,7 @@ enter_folder() {
 }
 
 start() {
-  id=$1 seconds=$2 split=$3 size=$4
+  id=$1 seconds=$2 limit=$3 split=$4 size=$5
   enter_folder
   armed=no
   trap clean_start EXIT
@@ -50,7 +51,7 @@ start() {
     echo "$pid" >"$id.pid"
   fi
   read -r up _ </proc/uptime # no clock that somebody can set
-  { echo "# since ${up%.*}"; tail -c "+$((split + 1))" "$id.part"; } >"$id.armed.part" || exit
+  { echo "# since ${up%.*} $limit"; tail -c "+$((split + 1))" "$id.part"; } >"$id.armed.part" || exit
   mv -T -- "$id.armed.part" "$id.armed" || exit
   # The machine may have been so slow that the time was up before: then nothing would undo it.
   if [ ! -e "$id.run" ]; then echo "the time was up before it began" >&2; exit 75; fi
@@ -75,7 +76,7 @@ run() {
   if mv -T -- "$id.armed" "$id.fired"; then
     log=$id.log
     true >"$log" || log=/dev/null # where there is no room, undo it all the same
-    timeout -k 2 "$undo_seconds" sh "$id.fired" >"$log" 2>&1
+    timeout -k 2 "$(limit_of "$id.fired")" sh "$id.fired" >"$log" 2>&1
     { echo "$?"; tail -c 2000 "$log"; } >"$id.part"
     mv -T -- "$id.part" "$id.said"
     rm -f -- "$id.fired" "$id.log"
@@ -100,7 +101,6 @@ confirm() {
     echo confirmed
     return
   fi
-  tries=$((10 * undo_seconds))
   wait_for_undo "$id"
   if [ -e "$id.fired" ] || [ -e "$id.said" ]; then echo fired; else echo gone; fi
 }
@@ -109,7 +109,6 @@ list() {
   report=$1
   shift
   cd "$folder" 2>/dev/null || return
-  tries=$((10 * (undo_seconds + 5)))
   wait_for_undo "$@"
   for pattern; do
     for file in $pattern.fired; do
@@ -118,7 +117,7 @@ list() {
       rm -f -- "$file"
     done
     for file in $pattern.armed; do
-      since=$(sed -n '1s/^# since //p' "$file" 2>/dev/null) || continue
+      since=$(sed -n '1s/^# since \([0-9]*\).*/\1/p' "$file" 2>/dev/null) || continue
       read -r up _ </proc/uptime
       echo "pending ${file%.armed} $((${up%.*} - ${since:-0}))"
     done
@@ -132,17 +131,26 @@ list() {
 
 # Waits until no undo of the patterns is under way; another timer may fire meanwhile.
 wait_for_undo() {
-  while is_under_way "$@" && [ $tries -gt 0 ]; do
-    tries=$((tries - 1))
+  tries=0
+  while is_under_way "$@"; do
+    tries=$((tries + 1))
     sleep 0.1
   done
 }
 
 is_under_way() {
   for pattern; do
-    for fired in $pattern.fired; do [ ! -e "$fired" ] || return 0; done
+    for fired in $pattern.fired; do
+      [ ! -e "$fired" ] || [ $tries -gt $((10 * ($(limit_of "$fired") + 5))) ] || return 0
+    done
   done
   return 1
+}
+
+# Prints the seconds that an undo may take.
+limit_of() {
+  limit=$(sed -n '1s/^# since [0-9]* //p' "$1" 2>/dev/null)
+  echo "${limit:-60}"
 }
 
 case $action in

@@ -26,14 +26,17 @@ from farswitch.rollback.timer import (
     CONTROL,
     ENDING,
     EXCHANGE,
+    HOLDING,
     IMPAIR,
     LOCAL,
     MATRIX,
+    MOST_HOLD_SECONDS,
     RESTORE,
     SAVE,
     Rollback,
     RollbackTimer,
     TimerGoneError,
+    kind_of,
     list_timers,
 )
 
@@ -41,10 +44,6 @@ FIREWALL = "firewall"
 """The kind of the timers for what all clusters share; only who has the shared settings has one."""
 GUARD = "guard"
 """The kind of the timers for a cluster's own tables."""
-HOLDING = (SAVE, RESTORE)
-"""The kinds of the timers until which guests stand still: nobody else can let them go on."""
-MOST_HOLD_SECONDS = 600
-"""The longest that guests stand still for a snapshot."""
 SECONDS = 60
 """After which the server undoes what nobody confirmed."""
 CONFIRM_SECONDS = 30.0
@@ -108,17 +107,17 @@ def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[
     """
     if last:
         _end(shell, list_timers(shell, rollback.name_of(CONTROL, cluster)).pending)
-    kinds = (FIREWALL, GUARD, EXCHANGE, ENDING, LOCAL, IMPAIR, MATRIX, SAVE, RESTORE)
+    kinds = (FIREWALL, GUARD, EXCHANGE, ENDING, LOCAL, IMPAIR, MATRIX, *HOLDING)
     names = [rollback.name_of(kind, cluster) for kind in kinds]
     timers = list_timers(shell, *names)
     fired = timers.fired
     if timers.pending:
-        held = [] if last else [one for one in timers.pending if _kind_of(one) in HOLDING]
+        held = [] if last else [one for one in timers.pending if kind_of(one) in HOLDING]
         if held:
             _wait_for_end(shell, cluster)
         _end(shell, [one for one in timers.pending if one not in held])
         fired += list_timers(shell, *names).fired
-    changes = (undone for undone in fired if _kind_of(undone.id) != MATRIX)
+    changes = (undone for undone in fired if kind_of(undone.id) != MATRIX)
     return tuple(_taken_back(shell.host, undone) for undone in changes)
 
 
@@ -166,12 +165,25 @@ _UNCONFIRMED = (
 
 
 def _taken_back(server: str, undone: Rollback) -> str:
-    sentence = _TAKEN_BACK.get(_kind_of(undone.id), _UNCONFIRMED)
+    sentence = _TAKEN_BACK.get(kind_of(undone.id), _UNCONFIRMED)
     return f"{sentence.format(server=server)}: {undone}."
 
 
-def _kind_of(timer: str) -> str:
-    return timer.partition("-")[0]
+def end_of_hold(shell: Shell, cluster: str) -> tuple[str, ...]:
+    """Wait until a server has let guests go on that stand still since a run was cut off.
+
+    Return a sentence for each save or restore that it has brought to its end.
+
+    Raises:
+        DeadlineError: It has not in time.
+    """
+    _wait_for_end(shell, cluster)
+    fired = list_timers(shell, *_holding(cluster)).fired
+    return tuple(_taken_back(shell.host, undone) for undone in fired)
+
+
+def _holding(cluster: str) -> list[str]:
+    return [rollback.name_of(kind, cluster) for kind in HOLDING]
 
 
 def _wait_for_end(shell: Shell, cluster: str) -> None:
@@ -180,10 +192,10 @@ def _wait_for_end(shell: Shell, cluster: str) -> None:
     Raises:
         DeadlineError: It has not in time.
     """
-    names = [rollback.name_of(kind, cluster) for kind in HOLDING]
+    names = _holding(cluster)
     wait_until(
         lambda: not list_timers(shell, *names, report=False).pending,
-        Deadline(MOST_HOLD_SECONDS + rollback.UNDO_SECONDS),
+        Deadline(2 * MOST_HOLD_SECONDS),
         what="The end of an earlier snapshot's save or restore",
         interval=1.0,
     )

@@ -29,8 +29,12 @@ MATRIX = "matrix"
 SAVE, RESTORE = "save", "restore"
 """The kinds of those that let guests go on which stand still for a snapshot: as they were before,
 and all as they were saved."""
+HOLDING = (SAVE, RESTORE)
+"""The kinds of the timers until which guests stand still: nobody else can let them go on."""
 UNDO_SECONDS = 60
-"""An undo that takes longer is ended by the script."""
+"""An undo that takes longer is ended by the script, where nothing else was said."""
+MOST_HOLD_SECONDS = 1800
+"""The longest that guests stand still for a snapshot, and that a server takes to end it itself."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _SCRIPT = script("rollback_timer")
 
@@ -81,14 +85,25 @@ def name_of(kind: str, cluster: str) -> str:
     return f"{kind}-{cluster}"
 
 
+def kind_of(timer: str) -> str:
+    """Return of which kind a timer is, by its name or its id."""
+    return timer.partition("-")[0]
+
+
 def start(
-    login: Shell, name: str, undo: Sequence[str] | str, seconds: int, *, folder: str = FOLDER
+    login: Shell,
+    name: str,
+    undo: Sequence[str] | str,
+    seconds: int,
+    *,
+    limit: int = UNDO_SECONDS,
+    folder: str = FOLDER,
 ) -> RollbackTimer:
     """Have a server undo a change `seconds` from now, whatever becomes of us.
 
     The name is what is undone, as in `control-lab`; several timers may have the same. `undo` is a
     command, or a script for `sh`: never an argument of a process, so it may hold what others must
-    not see.
+    not see. It is ended after `limit` seconds.
 
     Raises:
         FarswitchError: The server could not be given the timer: nothing will be undone.
@@ -98,8 +113,8 @@ def start(
     timer = RollbackTimer(f"{name}.{secrets.token_hex(4)}", seconds)
     text = undo if isinstance(undo, str) else shlex.join(undo)
     program, change = _SCRIPT.encode(), f"{text}\n".encode()
-    sizes = (str(len(program)), str(len(program) + len(change)))
-    done = _run(login, "start", folder, timer.id, str(seconds), *sizes, stdin=program + change)
+    numbers = (seconds, limit, len(program), len(program) + len(change))
+    done = _run(login, "start", folder, timer.id, *map(str, numbers), stdin=program + change)
     if done.status != 0:
         about = ("rollback_timer.sh", "start", folder, timer.id)
         raise CommandError(login.host, about, done.status, done.stderr)
@@ -156,5 +171,8 @@ def list_timers(login: Shell, *names: str, report: bool = True, folder: str = FO
 
 
 def _run(login: Shell, action: str, *arguments: str, stdin: bytes = b"") -> Completed:
+    """Run the script, which waits for an undo that is under way for as long as that may take."""
+    held = any(kind_of(word) in HOLDING for word in arguments)
+    longest = MOST_HOLD_SECONDS if held and action != "start" else UNDO_SECONDS
     argv = ("sh", "-c", _SCRIPT, "rollback", action, *arguments)
-    return login.run(argv, stdin=stdin, timeout=UNDO_SECONDS + 30.0, check=action != "start")
+    return login.run(argv, stdin=stdin, timeout=longest + 30.0, check=action != "start")

@@ -110,7 +110,7 @@ def test_it_outlives_the_login_that_started_it(box):
     """Everything in the login's process group is killed, and nothing of it is its parent."""
     program, undo = rollback._SCRIPT.encode(), b"echo undone >>/run/mark\n"
     sizes = [str(len(program)), str(len(program) + len(undo))]
-    script = [rollback._SCRIPT, "rollback", "start", FOLDER, "test.1", "2"]
+    script = [rollback._SCRIPT, "rollback", "start", FOLDER, "test.1", "2", "60"]
     argv = ["sh", "-c", _START_AND_DIE, "login", *script]
     died = box.run([*argv, *sizes], stdin=program + undo, check=False)
     assert died.status in {-9, 137}
@@ -130,8 +130,8 @@ def test_what_it_undoes_is_nobody_elses_to_read(box):
 
 
 def test_an_input_that_was_cut_starts_nothing(box):
-    argv = ("sh", "-c", rollback._SCRIPT, "rollback", "start", FOLDER, "test.1", "1", "10", "20")
-    assert box.run(argv, stdin=b"too short", check=False).status == 65
+    argv = ("sh", "-c", rollback._SCRIPT, "rollback", "start", FOLDER, "test.1", "1", "60")
+    assert box.run([*argv, "10", "20"], stdin=b"too short", check=False).status == 65
     assert left(box, "test.1") == ""
 
 
@@ -184,7 +184,7 @@ def test_a_folder_that_another_timer_removes_meanwhile_is_made_again(box, progra
     shell = [program] if program == "dash" else [program, "--posix"]
     argv = ["env", "PATH=/run/bin:/usr/bin:/usr/sbin:/bin:/sbin", *shell, "-c", rollback._SCRIPT]
     started = box.run(
-        [*argv, "rollback", "start", FOLDER, "test.1", "1", *sizes],
+        [*argv, "rollback", "start", FOLDER, "test.1", "1", "60", *sizes],
         stdin=script + undo,
         check=False,
     )
@@ -200,7 +200,7 @@ def start_slowly(box: LocalShell, seconds: int) -> tuple[int, str]:
     sizes = [str(len(script)), str(len(script) + len(undo))]
     started = box.run(
         ["env", "PATH=/run/slow:/usr/bin:/usr/sbin:/bin:/sbin", "sh", "-c", rollback._SCRIPT,
-         "rollback", "start", FOLDER, "test.1", str(seconds), *sizes],
+         "rollback", "start", FOLDER, "test.1", str(seconds), "60", *sizes],
         stdin=script + undo, check=False,
     )  # fmt: skip
     return started.status, started.stderr
@@ -242,5 +242,14 @@ def test_timers_that_come_and_go_side_by_side_do_not_miss_their_folder(box):
     assert left(box, "test") == ""
 
 
-def test_the_script_bounds_an_undo_as_we_do():
-    assert f"undo_seconds={rollback.UNDO_SECONDS} " in rollback._SCRIPT
+def test_an_undo_is_ended_after_its_own_limit(box):
+    rollback.start(box, "test", "sleep 300; echo undone >>/run/mark", SOON, limit=1)
+    assert fired(box).status == 124
+    assert marks(box) == ""
+    assert left(box, "test") == ""
+
+
+def test_one_of_an_older_script_may_take_as_long_as_one_that_says_nothing(box):
+    assert f"${{limit:-{rollback.UNDO_SECONDS}}}" in rollback._SCRIPT
+    box.write(f"{FOLDER}/test.1.armed", b"# since 1\n")
+    assert list(rollback.list_timers(box, "test").pending) == ["test.1"]

@@ -30,7 +30,7 @@ FIXED = {
     "farswitch/remote_program.py Deadline(self._seconds if seconds is None else seconds)":
         "the caller's: a window to watch must not grow",
     "farswitch/rollback/confirmed_change.py Deadline(seconds)": "within the timer's promise",
-    "farswitch/rollback/confirmed_change.py Deadline(MOST_HOLD_SECONDS + rollback.UNDO_SECONDS)":
+    "farswitch/rollback/confirmed_change.py Deadline(2 * MOST_HOLD_SECONDS)":
         "a server's timers keep their length",
     "workflows/switch_bench_busy.py Deadline(first.at + BETWEEN - time.monotonic())":
         "no limit: between two looks at counters",

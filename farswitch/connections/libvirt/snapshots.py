@@ -97,7 +97,11 @@ class Snapshots(Domains):
     def delete_snapshot(self, name: str, snapshot: str) -> bool:
         """Forget a snapshot; return False when there is none.
 
-        One whose disk was replaced is in no file any more, and only libvirt forgets it.
+        Of one whose disk was replaced there is nothing to delete, which libvirt does "not support":
+        it only forgets it.
+
+        Raises:
+            LibvirtError: It is in the domain's disk, and does not go.
         """
         with errors_named(self.host, f"snapshot '{snapshot}' of domain '{name}'"):
             try:
@@ -109,7 +113,9 @@ class Snapshots(Domains):
                 raise
             try:
                 found.delete()
-            except libvirt.libvirtError:
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_OPERATION_UNSUPPORTED:
+                    raise
                 found.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
             return True
 

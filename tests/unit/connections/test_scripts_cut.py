@@ -18,7 +18,7 @@ SIZE = str(2 * len(HALF))
     [
         pytest.param(REPLACE, ("{}/file", "0600", f"{os.getuid()}:{os.getgid()}", SIZE), id="file"),
         pytest.param(
-            _SCRIPT, ("start", "{}/folder", "control-lab.00", "60", "10", SIZE), id="timer"
+            _SCRIPT, ("start", "{}/folder", "control-lab.00", "60", "60", "10", SIZE), id="timer"
         ),
     ],
 )

@@ -7,6 +7,7 @@ from nornir.core.inventory import Host
 
 from farswitch.connections.libvirt.domains import MARK_URI, DomainState
 from farswitch.connections.libvirt.pools import PoolState
+from farswitch.connections.shell.protocol import Completed
 from farswitch.guests.base_image import BaseImage
 from farswitch.guests.boot_plan import DOOMED
 from farswitch.guests.domain import Hardware, read_mark
@@ -54,6 +55,13 @@ class Hypervisor:
         raise CutError
 
 
+class Server:
+    """A server without timers."""
+
+    def run(self, argv, **_more):
+        return Completed(argv, 0, "", "")
+
+
 NODE1 = Guest("node1", 1, "server1", Settings(cluster="lab"))
 HARDWARE = Hardware("qemu", 1450, "/pool", BaseImage("base-own-0", "/pool", ""))
 
@@ -70,7 +78,7 @@ def test_the_next_build_makes_the_guest_anew(monkeypatch, remove):
     hypervisor = Hypervisor()
     for module in (vm_remove, vm_boot):
         monkeypatch.setattr(module, "libvirt", lambda _where: hypervisor)
-        monkeypatch.setattr(module, "shell", lambda _where: None)
+        monkeypatch.setattr(module, "shell", lambda _where: Server())
     with pytest.raises(CutError):
         remove(SimpleNamespace(is_dry_run=lambda _asked: False))
     mark = read_mark(hypervisor.xml)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from farswitch.connections.libvirt.domains import DomainState
 from farswitch.connections.libvirt.snapshots import SnapshotState
 from farswitch.errors import ConfigError
-from farswitch.guests.base_image import BaseImage
-from farswitch.guests.domain import Hardware, Mark, render
 from farswitch.guests.snapshots import (
     GuestSnapshots,
-    SnapshotAbout,
     carry_on,
     cluster_snapshots,
     hold_seconds,
@@ -22,43 +20,33 @@ from farswitch.guests.snapshots import (
 )
 from farswitch.model.cluster import cluster
 from farswitch.model.machines import Guest
-from farswitch.rollback.confirmed_change import MOST_HOLD_SECONDS
+from farswitch.rollback.timer import MOST_HOLD_SECONDS
 from farswitch.site.loader import ROOT, load_site
+from tests.unit.guests.snapshot_looks import about as said_about
+from tests.unit.guests.snapshot_looks import domain, xml_of
+from tests.unit.guests.snapshot_looks import looks as looks_of
+from tests.unit.guests.snapshot_looks import part as part_of
 from workflows.snapshot import check_name
 
 GUESTS = cluster(load_site(str(ROOT / "inventory/lab")), None).guests
 NODES = tuple(guest.name for guest in GUESTS)
-IMAGE = BaseImage("base-own-1", "/pool", "")
-
-
-def xml_of(guest: Guest, *, disk: int = 1, mtu: int = 1450, seed: bool = False, **size: int) -> str:
-    settings = guest.settings.model_copy(update=size)
-    mark = Mark("lab", guest.name, "ready", IMAGE.name, disk)
-    return render(replace(guest, settings=settings), mark, Hardware("qemu", mtu, "/pool", IMAGE),
-                  seed=seed)  # fmt: skip
-
-
-def domain(guest: Guest, xml: str) -> DomainState:
-    return DomainState(guest.domain, "", "running", True, xml, "lab", guest.name)
 
 
 def about(save: str = "a", nodes: tuple[str, ...] = NODES, cluster: str = "lab") -> str:
-    return SnapshotAbout(cluster=cluster, nodes=nodes, save=save).model_dump_json()
+    return said_about(nodes, save, cluster)
 
 
-def part(guest: Guest, said: str | None = None, name: str = "one", taken: int = 100):
-    said = about() if said is None else said
-    return SnapshotState(name, taken, said, xml_of(guest, seed=True), xml_of(guest))
+def part(guest: Guest, said: str | None = None, **more: Any) -> SnapshotState:
+    return part_of(guest, about() if said is None else said, **more)
 
 
 def looks() -> dict[str, GuestSnapshots]:
-    return {
-        guest.name: GuestSnapshots(domain(guest, xml_of(guest)), (part(guest),)) for guest in GUESTS
-    }
+    return looks_of(GUESTS)
 
 
-def refusal(found: dict[str, GuestSnapshots]) -> str:
+def refusal(found: dict[str, GuestSnapshots], *, cut_off: bool = False) -> str:
     (one,) = cluster_snapshots(found, "lab")
+    assert one.cut_off == cut_off
     return one.refusal
 
 
@@ -79,13 +67,13 @@ def test_the_oldest_comes_first():
 def test_one_that_a_guest_lacks_is_refused():
     found = looks()
     found["node2"] = replace(found["node2"], parts=())
-    assert refusal(found).startswith("node2 is not in it")
+    assert refusal(found, cut_off=True).startswith("node2 is not in it")
 
 
 def test_parts_of_two_saves_are_no_whole():
     found = looks()
     found["node2"] = replace(found["node2"], parts=(part(GUESTS[1], about("b")),))
-    assert "in different saves" in refusal(found)
+    assert "in different saves" in refusal(found, cut_off=True)
 
 
 @pytest.mark.parametrize("nodes", [NODES[:2], (*NODES, "node4")])
@@ -128,7 +116,18 @@ def test_a_seed_that_was_attached_is_found():
 
 
 def test_guests_stand_still_no_longer_than_so_many_need():
-    assert hold_seconds(1) < hold_seconds(10) < hold_seconds(900) == MOST_HOLD_SECONDS
+    (one,) = with_memory(GUESTS[:1], 512)
+    assert hold_seconds([one]) == 30 + 10 + 10
+    assert hold_seconds([one] * 10) == 30 + 100 + 102
+    assert hold_seconds(with_memory(GUESTS[:1], 16_384)) == 30 + 10 + 327
+    assert hold_seconds([one] * 900) == MOST_HOLD_SECONDS
+
+
+def with_memory(guests: Sequence[Guest], size: int) -> list[Guest]:
+    return [
+        replace(guest, settings=guest.settings.model_copy(update={"memory": size}))
+        for guest in guests
+    ]
 
 
 def test_the_scripts_name_every_guest():

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from nornir.core.task import Result as TaskResult
 
 from farswitch.run import session
-from workflows import start, stop
+from workflows import snapshot_stages, start, stop
 
 PULLED = "Guest 'node2' did not shut down within 60 s: its plug was pulled."
 
@@ -30,8 +30,12 @@ def unlocked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The guests in the order in which they were switched off."""
+    """The server that is looked at, and the guests in the order of their going off."""
     order: list[str] = []
+
+    def snapshot_look(task, guests, owner):
+        order.append(task.host.name)
+        return TaskResult(task.host)
 
     def vm_stop(task, guest, hypervisor):
         assert (task.host.name, hypervisor.name) == (guest.name, "server1")
@@ -39,6 +43,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         notes = [PULLED] if guest.name == "node2" else []
         return TaskResult(task.host, changed=True, diff=f"- {guest.name}", count=1, notes=notes)
 
+    monkeypatch.setattr(snapshot_stages, "snapshot_look", snapshot_look)
     monkeypatch.setattr(stop, "vm_stop", vm_stop)
     return order
 
@@ -47,7 +52,8 @@ def test_the_head_goes_last_and_what_was_forced_is_said(built_site, stopped):
     ended = typed(stop, built_site)
     assert ended.exit_code == 0
     assert stopped[-1] == "node1", "it has the share that the others write to"
-    assert sorted(stopped) == ["node1", "node2", "node3", "node4"]
+    assert stopped[0] == "server1", "guests that stand still for a snapshot are waited for"
+    assert sorted(stopped[1:]) == ["node1", "node2", "node3", "node4"]
     assert PULLED in ended.stdout
     assert "done" in ended.stdout
     assert ", 4 changed." in ended.stdout
