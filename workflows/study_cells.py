@@ -80,7 +80,7 @@ class CellMaker:
         if self._local:
             self._set_path(local=False)
         session.begin_anew()
-        self._mtu = None
+        self._mtu = self._impaired = None
         restore_snapshot(session, snapshot)
         if session.recorder.failures:
             raise FarswitchError(first_failure(session))

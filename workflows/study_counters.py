@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from nornir.core.inventory import Host
 
 from farswitch.model.machines import Guest
+from farswitch.model.node_names import fold
 from farswitch.run.session import Session
 from farswitch.run.stages import PerHost, Stage, is_switch, servers, step
 from farswitch.study.host_state import HostState, port_traffic
@@ -29,9 +30,11 @@ def states(session: Session, guests: Sequence[Guest], seconds: float = 0.0) -> d
         interfaces=PerHost(lambda host: tunnels if is_switch(host) else ()),
         seconds=PerHost(lambda host: seconds if servers(host) else 0.0),
     )
-    session.run([Stage(on, (one,), vital=False)])
     results = session.recorder.results
-    return {host: state for (name, host), state in results.items() if name == "host_state"}
+    for key in [key for key in results if key[0] == one.name]:  # of an earlier look
+        del results[key]
+    session.run([Stage(on, (one,), vital=False)])
+    return {host: state for (name, host), state in results.items() if name == one.name}
 
 
 def port_counts(
@@ -43,3 +46,11 @@ def port_counts(
         return {}
     ports = {guest.name: guest.tunnel for guest in guests}
     return port_traffic(before[switch], after[switch], ports)
+
+
+def uncounted(session: Session, guests: Sequence[Guest], ports: Mapping[str, PortTraffic]) -> str:
+    """Return why it cannot be known what crossed the switch; else nothing."""
+    if missing := [guest.name for guest in guests if guest.name not in ports]:
+        why = "; ".join(one.error for one in session.recorder.failures)
+        return f"What crossed the ports of {fold(missing)} was not counted. {why}".rstrip()
+    return ""

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from farswitch.errors import ConfigError
 from farswitch.run.session import Session
 from farswitch.study.impairments import NO_IMPAIRMENT, ports_of
 from farswitch.study.neighbour import LEAST_NODES
 from farswitch.study.plan import Study
+from farswitch.study.results import RunRecord
 from workflows.local_path import local_steps
 from workflows.snapshot_stages import check_snapshot
 
 
-def check_fits(session: Session, study: Study) -> None:
+def check_fits(session: Session, study: Study, records: Sequence[RunRecord]) -> None:
     """Refuse a study that the cluster of a session cannot carry.
+
+    Args:
+        session: Of the cluster.
+        study: What is wanted of it.
+        records: The runs of the study that are kept.
 
     Raises:
         ConfigError: A cell wants more nodes or a larger MTU than there are, names a guest that
             there is not, or guests of several hypervisors on one local path; or there is no such
-            snapshot.
+            snapshot, or another one than blocks have begun from.
         FarswitchError: The snapshot cannot be restored.
     """
     if any(cell.local for cell in study.cells):
@@ -50,4 +58,11 @@ def check_fits(session: Session, study: Study) -> None:
         for name in ports_of(text):
             session.guest(name)  # refuses one that there is not
     if study.snapshot:
-        check_snapshot(session, study.snapshot)
+        moment = check_snapshot(session, study.snapshot).moment
+        others = {one.environment.get("snapshot", moment) for one in records} - {moment}
+        if others:
+            raise ConfigError(
+                f"Study '{study.name}' was begun from a snapshot '{study.snapshot}' of "
+                f"{min(others)}, and there is one of {moment} now.",
+                hint="Give the study another name.",
+            )

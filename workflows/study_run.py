@@ -62,7 +62,7 @@ def carry_out(session: Session, study: Study, *, part: Study) -> tuple[Screen, b
     with locked(session), Results(folder) as results:
         session.read_record()
         check_same(folder, study, session.cluster.name)
-        testbed = ClusterTestbed(session, study, settings)
+        testbed = ClusterTestbed(session, study, settings, results.records)
         keep(folder, study, session.cluster.name)
         screen = Screen(console_for(as_json=session.options.json), study)
         with ExitStack() as until:

@@ -35,12 +35,13 @@ from farswitch.study.neighbour import Neighbour, halves, neighbour, silent
 from farswitch.study.noise import noise
 from farswitch.study.plan import Cell, Study
 from farswitch.study.port_samples import PortSampler, port_sampler
-from farswitch.study.results import PortSamples, Value
+from farswitch.study.results import PortSamples, RunRecord, Value
 from tasks.mpi_program import mpi_program
 from tasks.run_command import run_command
 from workflows.build import preflight_stage
+from workflows.snapshot_stages import restorable
 from workflows.study_cells import CellMaker
-from workflows.study_counters import port_counts, states
+from workflows.study_counters import port_counts, states, uncounted
 from workflows.study_requirements import check_fits
 
 LOCAL_MARGIN = 300
@@ -63,15 +64,19 @@ class Meanwhile:
 class ClusterTestbed:
     """The cluster of a session."""
 
-    def __init__(self, session: Session, study: Study, settings: Settings) -> None:
+    def __init__(
+        self, session: Session, study: Study, settings: Settings, records: Sequence[RunRecord]
+    ) -> None:
         """Look at what stands, and at the versions of it.
 
-        The settings are the site's own, before another switch in use was read from the record.
+        The settings are the site's own, before another switch in use was read from the record; the
+        records are of the study's runs that are kept.
 
         Raises:
             ConfigError: The cluster cannot carry the study.
         """
-        check_fits(session, study)
+        check_fits(session, study, records)
+        self._snapshot = restorable(session, study.snapshot).moment if study.snapshot else None
         self._session, self._study = session, study
         stay = LOCAL_MARGIN + sum(seconds_of(one) for one in study.programs.values())
         self._cells = CellMaker(session, settings, stay)
@@ -123,6 +128,7 @@ class ClusterTestbed:
         values, error = self._outcome(name, program, ended)
         after = states(session, every)
         ports = port_counts(session, every, before, after)
+        failed = failed or uncounted(session, every, ports)
         if not (cell.alone or cell.local):
             failed = failed or silent(ports, others)
         error = failed or error or not_crossed(program, ports, local=cell.local)
@@ -240,6 +246,7 @@ class ClusterTestbed:
         return {
             "farswitch": version("farswitch"),
             "controller": f"Python {platform.python_version()} on {platform.platform()}",
+            "snapshot": self._snapshot,
             "mtu": session.built_record.mtu,
             "memory": session.cluster.settings.memory,
             "vcpus": session.cluster.settings.vcpus,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from farswitch.study.document import LEAST_BLOCKS
 from farswitch.study.kernels import SECONDS
+from farswitch.study.plan import LOCAL
 from farswitch.study.results import RunRecord
 from farswitch.study.statistics import LEVEL, RESAMPLES
 from farswitch.study.summary import Summary
@@ -54,11 +55,18 @@ def _sentences(summary: Summary, records: Sequence[RunRecord]) -> Iterator[str]:
         f"{LEAST_BLOCKS} blocks on, without assuming a distribution; we claim a difference only "
         "where the interval excludes 1."
     )
-    proofs = [one.proof for one in records if one.entering]
-    yield (
-        f"After each of {len(proofs)} changes of configuration, byte counters at both ports of the "
-        "switch proved that the guests' traffic crossed it."
-    )
+    entered = [one for one in records if one.entering]
+    local = sum(one.factors.get("path") == LOCAL for one in entered)
+    if far := len(entered) - local:
+        yield (
+            f"After each of {far} changes of configuration, byte counters at both ports of the "
+            "switch proved that the guests' traffic crossed it."
+        )
+    if local:
+        yield (
+            f"After each of {local} changes to a local path, all nodes heard each other and no "
+            "byte crossed the switch."
+        )
     if sizes := sorted({cell.mtu for cell in study.cells if cell.mtu}):
         yield (
             "Configurations with an MTU had it on the guests' interfaces "

@@ -149,8 +149,16 @@ def test_the_methods_say_what_was_done() -> None:
     for words in ("2 configurations (bridge, mine) in 6 blocks", "(seed 1)", "Linux 6.18.1",
                   "bootstrap resamples of whole blocks", "After each of 14 changes"):  # fmt: skip
         assert words in said
+    assert "local" not in said
     assert [rule.number for rule in rules(summary()) if not rule.kept] == [11]
     assert len(rules(summary())) == 12
+
+
+def test_of_a_local_cell_it_is_said_that_no_byte_crossed() -> None:
+    there = [one.model_copy(update={"factors": {"path": "local"}}) for one in runs()[::2]]
+    said = methods(summary(), [*there, *runs()[1::2]])
+    assert "After each of 7 changes of configuration, byte counters" in said
+    assert "After each of 7 changes to a local path, all nodes heard each other and no byte" in said
 
 
 @pytest.mark.parametrize("values", [(1.0, 2.0), (5.0, 5.0), (0.002, 3000.0), (6.1, 6.2)])
