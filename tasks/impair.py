@@ -54,10 +54,12 @@ def impair(
         FarswitchError: The kernel refused a change; no end of the plan is impaired.
     """
     login, server = shell(task), task.host.name
+    dry, name = task.is_dry_run(dry_run), rollback.name_of(rollback.IMPAIR, owner.cluster)
+    if not dry:  # what a run that was cut off has left is undone
+        rollback.fire_all(login, name)
     have = _observed(task, owner)
     if not present:
         ends = _all_clear(have, owner)
-    dry = task.is_dry_run(dry_run)
     changes = plan(have, ends, server=server, foreseen=dry)
     if changes and not dry:
         able = _able(task, changes, lab=lab)
@@ -109,7 +111,6 @@ def _apply(task: Task, made: Sequence[Change], changes: Sequence[EndChange], own
     """Make the changes; where one is refused, or nobody confirms, all ends are clean."""
     login = shell(task)
     name = rollback.name_of(rollback.IMPAIR, owner.cluster)
-    rollback.confirm_all(login, name)  # of a run that was cut off
     timer = rollback.start(login, name, script_of(clean(changes, owner)), SECONDS)
     if error := _carried_out(task, made):
         if not _carried_out(task, clean(changes, owner)):

@@ -130,7 +130,8 @@ class ClusterTestbed:
         ports = port_counts(session, every, before, after)
         failed = failed or uncounted(session, every, ports)
         if not (cell.alone or cell.local):
-            failed = failed or silent(ports, others)
+            ranks = self._study.programs[str(cell.neighbour)].ranks
+            failed = failed or silent(ports, others[:ranks])
         error = failed or error or not_crossed(program, ports, local=cell.local)
         return Measured(
             command=shown_command(program, len(guests)),
@@ -169,7 +170,7 @@ class ClusterTestbed:
                 if cell.local or not self._study.events:
                     self._session.run([stage])
                 else:
-                    timeline = until.enter_context(self._timeline())
+                    timeline = until.enter_context(self._timeline(bound))
                     sampler = until.enter_context(self._sampler(every, bound))
                     timeline.start()
                     self._session.run([stage])
@@ -191,7 +192,8 @@ class ClusterTestbed:
         seconds = bound + max(ends) / 1e6 + patient(SAMPLER_MARGIN)
         return port_sampler(shell(host), {guest.name: guest.tunnel for guest in guests}, seconds)
 
-    def _timeline(self) -> ImpairmentTimeline:
+    def _timeline(self, bound: float) -> ImpairmentTimeline:
+        """Return the study's, beside a program that may take so many seconds."""
         session = self._session
         return ImpairmentTimeline(
             session.nornir.inventory.hosts,
@@ -199,6 +201,7 @@ class ClusterTestbed:
             self._study.events,
             mtu=session.built_record.mtu,
             lab=session.site.lab is not None,
+            waited=bound,
         )
 
     def _command(self, program: StudyProgram, guests: Sequence[Guest]) -> list[str]:

@@ -77,8 +77,8 @@ def clean(changes: Sequence[EndChange], owner: Owner) -> list[Change]:
 
 
 def script_of(made: Sequence[Change]) -> str:
-    """Return a script for `sh` that makes changes."""
-    text = json.dumps(plan_of([("undo", made)]))
+    """Return a script for `sh` that makes changes, each whatever became of the others."""
+    text = json.dumps(plan_of([("undo", [one]) for one in made]))
     return f"printf '%s\\n' {shlex.quote(text)} | {shlex.join(command('impair_agent'))}"
 
 

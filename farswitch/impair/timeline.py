@@ -65,6 +65,7 @@ class AgentEnd(BaseModel):
     """`impair_agent.py`: it was ended early, and left the ports as they were."""
 
     ended: float
+    error: str
 
 
 class StepDone(BaseModel):
@@ -148,6 +149,8 @@ class ImpairmentTimeline:
         mtu: Of the data network, in bytes of IP packet.
         length: Microseconds to the end; with the last event where not given.
         lab: The servers are stand-ins: without netem a program may delay frames.
+        waited: Seconds after the start until which `wait` may be called; before that, no server
+            takes its controller for dead.
 
     Attributes:
         steps: What is done to ports, in the order of time.
@@ -163,7 +166,9 @@ class ImpairmentTimeline:
         mtu: int,
         length: int | None = None,
         lab: bool = False,
+        waited: float = 0.0,
     ) -> None:
+        self._waited = waited
         self._hosts, self._cluster, self._events = hosts, cluster, events
         self._mtu, self._length, self._lab = mtu, length, lab
         self._parts: list[_ServerPart] = []
@@ -178,6 +183,8 @@ class ImpairmentTimeline:
         Raises:
             FarswitchError: A server cannot do it; nothing was changed.
         """
+        for server in self._cluster.servers:  # what a run that was cut off has left
+            rollback.fire_all(shell(self._hosts[server.name]), self._timer)
         found = self._found()
         parts = [self._part(server.name, found[server.name]) for server in self._cluster.servers]
         self._parts = [part for part in parts if part and part.plan.steps]
@@ -186,6 +193,10 @@ class ImpairmentTimeline:
                 self._begin(part, until)
             self._until = until.pop_all()
         return self
+
+    @property
+    def _timer(self) -> str:
+        return rollback.name_of(rollback.IMPAIR, self._cluster.name)
 
     def foreseen(self) -> tuple[TimelineStep, ...]:
         """Return the steps that there will be; change nothing."""
@@ -200,11 +211,26 @@ class ImpairmentTimeline:
         return found
 
     def __exit__(self, *_: object) -> None:
-        """Leave the ports as they were, unless the end was waited for; end programs and timers."""
+        """Leave the ports as they were, unless the end was waited for; end programs and timers.
+
+        Raises:
+            FarswitchError: A server could not; its timer tries it again.
+        """
         with self._until:
+            left = {
+                part.host.name: why
+                for part in self._parts
+                if self._started and part.timer and (why := self._call_off(part))
+            }
             for part in self._parts:
-                if self._started and part.timer:
-                    self._call_off(part)
+                if part.host.name in left:
+                    part.timer = None
+            if left:
+                why = "; ".join(f"'{server}': {error}" for server, error in left.items())
+                raise FarswitchError(
+                    f"Not all ports are as they were. {why}",
+                    hint="Look at them: farswitch status. Bring them into order: farswitch build",
+                )
 
     def start(self) -> None:
         """Start it on all servers at the same moment."""
@@ -219,11 +245,17 @@ class ImpairmentTimeline:
     def wait(self) -> list[TimelineEntry]:
         """Wait for the end, and return what was done, in the order of time.
 
+        Where a step failed, the server's ports are made as they were; where that fails, too, its
+        timer tries it again.
+
         Raises:
             FarswitchError: A server's program ended before.
         """
         entries = [entry for part in self._parts for entry in self._entries(part)]
+        failed = {entry.server for entry in entries if entry.error}
         for part in self._parts:
+            if part.host.name in failed and self._take_back(part):
+                part.timer = None
             self._release(part)
         return sorted(entries, key=lambda entry: entry.began)
 
@@ -311,9 +343,9 @@ class ImpairmentTimeline:
     def _begin(self, part: _ServerPart, until: ExitStack) -> None:
         """Arm a server's timer, and start its program."""
         login = shell(part.host)
-        name = rollback.name_of(rollback.IMPAIR, self._cluster.name)
-        seconds = int(max(step.at for step in part.plan.steps) + LEAD) + MARGIN
-        part.timer = rollback.start(login, name, script_of(part.plan.last), seconds)
+        end = max(step.at for step in part.plan.steps)
+        seconds = int(max(end, self._waited) + LEAD) + MARGIN
+        part.timer = rollback.start(login, self._timer, script_of(part.plan.last), seconds)
         until.callback(self._release, part)
         program = RemoteProgram(
             login,
@@ -324,15 +356,24 @@ class ImpairmentTimeline:
         part.program = until.enter_context(program)
         part.program.send(part.plan)
 
-    def _call_off(self, part: _ServerPart) -> None:
-        """Have a server's program leave the ports as they were; where it cannot, do it."""
+    def _call_off(self, part: _ServerPart) -> str:
+        """Have a server's program leave the ports as they were; return why they are not."""
         assert part.program  # noqa: S101 - for the type checker
         try:
             part.program.send(AgentStart())
-            while not isinstance(part.program.receive(AgentReport).root, AgentEnd):
+            while not isinstance(end := part.program.receive(AgentReport).root, AgentEnd):
                 pass
         except RemoteProgramError:
-            shell(part.host).run(("sh", "-c", script_of(part.plan.last)), timeout=patient(SECONDS))
+            return self._take_back(part)
+        return end.error
+
+    @staticmethod
+    def _take_back(part: _ServerPart) -> str:
+        """Make a server's ports as they were; return why they are not."""
+        script = ("sh", "-c", script_of(part.plan.last))
+        printed = shell(part.host).run(script, timeout=patient(SECONDS)).stdout
+        done = map(StepDone.model_validate_json, printed.splitlines())
+        return "; ".join(one.error for one in done if one.error)
 
     @staticmethod
     def _release(part: _ServerPart) -> None:

@@ -10,7 +10,8 @@ then. Where it is not to begin at once, it answers each line {"start": null} wit
 of this server's monotonic clock, and begins at the moment of a line {"start": SECONDS}. Of a step,
 `at` is counted from that. It prints a line of JSON a step: {"name", "at", "began", "ended",
 "error"}, the true moments counted in the same way. When its input ends while it waits, or brings
-another line, what is `last` is done at once, it prints {"ended": SECONDS}, and ends.
+another line, what is `last` is done at once, each change whatever became of those before, it prints
+{"ended": SECONDS, "error": TEXT}, and ends.
 
 A change is {"netlink": HEX}, a request to the kernel; {"nft": TEXT}; {"whole": INTERFACE}, whose
 frames then leave whole; or {"start": [COMMAND...]}, a program that prints a line when it is ready
@@ -28,6 +29,7 @@ import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from farswitch.remote.whole_frames import set_whole
@@ -146,13 +148,19 @@ def stop(_number: int, _frame: object) -> None:
     os.dup2(null, 0)
 
 
+def report(document: dict[str, Any]) -> None:
+    """Say something; where nobody listens any more, the next wait ends by that."""
+    with suppress(BrokenPipeError):
+        print(json.dumps(document), flush=True)
+
+
 def start_of() -> float:
     """Return the moment of the start; end where there is none."""
     while line := sys.stdin.buffer.readline():
         wanted = json.loads(line)["start"]
         if wanted is not None:
             return float(wanted)
-        print(json.dumps({"now": time.monotonic()}), flush=True)
+        report({"now": time.monotonic()})
     raise SystemExit("the input ended before the start")
 
 
@@ -163,14 +171,14 @@ def main() -> None:
         signal.signal(number, stop)
     zero = time.monotonic() if plan["at_once"] else start_of()
     for step in plan["steps"]:
-        if step["at"] and not wait(zero + step["at"]):
-            make(plan["last"])
-            print(json.dumps({"ended": time.monotonic() - zero}), flush=True)
+        if not wait(zero + step["at"]):
+            errors = [error for one in plan["last"] if (error := make([one]))]
+            report({"ended": time.monotonic() - zero, "error": "; ".join(errors)})
             return
         began = time.monotonic() - zero
         error = make(step["changes"], zero + plan["seconds"] if plan["seconds"] else float("inf"))
         times = {"began": began, "ended": time.monotonic() - zero, "error": error}
-        print(json.dumps({"name": step["name"], "at": step["at"], **times}), flush=True)
+        report({"name": step["name"], "at": step["at"], **times})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #                                       which is ended after LIMIT seconds
 #   run FOLDER ID SECONDS               prints its pid, waits, and undoes
 #   confirm FOLDER ID                   prints confirmed, fired or gone
+#   fire FOLDER ID                      undoes now
 #   list FOLDER REPORT PATTERN...       prints lines "pending ID AGE" and, where REPORT is yes,
 #                                       "undone ID STATUS OUTPUT", each of these once
 #
@@ -73,30 +74,47 @@ run() {
   exec </dev/null >/dev/null 2>&1 # lets go of the login's pipes
   sleep "$seconds"
   rm -f -- "$id.run" "$id.pid" "$id.part" "$id.armed.part"
-  if mv -T -- "$id.armed" "$id.fired"; then
+  undo
+  leave_folder
+}
+
+undo() {
+  if mv -T -- "$id.armed" "$id.fired" 2>/dev/null; then
     log=$id.log
     true >"$log" || log=/dev/null # where there is no room, undo it all the same
-    timeout -k 2 "$(limit_of "$id.fired")" sh "$id.fired" >"$log" 2>&1
+    timeout -k 2 "$(limit_of "$id.fired")" sh "$id.fired" </dev/null >"$log" 2>&1
     { echo "$?"; tail -c 2000 "$log"; } >"$id.part"
     mv -T -- "$id.part" "$id.said"
     rm -f -- "$id.fired" "$id.log"
   fi
+}
+
+fire() {
+  id=$1
+  cd "$folder" 2>/dev/null || return
+  undo
+  end_wait
   leave_folder
+}
+
+# Ends the timer itself, which has nothing left to do.
+end_wait() {
+  if [ -e "$id.pid" ]; then
+    pid=$(cat "$id.pid")
+    if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$id.run"; then
+      kill -s KILL -- "-$pid" 2>/dev/null
+    fi
+  elif [ -e "$id.run" ]; then
+    systemctl stop "farswitch-deadman-$id.timer" 2>/dev/null
+  fi
+  rm -f -- "$id.off" "$id.run" "$id.pid"
 }
 
 confirm() {
   id=$1
   cd "$folder" 2>/dev/null || { echo gone; return; }
   if mv -T -- "$id.armed" "$id.off" 2>/dev/null; then
-    if [ -e "$id.pid" ]; then
-      pid=$(cat "$id.pid")
-      if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$id.run"; then
-        kill -s KILL -- "-$pid" 2>/dev/null
-      fi
-    else
-      systemctl stop "farswitch-deadman-$id.timer" 2>/dev/null
-    fi
-    rm -f -- "$id.off" "$id.run" "$id.pid"
+    end_wait
     leave_folder
     echo confirmed
     return
@@ -155,6 +173,6 @@ limit_of() {
 
 case $action in
   start) start "$@" ;;
-  run | confirm | list) "$action" "$@"; exit 0 ;;
+  run | confirm | fire | list) "$action" "$@"; exit 0 ;;
   *) echo "no such action: $action" >&2; exit 64 ;;
 esac

@@ -96,10 +96,11 @@ def confirmed_change(shell: Shell, cluster: str, undo: str, kind: str = FIREWALL
 def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[str, ...]:
     """End the timers that runs of a cluster left when they were cut off, before anything is read.
 
-    A new login that still works confirms their changes. Else the undo is waited for. Return a
-    sentence for each change that was undone. Nobody else works on the cluster; the `last` call ends
-    those of verify too: nothing is left for them to undo. What a server does for guests that stand
-    still for a snapshot is waited for, as nobody else can do it; the `last` call needs no guests.
+    A new login that still works confirms their changes. Else the undo is waited for. Impairments,
+    which a login tells nothing of, are undone. Return a sentence for each change that was undone.
+    Nobody else works on the cluster; the `last` call ends those of verify too: nothing is left for
+    them to undo. What a server does for guests that stand still for a snapshot is waited for, as
+    nobody else can do it; the `last` call needs no guests.
 
     Raises:
         UnconfirmedError: No new login works.
@@ -115,7 +116,9 @@ def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[
         held = [] if last else [one for one in timers.pending if kind_of(one) in HOLDING]
         if held:
             _wait_for_end(shell, cluster)
-        _end(shell, [one for one in timers.pending if one not in held])
+        rollback.fire_all(shell, rollback.name_of(IMPAIR, cluster))
+        others = (one for one in timers.pending if one not in held and kind_of(one) != IMPAIR)
+        _end(shell, others)
         fired += list_timers(shell, *names).fired
     changes = (undone for undone in fired if kind_of(undone.id) != MATRIX)
     return tuple(_taken_back(shell.host, undone) for undone in changes)

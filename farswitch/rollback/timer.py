@@ -142,6 +142,18 @@ def confirm_all(login: Shell, name: str, *, folder: str = FOLDER) -> bool:
     return all(confirmed) and not timers.fired
 
 
+def fire_all(login: Shell, name: str, *, folder: str = FOLDER) -> bool:
+    """Have a server undo now what timers of a name guard, which runs that were cut off have left.
+
+    Return whether there was one. Of a run that goes on nobody may take the timer: call it with the
+    cluster's lock held.
+    """
+    pending = list_timers(login, name, report=False, folder=folder).pending
+    for one in pending:
+        _run(login, "fire", folder, one)
+    return bool(pending)
+
+
 def confirmation(name: str, *, folder: str = FOLDER) -> str:
     """Return a script that confirms all timers of a name, by what they left on the server."""
     return (

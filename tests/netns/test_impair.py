@@ -20,6 +20,7 @@ from farswitch.links.plan import plan_removal
 from farswitch.model.impairment import PortImpairment, impairment, parse_impairments
 from farswitch.model.timeline import ImpairmentEvent
 from farswitch.proof.port_figures import Way
+from farswitch.rollback.confirmed_change import confirm_earlier
 from tasks.impair import impair
 from tests.netns.built_servers import MTU, Net, pid, sh, with_guests
 from tests.netns.measured import line
@@ -188,11 +189,7 @@ def test_teardown_and_leftovers_find_all_of_it(net, words):
 def test_a_killed_controller_leaves_clean_ports_after_the_timer(net, point):
     """What a controller has just ended when it is killed; the timer is shortened to 5 s."""
     wanted = "delay 1ms loss 1% rate 10Mbit"
-    script = KILLED.format(
-        folder=str(net.folder), pid=pid(net.boxes["server2"]), point=point, wanted=wanted
-    )
-    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
-    assert done.returncode == -signal.SIGKILL
+    killed(net, point, wanted, seconds=5)
     armed = "ls /run/farswitch-deadman/impair-*.armed /run/farswitch-deadman/impair-*.fired"
     box = net.boxes["server2"]
     wait_until(
@@ -200,6 +197,25 @@ def test_a_killed_controller_leaves_clean_ports_after_the_timer(net, point):
     )
     assert not left(net, "server2")
     sh(box, "rm -rf /run/farswitch-deadman")
+
+
+def killed(net: Net, point: str, wanted: str, *, seconds: int) -> None:
+    """Have a controller impair a port, and be killed; its timer has so many seconds."""
+    script = KILLED.format(
+        pid=pid(net.boxes["server2"]), point=point, wanted=wanted, seconds=seconds
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_what_a_killed_controller_has_left_is_undone_by_the_next(net):
+    killed(net, "_carried_out", "loss 1%", seconds=300)
+    assert "fsi42" in left(net, "server2")
+    assert not put(net, "server2", NOTHING).changed
+    assert not left(net, "server2")
+    (said,) = confirm_earlier(net.boxes["server2"], "t")
+    assert "has taken it off: undone with status 0" in said
+    assert not sh(net.boxes["server2"], "ls -A /run/farswitch-deadman 2>/dev/null || :")
 
 
 KILLED = """
@@ -218,7 +234,7 @@ from farswitch.model.impairment import impairment
 from farswitch.model.owner import Owner
 from tasks import impair
 from tests.netns.inside import NetnsEndpoint
-impair.SECONDS = 5
+impair.SECONDS = {seconds}
 enter = ("nsenter", "--target={pid}", "--net", "--mount", "--")
 host = Host(name="server2", defaults=Defaults())
 kernel = NetnsEndpoint("server2", "/proc/{pid}/ns/net")
@@ -247,7 +263,7 @@ def timeline(net: Net, *events: dict[str, object], **more) -> ImpairmentTimeline
 
 def test_a_timeline_is_carried_out_by_the_servers_and_ends_as_it_began(net):
     put(net, "server1", port(from_guest="rate 100Mbit"))
-    slow = {"at": "200ms", "port": "node2", "from_guest": "loss 1%", "for": "300ms"}
+    slow = {"at": "0s", "port": "node2", "from_guest": "loss 1%", "for": "500ms"}
     cut = {"at": "300ms", "port": "node2", "link": "down", "for": "100ms"}
     with timeline(net, slow, cut) as running:
         running.start()

@@ -242,6 +242,20 @@ def test_timers_that_come_and_go_side_by_side_do_not_miss_their_folder(box):
     assert left(box, "test") == ""
 
 
+def test_what_others_have_left_can_be_undone_now(box):
+    timer = rollback.start(box, "test", "echo undone >>/run/mark", LATE)
+    other = rollback.start(box, "other", "echo other >>/run/mark", LATE)
+    assert rollback.fire_all(box, "test")
+    assert marks(box) == "undone\n"
+    assert rollback.list_timers(box, "test") == rollback.Timers(
+        {}, (rollback.Rollback(timer.id, 0, ""),)
+    )
+    assert left(box, timer.id) == f"{other.id}.armed\n{other.id}.pid\n{other.id}.run\n"
+    assert not rollback.fire_all(box, "test")
+    assert rollback.confirm(box, other)
+    assert left(box, "test") == ""
+
+
 def test_an_undo_is_ended_after_its_own_limit(box):
     rollback.start(box, "test", "sleep 300; echo undone >>/run/mark", SOON, limit=1)
     assert fired(box).status == 124
