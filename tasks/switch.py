@@ -44,13 +44,13 @@ def switch(
     changes = adapter.plan(have, wanted, owner)
     if changes and not dry:
         adapter.apply(task.host, owner, changes)
-    lines = [*map(str, changes)]
-    lines += remove_switches(task.host, owner, spared=adapter.kind, dry_run=dry)
-    diff = "\n".join(lines)
     found = None
     if not dry:
         found = adapter.look(task.host, owner, have=None if changes else have)
         _prove(task.host.name, adapter, found.state.held, wanted)
+    lines = [*map(str, changes)]
+    lines += remove_switches(task.host, owner, spared=adapter.kind, dry_run=dry)
+    diff = "\n".join(lines)
     return Result(task.host, result=found, changed=bool(lines), diff=diff, count=len(lines))
 
 

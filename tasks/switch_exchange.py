@@ -127,7 +127,7 @@ class _Exchange:
             timer = armed[-1]
             self._arm(rollback.ENDING, self._end_of_old(before, timer), seconds, self.old)
         except Exception:
-            if self._restored(found):
+            if self._restored(found, ending):
                 for one in armed:
                     rollback.confirm(shell(self.host), one)
             raise
@@ -221,9 +221,15 @@ class _Exchange:
                 hint="The old switch has the ports again.",
             )
 
-    def _restored(self, found: Masters) -> bool:
-        """Give the old switch its ports; tell whether it has them. If not, the timer does it."""
+    def _restored(self, found: Masters, ending: str) -> bool:
+        """End the new switch, and give the old one its ports; tell whether it has them.
+
+        If not, the timers do it. Beside the new one the old one would not be the latest of its
+        kind, and be begun once more.
+        """
         try:
+            if ending:
+                shell(self.host).run(("sh", "-c", ending), timeout=patient(rollback.UNDO_SECONDS))
             now = self._masters()
             self._enslave({name: to for name, to in found.items() if now.get(name) != to})
             self._attach(self.old)

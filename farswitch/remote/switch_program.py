@@ -209,6 +209,7 @@ class Supervisor:
         """Run the program, again and again where that is wanted, until it ends or the end comes."""
         while True:
             self.once()
+            end(lambda: processes(self.folder)[1], 0.0)  # what it left behind
             ready = self.state.get("ready_after") is not None
             if self.asked or not (self.wish["restart"] and ready):
                 break
@@ -216,7 +217,6 @@ class Supervisor:
             if self.asked:
                 break
             self.state["restarts"] += 1
-        end(lambda: processes(self.folder)[1], 0.0)  # what it left behind
 
     def once(self) -> None:
         """Run the program once."""

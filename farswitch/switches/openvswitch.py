@@ -35,6 +35,9 @@ from farswitch.switches.ovs_state import (
 SECONDS = 60
 """How long ovs-vsctl waits until the daemon has done all of a transaction: a hundred ports take a
 tenth of a second to attach and 1.3 s to detach."""
+ENDING_SECONDS = 20
+"""How long it waits for each of both transactions of an end: an undo goes on behind them, and has
+60 s for all."""
 CONNECTED = 5.0
 """Seconds that a controller is given to answer."""
 FLOOD = "priority=0,actions=NORMAL"
@@ -165,7 +168,7 @@ class OpenVSwitch(Switch):
 
     def ending(self, owner: Owner, spared: Collection[str]) -> str:
         """Return what removes the bridge, if it is ours."""
-        name, vsctl = _name(owner), f"ovs-vsctl --timeout={SECONDS}"
+        name, vsctl = _name(owner), f"ovs-vsctl --timeout={ENDING_SECONDS}"
         if name in spared:
             return ""
         mark = f"{vsctl} --if-exists get Bridge {name} external_ids:{MARK} | tr -d '\"'"

@@ -455,7 +455,8 @@ def test_one_that_ends_by_sigterm_has_its_time_to_end(bench):
 
 
 def test_it_is_started_again_only_where_that_is_asked_for(bench):
-    switch = shell_switch(f"echo $$ >>/run/starts; {RUNS}", ready="ready", restart=True)
+    runs = RUNS.replace("sleep 60", "sleep 61.5")
+    switch = shell_switch(f"echo $$ >>/run/starts; {runs}", ready="ready", restart=True)
     bench.converge(switch)
     first = bench.program()
     bench.box.run(["kill", "-KILL", str(first.pid)])
@@ -466,6 +467,8 @@ def test_it_is_started_again_only_where_that_is_asked_for(bench):
     assert again.pid != first.pid
     wait_until(lambda: not bench.observe(switch).fault, Deadline(20), what="Its being ready")
     assert switch.describe(bench.host, OWNER)["restarts"] == "1"
+    sleeping = bench.box.run(["sh", "-c", "ps -eo args | grep -c '^sleep 61.5'"]).stdout
+    assert sleeping.strip() == "1", "what the first one has left behind has ended"
 
 
 def test_two_of_a_cluster_may_run_side_by_side(bench):

@@ -165,11 +165,14 @@ def test_one_that_does_not_forward_leaves_the_old_one_in_place(net, bad, sentenc
     assert of_ours(net) == before
 
 
-def test_one_that_does_not_forward_leaves_the_old_program_in_place(net):
+def test_one_that_does_not_begin_leaves_the_old_program_in_place(net):
     old = exchanged(net, PROGRAM)
     converged(old)
+    (before,) = program_host.programs(net.context.hosts["server2"], net.cluster.name)
     with pytest.raises(FarswitchError, match="exit code 3"):
         exchanged(old, DEAD)
+    (after,) = program_host.programs(net.context.hosts["server2"], net.cluster.name)
+    assert (after.pid, after.restarts) == (before.pid, 0), "what it had learnt is there"
     assert heard(net)
     assert holder(net) == AT_PORTS
     assert converged(old) == []

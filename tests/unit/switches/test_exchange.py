@@ -101,7 +101,7 @@ def test_what_a_kind_ends_of_itself_spares_what_it_is_told_to():
     owner, program, ovs = SITE.owner, side("program").adapter, side("super").adapter
     assert program.ending(owner, {"b", "a"}).endswith(" end lab a b")
     assert ovs.ending(owner, {"fso41"}) == ""
-    assert ovs.ending(owner, ()).endswith("!= lab ] || ovs-vsctl --timeout=60 del-br fso41")
+    assert ovs.ending(owner, ()).endswith("!= lab ] || ovs-vsctl --timeout=20 del-br fso41")
     assert side("bridge").adapter.ending(owner, ()) == ""
 
 
