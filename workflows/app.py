@@ -32,8 +32,9 @@ from workflows.lab_up import check_lab
 
 SECONDS = 3600.0
 LOOK_SECONDS = 30.0
-MISSING, NOTHING_MADE = 69, 65
-"""How app_build.sh ends: programs are missing (EX_UNAVAILABLE); nothing was made (EX_DATAERR)."""
+MISSING, NOTHING_MADE, REPLACED = 69, 65, 75
+"""How app_build.sh ends: programs are missing (EX_UNAVAILABLE); nothing was made (EX_DATAERR);
+another build has put its sources there (EX_TEMPFAIL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,12 @@ class WantedApp:
         folder = self.folder(share)
         settings = (f"{name}={value}" for name, value in self.choices)
         needs = " ".join(self.recipe.needs)
-        return shlex.join(["sh", f"{folder}/build.sh", folder, self.digest, needs, *settings])
+        made_of = {name: self.files()[name] for name in ("source.tar", "recipe.sh")}
+        sums = "\n".join(
+            f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in made_of.items()
+        )
+        words = ["sh", f"{folder}/build.sh", folder, self.digest, sums, needs, *settings]
+        return shlex.join(words)
 
     def files(self) -> dict[str, bytes]:
         """Return the files of its folder, by name."""
@@ -156,6 +162,11 @@ def _judged(found: CommandReport, wanted: WantedApp, folder: str, head: str) -> 
             f"The head '{head}' lacks {', '.join(found.stdout.split())}, which '{name}' needs.",
             hint=f"Set image: {{packages: [{packages}]}} in the site's defaults.yaml, and make the "
             "guests anew: farswitch teardown, farswitch build",
+        )
+    if found.status == REPLACED:
+        raise FarswitchError(
+            f"Another build of '{name}' has put its sources into {folder} meanwhile.",
+            hint="Wait for its end, and build again.",
         )
     if found.status == NOTHING_MADE:
         raise FarswitchError(f"The recipe '{name}' ended well and put no program into $BIN.",

@@ -94,11 +94,11 @@ class CellMaker:
         session, nodes = self._session, cell.nodes or len(self._session.cluster.guests)
         own: dict[str, Any] = {"nodes": nodes} | ({"mtu": cell.mtu} if cell.mtu else {})
         self._set_mtu(cell.mtu or session.built_record.mtu)
+        if self._local:  # also before another local cell: the server counts the time of each anew
+            self._set_path(local=False)
         if cell.local:
             self._set_path(local=True)
             return Entered({"path": LOCAL} | own, self._local_proof(cell), {}, {})
-        if self._local:
-            self._set_path(local=False)
         self._impair(site_wishes(session.cluster))  # the path is proved without a cell's own
         want = chosen(self._settings, cell.switch or self._settings.switch.kind)
         made = self._exchange(want)

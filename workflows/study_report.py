@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from farswitch.errors import ConfigError
-from farswitch.image.recipe import recipe
+from farswitch.guests.base_image import own_recipe
+from farswitch.model.cluster import Site
 from farswitch.run.cli import Options, main
 from farswitch.run.echo import echo
 from farswitch.run.local_files import write_local
@@ -124,6 +125,14 @@ def compare(options: Options, names: tuple[str, str]) -> int:
     return 0
 
 
+def _of_site(site: Site) -> list[str]:
+    """Return the files of a site, with the programs of its switches that lie in its folder."""
+    switches = (site.settings.switch, *dict(site.settings.switches).values())
+    programs = {Path(file) for one in switches if (file := getattr(one, "file", None))}
+    own = sorted(str(one.relative_to(site.path)) for one in programs if site.path in one.parents)
+    return [*NAMES, *own]
+
+
 @main("study-export")
 def export(options: Options, word: str, output: str) -> int:
     """Write an archive from which somebody else reruns a study."""
@@ -134,12 +143,12 @@ def export(options: Options, word: str, output: str) -> int:
     files = {file: text.encode() for file, text in rendered(name).items()}
     files[KEPT], files[RESULTS] = (folder / KEPT).read_bytes(), (folder / RESULTS).read_bytes()
     files["study.yaml"] = path.read_bytes()
-    files |= {f"site/{file}": (site.path / file).read_bytes() for file in NAMES}
+    files |= {f"site/{file}": (site.path / file).read_bytes() for file in _of_site(site)}
     image = site.settings.image
     about = image.model_dump(mode="json")
     if image.own:
         try:
-            own = recipe()
+            own = own_recipe(image)
             about = {"digest": own.digest, "recipe": dataclasses.asdict(own)}
         except ConfigError as error:
             about["recipe"] = str(error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from farswitch.errors import ConfigError
+from farswitch.impair.timeline import steps_for
+from farswitch.model.impairment import PortImpairment
 from farswitch.run.session import Session
 from farswitch.study.impairments import NO_IMPAIRMENT, ports_of
 from farswitch.study.neighbour import LEAST_NODES
@@ -23,9 +25,10 @@ def check_fits(session: Session, study: Study, records: Sequence[RunRecord]) -> 
         records: The runs of the study that are kept.
 
     Raises:
-        ConfigError: A cell wants more nodes or a larger MTU than there are, names a guest that
-            there is not, or guests of several hypervisors on one local path; or there is no such
-            snapshot, or another one than blocks have begun from.
+        ConfigError: A cell wants more nodes or a larger MTU than there are, it or an event names a
+            guest that there is not, or guests of several hypervisors on one local path; events
+            are in each other's way; or there is no such snapshot, or another one than blocks have
+            begun from.
         FarswitchError: The snapshot cannot be restored.
     """
     if any(cell.local for cell in study.cells):
@@ -57,6 +60,8 @@ def check_fits(session: Session, study: Study, records: Sequence[RunRecord]) -> 
     for text in {cell.impair or NO_IMPAIRMENT for cell in study.cells}:
         for name in ports_of(text):
             session.guest(name)  # refuses one that there is not
+    clean = {guest.name: PortImpairment() for guest in session.cluster.guests}
+    steps_for(session.cluster, study.events, clean)  # refuses what cannot be
     if study.snapshot:
         moment = check_snapshot(session, study.snapshot).moment
         others = {one.environment.get("snapshot", moment) for one in records} - {moment}

@@ -13,7 +13,7 @@ import click
 from nornir.core.inventory import Host
 
 from farswitch.leftovers.one_cluster import owner_of, pools_of
-from farswitch.leftovers.orphans import UNNAMED, Leftovers
+from farswitch.leftovers.orphans import UNNAMED, Leftovers, orphans
 from farswitch.model.owner import Owner
 from farswitch.model.settings import Settings
 from farswitch.run.cli import Options, changing, main
@@ -42,7 +42,12 @@ LOOK = Stage(servers, (step(find_leftovers),))
 
 
 def stages(
-    session: Session, name: str, *, site: Settings | None = None, keep_image: bool = False
+    session: Session,
+    name: str,
+    *,
+    site: Settings | None = None,
+    keep_image: bool = False,
+    unneeded: bool = False,
 ) -> Iterator[Stage]:
     """Yield what removes one cluster, in order: guests, network, settings, and last the record.
 
@@ -54,6 +59,7 @@ def stages(
         name: The cluster's.
         site: What the site says of it, where there is one.
         keep_image: Leave the base image for the next build.
+        unneeded: It stays where somebody needs it: it may have been built since it was found.
 
     Raises:
         NewerDocumentError: A newer release wrote the cluster's record or a server's journal.
@@ -61,6 +67,9 @@ def stages(
     failed_before = _failed_steps(session)
     yield LOOK
     by_server = leftovers(session)
+    if unneeded and (why := orphans(by_server, ()).get(name)):
+        session.note(f"Cluster '{name}' stays: {why}.")
+        return
     _refuse_newer(session, name, by_server)
     owner = owner_of(name, by_server, site)
     on = servers if site else _looked_at(by_server)
@@ -139,9 +148,17 @@ def _keeper(session: Session, name: str) -> Host:
     return next((host for host in hosts if host.name in keepers), hosts[0])
 
 
-def _remove(session: Session, name: str, *, head: Host, site: Settings | None, keep: bool) -> None:
+def _remove(
+    session: Session,
+    name: str,
+    *,
+    head: Host,
+    site: Settings | None,
+    keep: bool,
+    unneeded: bool = False,
+) -> None:
     with locked(session, cluster=name, head=head, reach_all=False):
-        removal = stages(session, name, site=site, keep_image=keep)
+        removal = stages(session, name, site=site, keep_image=keep, unneeded=unneeded)
         session.run(fenced(session, removal), on_failed=True)
 
 
@@ -173,7 +190,7 @@ def _orphans(session: Session, wanted: TeardownOptions) -> None:
         return
     for name in [name for name, why in kept.items() if name and not why]:
         head = session.hosts(servers)[0]
-        _remove(session, name, head=head, site=None, keep=wanted.keep_image)
+        _remove(session, name, head=head, site=None, keep=wanted.keep_image, unneeded=True)
     if not (kept[UNNAMED] or wanted.keep_image):
         session.run(nameless(by_server), on_failed=True)
 

@@ -26,7 +26,8 @@ class AppSource:
 def read_source(place: str, sha256: str | None) -> AppSource:
     """Read the archive at a place, or pack the folder there.
 
-    A folder is packed so that its digest follows from names, bytes and modes alone.
+    A folder is packed so that its digest follows from names, bytes and modes alone; each name of a
+    hard-linked file has its bytes.
 
     Args:
         place: The path.
@@ -66,6 +67,7 @@ def _packed(folder: Path) -> bytes:
         for path in sorted(folder.rglob("*")):
             if buffer.tell() > LARGEST:
                 break
+            archive.inodes.clear()  # type: ignore[attr-defined]  # else the second name is a link
             archive.add(path, path.relative_to(folder), recursive=False, filter=_plain)
     return buffer.getvalue()
 

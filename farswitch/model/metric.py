@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Literal
 
@@ -49,7 +50,7 @@ class Metric(Fields):
         """Return the figure that a program printed; exponents may be Fortran's, as in 1.5D+02.
 
         Raises:
-            FarswitchError: It printed none, or that its results are wrong.
+            FarswitchError: It printed none, no finite one, or that its results are wrong.
         """
         if self.good and not re.search(self.good, printed, re.MULTILINE):
             raise FarswitchError(
@@ -57,6 +58,9 @@ class Metric(Fields):
             )
         found = re.findall(self.find, printed, re.MULTILINE)
         try:
-            return float(found[-1].replace(",", "").upper().replace("D", "E"))
+            figure = float(found[-1].replace(",", "").upper().replace("D", "E"))
         except (IndexError, ValueError):
             raise FarswitchError("Nothing in its output matches its pattern.") from None
+        if not math.isfinite(figure):
+            raise FarswitchError(f"Its figure is '{found[-1]}', wanted a finite number.")
+        return figure

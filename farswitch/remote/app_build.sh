@@ -1,15 +1,18 @@
 #!/bin/sh
 # Compile an application in its folder of the share, as the user who runs this. The folder has its
 # sources, `source.tar`, and `recipe.sh`, which puts programs into $BIN. Prints the programs' names.
-# Usage: app_build.sh FOLDER DIGEST NEEDS [NAME=VALUE...]   (NEEDS: programs, with blanks between)
-# Status 69: programs of NEEDS are missing, printed; 65: nothing was made; 70: the recipe failed.
+# Usage: app_build.sh FOLDER DIGEST SUMS NEEDS [NAME=VALUE...]
+# SUMS: a line of sha256sum(1) for each of both files; NEEDS: programs, with blanks between.
+# Status 69: programs of NEEDS are missing, printed; 65: nothing was made; 70: the recipe failed;
+# 75: another one has put its files there.
 set -eu
 cd "$1"
-digest=$2 needs=$3
-shift 3
+digest=$2 sums=$3 needs=$4
+shift 4
 build() {
   flock 9 # another one may build the same
   if [ -f built ] && [ "$(cat built)" = "$digest" ]; then ls bin; exit; fi
+  printf '%s\n' "$sums" | sha256sum --check --status || exit 75 # EX_TEMPFAIL
 
   missing=
   for program in $needs; do

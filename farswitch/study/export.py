@@ -14,7 +14,8 @@ Study '{name}' of farswitch {release}.
 
 study.yaml      the study, as it was when this archive was made
 study.json      the same, as it was run
-site/           the servers and the cluster; no keys are in it, paths of key files may be
+site/           the servers and the cluster; no keys are in it, paths of key files may be. Programs
+                of switches are in it where they lie in the site's folder
 image.json      what the guests' image was made from, and its digest
 results.jsonl   a line a run: values, environment, counters, proof of the path
 results.csv     every value

@@ -97,6 +97,8 @@ def check_same(folder: Path, study: Study, cluster: str) -> None:
     have, where = kept(folder)
     old, new = document(have, where), document(study, cluster)
     differing = [name for name in old if name not in FREE and old[name] != new[name]]
+    if study.repeats < have.repeats:
+        differing.append("repeats")
     if differing:
         raise ConfigError(
             f"Study '{study.name}' was begun with other {', '.join(differing)}, in {folder}.",

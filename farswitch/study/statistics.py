@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from farswitch.errors import ConfigError
 from farswitch.study.document import LEAST_BLOCKS
@@ -41,7 +43,8 @@ class Effect:
         blocks: How many have both.
         base, value: The medians, in the metric's unit.
         ratio: The slowdown.
-        interval: Of the ratio; None below `LEAST_BLOCKS`.
+        interval: Of the ratio; None below `LEAST_BLOCKS`, and where some resamples have a median
+            of 0 to divide by.
         difference: Median of the cell less that of the base, and its interval.
     """
 
@@ -68,7 +71,8 @@ class Effect:
     def verdict(self) -> str:
         """What may be claimed."""
         if self.interval is None:
-            return f"no interval below {LEAST_BLOCKS} blocks"
+            few = self.blocks < LEAST_BLOCKS
+            return f"no interval below {LEAST_BLOCKS} blocks" if few else "no interval: values of 0"
         if not self.shown:
             return "no difference shown"
         return "slower" if self.ratio > 1 else "faster"
@@ -111,7 +115,8 @@ def compared(
 
 def _ratio(first: Any, second: Any, axis: int = -1) -> Any:
     numpy, _ = libraries()
-    return numpy.median(second, axis=axis) / numpy.median(first, axis=axis)
+    with numpy.errstate(divide="ignore", invalid="ignore"):  # what comes of it is no interval
+        return numpy.median(second, axis=axis) / numpy.median(first, axis=axis)
 
 
 def _difference(first: Any, second: Any, axis: int = -1) -> Any:
@@ -126,23 +131,29 @@ def _bootstrap(
     *,
     seed: int,
     paired: bool,
-) -> Interval:
-    """Return the percentile interval: of the methods, the one that covers what it promises."""
+) -> Interval | None:
+    """Return the percentile interval: of the methods, the one that covers what it promises.
+
+    None where an end of it is no number.
+    """
     numpy, stats = libraries()
     if len(set(first)) == len(set(second)) == 1:
         value = float(statistic(numpy.array(first), numpy.array(second)))
         return Interval(value, value)
-    found = stats.bootstrap(
-        (first, second),
-        statistic,
-        paired=paired,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=numpy.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(float(found.low), float(found.high))
+    with catch_warnings():
+        simplefilter("ignore", stats.DegenerateDataWarning)  # an end that is no number says it, too
+        found = stats.bootstrap(
+            (first, second),
+            statistic,
+            paired=paired,
+            vectorized=True,
+            n_resamples=RESAMPLES,
+            confidence_level=CONFIDENCE,
+            method="percentile",
+            rng=numpy.random.default_rng(seed),
+        ).confidence_interval
+    low, high = float(found.low), float(found.high)
+    return Interval(low, high) if isfinite(low) and isfinite(high) else None
 
 
 def libraries() -> tuple[Any, Any]:

@@ -56,6 +56,9 @@ def test_the_last_figure_counts_and_fortrans_exponents_are_read():
     assert metric.read("t=1,024.5\n") == 1024.5
     with pytest.raises(FarswitchError, match="matches its pattern"):
         metric.read("t=soon\n")
+    for odd in ("inf", "-inf", "nan"):
+        with pytest.raises(FarswitchError, match=f"Its figure is '{odd}', wanted a finite number"):
+            metric.read(f"t=1.0\nt={odd}\n")
 
 
 def test_what_a_recipe_needs_can_be_asked_of_an_image():

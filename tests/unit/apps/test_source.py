@@ -29,6 +29,17 @@ def test_a_folder_is_packed_whole(folder: Path):
         assert archive.getnames() == ["Makefile", "link", "sub", "sub/main.c"]
 
 
+def test_each_name_of_a_file_has_its_bytes_and_the_digest_of_copies(folder: Path):
+    (folder / "sub/copy.c").write_bytes((folder / "sub/main.c").read_bytes())
+    copied = read_source(str(folder), None)
+    (folder / "sub/copy.c").unlink()
+    (folder / "sub/copy.c").hardlink_to(folder / "sub/main.c")
+    linked = read_source(str(folder), None)
+    with tarfile.open(fileobj=io.BytesIO(linked.content)) as archive:
+        assert archive.extractfile("sub/copy.c").read() == (folder / "sub/main.c").read_bytes()
+    assert linked.digest == copied.digest
+
+
 def test_its_digest_follows_from_what_is_in_it_alone(folder: Path):
     before = read_source(str(folder), None).digest
     os.utime(folder / "Makefile", (1, 1))

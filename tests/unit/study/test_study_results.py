@@ -175,5 +175,7 @@ def test_a_study_is_kept_as_it_was(tmp_path: Path) -> None:
     keep(tmp_path, study(), "lab")
     assert kept(tmp_path) == (study(), "lab")
     check_same(tmp_path, study(repeats=20), "lab")
+    with pytest.raises(ConfigError, match="begun with other repeats, in"):
+        check_same(tmp_path, study(repeats=5), "lab")
     with pytest.raises(ConfigError, match="begun with other cluster, in"):
         check_same(tmp_path, study(), "other")

@@ -66,6 +66,15 @@ def test_fewer_than_six_blocks_have_no_interval():
     assert found.verdict == "no interval below 6 blocks"
 
 
+@pytest.mark.parametrize("zeros", [1, 3])
+def test_where_a_median_may_be_0_there_is_no_interval(zeros):
+    base = dict(enumerate([0.0] * zeros + [0.01] * (7 - zeros)))
+    found = effect(base, dict(base))
+    assert found.interval is None
+    assert not found.shown
+    assert found.verdict == "no interval: values of 0"
+
+
 def test_only_blocks_with_both_count():
     assert effect(BASE, {11: 1.0}) is None
     found = effect(BASE, {one: BASE[one] for one in (1, 2, 3, 4, 5, 6)} | {99: 1000.0})
