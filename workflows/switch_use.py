@@ -186,7 +186,11 @@ def use(options: Options, name: str, seconds: int = SECONDS) -> int:
 
 
 def exchange(session: Session, want: ChosenSwitch, seconds: int) -> None:
-    """Make the exchange, with a stream of datagrams through it."""
+    """Make the exchange, with a stream of datagrams through it.
+
+    Raises:
+        FarswitchError: Guests hear each other no more, now that the old switch has ended.
+    """
     refuse_apart(session.cluster, session.cluster.with_switch(want.adapter))
     looks, old = look(session), session.cluster
     if len(looks) < len(old.servers):
@@ -195,6 +199,7 @@ def exchange(session: Session, want: ChosenSwitch, seconds: int) -> None:
     asker = asker_of(session, guests)
     with ExitStack() as until:
         stream = None if session.options.dry_run else streaming(session, guests, until)
+        heard = asker.heard() if asker else frozenset[str]()
         made = session.run(fenced(session, stages(session, want, asker, seconds)))
         if not made and session.cluster == old:
             _clean(session)
@@ -213,6 +218,12 @@ def exchange(session: Session, want: ChosenSwitch, seconds: int) -> None:
         "order": str(session.recorder.results.get(("switch_exchange", old.switch.name), "")),
         "stream": asdict(figures) if figures else None,
     }
+    if made and asker and (lost := heard - asker.heard()):
+        raise FarswitchError(
+            f"Across the switch '{want.name}', '{asker.host.name}' hears nothing of "
+            f"{', '.join(sorted(lost)[:3])} any more, now that the old one has ended.",
+            hint="Put another one into its place: farswitch switch use NAME",
+        )
 
 
 def _clean(session: Session) -> None:

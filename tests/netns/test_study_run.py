@@ -30,6 +30,7 @@ from tests.schemas import assert_fits
 from workflows import study_cells, study_testbed
 from workflows.study_plan import plan
 from workflows.study_run import run
+from workflows.switch_use import use
 
 pytestmark = pytest.mark.root
 
@@ -39,6 +40,7 @@ data:
   cluster: t
   switches:
     mine: {{program: {{file: {SCRIPT}, command: [python3, "{{file}}", "{{ports}}"], ready: ready}}}}
+    deaf: {{program: {{command: [sh, -c, echo ready; exec sleep 600], ready: ready}}}}
 """
 HOSTS = """\
 server1: {hostname: 198.51.100.11, groups: [hypervisor], data: {underlay: 198.51.100.11}}
@@ -198,3 +200,19 @@ def test_a_study_exchanges_switches_and_leaves_the_sites_own(net, tmp_path, caps
     assert {one["master"] for one in taps if one["ifname"][:3] == "fsd"} == {"fsb41", "fsb42"}
     assert not [one for one in taps if one["ifname"] == "fsl41"]
     assert read(net.boxes["server1"], "t").switch is None
+
+
+@pytest.mark.log_tells("hears nothing of 10.0.0.12 any more, now that the old one has ended")
+def test_a_switch_that_only_the_old_one_forwarded_for_is_told_of(net, tmp_path, capsys):
+    def used(name: str) -> int:
+        with pytest.raises(SystemExit) as ended:
+            use(Options(site=str(tmp_path / "site")), name=name)
+        return int(ended.value.code or 0)
+
+    sh(net.boxes["node1"], "ip addr replace 10.0.0.11/24 dev data0")
+    sh(net.boxes["node2"], "ip addr replace 10.0.0.12/24 dev data0")
+    assert used("mine") == 0
+    assert used("deaf") == 1
+    said = capsys.readouterr().err
+    assert "Across the switch 'deaf', 'node1' hears nothing of 10.0.0.12 any more" in said
+    assert used("bridge") == 0
