@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nornir.core.task import Result, Task
 
 from farswitch.connections.access import shell
-from farswitch.matrix.count import arm, plan_here, read, remove
+from farswitch.matrix.count import arm, check_counts, plan_here, read, remove
 from farswitch.matrix.table import wanted_matrix
 from farswitch.model.owner import Owner
 from farswitch.model.switch import SwitchPort
@@ -40,11 +40,14 @@ def matrix(
 
     Raises:
         ForeignObjectError: A table of our name lacks our mark.
+        MatrixGoneError: The count of the token does not go on any more; what is there stays.
         FarswitchError: The server's nft refused the table.
     """
     login, dry = shell(task), task.is_dry_run(dry_run)
     want = wanted_matrix(ports, token)
     change = plan_here(login, want if present else None, owner)
+    if token and not (present or dry):
+        check_counts(login, want, owner)
     if present and not dry:
         arm(login, want, owner, change)
     there = change is None if present else change is not None

@@ -45,6 +45,10 @@ class QueueState:
         links = dump(ipr)
         return cls(links, qdiscs(ipr, links))
 
+    def there(self, names: Collection[str]) -> list[str]:
+        """Return those of some interfaces that the host has."""
+        return [link.name for link in self.links if link.name in names]
+
     def faults(self, names: Collection[str], *, ours: bool) -> Iterator[QueueFault]:
         """Yield what is wrong of some interfaces.
 

@@ -9,6 +9,8 @@ from farswitch.matrix.reading import MatrixReading, PortCount, TrafficCount
 from farswitch.model.switch import SwitchPort
 
 BROADCAST, MULTICAST = "broadcast", "multicast"
+JOINED = 60 + 60
+"""Bytes of headers at most, IPv4 and TCP with options, that go with each segment that is joined."""
 _ALL = "ff:ff:ff:ff:ff:ff"
 
 
@@ -81,11 +83,13 @@ class TrafficMatrix:
             yield from self._port_notes(guest, port)
 
     def _port_notes(self, guest: str, port: PortCount) -> Iterator[str]:
-        if port.received.bytes < 0:
-            yield f"The port of {guest} was made anew meanwhile: what it counted before is lost."
-            return
         counted = self.counted(guest)
         more = port.received.bytes - counted.bytes
+        most = JOINED * (port.received.packets - counted.packets)
+        whole = self.steady and not (port.dropped or self.missed.packets)
+        if port.received.bytes < 0 or (whole and not 0 <= more <= max(0, most)):
+            yield f"The port of {guest} was made anew meanwhile: what it counted before is lost."
+            return
         if not (more and self.steady) or self.missed.packets:
             return
         yield (

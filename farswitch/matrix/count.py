@@ -66,6 +66,16 @@ def refuse_if_counted(shell: Shell, owner: Owner) -> None:
         raise MatrixBusyError(shell.host, owner)
 
 
+def check_counts(shell: Shell, want: MatrixTable, owner: Owner) -> None:
+    """Refuse to end a count that does not go on any more: another one may stand in its place.
+
+    Raises:
+        MatrixGoneError: There is no table, or that of another count.
+    """
+    if not nft.marked(observe(shell, owner), want.mark(owner)):
+        raise MatrixGoneError(shell.host, owner)
+
+
 def arm(shell: Shell, want: MatrixTable, owner: Owner, change: MatrixChange | None) -> None:
     """Make the change of a plan, if there is one, under a new timer; earlier ones end.
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from farswitch.links.queues import QueueFault
-from farswitch.proof.check import Check
+from farswitch.proof.check import Check, skipped
 
 EXPECTED = "the kernel's own queueing discipline, and no filter"
 CAUSE = "Somebody or a program shapes, delays or drops what crosses it (tc): all works, and slowly."
@@ -21,17 +21,19 @@ def judge(
     *,
     declared: Mapping[str, str] | None = None,
 ) -> Iterator[Check]:
-    """Yield one verdict an interface that is wrong, or one that all are right.
+    """Yield one verdict an interface that is wrong, or one that all are right; none is not judged.
 
     Args:
         name: Of the check.
         host: Whose interfaces they are.
-        hops: All that were looked at.
+        hops: All that are there.
         faults: What is wrong with some.
         command: Makes the line that runs a program there as root.
         declared: What some do on purpose.
     """
-    if not faults:
+    if not hops:
+        yield skipped(name, host, "it has none of these interfaces", EXPECTED)
+    elif not faults:
         purpose = [f"{name}: {does}, on purpose" for name, does in (declared or {}).items()]
         plain = ", ".join(hop for hop in hops if hop not in (declared or {}))
         good = "; ".join([f"{plain}: as the kernel does by itself", *purpose])

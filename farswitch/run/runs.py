@@ -63,7 +63,7 @@ def load(word: str = "") -> Run:
     if os.sep in word:
         return _read(Path(word))
     for name in run_names():
-        if name.startswith(word) or name.split("-")[1] == word:
+        if name.startswith(word) or f"{name.partition('-')[2]}-".startswith(f"{word}-"):
             return _read(_path(name))
     what = f"no run '{word}'" if word else "no run yet"
     raise ConfigError(f"There is {what} in {runs_folder()}.", hint=LIST if word else "")

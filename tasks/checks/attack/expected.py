@@ -104,11 +104,13 @@ def outside_attacks(
         switch = server.role == "switch"
         here = [one for one in guests if switch or one.hypervisor == server.name]
         ends = {one.name: Place(server.name, one.tunnel) for one in here}
-        # A port of the switch hears its own guest, a hypervisor's tunnel the one that sends to it.
+        # A port of the switch hears its own guest; a hypervisor's tunnel who sends to its guest and
+        # the echoes of whom it asks.
         controls = tuple(
-            (Label(Kind.LEGITIMATE, opponents.attacker.index), ends[name])
+            (Label(Kind.LEGITIMATE, opponents.attacker.index), ends[one.name])
             for opponents in attack_pairs
-            if (name := (opponents.attacker if switch else opponents.victim).name) in ends
+            for one in (opponents.attacker, *(() if switch else (opponents.victim,)))
+            if one.name in ends
         )
         if here:
             yield Attack(

@@ -58,6 +58,8 @@ def judge(attack: Attack, sent: Sent | None, counted: Counted, fix: str) -> Chec
         measured = f"{count} of {wanted} {attack.text} arrived: {', '.join(where)}"
     elif why := _unmade(attack, sent, counted):
         ok, cause, measured = False, UNMADE, f"not made {attack.text}: {why}"
+    elif not attack.controls:
+        ok, cause, measured = False, UNHEARD, f"not judged {attack.text}: no control was sent there"
     elif deaf := [place for label, place in attack.controls if not counted.at(label, place)]:
         ok, cause = False, UNHEARD
         measured = f"not judged {attack.text}: no control frame came in at {deaf[0]}"

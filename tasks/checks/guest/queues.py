@@ -27,7 +27,7 @@ def observe(task: Task, _context: Context) -> QueueState:
 def verdicts(context: Context, host: str, state: QueueState) -> Iterator[Check]:
     """Yield the verdict on one guest."""
     faults = list(state.faults([DATA_NIC], ours=True))
-    yield from judge(NAME, host, [DATA_NIC], faults, partial(context.command, host))
+    yield from judge(NAME, host, state.there([DATA_NIC]), faults, partial(context.command, host))
 
 
 PROBE = Probe(

@@ -58,7 +58,7 @@ def verdicts(context: Context, server: str, found: Queues) -> Iterator[Check]:
     ]
     declared = {name: str(end.done) for name, end in ends.items()}
     command = partial(context.command, server)
-    yield from judge(NAME, server, [*hops, *under], faults, command, declared=declared)
+    yield from judge(NAME, server, state.there([*hops, *under]), faults, command, declared=declared)
 
 
 PROBE = Probe(

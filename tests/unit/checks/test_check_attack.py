@@ -11,7 +11,7 @@ from farswitch.proof.frame_counts import ListenReport, Ready, listener
 from tasks.checks.attack import run
 from tasks.checks.attack.causes import cause_of
 from tasks.checks.attack.expected import guest_attacks, outside_attacks
-from tasks.checks.attack.judge import Counted, Sent, judge, judge_legitimate
+from tasks.checks.attack.judge import UNHEARD, Counted, Sent, judge, judge_legitimate
 from tasks.checks.attack.kinds import Kind, Label, Outside, Place, attack_pairs
 from tasks.checks.attack.probe import CHECKS
 from tasks.checks.attack.run import Third, unjudged
@@ -136,10 +136,14 @@ def test_the_third_host_is_kept_out_of_each_server():
     assert (one.host, far.host) == ("server1", "far")
     assert Place("server1", "fsv43") in one.closed
     assert Place("far", "fsv43") in far.closed - one.closed
-    # Each tunnel must have counted: on the hypervisor who sends to its guest, at the switch itself.
+    # Each tunnel must have counted: on the hypervisor who sends to its guest and who answers it, at
+    # the switch itself.
     assert (Label(Kind.LEGITIMATE, 1), Place("server1", "fsv42")) in one.controls
     assert (Label(Kind.LEGITIMATE, 1), Place("far", "fsv41")) in far.controls
-    assert len(one.controls) == len(far.controls) == len(GUESTS)
+    assert (Label(Kind.LEGITIMATE, 1), Place("server1", "fsv41")) in one.controls
+    assert (len(one.controls), len(far.controls)) == (2 * len(GUESTS), len(GUESTS))
+    blind = judge(replace(one, controls=()), FINE, counted_of(one), "mend")
+    assert (blind.ok, blind.cause) == (False, UNHEARD)
     for attack in (one, far):
         assert judge(attack, FINE, counted_of(attack), "mend").ok
         counted = counted_of(attack, (Place("node3", "data0"), 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from farswitch.connections.shell.local import LocalShell
@@ -10,6 +12,7 @@ from farswitch.model.cluster import cluster
 from farswitch.proof.pairing import Pairing
 from farswitch.site.loader import ROOT, load_site
 from tasks.checks.path.counters import (
+    ONCE_FLOOR,
     Count,
     CountedTransfers,
     Reading,
@@ -65,6 +68,34 @@ def test_bytes_on_both_ports_once_are_a_proof() -> None:
         "2,000,000 of 2,000,000 payload bytes between 2 nodes crossed switch 'server2'; "
         "management carried 1.8 kB."
     )
+
+
+def test_headers_and_acknowledgements_are_no_payload() -> None:
+    frames, lost = 700, 20_000
+    port = Count(SIZE - lost + 66 * frames, 30_000, frames, 350)
+    counted = Reading({"fsv41": port, "fsv42": port.turned()}, reading().hypervisors)
+    walked = CountedTransfers([Transfer(NODE1, NODE2, SIZE, counted)], counted, {})
+    assert port.received > SIZE
+    assert ("path.counters", "node1") in failed(walked)
+
+
+def test_what_is_flooded_to_a_guest_that_pauses_is_seen_in_that_round() -> None:
+    quiet, flooded = reading(), reading()
+    port = Count(0, 2 * ONCE_FLOOR)
+    loud = Reading({**flooded.switch, "fsv43": port}, flooded.hypervisors)
+    node3 = replace(NODE2, name="node3", index=3)
+    for counted, ok in ((quiet, True), (loud, False)):
+        ends = {"fsv43": Count(WIRE, WIRE), "fsm43": Count(0, 0)}
+        own = Reading({"fsv43": Count(30_000, WIRE), **quiet.switch}, quiet.hypervisors | ends)
+        other = Reading({"fsv43": Count(0, 0), **counted.switch}, counted.hypervisors | ends)
+        rounds = [Transfer(NODE1, node3, SIZE, own), Transfer(NODE1, NODE2, SIZE, other)]
+        walked = CountedTransfers(rounds, own, {"node3": Count(WIRE, WIRE)})
+        (once,) = [
+            check
+            for check in judge(CLUSTER, [node3], [], walked, "fix")
+            if check.name == "path.once"
+        ]
+        assert once.ok == ok
 
 
 def test_the_sentence_names_who_took_no_part() -> None:

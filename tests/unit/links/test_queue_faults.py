@@ -7,6 +7,7 @@ import pytest
 from farswitch.connections.netlink.links import Link
 from farswitch.connections.netlink.queues import Filter, Qdisc
 from farswitch.links.queues import QueueState
+from farswitch.proof.queues import judge
 
 LINKS = (
     Link(1, "eth1"), Link(2, "bond0"), Link(3, "vlan5", lower="bond0"),
@@ -18,6 +19,13 @@ POLICE, BPF = Filter("matchall", "ingress", 49152), Filter("bpf", "egress", 1)
 def faults(name, *filters, ours):
     state = QueueState(LINKS, [Qdisc(name, "clsact", 0xFFFF, filters)])
     return [(one.text, " ".join(one.repair)) for one in state.faults([name], ours=ours)]
+
+
+def test_what_is_not_there_is_not_judged():
+    state = QueueState(LINKS, [])
+    assert state.there(["fsv41", "fsv42"]) == ["fsv41"]
+    (check,) = judge("guest.queues", "node1", state.there(["data0"]), [], str)
+    assert check.ok is None
 
 
 @pytest.mark.parametrize(

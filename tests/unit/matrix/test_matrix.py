@@ -111,6 +111,8 @@ PAIR = {(1, MACS[0], MACS[1]): (10, 1000)}
         ({"ports": ports(1, 14, 1208), "steady": False}, []),
         ({"ports": ports(1, 14, 1208, 4)}, ["received 208 bytes more", "dropped 4 frames before"]),
         ({"ports": ports(1, 1, -5)}, ["node1 was made anew meanwhile"]),
+        ({"ports": ports(1, 14, 50_000)}, ["node1 was made anew meanwhile"]),
+        ({"ports": ports(1, 4, 400)}, ["node1 was made anew meanwhile"]),
         ({"uncounted": TrafficCount(3, 300)}, ["3 frames of 300 bytes are in no cell"]),
     ],
 )

@@ -72,6 +72,11 @@ def test_a_word_is_a_name_a_beginning_or_a_workflow():
     assert runs.load(first.name) == first
     with pytest.raises(ConfigError, match="no run 'teardown'"):
         runs.load("teardown")
+    name = runs.new_name(BEGAN + timedelta(seconds=9), "switch-use", "lab")
+    third = keep(run(name=name))
+    assert runs.load("switch-use") == runs.load("switch") == third
+    with pytest.raises(ConfigError, match="no run 'switch-u'"):
+        runs.load("switch-u")
 
 
 def test_a_file_that_is_no_run_is_named_and_left_out_of_the_list(state):
