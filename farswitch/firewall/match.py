@@ -87,14 +87,14 @@ def matches(one: Json, flow: Flow) -> Answer:
         answer = _compare(flow.facts.get(content["name"]), content["value"])
         return _invert(answer) if content["negated"] else answer
     if kind == "match":
-        answer = _match(content, flow)
-        return _invert(answer) if content["op"] == "!=" else answer
+        return _match(content, flow)
     if kind == "xt" and content["type"] == "match":
         return "yes" if content["name"] == "comment" else "maybe"
     return "maybe" if kind in {"unknown", "limit", "meter", "set", "connlimit", "quota"} else "yes"
 
 
 def _match(content: Json, flow: Flow) -> Answer:
+    """Compare a field; packets of another protocol do not have it, whatever it is compared with."""
     name, protocol = _field(content["left"])
     if protocol in {"tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "udplite"}:
         known = flow.facts.get("l4proto")
@@ -104,7 +104,8 @@ def _match(content: Json, flow: Flow) -> Answer:
         return "no"
     if content["op"] not in {"==", "!=", "in"}:
         return "maybe"
-    return _compare(flow.facts.get(name), content["right"])
+    answer = _compare(flow.facts.get(name), content["right"])
+    return _invert(answer) if content["op"] == "!=" else answer
 
 
 def _field(left: Json) -> tuple[str, str]:

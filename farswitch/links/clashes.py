@@ -192,9 +192,10 @@ def _taken(want: WantedServer, links: Sequence[Link]) -> Iterator[Obstacle]:
                         f"which overlaps {name} {network}.",
                         OTHER_NETWORK.format(name=name),
                     )
-        if link.vxlan is not None and link.vxlan.vni in want.vnis:
+        tunnel = link.vxlan
+        if tunnel and tunnel.port == want.udp_port and tunnel.vni in want.vnis:
             yield Obstacle(
-                f"'{want.server.name}' already has VNI {link.vxlan.vni} on '{link.name}', which is "
+                f"'{want.server.name}' already has VNI {tunnel.vni} on '{link.name}', which is "
                 f"one of this cluster's {min(want.vnis)} to {max(want.vnis)}.",
                 "Choose another 'vni_base' in the site.",
             )

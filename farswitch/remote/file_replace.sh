@@ -1,6 +1,6 @@
 #!/bin/sh
 # Replace a file whole by standard input: written beside, synced, renamed, its folder synced. With
-# a path alone remove the file; status 66 (EX_NOINPUT of sysexits.h) when there is none.
+# a path alone remove the file, and sync its folder; status 66 (EX_NOINPUT of sysexits.h) when there is none.
 # Usage: file_replace.sh PATH [MODE OWNER SIZE]
 set -eCu
 umask 077
@@ -15,12 +15,14 @@ for old in "$1".farswitch.[0-9]*; do
   fi
 done
 
+folder=${1%/*}
 if [ $# -eq 1 ]; then
   [ -e "$1" ] || [ -L "$1" ] || exit 66
-  exec rm -f -- "$1" # somebody else may have been quicker
+  rm -f -- "$1" # somebody else may have been quicker
+  if [ -d "${folder:-/}" ]; then sync -- "${folder:-/}"; fi
+  exit
 fi
 
-folder=${1%/*}
 beside="$1.farswitch.$$"
 # Another cluster's run removes the folder when it finds it empty, as it may be right here.
 # `:` would end the script where it cannot write, being a special built-in (POSIX 2.8.1).

@@ -231,7 +231,7 @@ def hold_shared(folder: Path, seconds: float) -> None:
         return
     try:
         reply(held={}, others=holders(folder))
-        select.select([0], [], [], 2 * PATIENCE)  # longer than anything that is done under it
+        select.select([0], [], [], 15 * PATIENCE)  # longer than anything that is done under it
     finally:
         release(path, fd)
 

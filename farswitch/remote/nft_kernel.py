@@ -146,7 +146,7 @@ def listing(known: list[list[object]]) -> list[dict[str, dict[str, object]]]:
     one, the objects are listed without their tables.
     """
     if not any(flags for _, _, flags, _ in known):
-        return nft("list", "ruleset")
+        return nft("list", "ruleset", check=bool(known))
     found: list[dict[str, dict[str, object]]] = [
         {"table": {"family": family, "name": name}} for family, name, _, _ in known
     ]
@@ -166,8 +166,13 @@ def chain(family: str, table: str, name: str) -> list[dict[str, dict[str, object
     return nft(json.dumps({"nftables": [{"list": wanted}]}))
 
 
-def nft(*words: str) -> list[dict[str, dict[str, object]]]:
-    """Return the objects of one listing; of a kind or name that this nft does not know, none."""
+def nft(*words: str, check: bool = False) -> list[dict[str, dict[str, object]]]:
+    """Return the objects of one listing; of a kind or name that this nft does not know, none.
+
+    With `check` end where it fails: what it has not listed is there all the same.
+    """
     done = subprocess.run(["nft", "-j", *words], stdout=subprocess.PIPE, check=False)
+    if check and done.returncode:
+        raise SystemExit(f"nft -j {' '.join(words)} ended with status {done.returncode}")
     listed = json.loads(done.stdout.decode() or "{}").get("nftables", [])
     return [entry for entry in listed if "metainfo" not in entry]

@@ -125,15 +125,21 @@ def confirm_earlier(shell: Shell, cluster: str, *, last: bool = False) -> tuple[
 
 
 def confirm_earlier_shared(shell: Shell) -> None:
-    """End the timers of other clusters' runs that were cut off in a change of what all share.
+    """Wait until a server has undone what cut-off runs of other clusters changed of what all share.
 
-    Call it with the shared settings held: then no run is in the middle of such a change. How an
-    undo ended is reported to the next run of its cluster.
+    It is not ours to confirm: our way in may be open where theirs is shut. Call it with the shared
+    settings held: then no run begins such a change. How an undo ended is reported to the next run
+    of its cluster.
 
     Raises:
-        UnconfirmedError: No new login works.
+        DeadlineError: A server has not in time.
     """
-    _end(shell, list_timers(shell, f"{FIREWALL}-*", report=False).pending)
+    wait_until(
+        lambda: not list_timers(shell, f"{FIREWALL}-*", report=False).pending,
+        Deadline(SECONDS + CONFIRM_SECONDS),
+        what="The end of another cluster's change",
+        interval=1.0,
+    )
 
 
 @contextmanager

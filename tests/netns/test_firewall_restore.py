@@ -224,15 +224,17 @@ def test_no_timer_is_ended_by_the_old_login(server: Login, monkeypatch):
 
 
 def test_another_clusters_cut_off_change_is_ended_but_not_its_guards(box: LocalShell):
-    timer.start(box, "firewall-other", "true", 300)
+    timer.start(box, "firewall-other", "echo undone >>/run/mark", 3)
     timer.start(box, "guard-other", "true", 300)
     assert run(box, cluster_of()).changes == ()
     confirm_earlier(box, "lab")
     assert left(box).count("other") == 6, "three files a timer; nothing was looked at"
     confirm_earlier_shared(box)
-    assert "firewall-other" not in left(box)
+    assert box.read("/run/mark") == b"undone\n", "who was shut out is let in again"
+    assert "firewall-other" in left(box), "how it ended is told to its own cluster"
     assert left(box).count("guard-other") == 3
-    confirm_earlier(box, "other")
+    (said,) = confirm_earlier(box, "other")
+    assert "undone with status 0" in said
     assert left(box) == ""
 
 

@@ -80,6 +80,7 @@ def equal(left, right, op="=="):
 
 
 PORT = {"payload": {"protocol": "udp", "field": "dport"}}
+TCP_PORT = {"payload": {"protocol": "tcp", "field": "dport"}}
 SOURCE = {"payload": {"protocol": "ip", "field": "saddr"}}
 DROP, ACCEPT = {"drop": None}, {"accept": None}
 
@@ -92,6 +93,8 @@ DROP, ACCEPT = {"drop": None}, {"accept": None}
         pytest.param([equal(PORT, {"set": [{"range": [4000, 5000]}]}), ACCEPT], "drop", True,
                      id="range-in-set"),
         pytest.param([equal(PORT, 4789, "!="), DROP], "accept", True, id="all-other-ports"),
+        pytest.param([equal(TCP_PORT, 25, "!="), ACCEPT], "drop", False, id="all-others-of-tcp"),
+        pytest.param([equal(TCP_PORT, 25, "!="), DROP], "accept", True, id="none-but-of-tcp"),
         pytest.param([equal(PORT, 4000, ">"), DROP], "accept", False, id="operator-unknown"),
         pytest.param([equal(SOURCE, "@trusted"), ACCEPT], "drop", False, id="set-unknown"),
         pytest.param([equal(SOURCE, {"prefix": {"addr": "10.9.0.0", "len": 16}}), ACCEPT], "drop",
