@@ -16,7 +16,7 @@ pytestmark = pytest.mark.root
 PLANT = {
     "server1": "ip link add fsb5301 type bridge; ip link add office type bridge; "
     "ip address add 10.99.0.7/16 dev office",
-    "server2": "ip link add taken type vxlan id 5302 dstport 4790",
+    "server2": "ip link add taken type vxlan id 5302 dstport 4789",
 }
 CLEAR = {"server1": "ip link del fsb5301; ip link del office", "server2": "ip link del taken"}
 
