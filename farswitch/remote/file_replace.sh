@@ -19,7 +19,8 @@ folder=${1%/*}
 if [ $# -eq 1 ]; then
   [ -e "$1" ] || [ -L "$1" ] || exit 66
   rm -f -- "$1" # somebody else may have been quicker
-  if [ -d "${folder:-/}" ]; then sync -- "${folder:-/}"; fi
+  # Another cluster's run may remove the folder here, too: then nothing is left to sync.
+  sync -- "${folder:-/}" 2>/dev/null || [ ! -d "${folder:-/}" ]
   exit
 fi
 

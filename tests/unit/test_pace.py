@@ -32,6 +32,8 @@ FIXED = {
     "farswitch/rollback/confirmed_change.py Deadline(seconds)": "within the timer's promise",
     "farswitch/rollback/confirmed_change.py Deadline(2 * MOST_HOLD_SECONDS)":
         "a server's timers keep their length",
+    "farswitch/rollback/confirmed_change.py Deadline(SECONDS + CONFIRM_SECONDS)":
+        "a server's timers keep their length",
     "workflows/switch_bench_busy.py Deadline(first.at + BETWEEN - time.monotonic())":
         "no limit: between two looks at counters",
     "tasks/switch_exchange.py Deadline(drain)": "no limit: the old switch drains",
