@@ -36,8 +36,8 @@ def vm_remove(
     removal = removal_of(hypervisor, login, owner.cluster, pool, goes, path=pool_path)
     if not task.is_dry_run(dry_run):
         if not keep:  # nothing puts them back, or lets them go on
-            for kind in rollback.HOLDING:
-                rollback.confirm_all(login, rollback.name_of(kind, owner.cluster))
+            held = (rollback.name_of(kind, owner.cluster) for kind in rollback.HOLDING)
+            rollback.confirm_all(login, *held)
         remove(hypervisor, login, removal)
     gone = removal.lines
     return Result(host=task.host, changed=bool(gone), diff="\n".join(gone), count=len(gone))

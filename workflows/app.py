@@ -80,10 +80,8 @@ class WantedApp:
         folder = self.folder(share)
         settings = (f"{name}={value}" for name, value in self.choices)
         needs = " ".join(self.recipe.needs)
-        made_of = {name: self.files()[name] for name in ("source.tar", "recipe.sh")}
-        sums = "\n".join(
-            f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in made_of.items()
-        )
+        recipe = hashlib.sha256(self.recipe.script.encode()).hexdigest()
+        sums = f"{self.source.digest}  source.tar\n{recipe}  recipe.sh"
         words = ["sh", f"{folder}/build.sh", folder, self.digest, sums, needs, *settings]
         return shlex.join(words)
 

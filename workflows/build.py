@@ -114,6 +114,15 @@ def stages(session: Session) -> Iterator[Stage]:
         yield smoke_stage(session, size)
 
 
+def network_stages(session: Session) -> Iterator[Stage]:
+    """Yield what brings the network of a cluster that was built into order, but for its guests."""
+    yield preflight_stage(session)
+    size = data_mtu(session)
+    yield servers_stage(session, size)
+    yield switch_stage(session, size)
+    yield impair_stage(session, size)
+
+
 def preflight_stage(session: Session) -> Stage:
     """Return the check of the servers; nothing is changed before it ends well."""
     want, flows = _on_server(session, wanted_server), _on_server(session, wanted_flows)

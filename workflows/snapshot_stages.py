@@ -26,14 +26,7 @@ from tasks.hold import hold
 from tasks.snapshot import snapshot
 from tasks.snapshot_look import snapshot_look
 from tasks.snapshot_restore import snapshot_restore
-from workflows.build import (
-    data_mtu,
-    guests_stages,
-    impair_stage,
-    preflight_stage,
-    servers_stage,
-    switch_stage,
-)
+from workflows.build import guests_stages, network_stages, servers_stage
 from workflows.look import look
 
 
@@ -142,11 +135,7 @@ def before_restore(session: Session, name: str) -> Iterator[Stage]:
     """
     yield look_stage(session)
     restorable(session, name)
-    yield preflight_stage(session)
-    size = data_mtu(session)
-    yield servers_stage(session, size)  # a guest does not come back without its bridges
-    yield switch_stage(session, size)
-    yield impair_stage(session, size)
+    yield from network_stages(session)  # a guest does not come back without its bridges
 
 
 def restore_stages(session: Session, name: str) -> Iterator[Stage]:

@@ -13,25 +13,14 @@ from farswitch.run.locking import fenced, locked
 from farswitch.run.session import Session
 from farswitch.run.ssh_config import write_login
 from farswitch.run.stages import Stage
-from workflows.build import (
-    data_mtu,
-    guests_stages,
-    impair_stage,
-    preflight_stage,
-    servers_stage,
-    switch_stage,
-)
+from workflows.build import data_mtu, guests_stages, network_stages
 from workflows.lab_up import ensure_lab
 
 
 def stages(session: Session) -> Iterator[Stage]:
     """Yield what a build does for guests that there are: network, switch, impairments, boot."""
-    yield preflight_stage(session)
-    size = data_mtu(session)
-    yield servers_stage(session, size)
-    yield switch_stage(session, size)
-    yield impair_stage(session, size)
-    yield from guests_stages(session, size)
+    yield from network_stages(session)
+    yield from guests_stages(session, data_mtu(session))
 
 
 @main("start")

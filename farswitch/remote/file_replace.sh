@@ -1,6 +1,7 @@
 #!/bin/sh
 # Replace a file whole by standard input: written beside, synced, renamed, its folder synced. With
-# a path alone remove the file, and sync its folder; status 66 (EX_NOINPUT of sysexits.h) when there is none.
+# a path alone remove the file, and sync its folder; status 66 (EX_NOINPUT of sysexits.h) when there
+# is none.
 # Usage: file_replace.sh PATH [MODE OWNER SIZE]
 set -eCu
 umask 077

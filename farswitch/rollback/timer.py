@@ -135,9 +135,9 @@ def confirm(login: Shell, timer: RollbackTimer, *, folder: str = FOLDER) -> bool
     return state == "confirmed"
 
 
-def confirm_all(login: Shell, name: str, *, folder: str = FOLDER) -> bool:
-    """Confirm all changes of a name; return whether none of its timers has fired."""
-    timers = list_timers(login, name, folder=folder)
+def confirm_all(login: Shell, *names: str, folder: str = FOLDER) -> bool:
+    """Confirm all changes of some names; return whether none of their timers has fired."""
+    timers = list_timers(login, *names, folder=folder)
     confirmed = [confirm(login, RollbackTimer(one, 0), folder=folder) for one in timers.pending]
     return all(confirmed) and not timers.fired
 
