@@ -29,8 +29,9 @@ from tests.ssh.conftest import Sshd
 from tests.ssh.proxy import Proxy
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
-PRIVATE = ("/run", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt", "/etc/libvirt")
-"""All that libvirtd writes to; the test says so if it touched the machine's own."""
+PRIVATE = ("/run", "/var/lib/libvirt", "/var/log/libvirt", "/etc/libvirt")
+CACHE = "/var/cache/libvirt"
+"""With these all that libvirtd writes to; the test says so if it touched the machine's own."""
 POOL = "/var/lib/libvirt/images/farswitch"
 FREED_AT_THE_END = """
 import json, sys
@@ -100,13 +101,20 @@ class Daemon:
         self.process.wait(60)
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the first libvirtd finds out about QEMU in seconds, for all that come after it."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def daemon(make_sshd: Callable[..., Sshd]) -> Iterator[Daemon]:
+def daemon(make_sshd: Callable[..., Sshd], cache: Path) -> Iterator[Daemon]:
     libvirtd = shutil.which("libvirtd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     assert libvirtd, "farswitch/lab/install.sh installs libvirtd"
     before = settings_of_the_machine()
     there = [folder for folder in PRIVATE if Path(folder).is_dir()]
     mounts = "; ".join(f"mount -t tmpfs tmpfs {folder}" for folder in there)
+    mounts += f"; mount --bind {cache} {CACHE}"
     sshd = make_sshd("far", within=f"{mounts}; mkdir -p /run/sshd /run/lock /run/dbus {POOL}")
     daemon = Daemon(sshd, libvirtd)
     daemon.start()
