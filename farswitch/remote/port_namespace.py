@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -18,6 +19,10 @@ from typing import Any, Dict, Iterator, List  # noqa: UP035 - Python 3.8
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 HERE = "/proc/self/ns/net"
+FOLDER = Path("/run/netns")
+"""Where `ip netns` has names; it makes the folder with the first one, and a mount of it."""
+FIRST = "first"
+"""A file in a mark: ours was the first name."""
 Ports = List[Dict[str, Any]]  # noqa: UP006 - Python 3.8
 
 
@@ -48,7 +53,7 @@ class PortNamespace:
     def __init__(self, container: Any, cluster: str) -> None:
         self.container, self.own = container, container is True
         self.name = f"farswitch-{cluster}"
-        paths = {True: f"/run/netns/{self.name}", False: HERE}
+        paths = {True: str(FOLDER / self.name), False: HERE}
         self.path = paths.get(container, f"/proc/{container}/ns/net")
 
     @contextlib.contextmanager
@@ -77,6 +82,8 @@ class PortNamespace:
         if path.exists() and not mark.is_dir():
             return f"the network namespace '{self.name}' is somebody else's"
         mark.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not FOLDER.exists():
+            (mark / FIRST).touch()
         if not path.exists():
             output_of("ip", "netns", "add", self.name)
         output_of("ip", "-n", self.name, "link", "set", "lo", "up")
@@ -116,6 +123,19 @@ class PortNamespace:
                 output_of("nft", "delete", "table", "inet", table)
         if self.own and Path(self.path).exists():
             output_of("ip", "netns", "del", self.name)
+
+    def unmark(self, mark: Path) -> None:
+        """Remove the mark of the cluster's own, and the folder of all names that came with it."""
+        first = (mark / FIRST).exists()
+        if first:
+            with contextlib.suppress(OSError):  # somebody has a name there
+                output_of("umount", str(FOLDER))
+                FOLDER.rmdir()
+        for other in mark.parent.parent.glob(f"*/{mark.name}"):
+            if first and other != mark and FOLDER.exists():
+                with contextlib.suppress(OSError):  # it ends, too
+                    (other / FIRST).touch()
+        shutil.rmtree(mark, ignore_errors=True)
 
     def look(self, ports: Ports, table: str) -> Dict[str, Any]:  # noqa: UP006 - Python 3.8
         """Return the ports' indexes, digests of what must stay, and what is not as it was made."""

@@ -257,7 +257,7 @@ def leave(cluster: str, name: str, want: Json) -> None:
         devices = [port["device"] for port in wish.get("ports", [])]
         PortNamespace(container, cluster).give_back(devices, want.get("table", ""))
     if container is True:
-        shutil.rmtree(STATES / cluster / NAMESPACE, ignore_errors=True)
+        PortNamespace(container, cluster).unmark(STATES / cluster / NAMESPACE)
 
 
 def end_others(cluster: str, spared: List[str]) -> None:  # noqa: UP006 - Python 3.8

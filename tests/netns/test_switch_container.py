@@ -114,6 +114,37 @@ def test_the_clusters_own_has_the_ports_and_ends_with_the_switch(net):
     assert {"fsp41", "fsx41"} & links(net) == set()
 
 
+@pytest.fixture
+def no_names(net: Net) -> None:
+    """Have no folder of `ip netns`, as on a server that never used it."""
+    sh(net.boxes["server2"], "umount /run/netns || true; rmdir /run/netns || true")
+    assert not names(net)
+
+
+def names(net: Net) -> str:
+    """Return the folder of `ip netns`, if it is there."""
+    return sh(net.boxes["server2"], "ls -d /run/netns || true")
+
+
+def test_the_folder_of_all_names_goes_with_the_only_one(net, no_names):
+    used = exchanged(net, apart(True))
+    assert names(net)
+    converged(exchanged(used, BRIDGE))
+    assert heard(net)
+    assert names(net) == ""
+
+
+def test_the_folder_stays_as_long_as_somebody_has_a_name(net, no_names):
+    box = net.boxes["server2"]
+    used = exchanged(net, apart(True))
+    sh(box, f"mkdir -p {STATES}/u/namespace; ip netns add farswitch-u; ip netns add theirs")
+    converged(exchanged(used, BRIDGE))
+    assert sorted(line.split()[0] for line in spaces(net).splitlines()) == ["farswitch-u", "theirs"]
+    sh(box, "ip netns exec theirs ip link; ip netns del theirs")
+    box.run(command("switch_programs", "end", "u"))
+    assert names(net) == "", "the last of ours takes it away"
+
+
 def test_another_program_takes_over_in_the_same_network(net):
     used = exchanged(net, apart(True))
     converged(used)
