@@ -24,10 +24,16 @@ def hypervisor(tmp_path: Path) -> Iterator[Hypervisor]:
     hypervisor.close()
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the first libvirtd finds out about QEMU in seconds, for those of all files."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(scope="module")
-def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def lasting_server(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Server]:
     """A server with a libvirtd, for all tests of a file."""
-    with libvirtd(tmp_path_factory.mktemp("libvirtd") / "log") as server:
+    with libvirtd(tmp_path_factory.mktemp("libvirtd") / "log", cache) as server:
         yield server
 
 

@@ -15,7 +15,7 @@ from farswitch.connections.libvirt.plugin import Hypervisor
 from farswitch.connections.shell.local import LocalShell
 from farswitch.deadline import Deadline, wait_until
 
-FOLDERS = ("/run", "/srv", "/root", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt")
+FOLDERS = ("/run", "/srv", "/root", "/var/lib/libvirt", "/var/log/libvirt")
 MAKE = """set -e
 mount -t sysfs sysfs /sys  # of this network namespace
 # Without kvm: where that is of no use libvirt asks QEMU for all it can do, again and again.
@@ -27,6 +27,7 @@ mount -t tmpfs tmpfs /mnt/shm
 ln -s pts/ptmx /mnt/ptmx
 ln -s /proc/self/fd /mnt/fd
 mount --move /mnt /dev
+mount --bind "$1" /var/cache/libvirt; shift
 for folder; do mount -t tmpfs -o mode=$(stat -c %a "$folder") tmpfs "$folder"; done
 cp -a /etc/libvirt /srv/etc; mount --bind /srv/etc /etc/libvirt
 mkdir -p /run/lock /run/dbus /run/farswitch /var/lib/libvirt/images /var/log/libvirt/qemu
@@ -119,9 +120,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def libvirtd(log: Path) -> Iterator[Server]:
-    """Start one, and end it with all that it started."""
-    argv = ["unshare", "--net", "--mount", "sh", "-c", MAKE, "sh", *FOLDERS]
+def libvirtd(log: Path, cache: Path) -> Iterator[Server]:
+    """Start one, and end it with all that it started; `cache` keeps what it finds out of QEMU."""
+    argv = ["unshare", "--net", "--mount", "sh", "-c", MAKE, "sh", str(cache), *FOLDERS]
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe) as holder:
         assert holder.stdout is not None
