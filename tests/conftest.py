@@ -1,4 +1,4 @@
-"""Two lanes for all tests, real guests and everything else; and no warning goes unannounced."""
+"""Lanes: one for what needs real guests, one a file for the rest; and no unannounced warning."""
 
 from __future__ import annotations
 
