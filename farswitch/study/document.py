@@ -56,8 +56,7 @@ class StudyProgram(Fields):
 
     run: Annotated[str, Field(min_length=1, max_length=4096, title="a command, as on a shell")]
     app: Annotated[
-        str | None,
-        AfterValidator(_recipe),
+        Annotated[str, AfterValidator(_recipe)] | None,
         Field(title="a recipe of `farswitch app list`, or the path of one"),
     ] = None
     """whose program it is: `run` begins with its name in the application's folder, and its recipe

@@ -6,12 +6,14 @@ import os
 import random
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from farswitch.errors import ConfigError, FarswitchError
 from farswitch.model.timeline import ImpairmentEvent
+from farswitch.study.document import KERNELS, StudyProgram
 from farswitch.study.execute import execute, remaining, unknown
 from farswitch.study.kept import check_same, keep, kept
 from farswitch.study.plan import visits
@@ -172,6 +174,20 @@ def test_a_study_is_kept_as_it_was(tmp_path: Path) -> None:
     )
     keep(tmp_path, study(events=(event,)), "lab")
     assert kept(tmp_path) == (study(events=(event,)), "lab")
+    programs = {
+        "kernels": KERNELS,
+        "cg": StudyProgram.model_validate({"run": "cg.B", "app": "npb"}),
+        "pipe": StudyProgram.model_validate(
+            {
+                "run": "NPmpich2",
+                "ranks": 2,
+                "metric": {"find": "> ([0-9.]+) Mbps", "unit": "Mbit/s"},
+            }
+        ),
+    }
+    mixed = replace(study(), programs=programs)
+    keep(tmp_path, mixed, "lab")
+    assert kept(tmp_path) == (mixed, "lab")
     keep(tmp_path, study(), "lab")
     assert kept(tmp_path) == (study(), "lab")
     check_same(tmp_path, study(repeats=20), "lab")
